@@ -1,0 +1,48 @@
+"""The workbench: make a language model into your own assistant, and see at every step why it works.
+
+Importing this loads nothing heavy: each name below is fetched from its room when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Persona": "workbench.data",
+    "Conversation": "workbench.data",
+    "Message": "workbench.data",
+    "identity_set": "workbench.data",
+    "read": "workbench.data",
+    "mix": "workbench.data",
+    "encode": "workbench.templates",
+    "Recipe": "workbench.training",
+    "train": "workbench.training",
+    "Run": "workbench.runs",
+    "convert": "workbench.export",
+    "merge": "workbench.export",
+    "compare": "workbench.chat",
+    "Assistant": "workbench.chat",
+}
+
+__all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from workbench.chat import Assistant, compare
+    from workbench.data import Conversation, Message, Persona, identity_set, mix, read
+    from workbench.export import convert, merge
+    from workbench.runs import Run
+    from workbench.templates import encode
+    from workbench.training import Recipe, train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

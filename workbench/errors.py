@@ -1,0 +1,93 @@
+"""The tree of errors that people see. Knows texts; must not know any room that raises them.
+
+    WorkbenchError
+    ├── BadInput            exit status 2: the person can mend it (a file, a name, a setting)
+    │   ├── BadData         a data file: says file, row and field
+    │   ├── BadSetting      a recipe key or value: says the nearest right one
+    │   ├── UnknownName     a model, template, recipe, run that is not there
+    │   └── OutputExists    a folder that is not empty and was not to be continued
+    └── Failed              exit status 1: the work was right to start and could not be finished
+        ├── NotLearnt       the training ended without what it was for
+        └── Interrupted     stopped by the person; says what is kept and how to go on
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from workbench.texts import entry
+
+
+class WorkbenchError(Exception):
+    """An error with a key into the texts and the values that its sentence names.
+
+    Args:
+        key: ``room.name`` of an entry with ``say`` (what was wrong, where, the value given) and ``do`` (what to do next).
+        **values: what the sentence names.
+    """
+
+    exit_status = 1
+
+    def __init__(self, key: str, **values: object) -> None:
+        self.key = key
+        self.values = values
+        super().__init__(key, values)
+
+    def say(self, lang: str | None = None) -> str:
+        """What was wrong, in ``lang``."""
+        return entry(self.key, lang)["say"].format(**self.values)
+
+    def do(self, lang: str | None = None) -> str:
+        """What to do next, in ``lang``; may be empty."""
+        return entry(self.key, lang).get("do", "").format(**self.values)
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.say(), self.do()) if part)
+
+
+class BadInput(WorkbenchError):
+    """The person can mend it."""
+
+    exit_status = 2
+
+
+class BadData(BadInput):
+    """A data file is not as it must be; names the file, the row and the field."""
+
+
+class BadSetting(BadInput):
+    """A setting is unknown or out of range; names the nearest right one."""
+
+
+class UnknownName(BadInput):
+    """A model, template, recipe or run of that name is not there; names the nearest ones."""
+
+
+class OutputExists(BadInput):
+    """The folder to write to is not empty."""
+
+
+class Failed(WorkbenchError):
+    """The work was right to start and could not be finished."""
+
+
+class NotLearnt(Failed):
+    """The training ended, and the assistant is not what it was to become."""
+
+
+class Interrupted(Failed):
+    """Stopped by the person."""
+
+    exit_status = 130
+
+
+def nearest(given: str, known: Iterable[str], n: int = 3) -> str:
+    """The ``n`` known names nearest to ``given``, comma-separated; the first few known ones where none is near.
+
+    Source: Ratcliff–Obershelp similarity, as in :mod:`difflib`.
+    """
+    names = sorted(known)
+    lowered = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(given.lower(), lowered, n=n, cutoff=0.5)
+    return ", ".join(lowered[c] for c in close) or ", ".join(names[:n])

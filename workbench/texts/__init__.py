@@ -1,0 +1,58 @@
+"""Every sentence shown to people, in English and Chinese. Knows nothing of who shows it.
+
+A key is ``room.name`` (``room.group.name`` for nested ones); the entry stands in ``LANG/room.yaml``. Values go into ``{braces}``.
+"""
+
+from __future__ import annotations
+
+import locale
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+LANGUAGES = ("en", "zh")
+
+
+def language(lang: str | None = None) -> str:
+    """The language to speak: ``lang``, else ``WORKBENCH_LANG``, else the locale's, else English."""
+    given = lang or os.environ.get("WORKBENCH_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG")
+    if not given:
+        given = locale.getlocale()[0] or "en"
+    return "zh" if given.lower().startswith(("zh", "chinese")) else "en"
+
+
+@lru_cache(maxsize=None)
+def _room(lang: str, room: str) -> Mapping[str, Any]:
+    import yaml
+
+    file = Path(__file__).parent / lang / f"{room}.yaml"
+    loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return loaded if isinstance(loaded, dict) else {}
+
+
+def lookup(key: str, lang: str | None = None) -> Any:
+    """The raw entry of ``key``: a string, a list or a mapping.
+
+    Raises:
+        KeyError: no such key; a mistake of ours, never of the person's.
+    """
+    room, *path = key.split(".")
+    node: Any = _room(language(lang), room)
+    for part in path:
+        if not isinstance(node, Mapping) or part not in node:
+            raise KeyError(f"no text {key!r} in {language(lang)}")
+        node = node[part]
+    return node
+
+
+def entry(key: str, lang: str | None = None) -> dict[str, str]:
+    """The entry of an error: ``say`` and ``do``, not yet filled in."""
+    found = lookup(key, lang)
+    return {"say": found} if isinstance(found, str) else dict(found)
+
+
+def text(key: str, lang: str | None = None, **values: object) -> str:
+    """The sentence of ``key``, with ``values`` filled in."""
+    return str(lookup(key, lang)).format(**values)
