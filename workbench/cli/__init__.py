@@ -1,1 +1,111 @@
-""""""
+"""The ``workbench`` command. Knows the names of the commands and how an error leaves; a command's room is loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from workbench.errors import BadInput, WorkbenchError
+from workbench.texts import text
+
+# command -> module that defines a click command of the name after the colon
+COMMANDS = {
+    "quickstart": "workbench.cli.quickstart:quickstart",
+    "data": "workbench.cli.data:data",
+    "encode": "workbench.cli.encode:encode",
+    "mask": "workbench.cli.mask:mask",
+    "recipes": "workbench.cli.recipes:recipes",
+    "train": "workbench.cli.train:train",
+    "runs": "workbench.cli.runs:runs",
+    "convert": "workbench.cli.export:convert",
+    "merge": "workbench.cli.export:merge",
+    "chat": "workbench.cli.chat:chat",
+    "compare": "workbench.cli.chat:compare",
+    "doctor": "workbench.cli.doctor:doctor",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, so that ``--help`` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The commands in the order of the work."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(module), name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """A line a command, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text(f"cli.commands.{name}")) for name in COMMANDS])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown name is answered with the nearest ones."""
+        from workbench.errors import UnknownName, nearest
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UnknownName("cli.unknown_command", given=args[0], nearest=nearest(args[0], COMMANDS))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, help=text("cli.help"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="assistant-workbench", prog_name="workbench")
+def group() -> None:
+    """The root of all commands."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command; every error leaves in one clear sentence on stderr and an exit status (0, 1, 2; 130 after Ctrl-C)."""
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """As :func:`main`, but returns the exit status."""
+    try:
+        result = group.main(args=args, prog_name="workbench", standalone_mode=False)
+    except WorkbenchError as error:
+        _say(str(error))
+        return error.exit_status
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        _say(text("cli.stopped"))
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        _say(str(from_os_error(error)))
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def from_os_error(error: OSError) -> WorkbenchError:
+    """A person's sentence for what the operating system refused: no space, no permission, no such file."""
+    import errno
+
+    key = {
+        errno.ENOSPC: "cli.no_space",
+        errno.EDQUOT: "cli.no_space",
+        errno.EACCES: "cli.no_permission",
+        errno.EPERM: "cli.no_permission",
+        errno.EROFS: "cli.no_permission",
+        errno.ENOENT: "cli.no_file",
+    }.get(error.errno or 0, "cli.os_error")
+    kind = BadInput if key == "cli.no_file" else WorkbenchError
+    return kind(key, path=error.filename or "", reason=error.strerror or str(error))
+
+
+def _say(message: str) -> None:
+    click.echo(f"workbench: {message}", err=True)
