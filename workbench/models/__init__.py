@@ -1,1 +1,18 @@
-""""""
+"""Which models there are, loading and generating. Knows checkpoints and devices; nothing of training."""
+
+from __future__ import annotations
+
+from workbench.models.generation import generate, stream
+from workbench.models.loading import Loaded, best_device, fingerprint, load, load_tokenizer, mend_4bit, resolve
+
+__all__ = [
+    "Loaded",
+    "best_device",
+    "fingerprint",
+    "generate",
+    "load",
+    "load_tokenizer",
+    "mend_4bit",
+    "resolve",
+    "stream",
+]

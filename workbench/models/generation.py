@@ -1,0 +1,161 @@
+"""Token ids in, token ids out. Knows nothing of text, templates or conversations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.models.loading import Loaded
+
+
+def generate(
+    loaded: Loaded,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int = 64,
+    stop_ids: Sequence[int] = (),
+    do_sample: bool = False,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> list[list[int]]:
+    """Answers to ``prompts``, in their order, without the stop token.
+
+    Prompts of like length go into one batch, padded on the left. The random state of the process is left as it was.
+
+    Args:
+        prompts: token ids, none empty.
+        max_new_tokens: per answer.
+        stop_ids: generation ends at any of these.
+        do_sample: draw from the distribution (``temperature``, ``top_p``, ``seed``) instead of taking the likeliest.
+        batch_size: prompts at once.
+    """
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    answers: list[list[int]] = [[] for _ in prompts]
+    with _answering(loaded.model, seed):
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            made = _batch(
+                loaded,
+                [prompts[i] for i in rows],
+                max_new_tokens=max_new_tokens,
+                stop_ids=stop_ids,
+                choose=chooser(do_sample=do_sample, temperature=temperature, top_p=top_p),
+            )
+            for row, answer in zip(rows, made, strict=True):
+                answers[row] = answer
+    return answers
+
+
+def stream(
+    loaded: Loaded,
+    prompt: Sequence[int],
+    *,
+    max_new_tokens: int = 256,
+    stop_ids: Sequence[int] = (),
+    do_sample: bool = False,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    seed: int = 0,
+) -> Iterator[int]:
+    """The answer to ``prompt``, a token id at a time, without the stop token."""
+    import torch
+
+    choose = chooser(do_sample=do_sample, temperature=temperature, top_p=top_p, top_k=top_k)
+    generator = torch.Generator(device=loaded.device).manual_seed(seed)
+    ids = torch.tensor([list(prompt)], device=loaded.device)
+    past, stops = None, set(stop_ids)
+    for _ in range(max_new_tokens):
+        with torch.inference_mode():
+            out = loaded.model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
+            token = int(choose(out.logits[:, -1].float(), generator)[0])
+        if token in stops:
+            return
+        yield token
+        past, ids = out.past_key_values, torch.tensor([[token]], device=loaded.device)
+
+
+def chooser(
+    *, do_sample: bool, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0
+) -> Callable[[torch.Tensor, Any], torch.Tensor]:
+    """How the next token is chosen from logits (B, V): the likeliest, or drawn after temperature, top-k and top-p."""
+    import torch
+    from transformers.generation.logits_process import (
+        LogitsProcessorList,
+        TemperatureLogitsWarper,
+        TopKLogitsWarper,
+        TopPLogitsWarper,
+    )
+
+    if not do_sample or temperature <= 0:
+        return lambda logits, _: logits.argmax(-1)
+    warp = LogitsProcessorList([TemperatureLogitsWarper(float(temperature))])
+    if top_k > 0:
+        warp.append(TopKLogitsWarper(top_k))
+    if top_p < 1:
+        warp.append(TopPLogitsWarper(top_p))
+
+    def draw(logits: torch.Tensor, generator: Any) -> torch.Tensor:
+        shares = torch.softmax(warp(None, logits), -1)
+        return torch.multinomial(shares, 1, generator=generator).squeeze(-1)
+
+    return draw
+
+
+def _batch(
+    loaded: Loaded,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_new_tokens: int,
+    stop_ids: Sequence[int],
+    choose: Callable[[torch.Tensor, Any], torch.Tensor],
+) -> list[list[int]]:
+    import torch
+
+    width = max(len(p) for p in prompts)
+    device = loaded.device
+    ids = torch.zeros(len(prompts), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt)
+        mask[row, width - len(prompt) :] = 1
+    ids, mask = ids.to(device), mask.to(device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    stops = torch.tensor(list(stop_ids), dtype=torch.long, device=device)
+    ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+    past, made = None, []
+    for _ in range(max_new_tokens):
+        out = loaded.model(
+            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True, logits_to_keep=1
+        )
+        token = choose(out.logits[:, -1].float(), None)
+        ended |= torch.isin(token, stops)
+        made.append(token.masked_fill(ended, -1))
+        if bool(ended.all()):
+            break
+        past, ids = out.past_key_values, token[:, None]
+        mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], 1)
+        positions = positions[:, -1:] + 1
+    return [[int(t) for t in row if t >= 0] for row in torch.stack(made, 1).cpu()] if made else [[] for _ in prompts]
+
+
+@contextmanager
+def _answering(model: Any, seed: int) -> Iterator[None]:
+    """``eval`` mode, no gradient, a random state of its own; all restored afterwards."""
+    import torch
+
+    was_training = model.training
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.inference_mode():
+        torch.manual_seed(seed)
+        model.eval()
+        try:
+            yield
+        finally:
+            model.train(was_training)

@@ -1,0 +1,234 @@
+"""From a model's name to its weights on a device. Knows folders, hub ids and 4 bit; nothing of what the model is for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.errors import BadInput, Failed, UnknownName, nearest
+
+if TYPE_CHECKING:
+    import torch
+
+Quantization = Literal["none", "nf4"]
+POCKET = Path(__file__).parent / "pocket" / "weights"
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+# Names that people know these by; each loads with the code of the transformers library alone.
+KNOWN = (
+    "pocket",
+    "Qwen/Qwen2.5-0.5B-Instruct",
+    "Qwen/Qwen2.5-1.5B-Instruct",
+    "Qwen/Qwen2.5-7B-Instruct",
+    "Qwen/Qwen3-0.6B",
+    "Qwen/Qwen3-1.7B",
+    "internlm/internlm2_5-1_8b-chat",
+    "internlm/internlm2_5-7b-chat",
+    "meta-llama/Llama-3.2-1B-Instruct",
+    "meta-llama/Llama-3.1-8B-Instruct",
+)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A model ready to answer.
+
+    Args:
+        model: a causal language model, in ``eval`` mode.
+        tokenizer: its tokenizer.
+        name: what the person called it.
+        device: where it lives.
+    """
+
+    model: Any
+    tokenizer: Any
+    name: str
+    device: torch.device
+
+
+def resolve(model: str) -> str:
+    """The folder or hub id that ``model`` means.
+
+    Args:
+        model: ``pocket``, a local folder with a ``config.json``, or a hub id ``owner/name``.
+
+    Raises:
+        UnknownName: it is none of these; names the nearest ones.
+    """
+    if model == "pocket":
+        return str(POCKET)
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        if any((folder / name).exists() for name in ("config.json", "tokenizer.json", "tokenizer_config.json")):
+            return str(folder)
+        raise UnknownName("models.not_a_model", path=model)
+    if folder.exists() or not HUB_ID.fullmatch(model):
+        raise UnknownName("models.unknown", given=model, nearest=nearest(model, KNOWN))
+    return model
+
+
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer of ``model``, by the library's own code alone.
+
+    Raises:
+        UnknownName: no such model. Failed: the hub did not give it, or its tokenizer needs code of its own.
+    """
+    from transformers import AutoTokenizer
+
+    place = resolve(model)
+    with _said(model, place):
+        return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+
+
+def load(
+    model: str,
+    *,
+    quantization: Quantization = "none",
+    device: str | None = None,
+    adapter: str | Path | None = None,
+    dtype: str | None = None,
+    attention: str | None = None,
+) -> Loaded:
+    """Load ``model`` to answer or to be trained.
+
+    Args:
+        model: ``pocket``, a local folder, or a hub id.
+        quantization: ``nf4`` stores the linear layers in 4 bit, doubly quantized (Dettmers et al. 2023, QLoRA, section 3).
+        device: ``cuda``, ``cpu`` …; by default the best there is.
+        adapter: a folder in PEFT's format to put on top.
+        dtype: of the computation, ``float32``, ``bfloat16`` or ``float16``; by default what the device is quick and safe in.
+        attention: the library's attention implementation; by default what suits the device.
+
+    Raises:
+        UnknownName: no such model. BadInput: the adapter does not fit. Failed: the weights could not be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    place = resolve(model)
+    where = torch.device(device or best_device())
+    compute = getattr(torch, dtype) if dtype else compute_dtype(where)
+    settings: dict[str, Any] = {
+        "dtype": compute,
+        "attn_implementation": attention or default_attention(where),
+        "trust_remote_code": False,
+        "use_safetensors": True,
+    }
+    if quantization == "nf4":
+        settings["quantization_config"] = nf4(compute)
+        settings["device_map"] = {"": where}
+    with _said(model, place):
+        network = AutoModelForCausalLM.from_pretrained(place, **settings)
+    network = mend_4bit(network) if quantization == "nf4" else network.to(where)
+    network.requires_grad_(False).eval()
+    loaded = Loaded(network, load_tokenizer(model), model, where)
+    return _with_adapter(loaded, adapter) if adapter else loaded
+
+
+def best_device() -> str:
+    """``cuda`` where there is one, else ``cpu``."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 on GPUs that have it, else float32.
+
+    On a CPU float32: without AMX, bfloat16 was measured three times slower; and nothing is lost by it.
+    """
+    import torch
+
+    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float32
+
+
+def default_attention(device: torch.device) -> str:
+    """``eager`` on a CPU, where it is the quickest at the lengths of a chat; on a GPU flash attention where it is installed."""
+    from transformers.utils import is_flash_attn_2_available
+
+    if device.type == "cpu":
+        return "eager"
+    return "flash_attention_2" if is_flash_attn_2_available() else "sdpa"
+
+
+def nf4(compute: torch.dtype) -> Any:
+    """The 4-bit setting of QLoRA: NF4, double quantization, computing in ``compute``."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute,
+    )
+
+
+def mend_4bit(network: Any) -> Any:
+    """Keep 4-bit layers differentiable after an evaluation.
+
+    On CPUs with AVX512-BF16, bitsandbytes repacks a ``Linear4bit`` at its first forward in ``eval`` mode, and the packed kernel
+    has no backward: the gradient through that layer is lost with no more than a warning. Switching the repacking off prevents it.
+    """
+    for module in network.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return network
+
+
+def fingerprint(model: str) -> str:
+    """What tells one base from another: a hash of its configuration and of its weight files' names, sizes and heads.
+
+    For a hub id, the hash of its name: the files may not be there yet.
+    """
+    place = Path(resolve(model))
+    if not place.is_dir():
+        return hashlib.sha256(model.encode()).hexdigest()[:16]
+    digest = hashlib.sha256()
+    for file in sorted([*place.glob("config.json"), *place.glob("*.safetensors")]):
+        digest.update(f"{file.name}:{file.stat().st_size}:".encode())
+        with file.open("rb") as opened:
+            digest.update(opened.read(1 << 16))
+    return digest.hexdigest()[:16]
+
+
+def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
+    from peft import PeftModel
+
+    folder = Path(adapter)
+    config = folder / "adapter_config.json"
+    if not config.exists() or not (folder / "adapter_model.safetensors").exists():
+        raise BadInput("models.not_an_adapter", path=folder)
+    try:
+        json.loads(config.read_text(encoding="utf-8"))
+        loaded.model = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=False)
+    except (RuntimeError, ValueError) as error:
+        raise BadInput("models.adapter_does_not_fit", path=folder, model=loaded.name, reason=_first_line(error)) from error
+    loaded.model.eval()
+    return loaded
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+class _said:
+    """Turns what the libraries raise while loading into one sentence."""
+
+    def __init__(self, model: str, place: str) -> None:
+        self.model, self.local = model, Path(place).is_dir()
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError | ValueError | ImportError | RuntimeError | KeyError | AttributeError):
+            key = "models.cannot_load" if self.local else "models.hub_refused"
+            raise Failed(key, model=self.model, reason=_first_line(error)) from error
+
+
