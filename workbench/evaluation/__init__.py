@@ -1,1 +1,25 @@
-""""""
+"""Probes, measurements, verdicts: what a model says before, during and after training. Knows models; nothing of training."""
+
+from __future__ import annotations
+
+from workbench.evaluation.evaluator import Evaluator, Measurement, Sample
+from workbench.evaluation.probes import Probe, general_probes, identity_probes, question_probes, unrelated_probes
+from workbench.evaluation.scoring import says, score_answers
+from workbench.evaluation.verdict import Verdict, best_of, score, verdict
+
+__all__ = [
+    "Evaluator",
+    "Measurement",
+    "Probe",
+    "Sample",
+    "Verdict",
+    "best_of",
+    "general_probes",
+    "identity_probes",
+    "question_probes",
+    "says",
+    "score",
+    "score_answers",
+    "unrelated_probes",
+    "verdict",
+]

@@ -1,0 +1,108 @@
+"""Examples to tensors, and the loss at the trained tokens. Knows shapes; nothing of text or of optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from workbench.templates.values import IGNORE_INDEX, Example, Pack
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pad(examples: Sequence[Example | Pack]) -> dict[str, torch.Tensor]:
+    """A batch padded on the right.
+
+    Padding is told by length, never by a token id, so a pad token that is also the end-of-turn harms nothing.
+
+    Returns:
+        ``input_ids``, ``attention_mask``, ``labels``, each (B, T) int64; for packs ``position_ids`` in place of the
+        attention mask, since there the restarts of the positions are what isolates the conversations.
+    """
+    import torch
+
+    width = max(len(e.input_ids) for e in examples)
+
+    def rows(values: Sequence[Sequence[int]], fill: int) -> torch.Tensor:
+        return torch.tensor([[*v, *[fill] * (width - len(v))] for v in values], dtype=torch.long)
+
+    batch = {
+        "input_ids": rows([e.input_ids for e in examples], 0),
+        "labels": rows([e.labels for e in examples], IGNORE_INDEX),
+    }
+    if all(isinstance(e, Pack) for e in examples):
+        batch["position_ids"] = rows([e.position_ids for e in examples if isinstance(e, Pack)], 0)
+    else:
+        batch["attention_mask"] = rows([[1] * len(e.input_ids) for e in examples], 0)
+    return batch
+
+
+def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
+    """The cross-entropy summed over the trained tokens, and how many these are.
+
+    Logits are computed only where a label stands: of a batch (B, T) with N trained tokens the head sees (N, H).
+
+    Returns:
+        (sum in nats, 0-d float32; N)
+    """
+    import torch
+
+    labels = batch["labels"]
+    wanted = torch.zeros_like(labels, dtype=torch.bool)
+    wanted[:, :-1] = labels[:, 1:] != IGNORE_INDEX
+    targets = labels[:, 1:][labels[:, 1:] != IGNORE_INDEX]
+    inputs = {key: value for key, value in batch.items() if key != "labels"}
+    with _head_sees(model, wanted):
+        logits = model(**inputs, use_cache=False).logits
+    if logits.dim() == 3:  # this architecture does not call its head as a module: choose afterwards
+        logits = logits[wanted]
+    loss = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+    return loss, int(targets.numel())
+
+
+def mean_loss(model: Any, examples: Sequence[Example], *, batch_tokens: int = 4096) -> float:
+    """The mean cross-entropy over all trained tokens of ``examples``, in nats a token; no gradient.
+
+    Args:
+        batch_tokens: of a padded batch, at most.
+    """
+    import torch
+
+    total, count = 0.0, 0
+    with torch.inference_mode():
+        for batch in by_length(examples, batch_tokens):
+            tensors = {key: value.to(model.device) for key, value in pad(batch).items()}
+            loss, n = summed_loss(model, tensors)
+            total, count = total + float(loss), count + n
+    return total / count if count else float("nan")
+
+
+def by_length(examples: Sequence[Example], batch_tokens: int) -> Iterator[list[Example]]:
+    """Batches of like length, each at most ``batch_tokens`` when padded (but at least one example)."""
+    batch: list[Example] = []
+    for example in sorted(examples, key=lambda e: len(e.input_ids)):
+        if batch and (len(batch) + 1) * len(example.input_ids) > batch_tokens:
+            yield batch
+            batch = []
+        batch.append(example)
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _head_sees(model: Any, wanted: torch.Tensor) -> Iterator[None]:
+    """While it lasts, the output embedding of ``model`` gets only the hidden states where ``wanted`` (B, T) is true.
+
+    A hook on the head reaches it through whatever wraps the model: PEFT, data parallelism, DeepSpeed.
+    """
+    inner = model
+    while not hasattr(inner, "get_output_embeddings") and hasattr(inner, "module"):
+        inner = inner.module
+    head = inner.get_output_embeddings()
+    handle = head.register_forward_pre_hook(lambda _, args: (args[0][wanted], *args[1:]))
+    try:
+        yield
+    finally:
+        handle.remove()
