@@ -29,7 +29,7 @@ class WorkbenchError(Exception):
 
     exit_status = 1
 
-    def __init__(self, key: str, **values: object) -> None:
+    def __init__(self, key: str, /, **values: object) -> None:
         self.key = key
         self.values = values
         super().__init__(key, values)

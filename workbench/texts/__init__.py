@@ -8,7 +8,7 @@ from __future__ import annotations
 import locale
 import os
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def language(lang: str | None = None) -> str:
     return "zh" if given.lower().startswith(("zh", "chinese")) else "en"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _room(lang: str, room: str) -> Mapping[str, Any]:
     import yaml
 
@@ -53,6 +53,6 @@ def entry(key: str, lang: str | None = None) -> dict[str, str]:
     return {"say": found} if isinstance(found, str) else dict(found)
 
 
-def text(key: str, lang: str | None = None, **values: object) -> str:
+def text(key: str, /, lang: str | None = None, **values: object) -> str:
     """The sentence of ``key``, with ``values`` filled in."""
     return str(lookup(key, lang)).format(**values)

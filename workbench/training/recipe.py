@@ -1,0 +1,151 @@
+"""Recipes as files: read, override, check, write with comments. Knows YAML and the settings; nothing of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from workbench.errors import BadSetting, UnknownName, nearest
+from workbench.texts import lookup
+from workbench.training.settings import Recipe
+
+SHIPPED = Path(__file__).parent / "recipes"
+
+
+def shipped() -> list[str]:
+    """The names of the recipes that ship with the workbench."""
+    return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
+
+
+def setting_names() -> list[str]:
+    """Every setting as ``group.name``."""
+    return [f"{group}.{name}" for group, field in Recipe.model_fields.items() for name in _fields(field.annotation)]
+
+
+def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
+    """The recipe of a file or of a shipped name, with ``key=value`` overrides.
+
+    Args:
+        recipe: a path of a YAML file, or one of :func:`shipped`.
+        overrides: ``group.name=value``, or ``name=value`` where only one group has that name; the value is YAML.
+
+    Raises:
+        UnknownName: neither a file nor a shipped name. BadSetting: a key or value is wrong; names the nearest right one.
+    """
+    file = _find(recipe)
+    try:
+        loaded = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadSetting("training.not_yaml", path=file, reason=" ".join(str(error).split())) from error
+    if not isinstance(loaded, dict):
+        raise BadSetting("training.not_a_mapping", path=file)
+    for override in overrides:
+        _override(loaded, override)
+    return check_recipe(loaded, where=str(file))
+
+
+def check_recipe(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
+    """The settings ``values`` as a :class:`Recipe`.
+
+    Raises:
+        BadSetting: names the first wrong key or value.
+    """
+    try:
+        return Recipe.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            close = nearest(key, [*setting_names(), *Recipe.model_fields])
+            raise BadSetting("training.unknown_key", where=where, key=key, nearest=close) from None
+        raise BadSetting("training.bad_value", where=where, key=key, value=repr(first["input"]), reason=first["msg"]) from None
+
+
+def recipe_yaml(recipe: Recipe, lang: str | None = None) -> str:
+    """``recipe`` as YAML, each setting with its description as a comment."""
+    lines: list[str] = []
+    for group, settings in recipe.model_dump(mode="json").items():
+        lines += ["", f"# {lookup(f'settings.{group}.about', lang)}", f"{group}:"]
+        for name, value in settings.items():
+            lines += [f"  # {describe(f'{group}.{name}', lang)}", f"  {name}: {_scalar(value)}"]
+    return "\n".join(lines).lstrip() + "\n"
+
+
+def describe(key: str, lang: str | None = None) -> str:
+    """What the setting ``group.name`` does, its unit, and what is seen when it is too high or too low; one line."""
+    told = lookup(f"settings.{key}", lang)
+    if isinstance(told, str):
+        return told
+    parts = [told["does"]]
+    parts += [lookup(f"settings.words.{word}", lang).format(told[word]) for word in ("unit", "high", "low") if word in told]
+    return " ".join(parts)
+
+
+def with_overrides(recipe: Recipe, **groups: Mapping[str, Any]) -> Recipe:
+    """A copy of ``recipe`` with some settings of some groups changed, checked again."""
+    values = recipe.model_dump()
+    for group, settings in groups.items():
+        values[group] |= settings
+    return check_recipe(values)
+
+
+def _find(recipe: str | Path) -> Path:
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    named = SHIPPED / f"{recipe}.yaml"
+    if named.is_file() and named.parent == SHIPPED:
+        return named
+    raise UnknownName("training.unknown_recipe", given=str(recipe), nearest=nearest(str(recipe), shipped()))
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, sign, text = override.partition("=")
+    if not sign:
+        raise BadSetting("training.not_key_value", given=override)
+    group, name = _key(key.strip())
+    try:
+        value = yaml.safe_load(text) if text.strip() else ""
+    except yaml.YAMLError:
+        value = text
+    values[group] = dict(values.get(group) or {}) | {name: _number(value)}
+
+
+def _key(key: str) -> tuple[str, str]:
+    known = setting_names()
+    full = [k for k in known if k == key or k.endswith(f".{key}")]
+    if len(full) == 1 or key in known:
+        group, _, name = (key if key in known else full[0]).partition(".")
+        return group, name
+    if full:
+        raise BadSetting("training.ambiguous_key", key=key, nearest=", ".join(full))
+    raise BadSetting("training.unknown_key", where="--set", key=key, nearest=_nearest_setting(key, known))
+
+
+def _nearest_setting(key: str, known: list[str]) -> str:
+    leaves = {name.split(".")[1]: name for name in known}
+    close = nearest(key.split(".")[-1], leaves)
+    return ", ".join(leaves[leaf] for leaf in close.split(", "))
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads ``1e-3`` as text; a person means a number."""
+    if isinstance(value, str):
+        try:
+            return float(value) if "e" in value.lower() and value.strip()[0] in "0123456789.-+" else value
+        except ValueError:
+            return value
+    return value
+
+
+def _scalar(value: Any) -> str:
+    dumped = yaml.safe_dump(value, allow_unicode=True, default_flow_style=True, width=10_000).strip()
+    return dumped.removesuffix("...").strip()
+
+
+def _fields(annotation: Any) -> list[str]:
+    return list(getattr(annotation, "model_fields", {}))

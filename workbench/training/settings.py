@@ -1,0 +1,130 @@
+"""The settings of one run. Knows names, ranges and defaults; nothing of how they are used.
+
+What a setting does, its unit, and what one sees when it is too high or too low, stands in the texts (``settings.GROUP.NAME``).
+Names are those of transformers' TrainingArguments, PEFT's LoraConfig and TRL's SFTConfig, wherever these have one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Group(BaseModel):
+    """A group of settings; unknown keys are refused, values are fixed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelSettings(Group):
+    """Which base, and in how many bits."""
+
+    name: str = "pocket"
+    quantization: Literal["none", "nf4"] = "nf4"
+    template: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+
+
+class PersonaSettings(Group):
+    """Who the assistant is to be."""
+
+    name: str = ""
+    author: str = ""
+    purpose: str = ""
+    manner: Literal["plain", "warm", "brief"] = "plain"
+    languages: list[Literal["zh", "en"]] = Field(default=["zh", "en"], min_length=1)
+
+
+class DataSettings(Group):
+    """What it learns from."""
+
+    train: str | None = None
+    validation: str | None = None
+    format: str | None = None
+    general: str | None = "shipped"
+    ratio: Annotated[float, Field(ge=0, le=100)] = 1.0
+    identity_count: Positive | None = None
+    validation_share: Annotated[float, Field(ge=0, le=0.9)] = 0.15
+    max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
+    loss_on: Literal["assistant", "last", "all"] = "assistant"
+    packing: bool | None = None
+
+
+class AdapterSettings(Group):
+    """What is trained beside the frozen base."""
+
+    method: Literal["lora", "adalora", "full"] = "lora"
+    r: Annotated[int, Field(ge=1, le=1024)] = 32
+    lora_alpha: Annotated[float, Field(gt=0)] = 32
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    target_modules: str | list[str] = "all-linear"
+    use_rslora: bool = False
+
+
+class OptimizerSettings(Group):
+    """How weights move."""
+
+    optim: str = "adamw_torch"
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    weight_decay: Share = 0.0
+    adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
+
+
+class ScheduleSettings(Group):
+    """How long, and in which portions."""
+
+    num_train_epochs: Annotated[float, Field(gt=0)] = 2.0
+    max_steps: Annotated[int, Field(ge=-1)] = -1
+    per_device_train_batch_size: Positive = 16
+    gradient_accumulation_steps: Positive = 1
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
+    warmup_ratio: Share = 0.05
+
+
+class EvaluationSettings(Group):
+    """What is asked while it trains."""
+
+    eval_steps: Positive | None = None
+    questions: list[str] = []
+    identity_probes: Annotated[int, Field(ge=0)] = 48
+    general_probes: Annotated[int, Field(ge=0)] = 48
+    unrelated_probes: Annotated[int, Field(ge=0)] = 24
+    max_new_tokens: Positive = 48
+    early_stopping_patience: Annotated[int, Field(ge=0)] = 0
+
+
+class CheckpointSettings(Group):
+    """What is kept on the disk."""
+
+    save_steps: Positive | None = None
+    save_total_limit: Positive | None = 10
+
+
+class RuntimeSettings(Group):
+    """Where and how it runs."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    device: str | None = None
+    gradient_checkpointing: bool = False
+    deepspeed: str | None = None
+    logging_steps: Positive = 1
+
+
+class Recipe(Group):
+    """All settings of one run, in one YAML file."""
+
+    model: ModelSettings = ModelSettings()
+    persona: PersonaSettings = PersonaSettings()
+    data: DataSettings = DataSettings()
+    adapter: AdapterSettings = AdapterSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    checkpoints: CheckpointSettings = CheckpointSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
