@@ -1,0 +1,63 @@
+"""Answers side by side, as HTML. Knows :class:`Answers` and :class:`Sample`; nothing of the models that gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench.render.markup import escape, said, table, tag
+from workbench.render.values import AnswerRow, Answers, Sample
+from workbench.texts import text
+
+_LABELS = ("base", "best", "last", "merged", "adapter")
+_KINDS = ("identity", "general", "unrelated")
+
+
+def label_text(label: str, lang: str | None = None) -> str:
+    """``base``, ``best``, ``last``, ``merged``, ``adapter`` in words; any other label as it is."""
+    return text(f"render.labels.{label}", lang) if label in _LABELS else label
+
+
+def kind_text(kind: str, lang: str | None = None) -> str:
+    """``identity``, ``general``, ``unrelated`` in words; any other kind as it is."""
+    return text(f"render.kinds.{kind}", lang) if kind in _KINDS else kind
+
+
+def mark_text(right: bool | None, lang: str | None = None) -> str:
+    """``✓ right``, ``✗ wrong`` or nothing: a sign and a word, so that no colour is needed."""
+    return "" if right is None else text("render.answers.right" if right else "render.answers.wrong", lang)
+
+
+def answers_html(answers: Answers, *, lang: str | None = None) -> str:
+    """Before and after side by side: a question a row, a model a column."""
+    labels = [label_text(label, lang) for label in answers.labels]
+    head = [text("render.answers.question", lang), *labels]
+    rows = "".join(_row(row, labels, lang) for row in answers.rows)
+    top = "".join(tag("th", escape(cell), scope="col") for cell in head)
+    return f'<table class="wb-table wb-answers"><thead><tr>{top}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n'
+
+
+def _row(row: AnswerRow, labels: Sequence[str], lang: str | None) -> str:
+    kind = tag("small", escape(kind_text(row.kind, lang)), class_="wb-kind") if row.kind else ""
+    rights = row.right or (None,) * len(row.answers)
+    cells = "".join(
+        tag("td", _answer(answer, right, lang), data_label=label)
+        for answer, right, label in zip(row.answers, rights, labels, strict=True)
+    )
+    return f'<tr><th scope="row">{said(row.question)}{" " if kind else ""}{kind}</th>{cells}</tr>\n'
+
+
+def _answer(answer: str, right: bool | None, lang: str | None) -> str:
+    words = said(answer) if answer.strip() else tag("em", escape(text("render.answers.empty", lang)))
+    if right is None:
+        return words
+    mark = tag("span", escape(mark_text(right, lang)), class_="wb-mark" if right else "wb-mark wb-wrong")
+    return f"{words} {mark}"
+
+
+def samples_html(samples: Sequence[Sample], *, lang: str | None = None) -> str:
+    """What the model answered at the steps of the training: a step a row, a question a column."""
+    questions = list(dict.fromkeys(sample.question for sample in samples))
+    steps = sorted({sample.step for sample in samples})
+    given = {(sample.step, sample.question): sample.answer for sample in samples}
+    head = [escape(text("render.curves.step", lang)), *map(said, questions)]
+    return table(head, [[str(step), *(said(given.get((step, q), "–")) for q in questions)] for step in steps])

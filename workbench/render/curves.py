@@ -1,0 +1,258 @@
+"""A training's curves as a bare matplotlib figure. Knows :class:`Curves`; must not know runs, nor ever use pyplot.
+
+Train is solid blue, held-out dashed vermillion with circles, both on one axis, with the best checkpoint marked and the
+gap between them shaded. Identity, general and leak stand in a panel of their own, told apart by line, mark and label.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from workbench.render import palette
+from workbench.render.values import Curves, Points
+from workbench.texts import language, text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LOSS, SCORES = "loss", "scores"
+PANELS = (LOSS, SCORES)
+_MOST_POINTS = 800  # more cannot be told apart on a screen, and make an SVG heavy
+
+# series -> colour, line, mark
+STYLE: dict[str, tuple[str, Any, str]] = {
+    "train": ("blue", "-", ""),
+    "held_out": ("vermillion", (0, (4, 1.6)), "o"),
+    "identity": ("green", "-", "s"),
+    "general": ("purple", (0, (7, 2, 1.5, 2)), "^"),
+    "leak": ("soft", (0, (1.2, 1.4)), "x"),
+}
+
+_LATIN_FONT = "DejaVu Sans"  # comes with matplotlib
+_CHINESE_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei",
+    "SimHei", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Heiti SC", "Noto Sans CJK JP", "Droid Sans Fallback",
+)  # fmt: skip
+
+
+@cache
+def chinese_font() -> str:
+    """The first known font with Chinese characters that is installed, or ``''``."""
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    return next((name for name in _CHINESE_FONTS if name in installed), "")
+
+
+def fonts() -> list[str]:
+    """The fonts for the text of a figure: matplotlib takes for each character the first that has it."""
+    return [_LATIN_FONT, *filter(None, [chinese_font()])]
+
+
+def drawable_language(lang: str | None) -> str:
+    """``lang``, or English where Chinese is asked for and no installed font could draw it into a picture."""
+    return "zh" if language(lang) == "zh" and chinese_font() else "en"
+
+
+@cache
+def _glyphs(family: str) -> frozenset[int]:
+    from matplotlib import font_manager
+    from matplotlib.ft2font import FT2Font
+
+    return frozenset(FT2Font(font_manager.findfont(family)).get_charmap())
+
+
+def drawable(words: str) -> str:
+    """``words`` with ▯ for each character that no font of ours has: an emoji in a name must not become a warning."""
+    known = frozenset().union(*(_glyphs(family) for family in fonts()))
+    return "".join(c if ord(c) in known or c == "\n" else "▯" for c in words)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ink:
+    """The tones of the ground, the language, and what becomes of a text before it is drawn."""
+
+    tones: dict[str, str]
+    lang: str
+    put: Callable[[str], str]
+
+    def say(self, key: str, **values: object) -> str:
+        return self.put(text(f"render.curves.{key}", self.lang, **values))
+
+    def type(self, size: float, tone: str = "fg") -> dict[str, Any]:
+        return {"size": size, "color": self.tones[tone], "family": fonts()}
+
+    def ground(self) -> dict[str, Any]:
+        """What keeps lines from crossing a text."""
+        return {"facecolor": self.tones["bg"], "edgecolor": "none", "pad": 1.2}
+
+
+def curves_figure(
+    curves: Curves,
+    *,
+    lang: str | None = None,
+    dark: bool = False,
+    panels: Sequence[str] = PANELS,
+    verdict: bool = True,
+    put: Callable[[str], str] | None = None,
+) -> Figure:
+    """The curves as a ``Figure`` on the Agg canvas.
+
+    Args:
+        lang: language of the labels; English where no installed font has Chinese characters.
+        dark: for a ground of ``#111``.
+        panels: ``loss``, ``scores`` or both. A panel without points says that there are none yet.
+        verdict: write the verdict in words under the panels.
+        put: what becomes of each text before it is drawn; without it, what no font has becomes ▯.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    ink = _Ink(palette.tones(dark), language(lang) if put else drawable_language(lang), put or drawable)
+    words = _wrap(curves.verdict_text, 74 * len(panels)) if verdict else []
+    height = 3.3 + 0.24 * len(words)
+    figure = Figure(figsize=(5.6 * len(panels), height), dpi=110, facecolor=ink.tones["bg"])
+    FigureCanvasAgg(figure)
+    under = (0.52 + 0.24 * len(words)) / height
+    for index, panel in enumerate(panels):
+        box = ((index + 0.1) / len(panels), under, 0.69 / len(panels), 1 - under - 0.38 / height)
+        axes = figure.add_axes(box)
+        _frame(axes, curves, ink, panel)
+        (_draw_loss if panel == LOSS else _draw_scores)(axes, curves, ink)
+    if words:
+        joined = "\n".join(ink.put(line) for line in words)
+        figure.text(0.1 / len(panels), 0.08 / height, joined, va="bottom", linespacing=1.3, **ink.type(10))
+    return figure
+
+
+def _frame(axes: Axes, curves: Curves, ink: _Ink, panel: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_facecolor(ink.tones["bg"])
+    axes.set_title(ink.say(f"{panel}_title"), loc="left", weight="bold", **ink.type(10.5))
+    axes.set_xlabel(ink.say("step"), **ink.type(9.5))
+    axes.tick_params(colors=ink.tones["soft"], labelsize=9, length=3, labelfontfamily=_LATIN_FONT)
+    axes.grid(True, color=ink.tones["rule"], linewidth=0.6, alpha=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(ink.tones["rule"])
+    axes.set_xlim(0, last_step(curves))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _draw_loss(axes: Axes, curves: Curves, ink: _Ink) -> None:
+    train, held_out = finite(curves.train), finite(curves.held_out)
+    if not train and not held_out:
+        _nothing(axes, ink)
+        return
+    axes.set_ylim(0, max(value for _, value in (*train, *held_out)) * 1.08 or 1.0)
+    _shade_gap(axes, train, held_out, ink)
+    _lines(axes, {"train": curves.train, "held_out": curves.held_out}, ink)
+    _mark_best(axes, curves.best_step, ink)
+
+
+def _draw_scores(axes: Axes, curves: Curves, ink: _Ink) -> None:
+    from matplotlib.ticker import PercentFormatter
+
+    series = {"identity": curves.identity, "general": curves.general, "leak": curves.leak}
+    if not any(finite(points) for points in series.values()):
+        _nothing(axes, ink)
+        return
+    axes.set_ylim(-0.03, 1.05)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    _lines(axes, series, ink)
+    _mark_best(axes, curves.best_step, ink)
+
+
+def _lines(axes: Axes, series: dict[str, Points], ink: _Ink) -> None:
+    """Draws the series, and at the right end of each its name and a piece of its line, moved apart if they touch."""
+    ends = []
+    low, high = axes.get_ylim()
+    for name, points in series.items():
+        if not finite(points):
+            continue
+        steps, values = zip(*_thin(points), strict=True)
+        every = max(1, len(steps) // 25)
+        axes.plot(steps, values, markevery=every, clip_on=False, zorder=3, **_line(name, ink))
+        ends.append(((finite(points)[-1][1] - low) / (high - low), name))
+    ends.sort()
+    for height, (_, name) in zip(spread([end for end, _ in ends], 0.1), ends, strict=True):
+        axes.plot([1.04, 1.08, 1.12], [height] * 3, transform=axes.transAxes, clip_on=False, markevery=[1],
+                  **_line(name, ink))  # fmt: skip
+        axes.text(1.145, height, ink.say(name), transform=axes.transAxes, va="center_baseline", **ink.type(9.5))
+
+
+def _line(name: str, ink: _Ink) -> dict[str, Any]:
+    colour, line, mark = STYLE[name]
+    return {"linestyle": line, "color": ink.tones[colour], "linewidth": 2, "marker": mark or None, "markersize": 5}
+
+
+def spread(heights: list[float], gap: float) -> list[float]:
+    """The sorted ``heights``, moved as little as needed so that neighbours are at least ``gap`` apart."""
+    moved = list(heights)
+    for _ in range(8 * len(moved)):
+        for i in range(1, len(moved)):
+            lack = max(0.0, gap - (moved[i] - moved[i - 1]))
+            moved[i - 1] -= lack / 2
+            moved[i] += lack / 2
+    return moved
+
+
+def _shade_gap(axes: Axes, train: list[tuple[int, float]], held_out: list[tuple[int, float]], ink: _Ink) -> None:
+    import numpy as np
+
+    if len(train) < 2 or len(held_out) < 2:
+        return
+    steps = np.array([step for step, _ in held_out], dtype=float)
+    above = np.array([value for _, value in held_out])
+    below = np.interp(steps, [step for step, _ in train], [value for _, value in train])
+    axes.fill_between(steps, below, above, color=ink.tones["vermillion"], alpha=0.15, linewidth=0, zorder=1)
+    axes.text(0.985, 0.97, ink.say("gap"), transform=axes.transAxes, ha="right", va="top",
+              bbox=ink.ground(), **ink.type(8.5, "soft"))  # fmt: skip
+
+
+def _mark_best(axes: Axes, best: int | None, ink: _Ink) -> None:
+    if best is None:
+        return
+    axes.axvline(best, linestyle=(0, (1, 2)), linewidth=1.6, color=ink.tones["fg"], zorder=2)
+    right = best > 0.6 * axes.get_xlim()[1]
+    axes.annotate(ink.say("best", step=best), (best, 0.5), xycoords=("data", "axes fraction"),
+                  xytext=(-5 if right else 5, 0), textcoords="offset points", ha="right" if right else "left",
+                  va="center", bbox=ink.ground(), **ink.type(9))  # fmt: skip
+
+
+def _nothing(axes: Axes, ink: _Ink) -> None:
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, ink.say("nothing"), transform=axes.transAxes, ha="center", va="center", **ink.type(10, "soft"))
+
+
+def finite(points: Points) -> list[tuple[int, float]]:
+    """The points whose value is a finite number."""
+    return [(step, value) for step, value in points if math.isfinite(value)]
+
+
+def _thin(points: Points) -> list[tuple[int, float]]:
+    """At most 800 points: every n-th, and the last; what is not finite becomes a gap."""
+    every = math.ceil(len(points) / _MOST_POINTS)
+    kept = [*points[::every], *(points[-1:] if (len(points) - 1) % every else [])]
+    return [(step, value if math.isfinite(value) else math.nan) for step, value in kept]
+
+
+def last_step(curves: Curves) -> int:
+    """Where the x axis ends."""
+    series = (curves.train, curves.held_out, curves.identity, curves.general, curves.leak)
+    return max([1, curves.total_steps, *(points[-1][0] for points in series if points)])
+
+
+def _wrap(words: str, columns: int) -> list[str]:
+    """``words`` in lines of at most ``columns`` cells, where a Chinese character takes two."""
+    from rich.console import Console
+    from rich.text import Text
+
+    return [line.plain.rstrip() for line in Text(words).wrap(Console(width=columns), columns)] if words else []

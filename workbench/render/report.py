@@ -1,0 +1,143 @@
+"""``report.html``: one training told on one page, in one file. Knows :class:`Report`; not how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from workbench.render.answers import answers_html, label_text, samples_html
+from workbench.render.markup import disclosure, escape, page, said, styles, table, tag
+from workbench.render.plots import curves_html, percent
+from workbench.render.values import Number, Report, Scores
+from workbench.texts import text
+
+Say = Callable[..., str]
+
+
+def report_html(report: Report, *, lang: str | None = None, theme: str = "") -> str:
+    """The whole page.
+
+    Args:
+        lang: the language of our sentences; what people and models wrote stays as it is.
+        theme: ``light``, ``dark``, or empty for the reader's own.
+    """
+
+    def say(key: str, **values: Any) -> str:
+        return text(f"render.report.{key}", lang, **values)
+
+    body = "".join(
+        [
+            styles("report.css"),
+            _opening(report, say),
+            _section(say("numbers"), _cards(report, say) + _scores_table(report.scores, say, lang)),
+            _section(say("curves"), curves_html(report.curves, lang=lang) if report.curves else ""),
+            _section(say("mask"), _mask(report, say, lang)),
+            _section(say("answers"), _answers(report, say, lang)),
+            _section(say("samples"), samples_html(report.samples, lang=lang) if report.samples else ""),
+            _section(say("made"), _made(report, say)),
+            _section(say("next"), _next(report)),
+        ]
+    )
+    return page(body, title=say("title", name=report.name), lang=lang, theme=theme)
+
+
+def _section(heading: str, content: str) -> str:
+    return f"<section><h2>{escape(heading)}</h2>\n{content}</section>\n" if content else ""
+
+
+def _opening(report: Report, say: Say) -> str:
+    by = [say("by", author=report.author)] if report.author else []
+    when = [say("when", made=report.made)] if report.made else []
+    line = tag("p", said(" · ".join([*by, *when])), class_="wb-soft") if by or when else ""
+    learnt = "" if report.learnt is None else say("learnt" if report.learnt else "not_learnt", name=report.name)
+    words = [tag("strong", said(learnt))] if learnt else []
+    words += [said(report.verdict_text)] if report.verdict_text else []
+    class_ = "wb-lead wb-unmet" if report.learnt is False else "wb-lead"
+    lead = tag("p", " ".join(words), class_=class_) if words else ""
+    return f"<header><h1>{said(say('title', name=report.name))}</h1>\n{line}{lead}</header>\n"
+
+
+def _cards(report: Report, say: Say) -> str:
+    cards = [*_score_numbers(report, say), *report.numbers]
+    return tag("ul", "".join(_card(number, say) for number in cards), class_="wb-cards") if cards else ""
+
+
+def _card(number: Number, say: Say) -> str:
+    unit = f" {tag('span', escape(number.unit), class_='wb-soft')}" if number.unit else ""
+    met = {None: "", True: say("met"), False: say("unmet")}[number.met]
+    parts = [tag("span", escape(number.label), class_="wb-name"), f"<b>{escape(number.value)}{unit}</b>"]
+    parts += [tag("small", escape(number.reference))] if number.reference else []
+    parts += [tag("small", escape(met), class_="wb-met")] if met else []
+    return tag("li", " ".join(parts), class_="wb-card")
+
+
+def _score_numbers(report: Report, say: Say) -> list[Number]:
+    """Cards of the best checkpoint's three scores, each with what it is compared with."""
+    by_label = {scores.label: scores for scores in report.scores}
+    best, base, targets = by_label.get("best"), by_label.get("base", Scores("base")), report.targets
+    if best is None:
+        return []
+    numbers = []
+    if best.identity is not None:
+        reference = say("identity_reference", base=percent(base.identity), target=percent(targets.identity))
+        numbers.append(_score(say("identity"), best.identity, reference, best.identity >= targets.identity))
+    if best.general is not None:
+        reference = say("general_reference", base=percent(base.general), target=percent(targets.general))
+        enough = None if base.general is None else best.general >= targets.general * base.general
+        numbers.append(_score(say("general"), best.general, reference, enough))
+    if best.leak is not None:
+        reference = say("leak_reference", target=percent(targets.leak))
+        numbers.append(_score(say("leak"), best.leak, reference, best.leak <= targets.leak))
+    return numbers
+
+
+def _score(label: str, value: float, reference: str, met: bool | None) -> Number:
+    return Number(label, percent(value), reference=reference, met=met)
+
+
+def _scores_table(scores: tuple[Scores, ...], say: Say, lang: str | None) -> str:
+    if not scores:
+        return ""
+    head = ["", *(escape(text(f"render.curves.{name}", lang)) for name in ("step", "identity", "general", "leak"))]
+    rows = [
+        [escape(label_text(row.label, lang)), "–" if row.step is None else str(row.step),
+         percent(row.identity), percent(row.general), percent(row.leak)]
+        for row in scores
+    ]  # fmt: skip
+    return table(head, rows, caption=escape(say("scores_caption")), class_="wb-numbers")
+
+
+def _mask(report: Report, say: Say, lang: str | None) -> str:
+    if report.mask is None:
+        return ""
+    from workbench.render.mask import mask_html
+
+    return tag("p", escape(say("mask_says"))) + mask_html(report.mask, lang=lang, embedded=True)
+
+
+def _answers(report: Report, say: Say, lang: str | None) -> str:
+    if report.answers is None or not report.answers.rows:
+        return ""
+    return tag("p", escape(say("answers_says"))) + answers_html(report.answers, lang=lang)
+
+
+def _made(report: Report, say: Say) -> str:
+    settings = [
+        [f"<code>{escape(s.name)}</code>", escape(f"{s.value} {s.unit}".strip()), escape(s.effect)]
+        for s in report.settings
+    ]
+    head = [escape(say(key)) for key in ("setting", "value", "effect")]
+    versions = [[escape(name), escape(version)] for name, version in report.versions]
+    content = table(head, settings) if settings else ""
+    if versions:
+        lines = table([escape(say("package")), escape(say("version"))], versions)
+        content += disclosure(escape(say("versions")), lines)
+    return content
+
+
+def _next(report: Report) -> str:
+    items = "".join(
+        tag("li", escape(step.say) + (f"<pre><code>{escape(step.command)}</code></pre>" if step.command else ""))
+        for step in report.next_steps
+    )
+    return tag("ol", items, class_="wb-next") if items else ""

@@ -1,0 +1,180 @@
+"""The values that are drawn and that no lower room defines. Knows numbers and strings; not where they come from.
+
+Scores and shares are fractions from 0 to 1; losses are nats per trained token; steps are optimizer steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.templates.view import MaskView
+
+Points = Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """What a training did over its steps. Any series may be empty; a value that is not finite is drawn as a gap.
+
+    Args:
+        train: (step, loss) on the rows that are trained on.
+        held_out: (step, loss) on the rows that are kept back.
+        identity: (step, score), right answers to identity probes.
+        general: (step, score), right answers to general probes.
+        leak: (step, score), unrelated questions that were answered with the identity; less is better.
+        best_step: the step of the checkpoint that is kept as the best.
+        verdict: ``learning``, ``good``, ``overfitting``, ``collapsed`` or empty.
+        verdict_text: the verdict in words, in the language that the curves are drawn in.
+        vocab_size: tokens of the vocabulary, for the reference "guessing would be ln(n)"; 0 where not known.
+        total_steps: where the x axis ends while the training still runs; 0: at the last point.
+    """
+
+    train: Points = ()
+    held_out: Points = ()
+    identity: Points = ()
+    general: Points = ()
+    leak: Points = ()
+    best_step: int | None = None
+    verdict: str = ""
+    verdict_text: str = ""
+    vocab_size: int = 0
+    total_steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """The probe scores of one model or checkpoint; ``None`` where not asked.
+
+    Args:
+        label: what it is: ``base``, ``best`` and ``last`` are said in words, anything else is shown as it is.
+        step: the checkpoint's step; ``None`` for a base model.
+    """
+
+    label: str
+    identity: float | None = None
+    general: float | None = None
+    leak: float | None = None
+    step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What counts as learnt.
+
+    Args:
+        identity: at least this score.
+        general: at least this share of the base model's score.
+        leak: at most this score.
+    """
+
+    identity: float = 0.95
+    general: float = 0.95
+    leak: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number worth a card of its own.
+
+    Args:
+        reference: what to compare it with.
+        met: whether its target was reached; ``None`` where there is no target.
+    """
+
+    label: str
+    value: str
+    unit: str = ""
+    reference: str = ""
+    met: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """One question and each model's answer to it.
+
+    Args:
+        question: as asked.
+        answers: one for each label of the :class:`Answers`.
+        kind: ``identity``, ``general``, ``unrelated`` or empty.
+        right: for each answer whether it is right; ``None`` where not scored; empty: none is scored.
+    """
+
+    question: str
+    answers: tuple[str, ...]
+    kind: str = ""
+    right: tuple[bool | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The same questions to several models.
+
+    Args:
+        labels: ``base``, ``merged`` and ``adapter`` are said in words, anything else is shown as it is.
+    """
+
+    labels: tuple[str, ...]
+    rows: tuple[AnswerRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the model answered at one step of the training."""
+
+    step: int
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of the recipe: its name, its value as written, its unit, and what it does in a sentence."""
+
+    name: str
+    value: str
+    unit: str = ""
+    effect: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What to do next: a sentence, and the command that does it."""
+
+    say: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that ``report.html`` shows. Whatever is empty is left out of the page.
+
+    Args:
+        name: the assistant's name.
+        author: its author.
+        verdict: as in :class:`Curves`.
+        verdict_text: the verdict in words.
+        learnt: whether the assistant became what it was to become; ``None`` leaves it unsaid.
+        scores: usually those of ``base``, ``best`` and ``last``, in this order.
+        numbers: further cards (seconds, trained parameters, file sizes …).
+        made: when, in words or ISO 8601.
+    """
+
+    name: str
+    author: str = ""
+    verdict: str = ""
+    verdict_text: str = ""
+    learnt: bool | None = None
+    curves: Curves | None = None
+    scores: tuple[Scores, ...] = ()
+    targets: Targets = Targets()
+    numbers: tuple[Number, ...] = ()
+    mask: MaskView | None = None
+    answers: Answers | None = None
+    samples: tuple[Sample, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+    next_steps: tuple[NextStep, ...] = ()
+    made: str = ""
