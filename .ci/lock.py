@@ -1,0 +1,102 @@
+"""Resolves the exact versions anew: writes the three locks and environment.yml from pyproject.toml.
+
+Run it with any Python that has uv installed: ``python .ci/lock.py``. Knows pyproject.toml's extras; nothing of the package.
+Versions already locked are kept; delete a lock first to take the newest of everything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONDA_PYTHON = "3.11"
+
+HEAD = """\
+# Exact versions for Python 3.10 to 3.13 on Linux, macOS 14+ (Apple silicon) and Windows. Written by .ci/lock.py.
+# {what}
+"""
+WHY = """\
+# No hashes: torch comes in several builds of one version (CPU, CUDA, vendors'), and a hash would admit only one of them.
+# The CUDA packages are left to torch, which pins its own exactly; a CPU build needs none.
+"""
+WHAT = {
+    "requirements.lock": ("The package, its tests and its checks: what `make quickstart` and `make test` install.\n" + WHY).strip(),
+    "requirements-extras.lock": "On top of requirements.lock: the extras notebook and apps.",
+    "requirements-deepspeed.lock": "On top of requirements.lock: the extra deepspeed (Linux, two GPUs or more).",
+}
+LEFT_TO_TORCH = ("nvidia-", "cuda-", "triton")
+
+
+def resolve(*extras: str, keep: list[str]) -> list[str]:
+    """The lines ``name==version ; marker`` for the package and these extras, agreeing with the lines to ``keep``."""
+    constraints = ROOT / ".ci" / "constraints.tmp"
+    constraints.write_text("\n".join(keep), encoding="utf-8")
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.10"]
+    command += ["--no-header", "--no-annotate", "--constraint", str(constraints), "pyproject.toml"]
+    try:
+        done = subprocess.run(
+            [*command, *(f"--extra={extra}" for extra in extras)],
+            cwd=ROOT,
+            env=os.environ | {"UV_PYTHON_DOWNLOADS": "never"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    finally:
+        constraints.unlink()
+    lines = (tidy(line) for line in done.stdout.splitlines())
+    return [line for line in lines if line and not line.startswith(LEFT_TO_TORCH)]
+
+
+def tidy(line: str) -> str:
+    """Without the markers of a platform that nobody can run this on; empty where the line is only for that."""
+    if "sys_platform == 'emscripten'" in line:
+        return ""
+    line = re.sub(r" and sys_platform != 'emscripten'|sys_platform != 'emscripten' and ", "", line)
+    return re.sub(r" ; sys_platform != 'emscripten'$", "", line).strip()
+
+
+def kept() -> list[str]:
+    """What the locks say now."""
+    lines = []
+    for name in WHAT:
+        if (ROOT / name).exists():
+            lines += [line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if "==" in line]
+    return lines
+
+
+def write_lock(name: str, lines: list[str]) -> None:
+    """One lock file."""
+    (ROOT / name).write_text(HEAD.format(what=WHAT[name]) + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_environment(lines: list[str]) -> None:
+    """environment.yml: conda gives Python and pip, pip gives the same versions as the lock."""
+    pins = "\n".join(f'      - "{line}"' for line in lines)
+    (ROOT / "environment.yml").write_text(
+        "# The versions of requirements.lock for conda. Written by .ci/lock.py; a test compares the two.\n"
+        "name: workbench\n"
+        "channels:\n  - conda-forge\n"
+        f"dependencies:\n  - python={CONDA_PYTHON}\n  - pip\n  - pip:\n{pins}\n      - -e .\n",
+        encoding="utf-8",
+    )
+
+
+def main() -> None:
+    """Resolve everything together, so that the locks agree, then share it out."""
+    whole = resolve("dev", "notebook", "apps", "deepspeed", keep=kept())
+    core = resolve("dev", keep=whole)
+    extras = resolve("dev", "notebook", "apps", keep=whole)
+    deepspeed = resolve("dev", "deepspeed", keep=whole)
+    write_lock("requirements.lock", core)
+    write_lock("requirements-extras.lock", [line for line in extras if line not in core])
+    write_lock("requirements-deepspeed.lock", [line for line in deepspeed if line not in core])
+    write_environment(core)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What every test stands on: no network, one language, one seed. Knows pytest; must not know any room.
+
+A test that reaches for anything but this machine's loopback fails, even where a library swallows the refusal and tries again.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Set before any library is imported: several read these once, when they load. Children inherit them.
+os.environ.update(
+    HF_HUB_OFFLINE="1",
+    HF_DATASETS_OFFLINE="1",
+    TRANSFORMERS_OFFLINE="1",
+    HF_HUB_DISABLE_TELEMETRY="1",
+    HF_HUB_DISABLE_PROGRESS_BARS="1",
+    HF_HOME=tempfile.mkdtemp(prefix="workbench-tests-"),  # a test never sees what a person has downloaded
+    TOKENIZERS_PARALLELISM="false",
+    GRADIO_ANALYTICS_ENABLED="False",
+    MPLBACKEND="Agg",
+    WORKBENCH_LANG="en",
+    PYTHONUTF8="1",
+)
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1", "0.0.0.0", "::", ""}
+_refused: list[str] = []
+
+
+def _is_local(host: object) -> bool:
+    name = host.decode() if isinstance(host, bytes) else host
+    return name is None or not isinstance(name, str) or name in LOOPBACK or name.startswith("127.")
+
+
+def _refuse_the_network(event: str, args: tuple[object, ...]) -> None:
+    """An audit hook (PEP 578): sees every connection that Python code opens, whatever library opens it."""
+    if event == "socket.getaddrinfo":
+        host: object = args[0]
+    elif event in {"socket.connect", "socket.sendto"} and isinstance(args[1], tuple):
+        host = args[1][0]
+    else:
+        return
+    if not _is_local(host):
+        _refused.append(f"{event} {host}")
+        raise ConnectionRefusedError(f"tests have no network: {event} {host}")
+
+
+sys.addaudithook(_refuse_the_network)
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> Iterator[None]:
+    """Fails the test in which somebody reached for the network."""
+    _refused.clear()
+    yield
+    assert not _refused, f"reached for the network: {_refused}"
+
+
+def pytest_configure() -> None:
+    """Hypothesis: the same cases at every run, no time limit on a busy machine, nothing kept on disk."""
+    from hypothesis import settings
+
+    settings.register_profile("workbench", derandomize=True, deadline=None, database=None)
+    settings.load_profile("workbench")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of public samples that WORKBENCH_SHARED names; the test is skipped where there is none."""
+    folder = os.environ.get("WORKBENCH_SHARED", "")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("WORKBENCH_SHARED names no folder")
+    return Path(folder)
