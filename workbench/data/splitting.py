@@ -1,0 +1,99 @@
+"""Train and validation: which conversation goes to which side. Knows groups and questions; nothing of personas, files or training."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+
+from workbench.data.conversation import Conversation
+from workbench.data.ordering import spread, trained_questions
+from workbench.errors import BadSetting
+
+
+def split(
+    conversations: Sequence[Conversation], *, validation: float = 0.1, seed: int = 0
+) -> tuple[list[Conversation], list[Conversation]]:
+    """``(train, validation)``: never a group, nor a question, on both sides; each in the order of ``conversations``.
+
+    Conversations stay together that share their ``group``, or whose trained answers reply to the same question (case, width,
+    spaces and punctuation do not count; in a dialogue, the questions before count too), directly or through others. So
+    repeated rows stay together, before oversampling and after it.
+
+    Each kind and language gives its own share, counted in conversations and as near as whole groups allow, but at least one group
+    where it has two, and its intents in turn. Of each intent the last group is never taken away from train. What has only one
+    group is trained whole: a set of one repeated pair has an empty validation list, since nothing in it could be held out honestly.
+
+    Args:
+        conversations: what to split.
+        validation: the share held out, from 0 (none) to below 1.
+        seed: which groups.
+
+    Raises:
+        BadSetting: ``validation`` is not in that range.
+    """
+    if not 0 <= validation < 1:
+        raise BadSetting("identity.validation_range", given=validation)
+    held_out: set[int] = set()
+    if validation:
+        strata: dict[Hashable, list[list[int]]] = defaultdict(list)
+        for cluster in clusters(conversations):
+            first = conversations[cluster[0]]
+            strata[first.kind, first.lang].append(cluster)
+        for stratum, held in strata.items():
+            rng = random.Random(f"{seed}/{stratum}")
+            held_out.update(_held_out(conversations, held, validation, rng))
+    return (
+        [conversation for row, conversation in enumerate(conversations) if row not in held_out],
+        [conversations[row] for row in sorted(held_out)],
+    )
+
+
+def clusters(conversations: Sequence[Conversation]) -> list[list[int]]:
+    """The rows that must stay together, each cluster in order, the clusters by their first row."""
+    parent = list(range(len(conversations)))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    first_with: dict[tuple[str, str], int] = {}
+    for row, conversation in enumerate(conversations):
+        keys = [("question", key) for key in trained_questions(conversation)]
+        keys += [("group", conversation.group)] if conversation.group else []
+        for key in keys:
+            one, other = sorted((root(row), root(first_with.setdefault(key, row))))
+            parent[other] = one
+    found: dict[int, list[int]] = defaultdict(list)
+    for row in range(len(conversations)):
+        found[root(row)].append(row)
+    return list(found.values())
+
+
+def _held_out(
+    conversations: Sequence[Conversation], held: list[list[int]], validation: float, rng: random.Random
+) -> list[int]:
+    """The rows that one kind and language gives to validation."""
+
+    def intent(cluster: list[int]) -> str:
+        return str(conversations[cluster[0]].meta.get("intent", ""))
+
+    left: dict[str, int] = defaultdict(int)
+    for cluster in held:
+        left[intent(cluster)] += 1
+    wanted = validation * sum(map(len, held))
+    taken: list[int] = []
+    for cluster in spread(held, intent, rng):
+        if left[intent(cluster)] == 1:
+            continue
+        # the first is taken unless it is far too large; each other one if it brings the count nearer
+        nearer = abs(len(taken) + len(cluster) - wanted) < abs(len(taken) - wanted)
+        smallest = not taken and len(cluster) * 2 <= sum(map(len, held))
+        if nearer or smallest:
+            taken += cluster
+            left[intent(cluster)] -= 1
+        if len(taken) >= wanted:
+            break
+    return taken
