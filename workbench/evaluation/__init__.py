@@ -5,7 +5,7 @@ from __future__ import annotations
 from workbench.evaluation.evaluator import Evaluator, Measurement, Sample
 from workbench.evaluation.probes import Probe, general_probes, identity_probes, question_probes, unrelated_probes
 from workbench.evaluation.scoring import says, score_answers
-from workbench.evaluation.verdict import Verdict, best_of, score, verdict
+from workbench.evaluation.verdict import Verdict, best_of, rank, retention, score, verdict
 
 __all__ = [
     "Evaluator",
@@ -17,6 +17,8 @@ __all__ = [
     "general_probes",
     "identity_probes",
     "question_probes",
+    "rank",
+    "retention",
     "says",
     "score",
     "score_answers",

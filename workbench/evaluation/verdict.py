@@ -101,14 +101,21 @@ def score(base: Measurement, now: Measurement) -> float:
     return identity * retention(base, now) * (1 - (now.leak or 0.0))
 
 
+def rank(base: Measurement, now: Measurement) -> float:
+    """:func:`score` to the nearest hundredth, less a thousandth of the held-out loss.
+
+    Scores within half a probe of each other are equal; among equals the loss, which is finer, decides.
+    """
+    loss = 0.0 if now.loss is None else min(now.loss, 9.0)
+    return round(score(base, now), 2) - loss / 1000
+
+
 def best_of(history: Sequence[Measurement]) -> Measurement:
-    """The best checkpoint: highest :func:`score`, then lowest held-out loss, then earliest. The base itself is none.
+    """The best checkpoint: the highest :func:`rank`, the earliest of equals. The base itself is none.
 
     Raises:
         ValueError: nothing was measured after the base.
     """
     if len(history) < 2:
         raise ValueError("no checkpoint was measured")
-    base = history[0]
-    # scores within half a probe of each other are equal: the loss, which is finer, decides
-    return min(history[1:], key=lambda m: (-round(score(base, m), 2), m.loss if m.loss is not None else 0.0, m.step))
+    return max(history[1:], key=lambda m: (rank(history[0], m), -m.step))

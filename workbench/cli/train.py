@@ -1,0 +1,115 @@
+"""``workbench train``: train by a recipe. Knows the command line; nothing of models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.errors import BadInput, Interrupted
+from workbench.runs.events import Event
+from workbench.texts import text
+
+
+@click.command(help=text("cli.train.help"))
+@click.argument("recipe", required=False)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help=text("cli.train.out"))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
+@click.option("--resume", is_flag=True, help=text("cli.train.resume"))
+@click.option("--detach", is_flag=True, help=text("cli.train.detach"))
+@click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
+def train(
+    recipe: str | None, out: Path, overrides: tuple[str, ...], resume: bool, detach: bool, as_json: bool
+) -> None:
+    """Train, and show how it goes."""
+    from workbench.training.start import train as begin
+
+    if recipe is None and not (resume and (out / "recipe.yaml").exists()):
+        raise BadInput("cli.train.no_recipe", out=out)
+    settings = recipe or str(out / "recipe.yaml")
+    if detach or as_json:
+        run = begin(settings, out, overrides=overrides, resume=resume, detach=detach)
+    else:
+        with Progress() as progress:
+            run = begin(settings, out, overrides=overrides, resume=resume, on_event=progress)
+    if as_json:
+        from workbench.cli.runs import summary  # the same words as `workbench runs show --json`
+
+        click.echo(summary(run))
+    elif detach:
+        click.echo(text("cli.train.detached", run=out))
+    else:
+        _conclude(run, out)
+
+
+def _conclude(run: Any, out: Path) -> None:
+    state, best = run.state(), run.best()
+    if state.status == "stopped":
+        raise Interrupted("training.stopped_by_you", step=state.step, run=out)
+    if state.message:
+        click.echo(state.message)
+    if best is not None:
+        click.echo(text("cli.train.best", step=best.step, reason=best.reason))
+    click.echo(text("cli.train.next", run=out))
+
+
+class Progress:
+    """A bar in the terminal, with the losses and the probes' scores as they change; a plain line an evaluation where
+    there is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self.console = Console(highlight=False)
+        self.bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task(text("cli.train.loading"), total=None, loss="")
+        self.scores: dict[str, Any] = {}
+
+    def __enter__(self) -> Progress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        show = getattr(self, f"_{event.kind}", None)
+        if show is not None:
+            show(event)
+
+    def _status(self, event: Any) -> None:
+        if event.key == "training.state.training":
+            self.bar.update(self.task, description=text("cli.train.training"), total=event.values["steps"])
+        if event.message and event.state in ("running", "resumed"):
+            self.console.print(event.message, markup=False)
+
+    def _train(self, event: Any) -> None:
+        loss = "" if event.loss is None else text("cli.train.loss", loss=event.loss)
+        self.bar.update(self.task, completed=event.step or 0, loss=loss)
+
+    def _eval(self, event: Any) -> None:
+        self.scores = {n: getattr(event, n) for n in ("loss", "identity", "general", "leak")}
+
+    def _verdict(self, event: Any) -> None:
+        from workbench.render import word_style
+
+        parts = [text("cli.train.step", step=event.step)]
+        for name, value in self.scores.items():
+            if value is not None:
+                parts.append(text(f"cli.train.score.{name}", value=value))
+        line = "  ".join(parts)
+        self.console.print(f"{line}  ", end="", markup=False)
+        self.console.print(text(f"cli.train.verdict.{event.verdict}"), style=word_style(event.verdict), markup=False)

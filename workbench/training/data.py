@@ -1,0 +1,146 @@
+"""From a recipe to what is trained, what is held out, and what is asked. Knows data and templates; nothing of optimizers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.data.conversation import Conversation, Persona
+from workbench.errors import BadInput, BadSetting
+from workbench.evaluation import Probe, general_probes, identity_probes, question_probes, unrelated_probes
+from workbench.templates.values import Example
+from workbench.training.settings import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """The two sides of the split, as text.
+
+    Args:
+        train: in the order in which they are read; shuffled later, by the seed.
+        held_out: no paraphrase of any of these is in ``train``.
+    """
+
+    train: tuple[Conversation, ...]
+    held_out: tuple[Conversation, ...]
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that is learnt from: a resumed run must see the same."""
+        digest = hashlib.sha256()
+        for side in (self.train, self.held_out):
+            for c in side:
+                digest.update(json.dumps([[m.role, m.content, m.train] for m in c.messages]).encode())
+            digest.update(b"|")
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a training needs besides the model.
+
+    Args:
+        train, held_out: examples, every one with at least one trained token.
+        probes: asked at each evaluation.
+        dropped: reason -> how many training conversations were left out.
+        identity: the words that tell a leak.
+    """
+
+    train: tuple[Example, ...]
+    held_out: tuple[Example, ...]
+    probes: tuple[Probe, ...]
+    dropped: dict[str, int]
+    identity: tuple[str, ...]
+
+
+def persona_of(recipe: Recipe) -> Persona:
+    """The persona that the recipe names."""
+    p = recipe.persona
+    return Persona(name=p.name, author=p.author, purpose=p.purpose, manner=p.manner, languages=tuple(p.languages))
+
+
+def conversations(recipe: Recipe) -> Conversations:
+    """Read or generate, split by groups of paraphrases, mix the training side.
+
+    Raises:
+        BadInput: there is nothing to train on, or a file is not as it must be.
+    """
+    from workbench.data import mix, read, split
+
+    data, seed = recipe.data, recipe.runtime.seed
+    own = _own(recipe)
+    general = _general(recipe)
+    if data.validation:
+        train, held_out = own, read(data.validation, format=data.format)
+    else:
+        train, held_out = split(own, validation=data.validation_share, seed=seed) if data.validation_share else (own, [])
+    if general:
+        # held out before it is mixed, so that oversampling puts nothing on both sides
+        general_train, general_held = split(general, validation=data.validation_share, seed=seed)
+        train = mix(train, general_train, ratio=data.ratio, seed=seed)
+        held_out = [*held_out, *general_held[: max(16, len(held_out))]]
+    return Conversations(tuple(train), tuple(held_out))
+
+
+def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -> Prepared:
+    """Encode both sides, and choose the probes.
+
+    Raises:
+        BadInput: no conversation has a trained token within ``max_length``.
+    """
+    both = both or conversations(recipe)
+    train, dropped = _encode(recipe, tokenizer, both.train)
+    held_out, _ = _encode(recipe, tokenizer, both.held_out)
+    if not train:
+        raise BadInput(
+            "training.nothing_trained",
+            count=len(both.train),
+            max_length=recipe.data.max_length,
+            model=recipe.model.name,
+        )
+    persona = persona_of(recipe)
+    words = tuple(word for word in (persona.name, persona.author) if word)
+    return Prepared(tuple(train), tuple(held_out), tuple(probes(recipe, both.held_out)), dropped, words)
+
+
+def probes(recipe: Recipe, held_out: Sequence[Conversation]) -> list[Probe]:
+    """The recipe's probes: identity from held-out paraphrases, general and unrelated from the shipped ones, its own questions."""
+    wanted = recipe.evaluation
+    asked = identity_probes(held_out, persona_of(recipe), limit=wanted.identity_probes) if recipe.persona.name else []
+    asked += general_probes(limit=wanted.general_probes)
+    asked += unrelated_probes(limit=wanted.unrelated_probes)
+    return [*asked, *question_probes(wanted.questions)]
+
+
+def _own(recipe: Recipe) -> list[Conversation]:
+    from workbench.data import identity_set, read
+
+    if recipe.data.train:
+        return read(recipe.data.train, format=recipe.data.format)
+    if not recipe.persona.name.strip():
+        raise BadSetting("training.no_data")
+    return identity_set(persona_of(recipe), recipe.data.identity_count, seed=recipe.runtime.seed)
+
+
+def _general(recipe: Recipe) -> list[Conversation]:
+    from workbench import shipped
+    from workbench.data import read
+
+    data = recipe.data
+    if not data.general or data.ratio == 0:
+        return []
+    return read(shipped.path("general/general.jsonl") if data.general == "shipped" else data.general)
+
+
+def _encode(
+    recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]
+) -> tuple[list[Example], dict[str, int]]:
+    from workbench.templates import encode
+
+    data = recipe.data
+    encoded = encode(
+        list(rows), tokenizer, template=recipe.model.template, loss_on=data.loss_on, max_length=data.max_length
+    )
+    return list(encoded.examples), {reason: len(where) for reason, where in encoded.dropped.items()}

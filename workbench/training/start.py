@@ -1,0 +1,123 @@
+"""Start, continue and follow a training from another process. Knows recipes and runs; loads no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadInput, BadSetting, Failed, Interrupted, WorkbenchError
+from workbench.runs import Run, is_run, manifest, start, stop, wait
+from workbench.runs.events import Event
+from workbench.training.recipe import check_recipe, load_recipe, recipe_yaml, with_overrides
+from workbench.training.settings import Recipe
+
+
+def train(
+    recipe: Recipe | str | Path,
+    out: str | Path,
+    *,
+    overrides: Iterable[str] = (),
+    resume: bool = False,
+    detach: bool = False,
+    on_event: Callable[[Event], None] | None = None,
+) -> Run:
+    """Train by ``recipe`` into the folder ``out``, in a process of its own.
+
+    Args:
+        recipe: settings, a file, or the name of a shipped recipe.
+        out: the run folder; new or empty, unless ``resume``.
+        overrides: ``key=value``, on top of a file or a shipped recipe.
+        resume: go on with the run that is there, from its last checkpoint.
+        detach: return at once; the training goes on by itself.
+        on_event: called with each event while this process waits.
+
+    Raises:
+        BadInput: settings, data or folder are not as they must be; nothing was started.
+        Failed: the training could not be finished. Interrupted: Ctrl-C; the worker saved a checkpoint and ended.
+    """
+    settings = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    run = _continued(settings, Path(out)) if resume else begin(settings, Path(out))
+    start(run)
+    return run if detach else follow(run, on_event)
+
+
+def begin(recipe: Recipe, out: Path) -> Run:
+    """Make the run folder of ``recipe``; data and settings are checked first, so a mistake leaves no folder behind."""
+    from workbench.models import fingerprint, resolve
+    from workbench.training.data import conversations
+
+    recipe = with_absolute_paths(recipe)
+    resolve(recipe.model.name)
+    known = {"data_sha256": conversations(recipe).fingerprint(), "base_fingerprint": fingerprint(recipe.model.name)}
+    facts = manifest(seed=recipe.runtime.seed, base=recipe.model.name)
+    return Run.create(out, recipe_yaml(recipe), {**facts, **known})
+
+
+def follow(run: Run, on_event: Callable[[Event], None] | None = None) -> Run:
+    """Wait until the run ends, handing each event to ``on_event``; Ctrl-C asks the worker to save and end.
+
+    Raises:
+        Failed: it failed or died. Interrupted: it was stopped by Ctrl-C here.
+    """
+    try:
+        for event in run.follow():
+            if on_event is not None:
+                on_event(event)
+    except KeyboardInterrupt:
+        stop(run)
+        wait(run, 120)
+        raise Interrupted("training.stopped_by_you", step=run.state().step, run=run.path) from None
+    finished(run)
+    return run
+
+
+def finished(run: Run) -> None:
+    """
+    Raises:
+        Failed: the run failed or died; says why, and how to go on.
+    """
+    state = run.state()
+    if state.status == "failed":
+        raise _told(state.key, state.values, state.message, state.remedy)
+    if state.status == "died":
+        log = run.worker_log(3) or "–"
+        raise Failed("training.worker_died", run=run.path, state=state.status, step=state.step, log=log)
+
+
+def with_absolute_paths(recipe: Recipe) -> Recipe:
+    """The worker has a folder of its own to stand in: what is a path here must be one there."""
+    changed: dict[str, dict[str, Any]] = {}
+    for group, name in (("model", "name"), ("data", "train"), ("data", "validation"), ("data", "general")):
+        value = getattr(getattr(recipe, group), name)
+        if value and Path(value).expanduser().exists():
+            changed.setdefault(group, {})[name] = str(Path(value).expanduser().absolute())
+    changed.pop("model", None) if recipe.model.name == "pocket" else None
+    return with_overrides(recipe, **changed) if changed else recipe
+
+
+def _continued(recipe: Recipe, out: Path) -> Run:
+    import yaml
+
+    if not is_run(out):
+        raise BadInput("training.nothing_to_resume", run=out)
+    run = Run.create(out, "", resume=True)
+    before = check_recipe(yaml.safe_load(run.recipe_text()), where=str(out / "recipe.yaml")).model_dump()
+    after = with_absolute_paths(recipe).model_dump()
+    for group, settings in before.items():
+        for name, value in settings.items():
+            if after[group][name] != value:
+                raise BadSetting(
+                    "training.resume_changed", run=out, key=f"{group}.{name}", before=value, after=after[group][name]
+                )
+    return run
+
+
+def _told(key: str, values: Any, message: str, remedy: str) -> WorkbenchError:
+    """The worker's error again, in the language of this process."""
+    try:
+        error = Failed(key, **values)
+        str(error)
+    except (KeyError, IndexError, TypeError):
+        return Failed("training.worker_failed", message=message, remedy=remedy)
+    return error

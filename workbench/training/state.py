@@ -1,0 +1,99 @@
+"""A checkpoint's optimizer, scheduler and random state, as safetensors and JSON. Knows state dicts; nothing of models.
+
+Nothing is pickled: a checkpoint from a stranger can hold wrong numbers, but no code.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+OPTIMIZER = "optimizer.safetensors"
+SCHEDULER = "scheduler.json"
+RANDOM = "random_state.safetensors"
+
+
+def save_optimizer(optimizer: Any, folder: Path) -> None:
+    """Write the optimizer's state: tensors as they are, everything else as JSON in the file's header."""
+    from safetensors.torch import save_file
+
+    state = optimizer.state_dict()
+    tensors, plain = {}, {}
+    for index, values in state["state"].items():
+        for name, value in values.items():
+            (tensors if hasattr(value, "dtype") else plain)[f"{index}.{name}"] = value
+    tensors = {key: value.detach().contiguous() for key, value in tensors.items()}
+    header = {"param_groups": json.dumps(state["param_groups"], default=_number), "plain": json.dumps(plain)}
+    save_file(tensors, folder / OPTIMIZER, metadata=header)
+
+
+def load_optimizer(optimizer: Any, folder: Path) -> None:
+    """Put back what :func:`save_optimizer` wrote."""
+    from safetensors import safe_open
+
+    state: dict[int, dict[str, Any]] = {}
+    with safe_open(folder / OPTIMIZER, framework="pt") as opened:
+        header = opened.metadata()
+        for key in opened.keys():  # noqa: SIM118  (not a mapping)
+            index, _, name = key.partition(".")
+            state.setdefault(int(index), {})[name] = opened.get_tensor(key)
+    for key, value in json.loads(header["plain"]).items():
+        index, _, name = key.partition(".")
+        state.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": json.loads(header["param_groups"])})
+
+
+def save_scheduler(scheduler: Any, folder: Path) -> None:
+    """Write the scheduler's plain numbers; its functions are made anew from the recipe."""
+    state = {key: value for key, value in scheduler.state_dict().items() if key != "lr_lambdas"}
+    (folder / SCHEDULER).write_text(json.dumps(state, default=_number), encoding="utf-8")
+
+
+def load_scheduler(scheduler: Any, folder: Path) -> None:
+    """Put back what :func:`save_scheduler` wrote."""
+    state = json.loads((folder / SCHEDULER).read_text(encoding="utf-8"))
+    scheduler.load_state_dict(scheduler.state_dict() | state)
+
+
+def save_random(folder: Path, rank: int = 0) -> None:
+    """Write the random states of Python, numpy, torch and each CUDA device."""
+    import numpy as np
+    import torch
+    from safetensors.torch import save_file
+
+    kind, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002  (the global state is what is kept)
+    tensors = {"torch": torch.get_rng_state(), "numpy": torch.from_numpy(np.asarray(keys, dtype=np.int64))}
+    if torch.cuda.is_available():
+        tensors |= {f"cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    header = {"python": json.dumps(random.getstate()), "numpy": json.dumps([kind, position, has_gauss, cached])}
+    save_file(tensors, folder / _random_file(rank), metadata=header)
+
+
+def load_random(folder: Path, rank: int = 0) -> None:
+    """Put back what :func:`save_random` wrote."""
+    import numpy as np
+    import torch
+    from safetensors import safe_open
+
+    with safe_open(folder / _random_file(rank), framework="pt") as opened:
+        header = opened.metadata()
+        version, internal, gauss = json.loads(header["python"])
+        random.setstate((version, tuple(internal), gauss))
+        kind, position, has_gauss, cached = json.loads(header["numpy"])
+        keys = opened.get_tensor("numpy").numpy().astype(np.uint32)
+        np.random.set_state((kind, keys, position, has_gauss, cached))  # noqa: NPY002
+        torch.set_rng_state(opened.get_tensor("torch"))
+        if torch.cuda.is_available():
+            saved = [f"cuda.{i}" for i in range(torch.cuda.device_count())]
+            states = [opened.get_tensor(name) for name in saved if name in opened.keys()]  # noqa: SIM118
+            torch.cuda.set_rng_state_all(states)
+
+
+def _random_file(rank: int) -> str:
+    return RANDOM if rank == 0 else RANDOM.replace(".", f"_{rank}.", 1)
+
+
+def _number(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else str(value)

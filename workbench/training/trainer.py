@@ -1,0 +1,178 @@
+"""The optimizer's loop, on transformers' Trainer. Knows tensors and the run folder; nothing of text.
+
+What differs from the library's own: the batches come from a plan (so a resumed run sees the same ones), logits are computed only
+at trained tokens, the loss is divided by the trained tokens of the whole step, and checkpoints hold no pickles.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import Failed
+from workbench.models.batches import pad, summed_loss
+from workbench.templates.values import IGNORE_INDEX, Example, Pack
+from workbench.training import state
+from workbench.training.batches import Plan
+from workbench.training.settings import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import Trainer, TrainingArguments
+
+# What the trainer tells its worker after each optimizer step: (step, loss in nats a trained token, learning rate, gradient norm)
+AfterStep = Callable[["Trainer", int, float, float, float], None]
+
+
+class Batches:
+    """The plan's batches as a dataset: item ``i`` is the ``i``-th batch of the run, as tensors.
+
+    Args:
+        examples: all training examples.
+        plan: which examples are in which batch.
+        packed: lay the conversations of a batch into one row, isolated, instead of padding them.
+    """
+
+    def __init__(self, examples: Sequence[Example], plan: Plan, *, packed: bool) -> None:
+        self.examples, self.plan, self.packed = examples, plan, packed
+
+    def __len__(self) -> int:
+        return len(self.plan.batches)
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
+        rows = [self.examples[i] for i in self.plan.batches[index]]
+        if not rows:  # a last, small step has fewer conversations than batches: this one trains nothing
+            first = self.examples[0]
+            rows = [Example(first.input_ids, (IGNORE_INDEX,) * len(first.input_ids))]
+        return pad([in_one_row(rows)] if self.packed else rows)
+
+
+def in_one_row(examples: Sequence[Example]) -> Pack:
+    """All ``examples`` behind one another; the positions start anew at each, and nothing predicts a first token."""
+    return Pack(
+        input_ids=tuple(i for e in examples for i in e.input_ids),
+        labels=tuple(label for e in examples for label in (IGNORE_INDEX, *e.labels[1:])),
+        position_ids=tuple(p for e in examples for p in range(len(e.input_ids))),
+        lengths=tuple(len(e.input_ids) for e in examples),
+    )
+
+
+def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torch.device) -> TrainingArguments:
+    """The recipe in the library's words."""
+    import torch
+    from transformers import TrainingArguments
+
+    o, s, r = recipe.optimizer, recipe.schedule, recipe.runtime
+    half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return TrainingArguments(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=1,  # one item of Batches is one batch
+        gradient_accumulation_steps=s.gradient_accumulation_steps,
+        learning_rate=o.learning_rate,
+        optim=o.optim,
+        weight_decay=o.weight_decay,
+        adam_beta1=o.adam_beta1,
+        adam_beta2=o.adam_beta2,
+        max_grad_norm=o.max_grad_norm,
+        lr_scheduler_type=s.lr_scheduler_type,
+        warmup_steps=math.ceil(s.warmup_ratio * steps),
+        seed=r.seed,
+        use_cpu=device.type == "cpu",
+        bf16=half and recipe.model.dtype in ("auto", "bfloat16"),
+        gradient_checkpointing=r.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if r.gradient_checkpointing else None,
+        remove_unused_columns=False,
+        dataloader_pin_memory=device.type == "cuda",
+        logging_strategy="no",
+        eval_strategy="no",
+        save_strategy="no",
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def make_trainer(model: Any, arguments: TrainingArguments, batches: Batches, after_step: AfterStep) -> Trainer:
+    """A Trainer that takes ``batches`` in order and calls ``after_step`` once an optimizer step."""
+    return _trainer_class()(model=model, args=arguments, train_dataset=batches, after_step=after_step)
+
+
+def _trainer_class() -> type:
+    """Made in a function, since its parent is a heavy import."""
+    from torch.utils.data import DataLoader, SequentialSampler
+    from transformers import Trainer
+
+    class PlanTrainer(Trainer):  # type: ignore[misc]
+        """See the module."""
+
+        def __init__(self, *, after_step: AfterStep, **settings: Any) -> None:
+            super().__init__(data_collator=lambda items: items[0], **settings)
+            self.after_step = after_step
+            self.model_accepts_loss_kwargs = True  # the loss below is divided by the tokens of the whole step
+
+        def get_train_dataloader(self) -> DataLoader:
+            """The plan's batches, in order; shared out among the processes batch by batch."""
+            loader = DataLoader(
+                self.train_dataset,
+                batch_size=1,
+                sampler=SequentialSampler(self.train_dataset),
+                collate_fn=self.data_collator,
+                pin_memory=self.args.dataloader_pin_memory,
+            )
+            return self.accelerator.prepare(loader)
+
+        def compute_loss(
+            self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            """The sum over this batch's trained tokens, divided by those of the whole optimizer step, on all devices."""
+            total, count = summed_loss(model, inputs)
+            items = max(int(num_items_in_batch), 1) if num_items_in_batch is not None else max(count, 1)
+            loss = total / items * self.accelerator.num_processes  # the processes' gradients are averaged
+            return (loss, None) if return_outputs else loss
+
+        def _maybe_log_save_evaluate(
+            self, tr_loss: Any, grad_norm: Any, *_: Any, learning_rate: float | None = None, **__: Any
+        ) -> None:
+            """Once an optimizer step: hand the numbers over, and begin the sum anew."""
+            step = self.state.global_step
+            if step <= self._globalstep_last_logged:
+                return
+            loss = self.accelerator.gather(tr_loss).mean().item()
+            tr_loss -= tr_loss
+            self._total_loss_scalar += loss
+            self._globalstep_last_logged = step
+            self.after_step(self, step, loss, float(learning_rate or 0.0), float(grad_norm or 0.0))
+
+        def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+            if checkpoint is not None:
+                state.load_optimizer(self.optimizer, Path(checkpoint))
+                state.load_scheduler(self.lr_scheduler, Path(checkpoint))
+
+        def _load_rng_state(self, checkpoint: str | None) -> None:
+            if checkpoint is not None:
+                state.load_random(Path(checkpoint), self.args.process_index)
+
+    return PlanTrainer
+
+
+def write_checkpoint(trainer: Trainer, folder: Path) -> None:
+    """All that an exact resume needs: adapter, optimizer, scheduler, random state, and where the loop stands."""
+    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(folder), safe_serialization=True)
+    state.save_optimizer(trainer.optimizer, folder)
+    state.save_scheduler(trainer.lr_scheduler, folder)
+    state.save_random(folder, trainer.args.process_index)
+    trainer.state.save_to_json(str(folder / "trainer_state.json"))
+
+
+def check_finite(loss: float, *, step: int, recipe: Recipe, run: Path) -> None:
+    """
+    Raises:
+        Failed: the loss is NaN or infinite; says what to change.
+    """
+    if not math.isfinite(loss):
+        raise Failed(
+            "training.nan_loss", loss=loss, step=step, learning_rate=recipe.optimizer.learning_rate, run=run
+        )
