@@ -1,1 +1,58 @@
-""""""
+"""Templates: conversations to segments to examples, packing, and the mask made visible. Loads nothing heavy when imported."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "IGNORE_INDEX": "values",
+    "Encoded": "values",
+    "Example": "values",
+    "LossOn": "values",
+    "Pack": "values",
+    "Segment": "values",
+    "Template": "values",
+    "Unfit": "values",
+    "block_mask": "packing",
+    "pack": "packing",
+    "encode": "encoding",
+    "prompt_ids": "encoding",
+    "get": "registry",
+    "names": "registry",
+    "stop_ids": "registry",
+    "stop_words": "registry",
+    "default_system": "own",
+    "MaskView": "view",
+    "compare_views": "view",
+    "mask_view": "view",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+if TYPE_CHECKING:
+    from workbench.templates.encoding import encode, prompt_ids
+    from workbench.templates.own import default_system
+    from workbench.templates.packing import block_mask, pack
+    from workbench.templates.registry import get, names, stop_ids, stop_words
+    from workbench.templates.values import (
+        IGNORE_INDEX,
+        Encoded,
+        Example,
+        LossOn,
+        Pack,
+        Segment,
+        Template,
+        Unfit,
+    )
+    from workbench.templates.view import MaskView, compare_views, mask_view
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
-from workbench.data.conversation import Role
+from workbench.data.conversation import Conversation, Role
 
 IGNORE_INDEX = -100
 LossOn = Literal["assistant", "last", "all"]
@@ -24,6 +25,7 @@ class Segment:
         control: whether control tokens in it are control tokens (the template's own markers) or text (what somebody wrote).
         turn: index of the message that it comes from.
         rule: why it is trained or not, a key of the texts (``templates.rule.…``).
+        ids: the token ids where they are known without encoding (BOS, EOS); empty otherwise.
     """
 
     text: str
@@ -33,6 +35,7 @@ class Segment:
     control: bool
     turn: int
     rule: str
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +73,93 @@ class Pack:
     labels: tuple[int, ...]
     position_ids: tuple[int, ...]
     lengths: tuple[int, ...]
+
+
+class Template(Protocol):
+    """How a conversation becomes segments, for one tokenizer."""
+
+    @property
+    def name(self) -> str:
+        """A named template's name, or ``chat_template`` for the tokenizer's own."""
+
+    @property
+    def stop_words(self) -> tuple[str, ...]:
+        """The texts at which generation stops, the end-of-turn first."""
+
+    def segments(
+        self, conversation: Conversation, *, loss_on: LossOn = "assistant", generation_prompt: bool = False
+    ) -> list[Segment]:
+        """The rendered conversation, cut into segments.
+
+        With ``generation_prompt`` the conversation ends with a user's (or a tool's) message, and the segments end where
+        the answer is to begin: exactly what serving sends.
+
+        Raises:
+            Unfit: this conversation cannot be rendered, or what is trained in it cannot be proved.
+            BadInput: no conversation of this kind can be rendered by this template.
+        """
+
+    def fingerprint(self, tokenizer: Any) -> str:
+        """sha256 of a fixed probe conversation, rendered and encoded; tells two templates of one name apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What :func:`workbench.templates.encode` gives.
+
+    Args:
+        examples: in the order of the conversations.
+        rows: for each example the index of its conversation.
+        dropped: reason (a key of the texts, ``templates.dropped.…``) -> indices of the conversations left out.
+        truncated: indices of the conversations that were cut to fit ``max_length``.
+        notes: index of a dropped conversation -> what exactly was in the way, where more is known than the reason.
+    """
+
+    examples: list[Example]
+    rows: list[int]
+    dropped: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    truncated: Sequence[int] = ()
+    notes: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are in all examples."""
+        return sum(len(example.input_ids) for example in self.examples)
+
+    @property
+    def trained(self) -> int:
+        """How many of them are trained."""
+        return sum(example.trained for example in self.examples)
+
+    def summary(self, lang: str | None = None) -> str:
+        """The counts in words: examples, tokens, trained tokens, cut and dropped conversations with their reasons."""
+        from workbench.texts import text
+
+        share = self.trained / self.tokens if self.tokens else 0.0
+        counts = {"examples": len(self.examples), "tokens": self.tokens, "trained": self.trained, "share": share}
+        lines = [text("templates.summary.examples", lang, **counts)]
+        if self.truncated:
+            lines.append(text("templates.summary.truncated", lang, count=len(self.truncated)))
+        for reason, rows in self.dropped.items():
+            why = text(f"templates.dropped.{reason}", lang)
+            lines.append(text("templates.summary.dropped", lang, count=len(rows), reason=why, rows=first_rows(rows)))
+        return "\n".join(lines)
+
+
+def first_rows(rows: Sequence[int], n: int = 5) -> str:
+    """The first ``n`` row numbers, counted from 1, for a sentence."""
+    return ", ".join(str(row + 1) for row in rows[:n]) + (" …" if len(rows) > n else "")
+
+
+class Unfit(Exception):  # noqa: N818 — a conversation that does not fit is no failure of the work
+    """One conversation cannot be encoded by this template; it is left out and counted.
+
+    Args:
+        reason: a key of the texts, ``templates.dropped.…``.
+        note: what exactly was in the way.
+    """
+
+    def __init__(self, reason: str, note: str = "") -> None:
+        self.reason = reason
+        self.note = note
+        super().__init__(reason, note)

@@ -1,0 +1,169 @@
+"""XTuner 0.1.23's labels, id for id. Knows its rules and its quirks; our own rules are in ``encoding``.
+
+Source: XTuner 0.1.23, ``dataset/map_fns``, ``dataset/utils.py`` (the order of its steps), ``dataset/huggingface.py`` (its filter).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.data.conversation import Conversation
+from workbench.errors import BadInput
+from workbench.templates.codec import Codec, codec
+from workbench.templates.named import NamedTemplate, Spec, spec
+from workbench.templates.values import IGNORE_INDEX, Encoded, Example, Template
+
+# XTuner knows these tokenizers by the name of their class
+_NO_BOS = ("QWenTokenizer", "QWen2Tokenizer", "Qwen2TokenizerFast")
+_CHATGLM = "ChatGLMTokenizer"
+_CHATGLM_BOS = (64790, 64792)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A turn as XTuner encodes it: two texts, each encoded by itself."""
+
+    given: str
+    output: str
+    with_loss: bool
+    eos: bool
+    sep: str
+
+
+def encode_xtuner(
+    conversations: Sequence[Conversation],
+    tokenizer: Any,
+    *,
+    template: str | Template | None,
+    max_length: int | None,
+) -> Encoded:
+    """Ids and labels as XTuner 0.1.23 makes them.
+
+    Args:
+        conversations: a conversation of kind ``text`` is read as its pre-training data.
+        tokenizer: a Hugging Face tokenizer.
+        template: the name of a named template; needed unless all conversations are bare texts.
+        max_length: its cut: what is beyond is lost, also in the midst of an answer.
+
+    Raises:
+        BadInput: no named template; a role that XTuner does not know; a system text where the template has no place for it;
+            a tokenizer without BOS or EOS, where XTuner stops with a TypeError.
+    """
+    chosen = _spec(template, conversations)
+    bos, eos = bos_eos(tokenizer)
+    rendered = [_turns(conversation, row, chosen) for row, conversation in enumerate(conversations)]
+    ids = _encode_distinct(rendered, codec(tokenizer))
+    examples: list[Example] = []
+    rows: list[int] = []
+    dropped: dict[str, list[int]] = {}
+    truncated: list[int] = []
+    for row, turns in enumerate(rendered):
+        made, length = _example(turns, ids, bos, eos, max_length)
+        if made.trained:
+            examples.append(made)
+            rows.append(row)
+            truncated += [row] if length > len(made.input_ids) else []
+        else:
+            dropped.setdefault("no_label" if turns else "no_answer", []).append(row)
+    return Encoded(examples, rows, dropped, truncated)
+
+
+def bos_eos(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids that XTuner puts before a turn and after it.
+
+    Raises:
+        BadInput: the tokenizer has none, and its class is not one that XTuner makes an exception for.
+    """
+    kind = type(tokenizer).__name__
+    bos: Any = tokenizer.bos_token_id
+    if kind in _NO_BOS:
+        bos = ()
+    elif kind == _CHATGLM:
+        bos = _CHATGLM_BOS
+    eos: Any = tokenizer.eos_token_id
+    if bos is None:
+        raise BadInput("templates.xtuner_no_bos", tokenizer=kind)
+    if eos is None:
+        raise BadInput("templates.xtuner_no_eos", tokenizer=kind)
+    return (bos,) if isinstance(bos, int) else tuple(bos), (eos,) if isinstance(eos, int) else tuple(eos)
+
+
+def _spec(template: str | Template | None, conversations: Iterable[Conversation]) -> Spec | None:
+    if isinstance(template, str) and template:
+        return spec(template)
+    if isinstance(template, NamedTemplate):
+        return template.spec
+    if template is None and all(conversation.kind == "text" for conversation in conversations):
+        return None
+    raise BadInput("templates.xtuner_needs_name")
+
+
+def _turns(conversation: Conversation, row: int, chosen: Spec | None) -> list[_Turn]:
+    if conversation.kind == "text" or chosen is None:
+        text = "".join(message.content for message in conversation.messages)
+        return [_Turn("", text.strip(), True, False, "")]
+    where = conversation.source or str(row + 1)
+    turns: list[_Turn] = []
+    system, user, started = "", "", False
+    for message in conversation.messages:
+        if message.role == "assistant":
+            if not started:
+                continue
+            given = _given(chosen, system, user, len(turns) + 1, where)
+            with_loss = message.train is not False
+            turns.append(_Turn(given, message.content + chosen.suffix, with_loss, not chosen.suffix_ends, chosen.sep))
+            system, user = "", ""
+            continue
+        started = True
+        if message.role == "system":
+            system = message.content
+        elif message.role == "user":
+            user += message.content
+        else:
+            raise BadInput("templates.xtuner_role", role=message.role, source=where)
+    return turns
+
+
+def _given(chosen: Spec, system: str, user: str, number: int, where: str) -> str:
+    asked = chosen.instruction.format(input=user, round=number)
+    if not system:
+        return asked
+    if chosen.system is None:
+        raise BadInput("templates.no_system", template=chosen.name, source=where)
+    return chosen.system.format(system=system) + asked
+
+
+def _encode_distinct(rendered: Iterable[Sequence[_Turn]], coder: Codec) -> dict[str, tuple[int, ...]]:
+    texts = dict.fromkeys(t for turns in rendered for turn in turns for t in (turn.given, turn.output, turn.sep))
+    return dict(zip(texts, coder.native(list(texts)), strict=True))
+
+
+def _example(
+    turns: Sequence[_Turn],
+    encoded: dict[str, tuple[int, ...]],
+    bos: tuple[int, ...],
+    eos: tuple[int, ...],
+    max_length: int | None,
+) -> tuple[Example, int]:
+    """The example, and its length before the cut."""
+    ids: list[int] = []
+    labels: list[int] = []
+
+    def add(piece: tuple[int, ...], trained: bool) -> None:
+        ids.extend(piece)
+        labels.extend(piece if trained else (IGNORE_INDEX,) * len(piece))
+
+    fresh = True
+    for turn in turns:
+        if fresh:
+            add(bos, False)
+        add(encoded[turn.given], False)
+        add(encoded[turn.output], turn.with_loss)
+        if turn.eos:
+            add(eos, turn.with_loss)
+        fresh = turn.eos
+        if turn.sep:
+            add(encoded[turn.sep], False)
+    return Example(tuple(ids[:max_length]), tuple(labels[:max_length])), len(ids)

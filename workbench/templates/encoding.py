@@ -1,0 +1,326 @@
+"""Conversations to examples: each distinct piece encoded once, in one batch; the cut keeps answers whole; nothing is lost uncounted.
+
+Knows segments and codecs; nothing of where a template's strings come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.data.conversation import Conversation, Message, ask
+from workbench.errors import BadInput, BadSetting
+from workbench.templates.codec import Chunk, Codec, codec
+from workbench.templates.values import IGNORE_INDEX, Encoded, Example, LossOn, Segment, Template, Unfit
+
+LOSS_ON: tuple[LossOn, ...] = ("assistant", "last", "all")
+
+
+def encode(
+    conversations: Iterable[Conversation],
+    tokenizer: Any,
+    *,
+    template: str | Template | None = None,
+    loss_on: LossOn = "assistant",
+    max_length: int | None = None,
+    compat: str | None = None,
+) -> Encoded:
+    """Encode conversations into token ids and labels.
+
+    Args:
+        conversations: any number; those that cannot be encoded or would train nothing are left out and counted.
+        tokenizer: a Hugging Face tokenizer.
+        template: the name of a named template, a template, or None for the tokenizer's own chat template.
+        loss_on: ``assistant`` trains every answer, ``last`` the last one, ``all`` everything; a message's own
+            ``train`` goes before.
+        max_length: tokens; a longer conversation loses its oldest turns, whole, then its system text; where even its last
+            turn is too long it is left out. Never is an answer cut.
+        compat: ``xtuner`` reproduces XTuner 0.1.23 id for id: its roles, its reading of control tokens, its cut.
+
+    Returns:
+        Examples with ids and labels (T,), −100 where not trained, and what was left out or cut, by row.
+
+    Raises:
+        BadInput: unknown template or setting; a template that cannot be proved; or every conversation was refused.
+    """
+    from workbench.templates.compat import encode_xtuner
+    from workbench.templates.registry import get
+
+    rows = list(conversations)
+    check_settings(loss_on, max_length, compat)
+    if compat:
+        return encode_xtuner(rows, tokenizer, template=template, max_length=max_length)
+    chosen = get(template, tokenizer)
+    encoded = _Batch(chosen, codec(tokenizer), loss_on, max_length).run(rows)
+    _refuse_if_empty(rows, encoded, chosen)
+    return encoded
+
+
+def check_settings(loss_on: str, max_length: int | None, compat: str | None) -> None:
+    """Refuse unknown settings.
+
+    Raises:
+        BadSetting: what was given, and what would be right.
+    """
+    if loss_on not in LOSS_ON:
+        raise BadSetting("templates.bad_loss_on", given=loss_on, known=", ".join(LOSS_ON))
+    if max_length is not None and max_length < 1:
+        raise BadSetting("templates.bad_max_length", given=max_length)
+    if compat not in (None, "", "xtuner"):
+        raise BadSetting("templates.bad_compat", given=compat)
+    if compat and loss_on != "assistant":
+        raise BadSetting("templates.compat_loss_on", given=loss_on)
+
+
+def _refuse_if_empty(rows: Sequence[Conversation], encoded: Encoded, template: Template) -> None:
+    refused = [(row, reason) for reason in ("refused", "unproved", "tools") for row in encoded.dropped.get(reason, ())]
+    if encoded.examples or not refused:
+        return
+    row, reason = min(refused)
+    raise BadInput(
+        f"templates.all_{reason}",
+        template=template.name,
+        source=rows[row].source or row + 1,
+        note=encoded.notes.get(row, "-"),
+    )
+
+
+def chunks(segments: Sequence[Segment]) -> list[tuple[int, int]]:
+    """Which segments are encoded in one piece: (first, one past the last) of each run.
+
+    A piece ends where an answer begins or ends, before and after a separator, and at ids that are known already: so an
+    answer's tokens never depend on the question's, and what serving sends ends exactly where a piece ends.
+    """
+    found: list[tuple[int, int]] = []
+    start, previous = 0, None
+    for index, segment in enumerate(segments):
+        kind = _kind(segment)
+        if previous is not None and (kind != previous or kind == "ids"):
+            found.append((start, index))
+            start = index
+        previous = kind
+    return [*found, (start, len(segments))] if segments else found
+
+
+def _kind(segment: Segment) -> str:
+    if segment.ids:
+        return "ids"
+    if segment.field == "sep":
+        return "sep"
+    if segment.role == "assistant" and segment.field in ("content", "end"):
+        return "trained" if segment.trained else "answer"
+    return "prompt"
+
+
+def chunk_of(segments: Iterable[Segment]) -> Chunk:
+    """The pieces of one run, neighbours of one kind joined."""
+    pieces: list[tuple[str, bool]] = []
+    for segment in segments:
+        if pieces and pieces[-1][1] == segment.control:
+            pieces[-1] = (pieces[-1][0] + segment.text, segment.control)
+        else:
+            pieces.append((segment.text, segment.control))
+    return tuple(pieces)
+
+
+@dataclass(slots=True)
+class _Rendered:
+    """One conversation on its way: what is encoded in one piece, and whether it is trained."""
+
+    row: int
+    conversation: Conversation
+    parts: list[tuple[Chunk, tuple[int, ...], bool]]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One call of :func:`encode`."""
+
+    template: Template
+    codec: Codec
+    loss_on: LossOn
+    max_length: int | None
+    ids: dict[Chunk, tuple[int, ...]] = field(default_factory=dict)
+    dropped: dict[str, list[int]] = field(default_factory=dict)
+    notes: dict[int, str] = field(default_factory=dict)
+    truncated: list[int] = field(default_factory=list)
+
+    def run(self, rows: Sequence[Conversation]) -> Encoded:
+        """Render all, encode what is distinct, put together; shorten and repeat for those that are too long."""
+        done: dict[int, list[Example]] = {}
+        waiting = [r for r in (self._render(row, given) for row, given in enumerate(rows)) if r]
+        while waiting:
+            self._encode(waiting)
+            again: list[_Rendered] = []
+            for rendered in waiting:
+                length = sum(len(known or self.ids[chunk]) for chunk, known, _ in rendered.parts)
+                if self.max_length is None or length <= self.max_length:
+                    self._finish(rendered, done)
+                elif rendered.conversation.kind == "text":
+                    self._windows(rendered, done)
+                elif shorter := self._shorten(rendered):
+                    again.append(shorter)
+            waiting = again
+        for reason in self.dropped:
+            self.dropped[reason].sort()
+        made = [(row, example) for row in sorted(done) for example in done[row]]
+        cut = sorted(row for row in set(self.truncated) if row in done)
+        return Encoded([e for _, e in made], [row for row, _ in made], self.dropped, cut, self.notes)
+
+    def _render(self, row: int, conversation: Conversation) -> _Rendered | None:
+        try:
+            segments = self.template.segments(answered(conversation), loss_on=self.loss_on)
+        except Unfit as unfit:
+            self._drop(row, unfit.reason, unfit.note)
+            return None
+        parts = []
+        for start, end in chunks(segments):
+            run = segments[start:end]
+            parts.append((chunk_of(run) if not run[0].ids else (), run[0].ids, run[0].trained))
+        return _Rendered(row, conversation, parts)
+
+    def _encode(self, waiting: Iterable[_Rendered]) -> None:
+        new = (chunk for r in waiting for chunk, known, _ in r.parts if not known and chunk not in self.ids)
+        self.ids.update(self.codec.encode(new))
+
+    def _join(self, rendered: _Rendered) -> tuple[list[int], list[int]]:
+        ids: list[int] = []
+        labels: list[int] = []
+        for chunk, known, trained in rendered.parts:
+            piece = known or self.ids[chunk]
+            ids += piece
+            labels += piece if trained else (IGNORE_INDEX,) * len(piece)
+        return ids, labels
+
+    def _finish(self, rendered: _Rendered, done: dict[int, list[Example]]) -> None:
+        ids, labels = self._join(rendered)
+        if trains(labels):
+            done[rendered.row] = [Example(tuple(ids), tuple(labels))]
+        else:
+            self._drop(rendered.row, "no_label")
+
+    def _windows(self, rendered: _Rendered, done: dict[int, list[Example]]) -> None:
+        """A bare text that is too long becomes several examples, one after the other; nothing of it is lost."""
+        ids, labels = self._join(rendered)
+        step = self.max_length or len(ids)
+        cuts = [(ids[at : at + step], labels[at : at + step]) for at in range(0, len(ids), step)]
+        done[rendered.row] = [Example(tuple(i), tuple(lab)) for i, lab in cuts]
+        self.truncated.append(rendered.row)
+
+    def _shorten(self, rendered: _Rendered) -> _Rendered | None:
+        """The conversation without its oldest turn; with one turn left, without its system text; then nothing."""
+        shorter = without_oldest(rendered.conversation)
+        if shorter is None:
+            self._drop(rendered.row, "too_long")
+            return None
+        self.truncated.append(rendered.row)
+        return self._render(rendered.row, shorter)
+
+    def _drop(self, row: int, reason: str, note: str = "") -> None:
+        self.dropped.setdefault(reason, []).append(row)
+        if note:
+            self.notes[row] = note
+
+
+def trains(labels: Sequence[int]) -> bool:
+    """Whether any label counts; the first token's never does, since nothing stands before it that could predict it."""
+    return any(label != IGNORE_INDEX for label in labels[1:])
+
+
+def answered(conversation: Conversation) -> Conversation:
+    """The conversation up to its last answer.
+
+    Raises:
+        Unfit: there is none.
+    """
+    if conversation.kind == "text":
+        if not any(m.content for m in conversation.messages):
+            raise Unfit("empty")
+        return conversation
+    messages = conversation.messages
+    last = max((i for i, m in enumerate(messages) if m.role == "assistant"), default=-1)
+    if last < 0:
+        raise Unfit("no_answer")
+    return conversation if last == len(messages) - 1 else conversation.with_messages(*messages[: last + 1])
+
+
+def without_oldest(conversation: Conversation) -> Conversation | None:
+    """The conversation without its oldest turn; without its system text where one turn is left; None where nothing is."""
+    messages = answered(conversation).messages
+    head = _head(messages)
+    starts = [i for i in range(len(head), len(messages)) if messages[i].role == "user" and _opens(messages, i)]
+    if len(starts) > 1:
+        return conversation.with_messages(*head, *messages[starts[1] :])
+    return conversation.with_messages(*messages[len(head) :]) if head else None
+
+
+def _head(messages: Sequence[Message]) -> tuple[Message, ...]:
+    count = next((i for i, m in enumerate(messages) if m.role != "system"), len(messages))
+    return tuple(messages[:count])
+
+
+def _opens(messages: Sequence[Message], index: int) -> bool:
+    """Whether a turn begins at this user's message (and not in the middle of several in a row)."""
+    return index == 0 or messages[index - 1].role != "user"
+
+
+def prompt_segments(messages: Conversation | Sequence[Message], template: Template) -> list[Segment]:
+    """The segments of what serving sends.
+
+    Raises:
+        BadInput: the messages do not end with a user's or a tool's, or the template refuses them.
+    """
+    conversation = messages if isinstance(messages, Conversation) else Conversation(tuple(messages))
+    if not conversation.messages or conversation.messages[-1].role not in ("user", "tool"):
+        raise BadInput("templates.prompt_needs_user")
+    try:
+        return template.segments(conversation, generation_prompt=True)
+    except Unfit as unfit:
+        raise BadInput(f"templates.prompt_{unfit.reason}", template=template.name, note=unfit.note or "-") from None
+
+
+def ids_of(segments: Sequence[Segment], coder: Codec) -> list[int]:
+    """The ids of rendered segments."""
+    runs = [segments[start:end] for start, end in chunks(segments)]
+    made = coder.encode(chunk_of(run) for run in runs if not run[0].ids)
+    return [id_ for run in runs for id_ in (run[0].ids or made[chunk_of(run)])]
+
+
+def prompt_ids(
+    messages: Conversation | Sequence[Message], tokenizer: Any, *, template: str | Template | None = None
+) -> list[int]:
+    """Exactly what serving sends: the ids up to where the answer begins; a prefix of the trained ids.
+
+    Raises:
+        BadInput: the messages do not end with a user's or a tool's, or the template refuses them.
+    """
+    from workbench.templates.registry import get
+
+    return ids_of(prompt_segments(messages, get(template, tokenizer)), codec(tokenizer))
+
+
+_PROBE = (
+    Message("user", "What is 2 + 2?\n你好，{name}！"),
+    Message("assistant", " Four. 四。\n"),
+    Message("user", "再见 👋"),
+    Message("assistant", "Bye!"),
+)
+
+
+def fingerprint(template: Template, tokenizer: Any) -> str:
+    """sha256 over the texts, labels and ids of fixed probe conversations, with and without a system text."""
+    digest = hashlib.sha256()
+    system = Message("system", "Be brief. 请简短。")
+    probes = [Conversation(_PROBE), Conversation((system, *_PROBE)), ask("Hi", "Hello.")]
+    for probe in probes:
+        try:
+            segments = template.segments(probe)
+            shown: Any = [[s.text, s.trained, list(s.ids)] for s in segments]
+            shown = [shown, ids_of(segments, codec(tokenizer))]
+        except (Unfit, BadInput) as refusal:
+            shown = type(refusal).__name__
+        digest.update(json.dumps(shown, ensure_ascii=False).encode())
+    return digest.hexdigest()

@@ -1,0 +1,74 @@
+"""Which templates there are, by name, and which tokens stop an answer. Knows tokenizers' special tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.errors import BadInput
+from workbench.templates.codec import codec
+from workbench.templates.named import NamedTemplate, spec, specs
+from workbench.templates.values import Template
+
+
+def names() -> list[str]:
+    """The named templates."""
+    return list(specs())
+
+
+def get(template: str | Template | None, tokenizer: Any) -> Template:
+    """The named template bound to ``tokenizer``, or the tokenizer's own chat template, proved.
+
+    Raises:
+        UnknownName: no template of that name.
+        BadInput: the tokenizer has no chat template, or its trained spans cannot be proved.
+    """
+    if template is None or template == "":
+        from workbench.templates.own import own_template
+
+        return own_template(tokenizer)
+    if not isinstance(template, str):
+        return template
+    eos, eos_ids = _token(tokenizer, "eos")
+    chosen = spec(template)
+    if not eos_ids and not chosen.suffix_ends:
+        raise BadInput("templates.no_eos", template=template)
+    bos, bos_ids = _token(tokenizer, "bos")
+    return NamedTemplate(chosen, bos, bos_ids, eos, eos_ids)
+
+
+def _token(tokenizer: Any, kind: str) -> tuple[str, tuple[int, ...]]:
+    """A special token's text and ids; both empty where the tokenizer has none."""
+    id_ = getattr(tokenizer, f"{kind}_token_id", None)
+    if id_ is None:
+        return "", ()
+    ids: Sequence[int] = [id_] if isinstance(id_, int) else id_
+    return str(getattr(tokenizer, f"{kind}_token", "") or ""), tuple(ids)
+
+
+def stop_words(tokenizer: Any, *, template: str | Template | None = None) -> dict[str, tuple[int, ...]]:
+    """Each text at which generation stops, with the ids that it is encoded to; more than one id cannot stop anything."""
+    words = get(template, tokenizer).stop_words
+    made = codec(tokenizer).encode([((word, True),) for word in words])
+    return {word: made[((word, True),)] for word in words}
+
+
+def stop_ids(tokenizer: Any, *, template: str | Template | None = None, generation_config: Any = None) -> list[int]:
+    """The ids at which generation stops: the template's end-of-turn, its other stop words, and the model's own EOS.
+
+    Args:
+        tokenizer: the tokenizer.
+        template: as in :func:`get`.
+        generation_config: the model's, whose ``eos_token_id`` (one or several) is added.
+
+    Raises:
+        BadInput: no stop word is a single token, so that an answer would never end.
+    """
+    found = [ids[0] for ids in stop_words(tokenizer, template=template).values() if len(ids) == 1]
+    if tokenizer.eos_token_id is not None:
+        found.append(tokenizer.eos_token_id)
+    extra = getattr(generation_config, "eos_token_id", None)
+    found += [extra] if isinstance(extra, int) else list(extra or ())
+    if not found:
+        raise BadInput("templates.no_stop", template=get(template, tokenizer).name)
+    return list(dict.fromkeys(found))
