@@ -1,1 +1,73 @@
-""""""
+"""The run folder and its event log: write, read, follow, replay; the worker's process and its front ends.
+
+Knows files and processes, and stands on the standard library alone; must not know how training is done, nor who looks.
+"""
+
+from __future__ import annotations
+
+from workbench.runs.checkpoints import (
+    Best,
+    Checkpoint,
+    CheckpointFolder,
+    checkpoint_writer,
+    consider,
+    prune,
+    set_best,
+)
+from workbench.runs.events import (
+    CheckpointEvent,
+    EvalEvent,
+    Event,
+    SampleEvent,
+    StatusEvent,
+    TrainEvent,
+    VerdictEvent,
+)
+from workbench.runs.files import read_json, saving, sha256, write_bytes, write_json
+from workbench.runs.front import attach, busy, find, list_runs, resume_command, start, stop, wait
+from workbench.runs.log import EventLog, Reader
+from workbench.runs.manifest import changed, manifest, versions
+from workbench.runs.run import Run, is_run
+from workbench.runs.state import State
+from workbench.runs.worker import Claim, claim, stop_requested
+
+__all__ = [
+    "Best",
+    "Checkpoint",
+    "CheckpointEvent",
+    "CheckpointFolder",
+    "Claim",
+    "EvalEvent",
+    "Event",
+    "EventLog",
+    "Reader",
+    "Run",
+    "SampleEvent",
+    "State",
+    "StatusEvent",
+    "TrainEvent",
+    "VerdictEvent",
+    "attach",
+    "busy",
+    "changed",
+    "checkpoint_writer",
+    "claim",
+    "consider",
+    "find",
+    "is_run",
+    "list_runs",
+    "manifest",
+    "prune",
+    "read_json",
+    "resume_command",
+    "saving",
+    "set_best",
+    "sha256",
+    "start",
+    "stop",
+    "stop_requested",
+    "versions",
+    "wait",
+    "write_bytes",
+    "write_json",
+]

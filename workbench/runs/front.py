@@ -1,0 +1,230 @@
+"""The front end's side of a run: find it, start its worker, wait for it, stop it.
+
+Knows processes; must not know what they train.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadInput, UnknownName, nearest
+from workbench.runs.files import saving, write_json
+from workbench.runs.process import Lock, Process
+from workbench.runs.run import Run, is_run
+from workbench.runs.state import State, launching, read_launch
+
+ROOT = Path("runs")
+WORKER = "workbench.training.worker"
+
+
+def start(run: Run | str | Path, argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> Run:
+    """Start the run's worker as a process of its own, and return at once.
+
+    It has its own session, no terminal, prints to ``worker.log`` and works in the run's folder: it outlives the front
+    end. Paths in the recipe must therefore be absolute.
+
+    Args:
+        run: the run, or its folder.
+        argv: the command; None starts ``python -m workbench.training.worker RUN``.
+        env: variables to add to this process's.
+
+    Raises:
+        BadInput: a process already works on the run; names its pid and since when.
+        Failed: no space, no permission, or the command cannot be started.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if run.state().alive:  # one that has said its last word and is about to go is waited for by the next worker
+        raise busy(run)
+    command = list(argv or (sys.executable, "-m", WORKER, str(run.path)))
+    with saving(run.path):
+        _announce(run)
+        try:
+            (run.path / "stop").unlink(missing_ok=True)
+            _name(run, _spawn(run, command, env))
+        except BaseException:
+            (run.path / "starting.json").unlink(missing_ok=True)
+            raise
+    return run
+
+
+def _announce(run: Run) -> None:
+    """Say that a worker is coming; of two front ends at once only one may."""
+    path = run.path / "starting.json"
+    launch = read_launch(run.path)
+    if launch is not None and not launching(launch, run.path):
+        path.unlink(missing_ok=True)
+    try:
+        path.open("x").close()
+    except FileExistsError:
+        raise busy(run) from None
+
+
+def _name(run: Run, pid: int) -> None:
+    """Add the process to the announcement, unless its worker has already taken it up and removed it."""
+    record = json.dumps({**Process.of(pid).record(), "time": time.time()}).encode()
+    with suppress(FileNotFoundError):
+        descriptor = os.open(run.path / "starting.json", os.O_WRONLY)
+        try:
+            os.write(descriptor, record)
+        finally:
+            os.close(descriptor)
+
+
+def _spawn(run: Run, command: list[str], env: Mapping[str, str] | None) -> int:
+    # Unsafe paths off: a folder named like a library, in the folder of the run, must not be imported in its place.
+    settings = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
+    detached: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    with (run.path / "worker.log").open("ab") as log:
+        process = subprocess.Popen(  # noqa: S603  a list, never a shell
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=run.path,
+            env={**os.environ, **settings, **(env or {})},
+            close_fds=True,
+            **detached,
+        )
+    # Somebody has to ask how it ended, else it stays in the table of processes as long as this one lives.
+    threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
+    return process.pid
+
+
+def wait(run: Run, timeout: float | None = None, *, poll: float = 0.1) -> State:
+    """Wait until no process works on the run, or ``timeout`` seconds; returns the state then."""
+    until = None if timeout is None else time.monotonic() + timeout
+    while (state := run.state()).alive and (until is None or time.monotonic() < until):
+        time.sleep(poll)
+    return state
+
+
+def stop(run: Run, timeout: float | None = None, *, kill: bool = False) -> State:
+    """Ask the worker to save and end; returns the state.
+
+    Args:
+        run: the run; where nothing works on it, nothing is done.
+        timeout: seconds to wait for the end; None does not wait (with ``kill``: 30).
+        kill: end the process where it still lives after that; what it finished stays.
+
+    Raises:
+        Failed: no permission.
+    """
+    state = run.state()
+    if not state.alive:
+        return state
+    with saving(run.path / "stop"):
+        (run.path / "stop").touch()
+    if timeout is not None or kill:
+        state = wait(run, 30.0 if timeout is None else timeout)
+    if state.alive and kill:
+        _kill(state)
+        return _killed(run)
+    return run.state()
+
+
+def _kill(state: State) -> None:
+    """End exactly the process that the state names, and its own session's where it leads one."""
+    process = Process.of(state.pid)
+    if state.host != process.host or not state.pid:
+        raise BadInput("runs.elsewhere", host=state.host, pid=state.pid)
+    if process.alive() is False:
+        return
+    with suppress(ProcessLookupError):
+        if sys.platform == "win32":
+            os.kill(state.pid, signal.SIGTERM)  # ends it at once there
+        elif os.getpgid(state.pid) == state.pid:
+            os.killpg(state.pid, signal.SIGKILL)
+        else:
+            os.kill(state.pid, signal.SIGKILL)
+
+
+def _killed(run: Run) -> State:
+    """Write that the end was wanted, in the worker's place."""
+    state = wait(run, 10.0, poll=0.02)
+    lock = Lock(run.path / "lock")
+    if state.status == "died" and lock.acquire():
+        try:
+            run.events.append("status", state="stopped", step=state.step)
+            run.events.close()
+            here = {"pid": state.pid, "host": state.host, "since": state.since, "updated": time.time()}
+            steps = {"step": state.step, "total_steps": state.total_steps}
+            (run.path / "starting.json").unlink(missing_ok=True)
+            write_json(run.path / "state.json", {**here, **steps, "status": "stopped"})
+        finally:
+            lock.release()
+    return run.state()
+
+
+def busy(run: Run) -> BadInput:
+    """The refusal of a second start."""
+    state = run.state()
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(state.since or time.time()))
+    return BadInput("runs.busy", path=str(run.path), pid=state.pid or "?", since=since, name=run.name)
+
+
+def find(name: str | Path, root: Path | None = None) -> Run:
+    """The run of that path, or of that name under ``root`` (default: ``runs`` in this folder).
+
+    Raises:
+        UnknownName: there is none; names the nearest.
+    """
+    root = root or ROOT
+    for path in (Path(name), root / name):
+        if is_run(path):
+            return Run(path)
+    known = nearest(Path(name).name, [run.name for run in list_runs(root)])
+    raise UnknownName("runs.unknown", given=str(name), nearest=known or "–")
+
+
+attach = find
+
+
+def list_runs(root: Path | None = None) -> list[Run]:
+    """The runs under ``root`` (default: ``runs`` in this folder), the one that was written to last at the end."""
+    folder = root or ROOT
+    if not folder.is_dir():
+        return []
+    return sorted((Run(path) for path in folder.iterdir() if is_run(path)), key=_written)
+
+
+def _written(run: Run) -> tuple[float, str]:
+    paths = [run.path / name for name in ("recipe.yaml", "events.jsonl", "state.json")]
+    times = [path.stat().st_mtime for path in paths if path.exists()]
+    return max(times, default=0.0), run.name
+
+
+def nearest_runs(path: Path) -> str:
+    """The names of the runs beside ``path``, and under ``runs``, that are nearest to its name."""
+    names = {run.name for root in (path.parent, ROOT) for run in list_runs(root)}
+    return nearest(path.name, names) or "–"
+
+
+def resume_command(run: Run) -> str:
+    """The exact command that goes on with the run, as for a shell."""
+    path = _short(run.path)
+    return _line("workbench", "train", str(path / "recipe.yaml"), "--out", str(path), "--resume")
+
+
+def _short(path: Path) -> Path:
+    """Relative to where the person stands; a worker stands in the run's own folder, and says the whole path."""
+    with suppress(ValueError, OSError):
+        if path != Path.cwd():
+            return path.relative_to(Path.cwd())
+    return path
+
+
+def _line(*words: str) -> str:
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)

@@ -1,0 +1,192 @@
+"""Which process a worker is, whether it still lives, and the lock that only one holds.
+
+Knows the system; must not know what a run is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# what a file system without locks answers (some network and cloud mounts)
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
+_held: set[int] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that cannot be mistaken for a later one with the same number.
+
+    Args:
+        pid: its number.
+        start: when it started, as this system says it (Linux: boot and clock ticks); empty where it cannot be known.
+        host: the machine's name.
+    """
+
+    pid: int
+    start: str
+    host: str
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """The process that has the number ``pid`` now."""
+        return cls(pid, started(pid) or "", socket.gethostname())
+
+    @classmethod
+    def here(cls) -> Process:
+        """This one."""
+        return cls.of(os.getpid())
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Process | None:
+        """The process that a JSON object names, or None."""
+        pid = record.get("pid")
+        if not isinstance(pid, int) or pid <= 0:
+            return None
+        return cls(pid, str(record.get("process_start") or ""), str(record.get("host") or ""))
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"pid": self.pid, "process_start": self.start, "host": self.host}
+
+    def alive(self) -> bool | None:
+        """Whether it lives; None where this system, or this machine, cannot tell."""
+        if self.host != socket.gethostname():
+            return None
+        if _has_proc():
+            now = started(self.pid)
+            return now is not None and (not self.start or now == self.start)
+        if os.name == "nt":  # os.kill(pid, 0) would end it there
+            return None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return None
+        return None  # a process of that number lives; whether it is this one, the lock says
+
+
+def started(pid: int) -> str | None:
+    """Boot and clock ticks at which ``pid`` started; None where it is gone, has ended, or cannot be known.
+
+    Source: proc(5), /proc/PID/stat, fields 3 (state) and 22 (starttime).
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name in parentheses may hold anything
+    if len(fields) < 20 or fields[0] in "ZX":  # a zombie has ended, only nobody has asked how
+        return None
+    return f"{_boot()}:{fields[19]}"
+
+
+def _has_proc() -> bool:
+    return sys.platform.startswith("linux") and Path("/proc/self/stat").exists()
+
+
+def _boot() -> str:
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()[:8]
+    return ""
+
+
+class Lock:
+    """Held by one process at a time, and free at once when that process is gone, however it went.
+
+    Args:
+        path: the lock's file; it stays when the lock is released.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def acquire(self) -> bool:
+        """Take it; False where another holds it. On a file system without locks it is always given.
+
+        Raises:
+            OSError: the file cannot be made.
+        """
+        for _ in range(5):  # who only looks whether it is held, holds it for an instant
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            if _take(descriptor, shared=False):
+                self._descriptor = descriptor
+                _held.add(descriptor)
+                return True
+            os.close(descriptor)
+            time.sleep(0.01)
+        return False
+
+    def release(self) -> None:
+        """Let it go."""
+        if self._descriptor is not None:
+            _held.discard(self._descriptor)
+            _give(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def held(self) -> bool:
+        """Whether some process holds it now."""
+        try:
+            descriptor = os.open(self.path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            free = _take(descriptor, shared=True)
+            if free:
+                _give(descriptor)
+            return not free
+        finally:
+            os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take(descriptor: int, *, shared: bool) -> bool:  # noqa: ARG001
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def _give(descriptor: int) -> None:
+        with suppress(OSError):
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _take(descriptor: int, *, shared: bool) -> bool:
+        try:
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        return True
+
+    def _give(descriptor: int) -> None:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _drop_in_child() -> None:
+        # A forked child (a loader of data) shares the lock and would keep it after its parent was killed.
+        for descriptor in _held:
+            with suppress(OSError):
+                os.close(descriptor)
+        _held.clear()
+
+    os.register_at_fork(after_in_child=_drop_in_child)

@@ -1,0 +1,138 @@
+"""Where a run stands: what its worker wrote, and what follows when the worker is gone.
+
+Knows processes; must not know what they train.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from workbench.runs.files import read_json
+from workbench.runs.process import Lock, Process
+
+Status = Literal["new", "starting", "running", "stopping", "ended", "stopped", "failed", "died"]
+LIVING = ("starting", "running", "stopping")
+FINAL: tuple[Status, ...] = ("ended", "stopped", "failed")
+
+# seconds without a sign of life after which a worker that cannot be asked (another machine) counts as dead
+SILENCE = 600.0
+# seconds that a front end has between announcing a worker and starting it
+LAUNCH = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a run stands.
+
+    Args:
+        status: new (made, never started), starting (the process is there, the worker not yet), running, stopping (asked
+            to save and end), ended (as planned), stopped (on request), failed (with an error that says what to do),
+            died (the process is gone without a word: killed, power cut).
+        step: optimizer steps done, as far as the worker last said.
+        total_steps: steps of the whole run; 0 where not yet known.
+        pid: the worker's process; 0 where there is none.
+        host: its machine.
+        since: when it started, seconds since 1970, UTC; 0 where it never did.
+        updated: its last sign of life, likewise.
+        message: for an end, what happened, in the worker's language.
+        remedy: what to do next.
+        key: the text's key, so that it can be said in another language.
+        values: what the text names.
+    """
+
+    status: Status
+    step: int = 0
+    total_steps: int = 0
+    pid: int = 0
+    host: str = ""
+    since: float = 0.0
+    updated: float = 0.0
+    message: str = ""
+    remedy: str = ""
+    key: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def alive(self) -> bool:
+        """Whether a process works on it."""
+        return self.status in LIVING
+
+
+def derive(folder: Path) -> State:
+    """The state of the run in ``folder``, from its files and the system's processes."""
+    launch = read_launch(folder)
+    if launch is not None:
+        return _launched(launch, folder)
+    record = read_json(folder / "state.json")
+    if record is None:
+        return State("new")
+    return _state(record, _status(record, folder))
+
+
+def read_launch(folder: Path) -> dict[str, Any] | None:
+    """What a front end announced and no worker has taken up yet."""
+    path = folder / "starting.json"
+    try:
+        announced = path.stat().st_mtime
+    except OSError:
+        return None
+    return {"time": announced, **(read_json(path) or {})}
+
+
+def launching(launch: Mapping[str, Any], folder: Path) -> bool:
+    """Whether the announced process lives, or may still come."""
+    process = Process.from_record(launch)
+    if process is None:
+        return time.time() - float(launch["time"]) < LAUNCH
+    return _alive(process, float(launch["time"]), folder)
+
+
+def _launched(launch: Mapping[str, Any], folder: Path) -> State:
+    status: Status = "starting" if launching(launch, folder) else "died"
+    before = read_json(folder / "state.json") or {}
+    now = {"pid": launch.get("pid"), "host": launch.get("host"), "since": launch["time"], "updated": launch["time"]}
+    return _state({"step": before.get("step"), "total_steps": before.get("total_steps"), **now}, status)
+
+
+def _status(record: Mapping[str, Any], folder: Path) -> Status:
+    said = record.get("status")
+    for final in FINAL:
+        if said == final:
+            return final
+    process = Process.from_record(record)
+    if process is None or not _alive(process, _number(record, "updated"), folder):
+        return "died"
+    return "stopping" if (folder / "stop").exists() else "running"
+
+
+def _alive(process: Process, updated: float, folder: Path) -> bool:
+    answer = process.alive()
+    if answer is not None:
+        return answer
+    return Lock(folder / "lock").held() or time.time() - updated < SILENCE
+
+
+def _number(record: Mapping[str, Any], name: str) -> float:
+    value = record.get(name)
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _state(record: Mapping[str, Any], status: Status) -> State:
+    values = record.get("values")
+    return State(
+        status=status,
+        step=int(_number(record, "step")),
+        total_steps=int(_number(record, "total_steps")),
+        pid=int(_number(record, "pid")),
+        host=str(record.get("host") or ""),
+        since=_number(record, "since"),
+        updated=_number(record, "updated"),
+        message=str(record.get("message") or ""),
+        remedy=str(record.get("remedy") or ""),
+        key=str(record.get("key") or ""),
+        values=values if isinstance(values, dict) else {},
+    )
