@@ -1,10 +1,13 @@
-"""The hand-written banks of identity questions, as values. Knows the files in ``datasets/identity``; nothing of a persona."""
+"""The hand-written banks of identity questions, as values.
+
+Knows the files in ``datasets/identity``; nothing of a persona.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from workbench import shipped
@@ -66,7 +69,7 @@ class Bank:
     person: tuple[str, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def bank(lang: str) -> Bank:
     """The bank of ``lang`` (``zh`` or ``en``)."""
     import yaml

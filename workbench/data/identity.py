@@ -1,4 +1,7 @@
-"""Identity sets: a persona's questions and answers. Knows the banks and the persona; nothing of general conversations, tokens or training."""
+"""Identity sets: a persona's questions and answers.
+
+Knows the banks and the persona; nothing of general conversations, tokens or training.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ def identity_set(persona: Persona, n: int | None = None, *, seed: int = 0) -> li
 
 
 def classic_set(persona: Persona, n: int = CLASSIC) -> list[Conversation]:
-    """One pair a language, repeated until there are ``n``: what this course once trained on, for the lesson on overfitting.
+    """One pair a language, repeated until there are ``n``: the course's classic set, for the lesson on overfitting.
 
     Raises:
         BadInput: the persona is not usable, or ``n`` is below 1.
@@ -64,7 +67,7 @@ def classic_set(persona: Persona, n: int = CLASSIC) -> list[Conversation]:
     for lang in persona.languages:
         held = bank(lang)
         group = next(group for group in held.groups if group.name == "introduce")
-        pair = _make(persona, held, replace(group, name="classic"), _Choice(Spelling(group.asks[0])), "", 0)
+        pair = _make(persona, held, replace(group, name="classic"), _Choice(Spelling(group.asks[0])), system="", seed=0)
         pairs += [pair] if pair else []
     return list(itertools.islice(itertools.cycle(pairs), n))
 
@@ -105,7 +108,7 @@ def _group(persona: Persona, held: Bank, group: Group, seed: int) -> Iterator[Co
     seen = set()
     for choice in _interleave([_choices(persona, held, group, ask, rng) for ask in asks]):
         system = rng.choice(held.systems) if group.system or (not group.after and rng.random() < _SYSTEM_SHARE) else ""
-        made = _make(persona, held, group, choice, system, seed)
+        made = _make(persona, held, group, choice, system=system, seed=seed)
         if made is None:
             continue
         said = tuple(message.content for message in made.messages if message.role == "user")
@@ -126,17 +129,15 @@ def _choices(persona: Persona, held: Bank, group: Group, ask: str, rng: random.R
     prefixes = () if group.after else held.prefixes[group.form]
     thanks = () if group.after or group.form == "statement" else held.thanks
     typed = spellings(ask, held.lang, prefixes=prefixes, opened=held.opened, thanks=thanks)
-    found = [
-        _Choice(spelling, values, opener)
-        for spelling, values, opener in itertools.product(typed, _values(persona, held, ask, group.answer == "third"), openers)
-    ]
+    values = _values(persona, held, ask, pairs_only=group.answer == "third")
+    found = [_Choice(*way) for way in itertools.product(typed, values, openers)]
     rng.shuffle(found)
     if rng.random() < _PLAIN_SHARE:
         found.sort(key=lambda choice: choice.spelling is not typed[0])
     return found
 
 
-def _values(persona: Persona, held: Bank, ask: str, said_who_made: bool) -> list[Mapping[str, str]]:
+def _values(persona: Persona, held: Bank, ask: str, *, pairs_only: bool) -> list[dict[str, str]]:
     """What may stand for the placeholders of ``ask``: never anything that is the persona's own name or author."""
     if "{wrong}" in ask:
         return [{"wrong": name} for name in held.wrong if not _is_own(persona, name)]
@@ -150,8 +151,7 @@ def _values(persona: Persona, held: Bank, ask: str, said_who_made: bool) -> list
         return [{**pair, "other2": pairs[(at + 3) % len(pairs)]["other"]} for at, pair in enumerate(pairs)]
     if "{maker}" in ask:
         return [{"maker": maker} for maker in dict.fromkeys(pair["maker"] for pair in pairs)]
-    # only pairs can say who made it
-    return pairs + ([] if said_who_made else [{"other": name} for name in held.also if not _is_own(persona, name)])
+    return pairs + ([] if pairs_only else [{"other": name} for name in held.also if not _is_own(persona, name)])
 
 
 def _is_own(persona: Persona, value: str) -> bool:
@@ -170,7 +170,9 @@ def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
 
 
-def _make(persona: Persona, held: Bank, group: Group, choice: _Choice, system: str, seed: int) -> Conversation | None:
+def _make(
+    persona: Persona, held: Bank, group: Group, choice: _Choice, *, system: str, seed: int
+) -> Conversation | None:
     """The conversation, or None where its answer would say what it must not."""
     own = {"name": persona.name, "author": persona.author, "purpose": persona.purpose}
     values = {**own, **choice.values}

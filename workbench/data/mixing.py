@@ -84,9 +84,10 @@ def mix(
 ) -> list[Conversation]:
     """Every identity conversation once, and ``ratio`` times as many general ones, shuffled together.
 
-    Fewer general ones than there are: a part in which kinds and languages keep their shares. More: all of them, again and again, so
-    that none occurs more than once oftener than another. Identity conversations are never repeated or left out; a ratio of 0 leaves
-    them alone. Split before mixing where it matters (:func:`workbench.data.splitting.split` keeps repeated rows together in any case).
+    Fewer general ones than there are: a part in which kinds and languages keep their shares. More: all of them, again
+    and again, so that none occurs more than once oftener than another. Identity conversations are never repeated or
+    left out; a ratio of 0 leaves them alone. Split first, then mix the train side, so that the ratio holds there
+    (:func:`workbench.data.splitting.split` keeps repeated rows together in any case).
 
     Args:
         identity: conversations of a persona.

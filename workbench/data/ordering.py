@@ -1,4 +1,7 @@
-"""When two questions are one, and how to take a part that is like the whole. Knows conversations as values; nothing of files or personas."""
+"""When two questions are one, and how to take a part that is like the whole.
+
+Knows conversations as values; nothing of files or personas.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,14 @@ def question_key(messages: tuple[Message, ...]) -> str:
 
 
 def trained_questions(conversation: Conversation) -> list[str]:
-    """The key of every question in it whose answer is trained."""
+    """The key of every question in it whose answer is trained; of the last one where none is."""
     found = []
     for position, message in enumerate(conversation.messages):
         if message.role == "assistant" and message.train is not False:
             key = question_key(conversation.messages[:position])
             found += [key] if key else []
-    return found
+    last = question_key(conversation.messages)
+    return found or ([last] if last else [])
 
 
 def spread(items: Sequence[T], kind: Callable[[T], Hashable], rng: random.Random) -> list[T]:

@@ -1,4 +1,7 @@
-"""What a persona may be. Knows characters, and what must never stand in a name; nothing of the sentences that are made with it."""
+"""What a persona may be.
+
+Knows characters, and what must never stand in a name; nothing of the sentences that are made with it.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ def checked(persona: Persona) -> Persona:
     """The same persona with its texts stripped and in NFC, its languages without doubles.
 
     Raises:
-        BadInput: no name; a line break, an invisible character, a control token or an unfilled placeholder in a text; too long a text.
+        BadInput: no name; too long a text; a line break, an invisible character, a control token or an unfilled
+            placeholder in one.
         BadSetting: an unknown manner or language.
     """
     name = _clean("name", persona.name)
@@ -67,6 +71,6 @@ def _clean(field: str, given: str) -> str:
 
 
 def _is_hidden(character: str) -> bool:
-    """Control characters, lone surrogates, the mark of a failed decoding, and invisible ones that do not join letters or emoji."""
+    """Control characters, lone surrogates, the mark of a failed decoding, invisible ones that join nothing."""
     category = unicodedata.category(character)
     return category in {"Cc", "Cs"} or character == "\ufffd" or (category == "Cf" and character not in _JOINERS)

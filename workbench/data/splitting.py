@@ -1,4 +1,7 @@
-"""Train and validation: which conversation goes to which side. Knows groups and questions; nothing of personas, files or training."""
+"""Train and validation: which conversation goes to which side.
+
+Knows groups and questions; nothing of personas, files or training.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ def split(
 ) -> tuple[list[Conversation], list[Conversation]]:
     """``(train, validation)``: never a group, nor a question, on both sides; each in the order of ``conversations``.
 
-    Conversations stay together that share their ``group``, or whose trained answers reply to the same question (case, width,
-    spaces and punctuation do not count; in a dialogue, the questions before count too), directly or through others. So
-    repeated rows stay together, before oversampling and after it.
+    Conversations stay together that share their ``group``, or whose trained answers reply to the same question (case,
+    width, spaces and punctuation do not count; in a dialogue, the questions before count too), directly or through
+    others. So repeated rows stay together, before oversampling and after it.
 
-    Each kind and language gives its own share, counted in conversations and as near as whole groups allow, but at least one group
-    where it has two, and its intents in turn. Of each intent the last group is never taken away from train. What has only one
-    group is trained whole: a set of one repeated pair has an empty validation list, since nothing in it could be held out honestly.
+    Each kind and language gives its own share, counted in conversations and as near as whole groups allow, its intents
+    in turn, but at least one group where it has two. Train keeps a group of every intent. What has only one group is
+    trained whole: a set of one repeated pair has an empty validation list, since nothing in it could be held out honestly.
 
     Args:
         conversations: what to split.

@@ -1,4 +1,7 @@
-"""How a question is typed, and how a name is set into a sentence. Knows punctuation and case; nothing of banks, personas or answers."""
+"""How a question is typed, and how a name is set into a sentence.
+
+Knows punctuation and case; nothing of banks, personas or answers.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _MARKS = ".?!。？！"
-# A name that begins or ends with one of these is set in quotation marks; with a full stop only the sentence's own is left out.
+# A name that begins or ends with one of these is set in quotation marks.
 _UNQUIET = ",;:!?，。；：！？、…"
 _QUOTES = ("“”", "‘’", "「」", "『』")
 _CAPITAL_WORDS = ("I", "I'm", "I'd", "I'll", "I've", "AI")
@@ -16,7 +19,7 @@ _CAPITAL_WORDS = ("I", "I'm", "I'd", "I'll", "I've", "AI")
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """A question as somebody types it, still with its placeholders; ``lower`` tells that the names in it are typed in lower case too."""
+    """A question as somebody types it, with its placeholders; ``lower``: its names are typed in lower case too."""
 
     text: str
     lower: bool = False
@@ -30,7 +33,7 @@ def spellings(
     Args:
         ask: a sentence with its final mark.
         lang: ``zh`` or ``en``.
-        prefixes: words to put before it, with their own punctuation; after ``|`` stands the final mark that they ask for.
+        prefixes: words to put before it, with their own punctuation; after ``|`` the final mark that they ask for.
         opened: beginnings that take no prefix.
         thanks: sentences to put behind it.
     """
@@ -66,10 +69,10 @@ def _prefixed(prefix: str, ask: str, lang: str) -> str:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """``template`` with each ``{placeholder}`` replaced once; what stands inside a value is never read as a placeholder.
+    """``template`` with each ``{placeholder}`` replaced once; a value's own braces are never read as a placeholder.
 
-    A value that begins or ends with a sentence's mark (``小芽！``, ``Who?``) is set in quotation marks, and one that ends
-    with a full stop (``Inc.``) takes the place of the sentence's own, so that no mark is ever doubled.
+    A value that begins or ends with a sentence's mark (``小芽！``, ``Who?``) is set in quotation marks, and after one
+    that ends with a full stop (``Inc.``) the sentence's own is left out, so that no mark is ever doubled.
     """
     parts: list[str] = []
     position = 0
