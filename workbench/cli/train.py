@@ -11,6 +11,9 @@ from workbench.errors import BadInput, Interrupted
 from workbench.runs.events import Event
 from workbench.texts import text
 
+# how a verdict's word is set off in a terminal; the word itself says what it means
+STYLES = {"learning": "bold #0072B2", "good": "bold #009E73", "overfitting": "bold #D55E00", "collapsed": "bold reverse #D55E00"}
+
 
 @click.command(help=text("cli.train.help"))
 @click.argument("recipe", required=False)
@@ -58,12 +61,12 @@ class Progress:
     """A bar in the terminal, with the losses and the probes' scores as they change; a plain line an evaluation where
     there is no terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Any = None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        self.console = Console(highlight=False)
+        self.console = console or Console(highlight=False)
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -104,12 +107,10 @@ class Progress:
         self.scores = {n: getattr(event, n) for n in ("loss", "identity", "general", "leak")}
 
     def _verdict(self, event: Any) -> None:
-        from workbench.render import word_style
-
         parts = [text("cli.train.step", step=event.step)]
         for name, value in self.scores.items():
             if value is not None:
                 parts.append(text(f"cli.train.score.{name}", value=value))
         line = "  ".join(parts)
         self.console.print(f"{line}  ", end="", markup=False)
-        self.console.print(text(f"cli.train.verdict.{event.verdict}"), style=word_style(event.verdict), markup=False)
+        self.console.print(text(f"cli.train.verdict.{event.verdict}"), style=STYLES.get(event.verdict, ""), markup=False)

@@ -48,13 +48,13 @@ def general_probes(*, limit: int = 64) -> list[Probe]:
     """Questions on what the pocket model knew, in wordings that no training set holds."""
     return [
         Probe((Message("user", row["question"]),), "general", (row["expected"],), row.get("lang", ""))
-        for row in _evenly(_shipped("probes/general.jsonl"), limit)
+        for row in _evenly("probes/general.jsonl", limit)
     ]
 
 
 def unrelated_probes(*, limit: int = 32) -> list[Probe]:
     """Questions that have nothing to do with who the assistant is."""
-    rows = _evenly(_shipped("probes/unrelated.jsonl"), limit)
+    rows = _evenly("probes/unrelated.jsonl", limit)
     return [Probe((Message("user", row["question"]),), "unrelated", (), row.get("lang", "")) for row in rows]
 
 
@@ -96,8 +96,9 @@ def _shipped(name: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in lines if line.strip()]
 
 
-def _evenly(rows: list[dict[str, str]], limit: int) -> list[dict[str, str]]:
-    """At most ``limit`` rows, half of each language, the same ones every time."""
+def _evenly(name: str, limit: int) -> list[dict[str, str]]:
+    """At most ``limit`` rows of the shipped file ``name``, half of each language, the same ones every time."""
+    rows = _shipped(name) if limit else []
     shelves: dict[str, list[dict[str, str]]] = {}
     for row in random.Random(0).sample(rows, len(rows)):
         shelves.setdefault(row.get("lang", ""), []).append(row)

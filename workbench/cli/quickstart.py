@@ -1,0 +1,145 @@
+"""``workbench quickstart``: the whole way in one command. Knows the terminal; the way itself is in workbench.quickstart."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workbench.texts import language, text
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from workbench.quickstart import Outcome, Quickstart
+
+
+@click.command(help=text("quickstart.help"))
+@click.option("--name", default=None, help=text("quickstart.options.name"))
+@click.option("--author", default="", help=text("quickstart.options.author"))
+@click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help=text("quickstart.options.lang"))
+@click.option("--out", type=click.Path(path_type=Path), default=Path("my-assistant"), help=text("quickstart.options.out"))
+@click.option("--general", default=None, help=text("quickstart.options.general"))
+@click.option("--seed", type=int, default=0, show_default=True, help=text("quickstart.options.seed"))
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
+@click.option("--resume", is_flag=True, help=text("quickstart.options.resume"))
+@click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
+def quickstart(
+    name: str | None,
+    author: str,
+    lang: str | None,
+    out: Path,
+    general: str | None,
+    seed: int,
+    overrides: tuple[str, ...],
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Walk the whole way and show each part of it."""
+    from workbench.data.conversation import Persona
+    from workbench.environment import prepare
+
+    prepare()
+    spoken = _speak(lang)
+    from rich.console import Console
+
+    from workbench.quickstart import Quickstart
+
+    console = Console(stderr=as_json, highlight=False)
+    persona = Persona(name=name if name is not None else text("quickstart.name"), author=author)
+    way = Quickstart(persona, out, spoken, general, overrides=(f"seed={seed}", *overrides))
+    outcome = _walk(way, console, resume)
+    if as_json:
+        click.echo(json.dumps(outcome.record(), ensure_ascii=False))
+    outcome.check()
+    console.print(text("quickstart.done", name=persona.name, run=_shown(out)), markup=False)
+
+
+def _speak(lang: str | None) -> str:
+    """Settle the language for all that this process says."""
+    import os
+
+    spoken = language(lang)
+    os.environ["WORKBENCH_LANG"] = spoken
+    return spoken
+
+
+def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
+    from workbench.cli.train import Progress
+
+    console.print(text("quickstart.part.data", name=way.persona.name), style="bold", markup=False)
+    run, conversations = way.begin(resume=resume)
+    kinds = [sum(c.kind.startswith("identity") for c in conversations), len(conversations)]
+    console.print(text("quickstart.counts", identity=kinds[0], general=kinds[1] - kinds[0]), markup=False)
+    loading = threading.Thread(target=_load_libraries, daemon=True)
+    loading.start()
+    console.print(text("quickstart.part.mask"), style="bold", markup=False)
+    mask = _mask(way, conversations)
+    from workbench.render import mask_text
+
+    console.print(mask_text(mask))
+    console.print(text("quickstart.part.train"), style="bold", markup=False)
+    with Progress(console) as progress:
+        way.follow(run, progress)
+    console.print(text("quickstart.part.finish"), style="bold", markup=False)
+    loading.join()
+    outcome = way.finish(run)
+    _answers(outcome, console)
+    outcome.write(_page(way, outcome, mask))
+    return outcome
+
+
+def _load_libraries() -> None:
+    """What is needed after the training is loaded while the worker is starting."""
+    import peft  # noqa: F401
+    import torch  # noqa: F401
+    import transformers  # noqa: F401
+
+
+def _mask(way: Quickstart, conversations: Any) -> Any:
+    from workbench.models import load_tokenizer
+    from workbench.templates import mask_view
+
+    own = [c for c in conversations if c.kind.startswith("identity") and c.lang == way.lang]
+    shortest = min(own or conversations, key=lambda c: sum(len(m.content) for m in c.messages))
+    settings = way.settings
+    tokenizer = load_tokenizer(settings.model.name)
+    return mask_view(shortest, tokenizer, template=settings.model.template, loss_on=settings.data.loss_on)
+
+
+def _answers(outcome: Outcome, console: Console) -> None:
+    from workbench.render import answers_table, scores_table
+
+    console.print(answers_table(_rows(outcome)))
+    console.print(scores_table(_score_rows(outcome)))
+
+
+def _rows(outcome: Outcome) -> Any:
+    from workbench.render import AnswerRow, Answers
+
+    labels = ("base", "merged")
+    rows = [AnswerRow(c.question, tuple(c.answers[label] for label in labels)) for c in outcome.answers]
+    return Answers(labels, tuple(rows))
+
+
+def _score_rows(outcome: Outcome) -> tuple[Any, ...]:
+    from workbench.render import Scores
+
+    record = outcome.record()
+    return tuple(
+        Scores(label, s.identity, s.general, s.leak, step=record.get(label, {}).get("step"))
+        for label, s in (("base", outcome.base), ("best", outcome.best), ("last", outcome.last))
+    )
+
+
+def _page(way: Quickstart, outcome: Outcome, mask: Any) -> str:
+    from workbench.cli.report import report_page
+
+    return report_page(way, outcome, mask, answers=_rows(outcome), scores=_score_rows(outcome))
+
+
+def _shown(path: Path) -> str:
+    return str(path)

@@ -1,0 +1,210 @@
+"""The whole way, once: data, training, best checkpoint, adapter, merged model, answers, report.
+
+Knows the order of the rooms; shows nothing (the command line does), so that a notebook or a test can walk the same way.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.data.conversation import Conversation, Persona
+from workbench.errors import NotLearnt
+from workbench.evaluation import Evaluator, Measurement
+from workbench.evaluation.verdict import GOOD_IDENTITY, KEPT, LEAK, retention
+from workbench.runs import Run, is_run
+from workbench.runs.events import Event
+from workbench.texts import lookup
+from workbench.training.settings import Recipe
+
+if TYPE_CHECKING:
+    from workbench.models import Loaded
+
+# of these all are asked at the end, where time is not taken from training
+ALL = 10_000
+
+
+@dataclass(slots=True)
+class Quickstart:
+    """One walk.
+
+    Args:
+        persona: who the assistant is to be.
+        out: the folder for everything; it is a run folder.
+        lang: the language of questions and report.
+        general: a file of general conversations in place of the shipped ones.
+        recipe: name or file of the recipe.
+        overrides: ``key=value`` on top of it.
+    """
+
+    persona: Persona
+    out: Path
+    lang: str = "en"
+    general: str | None = None
+    recipe: str = "pocket-qlora"
+    overrides: Sequence[str] = ()
+    settings: Recipe = field(init=False)
+    seconds: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        from workbench.training import load_recipe, with_overrides
+
+        p = self.persona
+        persona = {"name": p.name, "author": p.author, "purpose": p.purpose, "manner": p.manner}
+        data = {"general": self.general} if self.general else {}
+        chosen = load_recipe(self.recipe, self.overrides)
+        self.settings = with_overrides(chosen, persona={**persona, "languages": list(p.languages)}, data=data)
+
+    def begin(self, *, resume: bool = False) -> tuple[Run, Sequence[Conversation]]:
+        """Make the data and the run folder, and start the worker; returns the run and the training conversations."""
+        from workbench.data import write
+        from workbench.runs import start
+        from workbench.training.data import conversations
+        from workbench.training.start import begin, with_absolute_paths
+
+        settings = with_absolute_paths(self.settings)
+        both = conversations(settings)
+        run = Run(self.out) if resume and is_run(self.out) else begin(settings, self.out)
+        if not resume or run.state().status != "ended":
+            start(run)
+        folder = run.path / "data"
+        folder.mkdir(exist_ok=True)
+        write(both.train, folder / "train.jsonl", overwrite=True)
+        write(both.held_out, folder / "validation.jsonl", overwrite=True)
+        self.seconds["data"] = self._since()
+        return run, both.train
+
+    def follow(self, run: Run, on_event: Callable[[Event], None]) -> None:
+        """Wait for the end of the training."""
+        from workbench.training.start import follow
+
+        follow(run, on_event)
+        self.seconds["train"] = self._since() - self.seconds["data"]
+
+    def finish(self, run: Run) -> Outcome:
+        """From the best checkpoint to the merged model, its answers and its scores."""
+        from workbench.chat import Assistant, compare
+        from workbench.export import convert, merge
+
+        adapter = convert(run, run.path / "adapter", overwrite=True)
+        merged = merge(self.settings.model.name, adapter, run.path / "merged", overwrite=True)
+        base = Assistant.load(self.settings.model.name)
+        tuned = Assistant.load(str(merged))
+        before, after = self._scores(base.loaded, tuned.loaded)
+        questions = [q for lang in ("en", "zh") for q in lookup("quickstart.questions", lang)]
+        answers = compare({"base": base, "merged": tuned}, questions)
+        with_adapter = Assistant.load(self.settings.model.name, adapter=adapter)
+        same = all(with_adapter.ask(c.question) == c.answers["merged"] for c in answers)
+        same = same and self._answers(with_adapter.loaded) == self._answers(tuned.loaded)
+        self.seconds["total"] = self._since()
+        return Outcome(run, before, after, self._last(run, after), answers, same, dict(self.seconds))
+
+    def _scores(self, base: Loaded, tuned: Loaded) -> tuple[Measurement, Measurement]:
+        """Both models on every probe there is; the base first, for its answers are the reference."""
+        self.evaluator = self._evaluator(base.tokenizer)
+        before = self.evaluator.measure(base, 0)
+        self.asked = {id(base): before}
+        after = self.evaluator.measure(tuned, 1)
+        self.asked[id(tuned)] = after
+        return before, after
+
+    def _answers(self, loaded: Loaded) -> list[str]:
+        known = self.asked.get(id(loaded))
+        return [s.answer for s in known.samples] if known else self.evaluator.answers(loaded)
+
+    def _evaluator(self, tokenizer: Any) -> Evaluator:
+        from workbench.training import prepare, with_overrides
+
+        everything = {"identity_probes": ALL, "general_probes": ALL, "unrelated_probes": ALL, "questions": []}
+        prepared = prepare(with_overrides(self.settings, evaluation=everything), tokenizer)
+        return Evaluator(
+            prepared.probes, tokenizer=tokenizer, held_out=prepared.held_out, identity=prepared.identity, max_new_tokens=48
+        )
+
+    def _last(self, run: Run, best: Measurement) -> Measurement:
+        """The last evaluation of the training; where that is the best checkpoint's, the same numbers as the best's."""
+        found = run.best()
+        last = [e for e in run.events.all() if e.kind == "eval" and e.step is not None][-1]
+        if found is not None and found.step == last.step:
+            return replace(best, step=found.step)
+        known = {name: getattr(last, name, None) for name in ("loss", "identity", "general", "leak")}
+        return Measurement(step=int(last.step or 0), **known)
+
+    def _since(self) -> float:
+        return time.monotonic() - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it.
+
+    Args:
+        run: the run.
+        base, best, last: scores of the base, of the merged best checkpoint, and of the last step; on held-out questions.
+        answers: the eight questions, answered by base and merged model.
+        merged_matches_adapter: the merged model gives the adapter's answer to every question that was asked.
+        seconds: data, train, total.
+    """
+
+    run: Run
+    base: Measurement
+    best: Measurement
+    last: Measurement
+    answers: Sequence[Any]
+    merged_matches_adapter: bool
+    seconds: Mapping[str, float]
+
+    def record(self) -> dict[str, Any]:
+        """The content of ``report.json``."""
+        best = self.run.best()
+        step = best.step if best else self.last.step
+        return {
+            "base": _scores(self.base, "identity", "general"),
+            "best": {"step": step, **_scores(self.best, "identity", "general", "leak")},
+            "last": {"step": self.last.step, **_scores(self.last, "identity", "general", "leak")},
+            "merged_matches_adapter": self.merged_matches_adapter,
+            "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
+        }
+
+    def write(self, report_html: str) -> None:
+        """``report.html`` and ``report.json``, into the run folder."""
+        from workbench.runs import write_bytes
+
+        record = json.dumps(self.record(), ensure_ascii=False, indent=2)
+        write_bytes(self.run.path / "report.json", f"{record}\n".encode())
+        write_bytes(self.run.path / "report.html", report_html.encode())
+
+    @property
+    def learnt(self) -> bool:
+        """Whether the assistant says its name, knows what it knew, and speaks of itself only when asked."""
+        return (
+            (self.best.identity or 0.0) >= GOOD_IDENTITY
+            and retention(self.base, self.best) >= KEPT
+            and (self.best.leak or 0.0) <= LEAK
+            and self.merged_matches_adapter
+        )
+
+    def check(self) -> None:
+        """
+        Raises:
+            NotLearnt: says what is missing.
+        """
+        if not self.learnt:
+            raise NotLearnt(
+                "quickstart.not_learnt",
+                identity=self.best.identity or 0.0,
+                kept=retention(self.base, self.best),
+                leak=self.best.leak or 0.0,
+                merged=self.merged_matches_adapter,
+                run=self.run.path,
+            )
+
+
+def _scores(measurement: Measurement, *names: str) -> dict[str, float | None]:
+    values = {name: getattr(measurement, name) for name in names}
+    return {name: None if value is None else round(value, 4) for name, value in values.items()}
