@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,24 +32,16 @@ WHAT = {
 LEFT_TO_TORCH = ("nvidia-", "cuda-", "triton")
 
 
-def resolve(*extras: str, keep: list[str]) -> list[str]:
-    """The lines ``name==version ; marker`` for the package and these extras, agreeing with the lines to ``keep``."""
-    constraints = ROOT / ".ci" / "constraints.tmp"
-    constraints.write_text("\n".join(keep), encoding="utf-8")
-    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.10"]
-    command += ["--no-header", "--no-annotate", "--constraint", str(constraints), "pyproject.toml"]
-    try:
-        done = subprocess.run(
-            [*command, *(f"--extra={extra}" for extra in extras)],
-            cwd=ROOT,
-            env=os.environ | {"UV_PYTHON_DOWNLOADS": "never"},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-    finally:
-        constraints.unlink()
-    lines = (tidy(line) for line in done.stdout.splitlines())
+def resolve(*extras: str, prefer: list[str]) -> list[str]:
+    """The lines ``name==version ; marker`` for the package and these extras; what is in ``prefer`` stays where it can."""
+    with tempfile.TemporaryDirectory() as scratch:
+        output = Path(scratch) / "lock.txt"  # uv prefers the versions that its output file names already
+        output.write_text("\n".join(prefer) + "\n", encoding="utf-8")
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.10"]
+        command += ["--no-header", "--no-annotate", "--output-file", str(output), "pyproject.toml"]
+        command += [f"--extra={extra}" for extra in extras]
+        subprocess.run(command, cwd=ROOT, env=os.environ | {"UV_PYTHON_DOWNLOADS": "never"}, stdout=subprocess.DEVNULL, check=True)
+        lines = (tidy(line) for line in output.read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line and not line.startswith(LEFT_TO_TORCH)]
 
 
@@ -88,10 +81,10 @@ def write_environment(lines: list[str]) -> None:
 
 def main() -> None:
     """Resolve everything together, so that the locks agree, then share it out."""
-    whole = resolve("dev", "notebook", "apps", "deepspeed", keep=kept())
-    core = resolve("dev", keep=whole)
-    extras = resolve("dev", "notebook", "apps", keep=whole)
-    deepspeed = resolve("dev", "deepspeed", keep=whole)
+    whole = resolve("dev", "notebook", "apps", "deepspeed", prefer=kept())
+    core = resolve("dev", prefer=whole)
+    extras = resolve("dev", "notebook", "apps", prefer=whole)
+    deepspeed = resolve("dev", "deepspeed", prefer=whole)
     write_lock("requirements.lock", core)
     write_lock("requirements-extras.lock", [line for line in extras if line not in core])
     write_lock("requirements-deepspeed.lock", [line for line in deepspeed if line not in core])

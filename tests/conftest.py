@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+_SCRATCH = tempfile.TemporaryDirectory(prefix="workbench-tests-")  # removed when the tests end
+
 # Set before any library is imported: several read these once, when they load. Children inherit them.
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -20,7 +22,7 @@ os.environ.update(
     TRANSFORMERS_OFFLINE="1",
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HUB_DISABLE_PROGRESS_BARS="1",
-    HF_HOME=tempfile.mkdtemp(prefix="workbench-tests-"),  # a test never sees what a person has downloaded
+    HF_HOME=_SCRATCH.name,  # a test never sees what a person has downloaded
     TOKENIZERS_PARALLELISM="false",
     GRADIO_ANALYTICS_ENABLED="False",
     MPLBACKEND="Agg",
