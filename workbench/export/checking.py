@@ -1,0 +1,189 @@
+"""Does the merged model answer as the adapter did? Knows models and prompts; nothing of how a merge is made.
+
+Four ways of serving one assistant: the adapter on the 16-bit base (the reference: nothing is rounded), the adapter on
+the 4-bit base (what QLoRA trained), the merged model in 16 bit, and the merged model brought to 4 bit afterwards. The
+first and the third should agree; the second and the fourth differ by the rounding of 4 bit, and not in the same way,
+since the fourth rounds base and adapter together.
+Source of the question: Dettmers et al. 2023 (QLoRA), section 3; peft issue 2105.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.data.conversation import Message
+from workbench.export.notes import part, read_note
+
+if TYPE_CHECKING:
+    import torch
+
+    from workbench.models import Loaded
+
+WAYS = ("adapter_nf4", "merged", "merged_nf4")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One way of serving, against the adapter on the 16-bit base.
+
+    Args:
+        way: ``adapter_nf4``, ``merged`` or ``merged_nf4``.
+        answers: its own greedy answers, one a question.
+        same: share of them that equal the reference's, to the last token.
+        max_difference: largest difference of a logit, over the whole vocabulary, at the tokens of the reference's
+            answers.
+        mean_difference: the mean of it.
+    """
+
+    way: str
+    answers: tuple[str, ...]
+    same: float
+    max_difference: float
+    mean_difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Honesty:
+    """What merging and quantizing changed.
+
+    Args:
+        questions: what was asked.
+        reference: the greedy answers of the adapter on the 16-bit base.
+        compared: the other ways of serving.
+        merged_as_trained: share of the merged model's answers that equal those of the adapter on NF4; None where that
+            was not asked.
+    """
+
+    questions: tuple[str, ...]
+    reference: tuple[str, ...]
+    compared: tuple[Compared, ...]
+    merged_as_trained: float | None
+
+    @property
+    def merged_matches_adapter(self) -> bool:
+        """Whether every answer of the merged 16-bit model equals the adapter's on the 16-bit base, token for token."""
+        return self.of("merged").same == 1.0
+
+    def of(self, way: str) -> Compared:
+        """The way of that name.
+
+        Raises:
+            KeyError: it was not asked.
+        """
+        for one in self.compared:
+            if one.way == way:
+                return one
+        raise KeyError(way)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Answers as token ids, and the logits (T, V) float32 on the CPU at the tokens of the reference's answer."""
+
+    ids: list[list[int]]
+    texts: tuple[str, ...]
+    logits: list[torch.Tensor]
+
+
+def honesty(
+    base: str,
+    adapter: str | Path,
+    merged: str | Path,
+    questions: Sequence[str | Sequence[Message]],
+    *,
+    system: str | None = None,
+    template: str | None = None,
+    max_new_tokens: int = 48,
+    nf4: bool = True,
+    device: str | None = None,
+) -> Honesty:
+    """Ask the adapter and the merged model the same questions, greedily, and compare answers and logits.
+
+    Args:
+        base: the base that the adapter was trained on.
+        adapter: its folder.
+        merged: the merged model's folder.
+        questions: at least one; each a text, or messages that end with a user's.
+        system: the system message of those that are texts.
+        template: a named template; by default the one that the adapter says it was trained with.
+        max_new_tokens: of each answer.
+        nf4: ask the two 4-bit ways as well.
+        device: where to run.
+
+    Raises:
+        ValueError: no question.
+    """
+    from workbench.models import load
+    from workbench.templates.encoding import prompt_ids
+    from workbench.templates.registry import stop_ids
+
+    if not questions:
+        raise ValueError("honesty() needs at least one question")
+    template = template or part(read_note(adapter), "template").get("name")
+    reference = load(base, adapter=adapter, device=device)
+    asked = [_messages(question, system) for question in questions]
+    prompts = [prompt_ids(messages, reference.tokenizer, template=template) for messages in asked]
+    settings: dict[str, Any] = {
+        "prompts": prompts,
+        "stops": stop_ids(reference.tokenizer, template=template),
+        "limit": max_new_tokens,
+    }
+    heard = _listen(reference, None, **settings)
+    del reference
+    ways: dict[str, Callable[[], Loaded]] = {"merged": lambda: load(str(merged), device=device)}
+    if nf4:
+        ways["adapter_nf4"] = lambda: load(base, quantization="nf4", adapter=adapter, device=device)
+        ways["merged_nf4"] = lambda: load(str(merged), quantization="nf4", device=device)
+    others = {way: _listen(open_model(), heard.ids, **settings) for way, open_model in ways.items()}
+    return Honesty(
+        questions=tuple(messages[-1].content for messages in asked),
+        reference=heard.texts,
+        compared=tuple(_compare(way, others[way], heard) for way in WAYS if way in others),
+        merged_as_trained=_share(others["merged"].ids, others["adapter_nf4"].ids) if nf4 else None,
+    )
+
+
+def _messages(question: str | Sequence[Message], system: str | None) -> list[Message]:
+    if not isinstance(question, str):
+        return list(question)
+    return [*([Message("system", system)] if system else []), Message("user", question)]
+
+
+def _listen(
+    loaded: Loaded, answers: list[list[int]] | None, *, prompts: list[list[int]], stops: Sequence[int], limit: int
+) -> _Heard:
+    from workbench.models import generate
+
+    ids = generate(loaded, prompts, max_new_tokens=limit, stop_ids=stops)
+    texts = tuple(str(loaded.tokenizer.decode(one, skip_special_tokens=True)) for one in ids)
+    along = ids if answers is None else answers
+    return _Heard(ids, texts, [_logits(loaded, prompt, answer) for prompt, answer in zip(prompts, along, strict=True)])
+
+
+def _logits(loaded: Loaded, prompt: list[int], answer: list[int]) -> torch.Tensor:
+    """The logits (len(answer) + 1, V) from which each token of the answer, and its end, is chosen."""
+    import torch
+
+    ids = torch.tensor([[*prompt, *answer]], device=loaded.device)
+    with torch.inference_mode():
+        out = loaded.model(input_ids=ids, logits_to_keep=len(answer) + 1, use_cache=False)
+    logits: torch.Tensor = out.logits[0].float().cpu()
+    return logits
+
+
+def _compare(way: str, other: _Heard, reference: _Heard) -> Compared:
+    gaps = [(a - b).abs() for a, b in zip(other.logits, reference.logits, strict=True)]
+    return Compared(
+        way=way,
+        answers=other.texts,
+        same=_share(other.ids, reference.ids),
+        max_difference=max(float(gap.max()) for gap in gaps),
+        mean_difference=sum(float(gap.sum()) for gap in gaps) / sum(gap.numel() for gap in gaps),
+    )
+
+
+def _share(a: list[list[int]], b: list[list[int]]) -> float:
+    return sum(x == y for x, y in zip(a, b, strict=True)) / len(a)

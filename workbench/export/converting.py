@@ -1,0 +1,231 @@
+"""A checkpoint to an adapter that any program with PEFT can load. Knows runs and PEFT's format; builds no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import BadInput, Failed, UnknownName
+from workbench.export.cards import adapter_card
+from workbench.export.folders import MARK, new_folder
+from workbench.export.lora import CONFIG, WEIGHTS, Adapter, is_inert, read_adapter
+from workbench.export.notes import base_note, header, part, read_note, template_note
+from workbench.export.plan import plan
+from workbench.export.sidecars import copy_tokenizer, generation_config, model_folder, read_config, write_json
+from workbench.export.tensors import save, weight_entries
+
+if TYPE_CHECKING:
+    import torch
+
+# The settings of a recipe that a card tells.
+_RECIPE = {
+    "model": ("quantization",),
+    "adapter": ("method", "r", "lora_alpha", "use_rslora"),
+    "optimizer": ("optim", "learning_rate"),
+    "schedule": ("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"),
+    "data": ("loss_on", "max_length", "ratio"),
+    "runtime": ("seed",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is converted.
+
+    Args:
+        checkpoint: the folder that holds the adapter's weights.
+        run: the run folder that it belongs to, or None.
+        step: optimizer steps done, or None where not known.
+        chosen: ``best``, ``latest`` (no checkpoint was judged), or ``given`` (the checkpoint itself was named).
+        score: the best checkpoint's score, where it has one.
+        reason: why it is the best.
+    """
+
+    checkpoint: Path
+    run: Path | None = None
+    step: int | None = None
+    chosen: str = "given"
+    score: float | None = None
+    reason: str = ""
+
+
+def find_source(run_or_checkpoint: str | Path) -> Source:
+    """The checkpoint meant: of a run the best one, else the latest; else the folder itself.
+
+    Raises:
+        UnknownName: no such folder. BadInput: it is neither a run nor a checkpoint, or a run without a finished
+            checkpoint.
+    """
+    from workbench.runs import Run, is_run
+
+    folder = Path(run_or_checkpoint).expanduser()
+    if not folder.is_dir():
+        raise UnknownName("export.no_folder", given=run_or_checkpoint)
+    if is_run(folder):
+        return _of_run(Run(folder))
+    if not any((folder / name).is_file() for name in (CONFIG, WEIGHTS, "adapter_model.bin")):
+        raise BadInput("export.not_a_checkpoint", given=run_or_checkpoint)
+    place = folder.resolve()
+    run = place.parent.parent
+    if place.parent.name != "checkpoints" or not is_run(run):
+        return Source(folder)
+    digits = place.name.rpartition("-")[2]
+    best = Run(run).best()
+    if best and best.path.resolve() == place:
+        return Source(folder, run, best.step, "given", best.score, best.reason)
+    return Source(folder, run, int(digits) if digits.isdigit() else None)
+
+
+def _of_run(run: Any) -> Source:
+    best, latest = run.best(), run.latest()
+    if best:
+        return Source(best.path, run.path, best.step, "best", best.score, best.reason)
+    if latest:
+        return Source(latest.path, run.path, latest.step, "latest")
+    raise BadInput("export.no_checkpoint", run=run.path)
+
+
+def convert(
+    run_or_checkpoint: str | Path,
+    out: str | Path,
+    *,
+    overwrite: bool = False,
+    chosen: Callable[[Source], None] | None = None,
+) -> Path:
+    """Write an adapter folder in PEFT's format, with all that is needed to serve it as it was trained.
+
+    Args:
+        run_or_checkpoint: a run folder (its best checkpoint, else the latest) or one checkpoint.
+        out: the folder to make.
+        overwrite: replace a folder that was made here before.
+        chosen: told which checkpoint it is.
+
+    Returns:
+        The folder: weights, settings, tokenizer, ``generation_config.json`` with all stop tokens, ``workbench.json``
+        (base and template with their fingerprints, persona, recipe, versions), and a model card.
+
+    Raises:
+        BadInput: no finished checkpoint, one that changes nothing, or one that does not fit its base.
+        OutputExists: ``out`` is not empty. Failed: no space.
+    """
+    source = find_source(run_or_checkpoint)
+    if chosen:
+        chosen(source)
+    known = _know(source)
+    adapter = read_adapter(source.checkpoint)
+    base = _base_name(adapter.config, known)
+    folder = _local(base)
+    if is_inert(adapter):
+        raise BadInput("export.inert", folder=source.checkpoint)
+    if folder is not None:
+        _check_fit(adapter, folder)
+    with new_folder(out, overwrite=overwrite, sources=(source.checkpoint,)) as made:
+        save(made / WEIGHTS, adapter_tensors(adapter))
+        write_json(made / CONFIG, {**adapter.config, "base_model_name_or_path": base, "inference_mode": True})
+        copy_tokenizer([source.checkpoint, *([folder] if folder else [])], made)
+        note = _note(base, known, made)
+        config = read_config(folder / "config.json") if folder else {}
+        ends = generation_config(folder or made, config, note.get("stop_ids", ()))
+        write_json(made / "generation_config.json", ends)
+        write_json(made / MARK, note)
+        (made / "README.md").write_text(adapter_card(note), encoding="utf-8")
+    return Path(out)
+
+
+def adapter_tensors(adapter: Adapter) -> dict[str, torch.Tensor]:
+    """The adapter's tensors under PEFT's names; the one place that knows how a checkpoint stores them.
+
+    Raises:
+        BadInput: one of them holds something that is not a number.
+    """
+    return {name: adapter.read(name) for name in adapter.entries}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A source with what its run says of it; empty mappings where there is no run, or it cannot be read."""
+
+    source: Source
+    recipe: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+
+
+def _know(source: Source) -> _Known:
+    if source.run is None:
+        return _Known(source, {}, {})
+    import yaml
+
+    from workbench.runs import Run
+
+    run = Run(source.run)
+    try:
+        recipe = yaml.safe_load(run.recipe_text())
+    except (yaml.YAMLError, Failed, UnicodeDecodeError):
+        recipe = None  # finished checkpoints still convert
+    return _Known(source, recipe if isinstance(recipe, dict) else {}, run.manifest())
+
+
+def _base_name(config: Mapping[str, Any], known: _Known) -> str:
+    """The base's name, as a person would write it: PEFT notes the folder that it was loaded from."""
+    from workbench.models import resolve
+
+    wanted = part(known.recipe, "model").get("name") or known.manifest.get("base")
+    named = str(wanted or config.get("base_model_name_or_path") or "")
+    return "pocket" if named and Path(named) == Path(resolve("pocket")) else named
+
+
+def _local(base: str) -> Path | None:
+    """The base's folder, where its files are on this machine."""
+    try:
+        return model_folder(base, fetch=False) if base else None
+    except (UnknownName, Failed):
+        return None
+
+
+def _check_fit(adapter: Adapter, base: Path) -> None:
+    plan(weight_entries(base), {**read_config(base / "config.json"), "quantization_config": None}, adapter)
+
+
+def _note(base: str, known: _Known, made: Path) -> dict[str, Any]:
+    source, recipe = known.source, known.recipe
+    note = header("adapter") | {
+        "base": _base(base, known),
+        "persona": part(recipe, "persona"),
+        "recipe": _short(recipe),
+    }
+    note["run"] = {} if source.run is None else {"name": source.run.name}
+    for key in ("step", "score", "reason"):
+        if getattr(source, key) not in (None, ""):
+            note["run"][key] = getattr(source, key)
+    return note | _template(known, made)
+
+
+def _base(base: str, known: _Known) -> dict[str, Any]:
+    trained_on = known.manifest.get("base_fingerprint")
+    if trained_on or not base:
+        return {"name": base, "fingerprint": trained_on} if base else {}
+    try:
+        return base_note(base)
+    except UnknownName:
+        return {"name": base}
+
+
+def _template(known: _Known, made: Path) -> dict[str, Any]:
+    """The template and its stop tokens: the run's; of a checkpoint alone, what its note or its tokenizer says."""
+    earlier = read_note(known.source.checkpoint)
+    if known.source.run is None and earlier:
+        kept = ("template", "stop_ids", "base", "persona", "recipe", "run")
+        return {key: earlier[key] for key in kept if key in earlier}
+    name = part(known.recipe, "model").get("template") or None
+    if not (made / "tokenizer_config.json").is_file():
+        return {"template": {"name": name, "fingerprint": str(known.manifest.get("template_hash", ""))}}
+    from workbench.models import load_tokenizer
+
+    return template_note(load_tokenizer(str(made)), name)
+
+
+def _short(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    groups = [(part(recipe, group), keys) for group, keys in _RECIPE.items()]
+    return {key: group[key] for group, keys in groups for key in keys if key in group}

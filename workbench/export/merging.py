@@ -1,0 +1,179 @@
+"""Base + adapter to one model, a tensor at a time. Knows files and the adapter's arithmetic; builds no model.
+
+Into the 16-bit base, never into a quantized one: adding to 4-bit weights would round the sum a second time. What that
+changes against the 4-bit base that the adapter was trained on is measured by :func:`workbench.export.honesty`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadInput, WorkbenchError
+from workbench.export.cards import merged_card
+from workbench.export.folders import MARK, new_folder
+from workbench.export.lora import WEIGHTS, Adapter, is_inert, read_adapter
+from workbench.export.notes import base_note, header, part, read_note, template_note
+from workbench.export.plan import Plan, Planned, plan, shard_bytes, shards
+from workbench.export.sidecars import (
+    copy_rest,
+    copy_tokenizer,
+    generation_config,
+    merged_config,
+    model_folder,
+    read_config,
+    write_json,
+)
+from workbench.export.tensors import DTYPES, Writer, load, weight_entries
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The base: its name, its folder, its ``config.json``."""
+
+    name: str
+    folder: Path
+    config: dict[str, Any]
+
+
+def _base(model: str) -> _Base:
+    folder = model_folder(model)
+    return _Base(model, folder, read_config(folder / "config.json"))
+
+
+def merge(
+    model: str,
+    adapter: str | Path,
+    out: str | Path,
+    *,
+    max_shard_size: str | int = "2GB",
+    dtype: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write the merged model, in the Hugging Face format.
+
+    The weights equal those of PEFT's ``merge_and_unload`` on the base loaded in the same dtype, bit for bit; memory
+    holds little more
+    than the largest tensor, and its product in float32.
+
+    Args:
+        model: the base: ``pocket``, a folder or a hub id; safetensors, not quantized.
+        adapter: a folder in PEFT's format: of :func:`convert`, a checkpoint, or anybody's.
+        out: the folder to make.
+        max_shard_size: the largest weight file: ``2GB``, ``500MB`` …
+        dtype: ``bfloat16``, ``float16`` or ``float32``; by default the base's own where it has 16 bit, else bfloat16.
+        overwrite: replace a folder that was made here before.
+        progress: told the bytes written and the bytes in all.
+
+    Returns:
+        The folder. One embedding that base and output shared is written as two where the adapter changed only one of
+        them.
+
+    Raises:
+        BadInput: base or adapter cannot be merged, or do not fit each other: names the first tensor that does not.
+        OutputExists: ``out`` is not empty. Failed: no space, or the hub did not give the base.
+    """
+    limit = shard_bytes(max_shard_size)
+    base = _base(model)
+    read = read_adapter(adapter)
+    planned = plan(weight_entries(base.folder), base.config, read, dtype)
+    if is_inert(read):
+        raise BadInput("export.inert", folder=adapter)
+    with new_folder(out, overwrite=overwrite, sources=(base.folder, read.folder), need=planned.nbytes) as folder:
+        _write_weights(planned, read, folder, limit, progress)
+        _write_rest(base, read, planned, folder)
+    return Path(out)
+
+
+def _write_weights(planned: Plan, adapter: Adapter, folder: Path, limit: int, progress: Progress | None) -> None:
+    groups = shards(planned.tensors, limit)
+    names = [f"model-{i:05d}-of-{len(groups):05d}.safetensors" for i in range(1, len(groups) + 1)]
+    if len(groups) == 1:
+        names = ["model.safetensors"]
+    done = 0
+    for name, group in zip(names, groups, strict=True):
+        by_name = {tensor.name: tensor for tensor in group}
+        with Writer(folder / name, [(t.name, t.dtype, t.source.shape) for t in group]) as writer:
+            for announced, _, _ in writer.order:
+                tensor = by_name[announced]
+                _write_tensor(writer, tensor, adapter)
+                done += tensor.nbytes
+                if progress:
+                    progress(done, planned.nbytes)
+    if len(groups) > 1:
+        places = {tensor.name: name for name, group in zip(names, groups, strict=True) for tensor in group}
+        index = {"metadata": {"total_size": planned.nbytes}, "weight_map": places}
+        write_json(folder / "model.safetensors.index.json", index)
+
+
+def _write_tensor(writer: Writer, tensor: Planned, adapter: Adapter) -> None:
+    if not tensor.changes and tensor.dtype == tensor.source.dtype:
+        writer.copy(tensor.source, tensor.name)
+        return
+    import torch
+
+    with torch.inference_mode():
+        # As PEFT does on a model loaded in this dtype: the base is rounded first, then the product is added.
+        weight = load(tensor.source).to(getattr(torch, DTYPES[tensor.dtype][0]))
+        for change in tensor.changes:
+            weight = change.apply(weight, adapter.read)
+        writer.write(tensor.name, weight)
+
+
+def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path) -> None:
+    floats = [tensor.dtype for tensor in planned.tensors if tensor.changes]
+    dtype = DTYPES[floats[0] if floats else "BF16"][0]
+    has_tokenizer = copy_tokenizer((adapter.folder, base.folder), folder)
+    copy_rest(base.folder, base.config, folder)
+    write_json(folder / "config.json", merged_config(base.config, dtype, untied=planned.untied))
+    note = header("merged") | _told(base.name, adapter, folder if has_tokenizer else None)
+    note["merge"] = {
+        "dtype": dtype,
+        "untied": planned.untied,
+        "adapter": _sha256(adapter.folder / WEIGHTS),
+        "r": adapter.config.get("r"),
+        "lora_alpha": adapter.config.get("lora_alpha"),
+    }
+    write_json(folder / "generation_config.json", generation_config(base.folder, base.config, note["stop_ids"]))
+    write_json(folder / MARK, note)
+    (folder / "README.md").write_text(merged_card(note), encoding="utf-8")
+
+
+def _told(model: str, adapter: Adapter, tokenizer: Path | None) -> dict[str, Any]:
+    """What the adapter's own note says; where it has none, what base and tokenizer tell."""
+    note = read_note(adapter.folder)
+    made: dict[str, Any] = {"base": base_note(model)}
+    for key in ("template", "persona", "run", "recipe"):
+        made[key] = part(note, key)
+    stops = note.get("stop_ids")
+    if isinstance(stops, list):
+        made["stop_ids"] = [stop for stop in stops if isinstance(stop, int)]
+    else:
+        made["stop_ids"] = []
+        if tokenizer is not None:
+            made |= _proved(tokenizer)
+    return made
+
+
+def _proved(folder: Path) -> dict[str, Any]:
+    """Of an adapter made elsewhere: its tokenizer's own chat template, where it has one that can be proved."""
+    from workbench.models import load_tokenizer
+
+    try:
+        return template_note(load_tokenizer(str(folder)), None)
+    except WorkbenchError:
+        return {}
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while piece := opened.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,142 @@
+"""What lies beside the weights: configuration, tokenizer, chat template. Knows file names; reads no weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadInput, Failed
+
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+PROCESSOR = (
+    "processor_config.json",
+    "preprocessor_config.json",
+    "image_processor_config.json",
+    "video_preprocessor_config.json",
+)
+_PAPERS = ("LICENSE*", "NOTICE*", "USE_POLICY*")
+_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", *_PAPERS)
+
+
+def model_folder(model: str, *, fetch: bool = True) -> Path:
+    """The folder on this machine that holds ``model``'s files.
+
+    Args:
+        model: ``pocket``, a folder or a hub id.
+        fetch: get a hub id's files where they are not here yet.
+
+    Raises:
+        UnknownName: no such model. Failed: the hub did not give it.
+    """
+    from workbench.models import resolve
+
+    place = resolve(model)
+    if Path(place).is_dir():
+        return Path(place)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(place, allow_patterns=list(_WANTED), local_files_only=not fetch))
+    except (OSError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise Failed("models.hub_refused", model=model, reason=reason) from error
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        BadInput: it is not there, or not JSON.
+    """
+    try:
+        loaded = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadInput("export.no_config", folder=file.parent, file=file.name) from error
+    except ValueError as error:
+        raise BadInput("export.broken_file", file=file, reason=error) from error
+    if not isinstance(loaded, dict):
+        raise BadInput("export.broken_file", file=file, reason="not an object")
+    return loaded
+
+
+def write_json(file: Path, value: Mapping[str, Any]) -> None:
+    """``value`` as readable JSON."""
+    file.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def copy_tokenizer(folders: Iterable[Path], out: Path) -> bool:
+    """Copy the tokenizer of the first of ``folders`` that has one; whether there was one."""
+    for folder in folders:
+        if (folder / "tokenizer_config.json").is_file() or (folder / "tokenizer.json").is_file():
+            _copy(folder, TOKENIZER, out)
+            more = folder / "additional_chat_templates"
+            if more.is_dir():
+                shutil.copytree(more, out / more.name)
+            return True
+    return False
+
+
+def copy_rest(folder: Path, config: Mapping[str, Any], out: Path) -> None:
+    """Copy a base's processor files and licences, and its own code where its configuration names it (it is not run)."""
+    code = ("*.py",) if config.get("auto_map") else ()
+    _copy(folder, (*PROCESSOR, *_PAPERS, *code), out)
+
+
+def _copy(folder: Path, patterns: Iterable[str], out: Path) -> None:
+    for pattern in patterns:
+        for file in sorted(folder.glob(pattern)):
+            if file.is_file():
+                shutil.copyfile(file, out / file.name)
+
+
+def merged_config(config: Mapping[str, Any], dtype: str, *, untied: bool) -> dict[str, Any]:
+    """``config.json`` of the merged model: the base's, in the dtype written, no longer tied where the two parted."""
+    made = {key: value for key, value in config.items() if key not in ("quantization_config", "_name_or_path")}
+    inner = made["text_config"] = dict(made["text_config"]) if isinstance(made.get("text_config"), dict) else None
+    if inner is None:
+        del made["text_config"]
+    for part in (made, inner):
+        if part is not None:
+            part["dtype"] = part["torch_dtype"] = dtype  # the new name and the old one: other programs read either
+            if untied:
+                part["tie_word_embeddings"] = False
+    return made
+
+
+def generation_config(base: Path, config: Mapping[str, Any], stops: Iterable[int]) -> dict[str, Any]:
+    """``generation_config.json`` with the full list of tokens at which an answer ends.
+
+    The end-of-turn of a chat template and the end-of-sequence of a base model are often two tokens; a server that knows
+    only one of
+    them talks on after the answer.
+
+    Args:
+        base: the base's folder.
+        config: the base's ``config.json``.
+        stops: what the template adds.
+    """
+    file = base / "generation_config.json"
+    made = read_config(file) if file.is_file() else {}
+    for key in ("bos_token_id", "pad_token_id"):
+        if key not in made and config.get(key) is not None:
+            made[key] = config[key]
+    ends = dict.fromkeys(int(stop) for stop in stops)
+    for known in (made.get("eos_token_id"), config.get("eos_token_id")):
+        ends |= dict.fromkeys([known] if isinstance(known, int) else known or [])
+    if ends:
+        made["eos_token_id"] = list(ends)
+    return made

@@ -1,0 +1,243 @@
+"""Safetensors files, a tensor at a time. Knows the format's bytes; nothing of adapters or models.
+
+The library's own reader maps the whole file into memory and its writer copies a whole shard. A merge needs neither:
+here a tensor is read when it is needed and written when it is ready, so memory holds one tensor, not one shard.
+
+Format: 8 bytes, the length of the header, little-endian; the header, JSON; the tensors' bytes without gaps
+(https://huggingface.co/docs/safetensors, section "Format").
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from workbench.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+
+# name in the file -> (name in torch, bytes an element)
+DTYPES = {
+    "F64": ("float64", 8),
+    "F32": ("float32", 4),
+    "F16": ("float16", 2),
+    "BF16": ("bfloat16", 2),
+    "I64": ("int64", 8),
+    "I32": ("int32", 4),
+    "I16": ("int16", 2),
+    "I8": ("int8", 1),
+    "U8": ("uint8", 1),
+    "BOOL": ("bool", 1),
+}
+FLOATS = ("F64", "F32", "F16", "BF16")
+_HEADER_LIMIT = 100_000_000  # the format's own limit: a header cannot ask for more memory than this
+_PIECE = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a tensor lies.
+
+    Args:
+        name: its name in the file.
+        file: the file.
+        dtype: a key of ``DTYPES``.
+        shape: its shape.
+        start: offset of its first byte in the file.
+    """
+
+    name: str
+    file: Path
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes."""
+        return size(self.dtype, self.shape)
+
+
+def size(dtype: str, shape: Sequence[int]) -> int:
+    """Bytes of a tensor of ``shape``."""
+    return math.prod(shape) * DTYPES[dtype][1]
+
+
+def read_entries(file: Path) -> dict[str, Entry]:
+    """All tensors of ``file``, in the order of their bytes; no weight is read.
+
+    Raises:
+        BadInput: not a safetensors file, cut short, or with a kind of number that is not known here.
+    """
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            if not 2 <= length <= _HEADER_LIMIT:
+                raise ValueError(f"header of {length} bytes")
+            header = json.loads(opened.read(length))
+        end = file.stat().st_size
+        header.pop("__metadata__", None)
+        entries = [_entry(file, name, told, 8 + length, end) for name, told in header.items()]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInput("export.broken_file", file=file, reason=error) from error
+    return {entry.name: entry for entry in sorted(entries, key=lambda e: e.start)}
+
+
+def _entry(file: Path, name: str, told: dict[str, Any], base: int, end: int) -> Entry:
+    dtype, shape = told["dtype"], tuple(int(n) for n in told["shape"])
+    start, stop = (base + int(n) for n in told["data_offsets"])
+    if dtype not in DTYPES:
+        raise ValueError(f"{name}: {dtype} numbers")
+    if min(shape, default=0) < 0 or start < base or stop - start != size(dtype, shape):
+        raise ValueError(f"{name}: shape and bytes disagree")
+    if stop > end:
+        raise ValueError(f"{name}: the file ends after {end} of {stop} bytes")
+    return Entry(name, file, dtype, shape, start)
+
+
+def load(entry: Entry) -> torch.Tensor:
+    """The tensor itself, on the CPU, in memory of its own."""
+    import torch
+
+    kind = getattr(torch, DTYPES[entry.dtype][0])
+    raw = torch.empty(entry.nbytes, dtype=torch.uint8)
+    if entry.nbytes:
+        with entry.file.open("rb", buffering=0) as opened:
+            opened.seek(entry.start)
+            _fill(opened, raw.numpy().data, entry.file)
+    return raw.view(kind).reshape(entry.shape)
+
+
+def _fill(opened: Any, view: memoryview, file: Path) -> None:
+    done = 0
+    while done < len(view):
+        got = opened.readinto(view[done:])
+        if not got:
+            raise BadInput("export.broken_file", file=file, reason=f"{len(view) - done} bytes missing")
+        done += got
+
+
+def dtype_name(tensor: torch.Tensor) -> str:
+    """The file's name of the tensor's kind of numbers.
+
+    Raises:
+        KeyError: it has none.
+    """
+    return {f"torch.{told}": name for name, (told, _) in DTYPES.items()}[str(tensor.dtype)]
+
+
+class Writer:
+    """Writes one safetensors file, tensors in the order announced.
+
+    Use as a context manager. The largest numbers come first, so that each tensor begins at a multiple of its element's
+    size.
+
+    Args:
+        file: the file to make.
+        tensors: (name, dtype, shape) of all that it will hold.
+    """
+
+    def __init__(self, file: Path, tensors: Iterable[tuple[str, str, tuple[int, ...]]]) -> None:
+        self.file = file
+        self.order = sorted(tensors, key=lambda t: -DTYPES[t[1]][1])
+        self._next = 0
+        self._opened: BinaryIO | None = None
+
+    def __enter__(self) -> Writer:
+        header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+        at = 0
+        for name, dtype, shape in self.order:
+            stop = at + size(dtype, shape)
+            header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, stop]}
+            at = stop
+        told = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        told += b" " * (-len(told) % 8)
+        self._opened = self.file.open("wb")
+        self._opened.write(len(told).to_bytes(8, "little") + told)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._opened:
+            self._opened.close()
+        if error is None and self._next != len(self.order):
+            raise RuntimeError(f"{self.file.name}: {self._next} of {len(self.order)} tensors written")
+
+    def write(self, name: str, tensor: torch.Tensor) -> None:
+        """The next tensor."""
+        import torch
+
+        self._announced(name, dtype_name(tensor), tuple(tensor.shape))
+        raw = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+        self._out.write(raw.numpy().data)
+
+    def copy(self, entry: Entry, name: str | None = None) -> None:
+        """The next tensor, as it lies in another file; only a few megabytes are in memory at once."""
+        self._announced(name or entry.name, entry.dtype, entry.shape)
+        view = memoryview(bytearray(min(_PIECE, max(entry.nbytes, 1))))
+        with entry.file.open("rb", buffering=0) as opened:
+            opened.seek(entry.start)
+            left = entry.nbytes
+            while left:
+                piece = view[: min(left, len(view))]
+                _fill(opened, piece, entry.file)
+                self._out.write(piece)
+                left -= len(piece)
+
+    @property
+    def _out(self) -> BinaryIO:
+        if self._opened is None:
+            raise RuntimeError("the writer is not open")
+        return self._opened
+
+    def _announced(self, name: str, dtype: str, shape: tuple[int, ...]) -> None:
+        if self._next >= len(self.order) or self.order[self._next] != (name, dtype, shape):
+            raise RuntimeError(f"{self.file.name}: {name} {dtype} {shape} was not announced here")
+        self._next += 1
+
+
+def save(file: Path, tensors: dict[str, torch.Tensor]) -> None:
+    """A few tensors into one file."""
+    told = [(name, dtype_name(t), tuple(t.shape)) for name, t in tensors.items()]
+    with Writer(file, told) as writer:
+        for name, _, _ in writer.order:
+            writer.write(name, tensors[name])
+
+
+def weight_entries(folder: Path) -> dict[str, Entry]:
+    """All weights of a model's folder: by its index, else its single file.
+
+    Raises:
+        BadInput: no safetensors there, or a file that the index names is missing.
+    """
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        files = _indexed(index)
+    elif (folder / "model.safetensors").is_file():
+        files = [folder / "model.safetensors"]
+    else:
+        old = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pth"))
+        raise BadInput("export.only_pickled" if old else "export.no_weights", folder=folder, file=old[0] if old else "")
+    entries: dict[str, Entry] = {}
+    for file in files:
+        entries.update(read_entries(file))
+    return entries
+
+
+def _indexed(index: Path) -> list[Path]:
+    try:
+        names = list(dict.fromkeys(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BadInput("export.broken_file", file=index, reason=error) from error
+    for name in names:
+        # A name with a path in it could point anywhere on the disk.
+        if not isinstance(name, str) or Path(name).name != name:
+            raise BadInput("export.broken_file", file=index, reason=f"{name!r} is not the name of a file beside it")
+        if not (index.parent / name).is_file():
+            raise BadInput("export.shard_missing", file=name, folder=index.parent)
+    return [index.parent / name for name in names]
