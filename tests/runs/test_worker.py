@@ -218,11 +218,11 @@ def test_a_command_that_does_not_exist_leaves_the_run_as_it_was(toy):
 
 
 def test_stop_saves_and_the_run_goes_on_later_as_if_never_stopped(toy):
-    whole = toy.start(toy.make("whole", steps=62, delay=0))
-    run = toy.start(toy.make("parted", steps=62, delay=0.05))
+    whole = toy.start(toy.make("whole", steps=62, delay=0, save=1000))
+    run = toy.start(toy.make("parted", steps=62, delay=0.05, save=1000))
     until(lambda: len(run.events.all()) >= 8)
     state = runs.stop(run, 20)
-    assert state.status == "stopped" and 7 <= state.step < 62
+    assert state.status == "stopped" and 5 <= state.step < 62
     assert run.latest().step == state.step
     assert runs.wait(toy.start(run), 20).status == "ended"
     assert runs.wait(whole, 20).status == "ended"
@@ -279,11 +279,12 @@ def test_a_worker_that_fails_says_why_and_keeps_its_checkpoints(toy, deed, word)
     assert all((checkpoint.path / "weights").read_text() for checkpoint in run.checkpoints())
 
 
-def test_twenty_kills_at_random_moments_change_nothing_but_times_and_status(toy):
+@pytest.mark.parametrize("wanted", [6, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_change_nothing_but_times_and_status(toy, wanted):
     whole = toy.start(toy.make("whole", steps=120, delay=0, save=4))
     run = toy.make("killed", steps=120, delay=0.004, save=4)
     dice, kills = random.Random(0), 0
-    while kills < 20:
+    while kills < wanted:
         toy.start(run)
         if dice.random() < 0.8:  # else it is killed before its first word
             until(lambda: run.state().status == "running" or not run.state().alive)
@@ -295,7 +296,7 @@ def test_twenty_kills_at_random_moments_change_nothing_but_times_and_status(toy)
         until(lambda: not run.state().alive)
         kills += run.state().status == "died"
         assert all((checkpoint.path / "weights").exists() for checkpoint in run.checkpoints())
-    assert kills >= 10
+    assert kills >= wanted / 2
     if run.state().status != "ended":
         assert runs.wait(toy.start(run), 30).status == "ended"
     assert runs.wait(whole, 30).status == "ended"

@@ -29,6 +29,7 @@ from workbench.runs.log import EventLog, Reader
 from workbench.runs.manifest import changed, manifest, versions
 from workbench.runs.run import Run, is_run
 from workbench.runs.state import State
+from workbench.runs.summary import brief, next_command, summary, words
 from workbench.runs.worker import Claim, claim, stop_requested
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "TrainEvent",
     "VerdictEvent",
     "attach",
+    "brief",
     "busy",
     "changed",
     "checkpoint_writer",
@@ -57,6 +59,7 @@ __all__ = [
     "is_run",
     "list_runs",
     "manifest",
+    "next_command",
     "prune",
     "read_json",
     "resume_command",
@@ -66,8 +69,10 @@ __all__ = [
     "start",
     "stop",
     "stop_requested",
+    "summary",
     "versions",
     "wait",
+    "words",
     "write_bytes",
     "write_json",
 ]

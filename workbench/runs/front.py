@@ -172,7 +172,8 @@ def busy(run: Run) -> BadInput:
     """The refusal of a second start."""
     state = run.state()
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(state.since or time.time()))
-    return BadInput("runs.busy", path=str(run.path), pid=state.pid or "?", since=since, name=run.name)
+    commands = {"watch": watch_command(run), "stop": stop_command(run)}
+    return BadInput("runs.busy", path=str(run.path), pid=state.pid or "?", since=since, **commands)
 
 
 def find(name: str | Path, root: Path | None = None) -> Run:
@@ -197,6 +198,8 @@ def list_runs(root: Path | None = None) -> list[Run]:
     folder = root or ROOT
     if not folder.is_dir():
         return []
+    if is_run(folder):
+        return [Run(folder)]
     return sorted((Run(path) for path in folder.iterdir() if is_run(path)), key=_written)
 
 
@@ -216,6 +219,21 @@ def resume_command(run: Run) -> str:
     """The exact command that goes on with the run, as for a shell."""
     path = _short(run.path)
     return _line("workbench", "train", str(path / "recipe.yaml"), "--out", str(path), "--resume")
+
+
+def watch_command(run: Run) -> str:
+    """The exact command that looks on."""
+    return _line("workbench", "runs", "watch", str(_short(run.path)))
+
+
+def stop_command(run: Run) -> str:
+    """The exact command that asks for a stop."""
+    return _line("workbench", "runs", "stop", str(_short(run.path)))
+
+
+def convert_command(run: Run) -> str:
+    """The exact command that takes the adapter away."""
+    return _line("workbench", "convert", str(_short(run.path)), f"adapters/{run.name}")
 
 
 def _short(path: Path) -> Path:

@@ -23,6 +23,7 @@ from workbench.runs.front import busy, resume_command
 from workbench.runs.process import Lock, Process
 from workbench.runs.run import Run
 from workbench.runs.state import FINAL, launching, read_launch
+from workbench.texts import text
 
 # seconds between two heartbeats on the disk
 BEAT = 0.5
@@ -72,7 +73,7 @@ class Claim:
         """Whether somebody asked the worker to save and end (the ``stop`` file, SIGTERM, Ctrl-C)."""
         if not self._heard and (self.asked or stop_requested(self.run)):
             self._heard = True
-            self.log("status", state="stopping", step=self.step)
+            self._say("stopping", step=self.step)
             self._write("stopping")
         return self._heard
 
@@ -94,14 +95,18 @@ class Claim:
         (self.run.path / "starting.json").unlink(missing_ok=True)
         self.run.events.rewind(-1 if resume_from is None else resume_from)
         if resume_from is None:
-            self.log("status", state="running", step=0, pid=self._process.pid)
+            self._say("running", step=0, pid=self._process.pid)
         else:
             checkpoints.heal(self.run)
-            self.log("status", state="resumed", step=resume_from, pid=self._process.pid)
+            self._say("resumed", step=resume_from, pid=self._process.pid)
+
+    def _say(self, state: str, *, step: int, **more: Any) -> None:
+        self.log("status", state=state, step=step, **_told(state, step), **more)
 
     def _end(self) -> None:
         stopped = self._heard and not 0 < self.total_steps <= self.step
-        self._last_word(self.outcome or ("stopped" if stopped else "ended"), message=self._message)
+        outcome = self.outcome or ("stopped" if stopped else "ended")
+        self._last_word(outcome, **({"message": self._message} if self._message else _told(outcome, self.step)))
 
     def _fail(self, error: BaseException) -> WorkbenchError:
         """Write what went wrong to log and state, and the traceback to worker.log; returns the error to leave with."""
@@ -135,6 +140,11 @@ class Claim:
         record = {**self._process.record(), "status": status, "step": self.step, "total_steps": self.total_steps}
         times = {"since": self._since, "updated": time.time()}
         write_json(self.run.path / "state.json", {**record, **times, **said}, durable=durable)
+
+
+def _told(state: str, step: int) -> dict[str, Any]:
+    key = f"runs.status.{state}"
+    return {"message": text(key, step=step), "key": key, "values": {"step": step}}
 
 
 @contextmanager
