@@ -26,8 +26,9 @@ _WHERE = {
     "plots": ("curves_html", "curves_png", "curves_summary", "curves_svg", "curves_table", "percent"),
     "answers": ("answers_html", "samples_html"),
     "report": ("report_html",),
-    "mask": ("compare_html", "mask_html"),
-    "terminal": ("answers_table", "mask_text", "scores_table"),
+    "mask": ("compare_html", "mask_html", "mask_page"),
+    "mask_text": ("mask_text",),
+    "terminal": ("answers_table", "scores_table"),
 }
 _NAMES = {name: module for module, names in _WHERE.items() for name in names}
 __all__ = sorted(_NAMES)  # noqa: PLE0605

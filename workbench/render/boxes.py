@@ -1,0 +1,170 @@
+"""A mask view as what a person looks at: boxes of whole characters, in rows of one speaker. Knows :class:`MaskView`; not how it is drawn.
+
+A box holds the tokens of whole characters: usually one token, several where a character takes several.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from workbench.render.markup import visible
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.templates.view import MaskToken, MaskView
+
+BADGES = {"system": "S", "user": "U", "assistant": "A", "tool": "T"}
+CONTROL, MARKER, PLAIN, LOOKALIKE = "control", "marker", "plain", "lookalike"
+
+# How control tokens are spelled in the templates that are in use; a plain word in a marker ("user") is not one.
+_MARKUP = re.compile(r"<\|[^<>|\s]+\|>|<[/\w|]+>|\[/?[A-Z_]+\]|<</?[A-Z]+>>")
+# Characters that show nothing, or steer the direction of others: written by their number. Joiners inside emoji stay.
+_UNSEEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060-\u2064\u2066-\u2069\u3000\ufeff]"
+)
+_SPACES = str.maketrans({" ": "␣", "\n": "↵", "\r": "␍", "\t": "⇥", "\u00a0": "⍽"})
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Whole characters and their tokens.
+
+    Args:
+        text: what they write.
+        shown: the same with its white space and unseen characters made visible.
+        tokens: one or more, in order.
+        kind: ``control`` (a control token), ``marker`` (the template's other words), ``plain`` (somebody's words) or
+            ``lookalike`` (somebody's words that are spelled like a control token, and are none).
+    """
+
+    text: str
+    shown: str
+    tokens: tuple[MaskToken, ...]
+    kind: str
+
+    @property
+    def trained(self) -> bool:
+        """Whether they are trained; tokens of one box always are or are not together."""
+        return any(token.trained for token in self.tokens)
+
+    @property
+    def role(self) -> str:
+        """Whose they are."""
+        return self.tokens[0].role
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one speaker's turn is made of."""
+
+    role: str
+    turn: int
+    boxes: tuple[Box, ...]
+
+
+def shown(words: str) -> str:
+    """``words`` with every character visible: ␣ for a space, ↵ for a line break, ⟨U+200B⟩ for what shows nothing."""
+    named = _UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", words)
+    return visible(named.translate(_SPACES))
+
+
+def rows(view: MaskView) -> list[Row]:
+    """The view's boxes, in order, by turn and role."""
+    found = groupby(boxes(view), key=lambda box: (box.tokens[0].turn, box.role))
+    return [Row(role, turn, tuple(group)) for (turn, role), group in found]
+
+
+def boxes(view: MaskView) -> Iterator[Box]:
+    """The view's boxes, in order."""
+    quoted = lookalikes(view)
+    at = 0
+    for group in view.groups:
+        end = at + len(group.text)
+        tokens = view.tokens[group.start : group.end]
+        if tokens:
+            yield Box(group.text, shown(group.text), tokens, _kind(view, tokens, at, end, quoted))
+        at = end
+
+
+def _kind(view: MaskView, tokens: tuple[MaskToken, ...], at: int, end: int, quoted: list[tuple[int, int]]) -> str:
+    segment = view.segments[tokens[0].segment]
+    if segment.control:
+        spelled = tokens[0].text.strip()
+        whole = bool(segment.ids) or tokens[0].id in view.stop_ids or bool(_MARKUP.fullmatch(spelled))
+        return CONTROL if whole else MARKER
+    return LOOKALIKE if any(first < end and at < last for first, last in quoted) else PLAIN
+
+
+def lookalikes(view: MaskView) -> list[tuple[int, int]]:
+    """Where somebody's words are spelled like a control token: (first character, one past the last) in ``view.text``."""
+    own = {match for s in view.segments if s.control for match in _MARKUP.findall(s.text)}
+    names = sorted((re.escape(name) for name in own), key=len, reverse=True)
+    finder = re.compile("|".join([*names, r"<\|[^<>|\s]+\|>"]))
+    found, at = [], 0
+    for segment in view.segments:
+        if not segment.control:
+            found += [(at + m.start(), at + m.end()) for m in finder.finditer(segment.text)]
+        at += len(segment.text)
+    return found
+
+
+def role_text(role: str, lang: str | None) -> str:
+    """A role in words."""
+    return text(f"render.roles.{role}", lang)
+
+
+def rule_text(rule: str, lang: str | None) -> str:
+    """Why tokens are trained or not."""
+    return text(f"templates.rule.{rule.removeprefix('templates.rule.')}", lang)
+
+
+def field_text(field: str, lang: str | None) -> str:
+    """A template field, with what it is."""
+    return text(f"render.fields.{field}", lang)
+
+
+def trained_text(trained: bool, lang: str | None) -> str:
+    """``▲ trained`` or ``masked``."""
+    return text("render.mask.trained" if trained else "render.mask.masked", lang)
+
+
+def told(box: Box, lang: str | None) -> list[str]:
+    """All that is known of a box, a line each; the first is what it writes."""
+    first, last = box.tokens[0], box.tokens[-1]
+    ids = ", ".join(str(token.id) for token in box.tokens)
+    labels = ", ".join(str(token.label) for token in box.tokens)
+    where = {"ids": ids, "first": first.index + 1, "last": last.index + 1, "count": len(box.tokens)}
+    lines = [
+        box.shown,
+        text("render.mask.tell_one" if len(box.tokens) == 1 else "render.mask.tell_many", lang, **where),
+        text("render.mask.tell_from", lang, role=role_text(box.role, lang), field=field_text(first.field, lang)),
+        text("render.mask.tell_label", lang, labels=labels, trained=trained_text(box.trained, lang)),
+        text("render.mask.tell_why", lang, why=rule_text(first.rule, lang)),
+    ]
+    if box.kind in (CONTROL, LOOKALIKE):
+        lines.append(text(f"render.mask.tell_{box.kind}", lang))
+    return lines
+
+
+def counts_text(view: MaskView, lang: str | None) -> str:
+    """How many tokens there are, how many are trained, and their share."""
+    return text("render.mask.counts", lang, tokens=len(view.tokens), trained=view.trained, share=view.share)
+
+
+def facts(view: MaskView, lang: str | None) -> list[str]:
+    """What else there is to say of the whole: the template, the loss, the stop, the cut, and words that look like control tokens."""
+    loss = text(f"render.mask.loss_on.{view.loss_on}", lang)
+    lines = [text("render.mask.template", lang, template=view.template, loss_on=loss)]
+    if view.stop_ids:
+        stop = ", ".join(str(id_) for id_ in view.stop_ids)
+        lines.append(text("render.mask.stops" if view.stop_trained else "render.mask.stops_untrained", lang, ids=stop))
+    if view.cut:
+        lines.append(text("render.mask.cut", lang, count=view.cut, max_length=view.max_length))
+    alike = dict.fromkeys(view.text[first:last] for first, last in lookalikes(view))
+    if alike:
+        lines.append(text("render.mask.alike", lang, words=", ".join(shown(word) for word in alike)))
+    return lines

@@ -1,0 +1,202 @@
+"""The mask of one conversation as HTML, alone or two beside each other. Knows boxes and markup; nothing of tokenizers.
+
+Everything is in the markup: hover shows it (``title``), the keyboard reaches it, a table holds it all, and where a viewer
+drops styles and scripts plain text and tables are left. A script only adds the panel of details and the arrow keys.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.render.boxes import (
+    BADGES,
+    Box,
+    Row,
+    boxes,
+    counts_text,
+    facts,
+    field_text,
+    role_text,
+    rows,
+    rule_text,
+    told,
+    trained_text,
+)
+from workbench.render.markup import disclosure, escape, page, root, static, styles, table, tag
+from workbench.render.served import served_html, shown_lines
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.templates.view import Difference, MaskView, ViewComparison
+
+
+def mask_html(
+    view: MaskView,
+    *,
+    lang: str | None = None,
+    title: str | None = None,
+    theme: str = "",
+    large: bool = False,
+    embedded: bool = False,
+) -> str:
+    """One conversation as a fragment of HTML that needs nothing else, for a notebook, an app or a page.
+
+    Args:
+        lang: the language of our words.
+        title: a heading; none without it.
+        theme: ``light``, ``dark``, or empty for the reader's or the host's own.
+        large: type for a projector.
+        embedded: it stands inside a page of ours, which gives the root element.
+    """
+    content = (tag("h2", escape(title)) if title else "") + _mask(view, lang)
+    return _whole(content, lang, theme, large, embedded)
+
+
+def compare_html(
+    a: MaskView | ViewComparison,
+    b: MaskView | None = None,
+    *,
+    lang: str | None = None,
+    theme: str = "",
+    large: bool = False,
+    embedded: bool = False,
+) -> str:
+    """Two renderings of one conversation beside each other, and where they differ. Takes two views, or their comparison."""
+    from workbench.templates.view import MaskView, compare_views
+
+    comparison = compare_views(a, b) if isinstance(a, MaskView) and b is not None else a
+    assert not isinstance(comparison, MaskView)  # noqa: S101 — one view alone is no comparison
+    sides = "".join(
+        tag("section", tag("h3", escape(view.template)) + _mask(view, lang, legend=False), class_="wb-side")
+        for view in (comparison.a, comparison.b)
+    )
+    content = _verdicts(comparison, lang) + _legend(lang) + tag("div", sides, class_="wb-sides")
+    content += _differences(comparison, lang)
+    return _whole(content, lang, theme, large, embedded)
+
+
+def mask_page(fragment_of: MaskView | ViewComparison, *, title: str, lang: str | None = None, theme: str = "",
+              large: bool = False) -> str:  # fmt: skip
+    """A whole document of one view, or of a comparison of two."""
+    from workbench.templates.view import MaskView
+
+    alone = isinstance(fragment_of, MaskView)
+    draw = mask_html if alone else compare_html
+    body = tag("h1", escape(title)) + draw(fragment_of, lang=lang, embedded=True)  # type: ignore[arg-type]
+    return page(body, title=title, lang=lang, theme=theme, large=large)
+
+
+def _whole(content: str, lang: str | None, theme: str, large: bool, embedded: bool) -> str:
+    script = f"<script>{static('mask.js')}</script>\n"
+    if embedded:
+        return styles("mask.css") + content + script
+    return styles("mask.css") + root(content, lang=lang, theme=theme, large=large) + script
+
+
+def _mask(view: MaskView, lang: str | None, *, legend: bool = True) -> str:
+    tokens = "".join(_row(row, lang) for row in rows(view))
+    listed = tag(
+        "div",
+        tokens,
+        class_="wb-rows",
+        role="listbox",
+        aria_label=text("render.mask.list", lang),
+        data_lm_suppress_shortcuts="true",  # the arrow keys are for the tokens, not for JupyterLab's cells
+    )
+    detail = tag("div", "", class_="wb-detail", role="status", aria_live="polite", hidden="hidden",
+                 data_hint=text("render.mask.hint", lang), data_ids=text("render.mask.show_ids", lang))  # fmt: skip
+    parts = [
+        _counts(view, lang),
+        _legend(lang) if legend else "",
+        listed,
+        detail,
+        served_html(view, lang),
+        _table(view, lang),
+    ]
+    return tag("div", "\n".join(parts), class_="wb-mask")
+
+
+def _counts(view: MaskView, lang: str | None) -> str:
+    first = tag("p", tag("strong", escape(counts_text(view, lang))), class_="wb-counts")
+    return first + "".join(tag("p", escape(line), class_="wb-soft") for line in facts(view, lang))
+
+
+def _legend(lang: str | None) -> str:
+    samples = [
+        ('<ins class="wb-tok wb-on">', "</ins>", "trained"),
+        ('<span class="wb-tok">', "</span>", "masked"),
+        ('<span class="wb-tok wb-control">', "</span>", "control"),
+    ]
+    items = " ".join(
+        f"{opening}{escape(text(f'render.legend.{name}', lang))}{closing} {escape(text(f'render.legend.{name}_is', lang))}"
+        for opening, closing, name in samples
+    )
+    return tag("p", f"{items} {escape(text('render.legend.space', lang))}", class_="wb-legend wb-soft")
+
+
+def _row(row: Row, lang: str | None) -> str:
+    word = role_text(row.role, lang)
+    badge = tag("b", BADGES.get(row.role, "?"), class_="wb-badge")
+    label = tag("div", f"{badge} <span>{escape(word)}</span>", class_="wb-role", aria_hidden="true")
+    tokens = tag("div", " ".join(_box(box, lang) for box in row.boxes), class_="wb-toks")
+    return tag("div", f"{label} {tokens}", class_=f"wb-row wb-{row.role}", role="group", aria_label=word) + "\n"
+
+
+def _box(box: Box, lang: str | None) -> str:
+    names = ["wb-tok", f"wb-{box.kind}", "wb-on" if box.trained else "", "wb-many" if len(box.tokens) > 1 else ""]
+    element = tag(
+        "ins" if box.trained else "span",  # where styles are dropped, a trained token is still underlined
+        escape(box.shown),
+        class_=" ".join(filter(None, names)),
+        role="option",
+        tabindex=0,
+        aria_label=f"{box.shown} {trained_text(box.trained, lang)}",
+        title="\n".join(told(box, lang)),
+        data_ids=" ".join(str(token.id) for token in box.tokens),
+    )
+    return element + ("<br>" if box.text.endswith("\n") else "")
+
+
+def _table(view: MaskView, lang: str | None) -> str:
+    names = ("number", "text", "id", "label", "loss", "role", "field", "why")
+    head = [escape(text(f"render.mask.column_{name}", lang)) for name in names]
+    lines = [
+        [str(token.index + 1), tag("code", escape(box.shown)), str(token.id), str(token.label),
+         escape(trained_text(token.trained, lang)), escape(role_text(token.role, lang)),
+         escape(field_text(token.field, lang)), escape(rule_text(token.rule, lang))]
+        for box in boxes(view) for token in box.tokens
+    ]  # fmt: skip
+    return disclosure(escape(text("render.mask.table", lang)), table(head, lines, class_="wb-tokens"))
+
+
+def _verdicts(comparison: ViewComparison, lang: str | None) -> str:
+    names = {"text": comparison.same_text, "ids": comparison.same_ids, "trained": comparison.same_trained}
+    lines = [text(f"render.compare.{'same' if same else 'other'}_{name}", lang) for name, same in names.items()]
+    if comparison.differs_at >= 0:
+        lines.append(text("render.compare.first", lang, at=comparison.differs_at))
+    return tag("ul", "".join(tag("li", escape(line)) for line in lines), class_="wb-verdicts")
+
+
+def _differences(comparison: ViewComparison, lang: str | None) -> str:
+    if comparison.same_text:
+        return ""
+    a, b = comparison.a.template, comparison.b.template
+    return "".join(
+        tag("h3", escape(text(f"render.compare.{name}", lang)))
+        + table(
+            [escape(text("render.compare.template", lang)), escape(text("render.compare.rendered", lang))],
+            [[escape(a), _marked(pieces, 0, lang)], [escape(b), _marked(pieces, 1, lang)]],
+            class_="wb-diff",
+        )
+        for name, pieces in (("texts", comparison.pieces), ("prompts", comparison.prompt_pieces))
+    )
+
+
+def _marked(pieces: tuple[Difference, ...], side: int, lang: str | None) -> str:
+    """One side of a comparison; what the other has not got, or has otherwise, is a ``<mark>``."""
+    made = []
+    for piece in pieces:
+        words = (piece.a, piece.b)[side]
+        if words:
+            made.append(shown_lines(words) if piece.kind == "same" else tag("mark", f"[{shown_lines(words)}]"))
+    return tag("code", "".join(made)) if made else escape(text("render.answers.empty", lang))

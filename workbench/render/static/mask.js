@@ -1,0 +1,117 @@
+// The mask view's arrow keys and panel of details. Listens on the document, so that views drawn later work as well.
+(() => {
+  if (window.workbenchMask) {
+    window.workbenchMask();
+    return;
+  }
+  const views = new WeakMap();
+
+  const line = (name, words) => {
+    const made = document.createElement("p");
+    if (name) made.className = name;
+    made.textContent = words;
+    return made;
+  };
+
+  // One stop for the tab key instead of one a token; the titles move into the panel.
+  const enliven = (view) => {
+    if (views.has(view)) return views.get(view);
+    const tokens = [...view.querySelectorAll(".wb-rows .wb-tok")];
+    const detail = view.querySelector(".wb-detail");
+    tokens.forEach((token, index) => {
+      token.tabIndex = index ? -1 : 0;
+      token.dataset.tip = token.title;
+      token.removeAttribute("title");
+    });
+    const tools = document.createElement("div");
+    tools.className = "wb-mask-tools";
+    const ids = document.createElement("button");
+    ids.type = "button";
+    ids.textContent = detail.dataset.ids;
+    ids.setAttribute("aria-pressed", "false");
+    ids.addEventListener("click", () =>
+      ids.setAttribute("aria-pressed", String(view.classList.toggle("wb-show-ids"))));
+    tools.append(ids, document.createTextNode(detail.dataset.hint));
+    view.querySelector(".wb-rows").before(tools);
+    const state = { tokens, detail, current: null };
+    views.set(view, state);
+    return state;
+  };
+
+  const show = (state, token) => {
+    const [piece, ...rest] = token.dataset.tip.split("\n");
+    const told = document.createElement("div");
+    rest.forEach((words) => told.append(line("", words)));
+    state.detail.replaceChildren(line("wb-piece", piece), told);
+    state.detail.hidden = false;
+  };
+
+  const settle = (state, token) => {
+    state.tokens.forEach((other) => {
+      other.tabIndex = other === token ? 0 : -1;
+      other.classList.toggle("wb-here", other === token);
+      if (other === token) other.setAttribute("aria-selected", "true");
+      else other.removeAttribute("aria-selected");
+    });
+    state.current = token;
+    show(state, token);
+  };
+
+  // The token above or below: on the nearest line that way, the one whose middle is nearest.
+  const across = (state, token, way) => {
+    const from = token.getBoundingClientRect();
+    const middle = from.left + from.width / 2;
+    let best = null;
+    let least = Infinity;
+    for (const other of state.tokens) {
+      const box = other.getBoundingClientRect();
+      const rise = way * (box.top - from.top);
+      if (rise < from.height / 2) continue;
+      const far = rise * 1000 + Math.abs(box.left + box.width / 2 - middle);
+      if (far < least) { least = far; best = other; }
+    }
+    return best;
+  };
+
+  const target = (state, token, key) => {
+    const at = state.tokens.indexOf(token);
+    switch (key) {
+      case "ArrowRight": return state.tokens[at + 1];
+      case "ArrowLeft": return state.tokens[at - 1];
+      case "ArrowDown": return across(state, token, 1);
+      case "ArrowUp": return across(state, token, -1);
+      case "Home": return state.tokens[0];
+      case "End": return state.tokens[state.tokens.length - 1];
+      default: return undefined;
+    }
+  };
+
+  const found = (event) => {
+    const token = event.target.closest && event.target.closest(".wb-mask .wb-rows .wb-tok");
+    return token ? [enliven(token.closest(".wb-mask")), token] : [null, null];
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const [state, token] = found(event);
+    const next = state && target(state, token, event.key);
+    if (next === undefined || !state) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (next) next.focus();
+  });
+  document.addEventListener("focusin", (event) => {
+    const [state, token] = found(event);
+    if (state) settle(state, token);
+  });
+  document.addEventListener("mouseover", (event) => {
+    const [state, token] = found(event);
+    if (state) show(state, token);
+  });
+  document.addEventListener("mouseout", (event) => {
+    const [state] = found(event);
+    if (state && state.current) show(state, state.current);
+  });
+  window.workbenchMask = () => document.querySelectorAll(".wb-mask").forEach(enliven);
+  window.workbenchMask();
+})();
