@@ -84,3 +84,19 @@ def shared() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("WORKBENCH_SHARED names no folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny random Llama and its tokenizer."""
+    from tests.tiny import make_tiny
+
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def other_tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with other weights."""
+    from tests.tiny import make_tiny
+
+    return make_tiny(tmp_path_factory.mktemp("other-tiny"), seed=1)

@@ -1,0 +1,79 @@
+"""Facts about finding and loading models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from workbench.errors import BadInput, Failed, UnknownName
+from workbench.models import fingerprint, load, resolve
+
+
+def test_an_unknown_model_names_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="pocket"):
+        resolve("poket")
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match=r"config\.json"):
+        resolve(str(tmp_path))
+
+
+def test_a_folder_without_weights_is_one_clear_error(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((tiny / "config.json").read_bytes())
+    with pytest.raises(Failed, match="could not be loaded"):
+        load(str(tmp_path))
+
+
+def test_a_folder_without_an_adapter_is_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no adapter"):
+        load(str(tiny), adapter=tmp_path)
+
+
+def test_weights_that_are_pickled_are_refused(tiny: Path, tmp_path: Path) -> None:
+    import torch
+
+    for file in tiny.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    torch.save({}, tmp_path / "pytorch_model.bin")
+    with pytest.raises(Failed):
+        load(str(tmp_path))
+
+
+def test_the_fingerprint_tells_two_bases_apart(tiny: Path, other_tiny: Path) -> None:
+    assert fingerprint(str(tiny)) == fingerprint(str(tiny)) != fingerprint(str(other_tiny))
+
+
+def test_an_evaluation_in_4_bit_does_not_lose_the_gradient(tiny: Path) -> None:
+    """On some processors bitsandbytes repacks at the first forward in eval mode, and the gradient is gone."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from workbench.models.batches import pad, summed_loss
+    from workbench.templates.values import Example
+
+    loaded = load(str(tiny), quantization="nf4", device="cpu")
+    assert any(type(m).__name__ == "Linear4bit" for m in loaded.model.modules())
+    model = get_peft_model(loaded.model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights="gaussian"))
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.02)
+    batch = pad([Example(tuple(range(5, 30)), tuple(range(5, 30)))])
+
+    def gradients() -> dict[str, torch.Tensor]:
+        model.zero_grad()
+        model.train()
+        summed_loss(model, batch)[0].backward()
+        return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+    before = gradients()
+    model.eval()
+    with torch.no_grad():
+        model(input_ids=batch["input_ids"])
+    after = gradients()
+    assert len(before) == 2 * sum(type(m).__name__ == "Linear4bit" for m in model.modules())
+    for name, value in before.items():
+        assert value.abs().sum() > 0, name
+        torch.testing.assert_close(after[name], value)
