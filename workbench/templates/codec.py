@@ -109,6 +109,15 @@ class Codec:
             return str(self.backend.decode(list(ids), skip_special_tokens=False))
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
+    def same_text(self, decoded: str, text: str) -> bool:
+        """Whether a decoded text is the encoded one, up to what the tokenizer's normalizer makes equal."""
+        if decoded == text:
+            return True
+        normalizer = getattr(self.backend, "normalizer", None)
+        if normalizer is None:
+            return False
+        return bool(normalizer.normalize_str(decoded) == normalizer.normalize_str(text))
+
     def hides_control(self, chunk: Chunk) -> bool:
         """Whether a control token could be read in, or across the edge of, a piece that is somebody's words."""
         if self._edges is None or not any(self._edges.search(text) for text, marker in chunk if not marker):

@@ -95,10 +95,10 @@ def chunks(segments: Sequence[Segment]) -> list[tuple[int, int]]:
     answer's tokens never depend on the question's, and what serving sends ends exactly where a piece ends.
     """
     found: list[tuple[int, int]] = []
-    start, previous = 0, None
+    start, previous = 0, ("", False)
     for index, segment in enumerate(segments):
-        kind = _kind(segment)
-        if previous is not None and (kind != previous or kind == "ids"):
+        kind = (_kind(segment), segment.trained)
+        if index and (kind != previous or kind[0] == "ids"):
             found.append((start, index))
             start = index
         previous = kind
@@ -111,7 +111,7 @@ def _kind(segment: Segment) -> str:
     if segment.field == "sep":
         return "sep"
     if segment.role == "assistant" and segment.field in ("content", "end"):
-        return "trained" if segment.trained else "answer"
+        return "answer"
     return "prompt"
 
 

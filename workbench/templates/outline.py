@@ -1,0 +1,238 @@
+"""Whose each piece of a skeleton is, and where an answer begins and ends. Knows renderings and control tokens; no ids, no loss.
+
+An answer begins where serving's prompt ends (``add_generation_prompt``), and ends with the first end-of-turn token after its
+words. Both are read off renderings of the conversation's own beginnings, never guessed from the template's source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from workbench.data.conversation import Message, Role
+from workbench.templates.skeleton import Parsed, Renderer, Skeleton, build
+from workbench.templates.values import Unfit
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of a rendering.
+
+    Args:
+        text: the template's text; empty where ``slot`` says whose words stand here.
+        slot: index of the words, or −1.
+        role: whose piece it is.
+        field: as in :class:`~workbench.templates.values.Segment`.
+        turn: index of the message.
+        rule: why it is (not) trained, before ``loss_on`` and the message's own flag.
+        answer: whether it is part of what the model is to write: the words of an answer, a call, the end-of-turn.
+    """
+
+    text: str
+    slot: int
+    role: Role
+    field: str
+    turn: int
+    rule: str
+    answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A shape of conversation, taken apart once.
+
+    Args:
+        skeleton: its rendering with holes.
+        pieces: in order; together they are the rendering.
+        rewritten: answers that stand here otherwise than serving would have prompted for them.
+        ends: the end-of-turn of each answer.
+    """
+
+    skeleton: Skeleton
+    pieces: tuple[Piece, ...]
+    rewritten: frozenset[int]
+    ends: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ender:
+    """Finds the end-of-turn in what follows an answer's words.
+
+    Args:
+        find: the control tokens spelled in a text, in order.
+        special: those that the tokenizer calls special.
+    """
+
+    find: Callable[[str], list[str]]
+    special: frozenset[str]
+
+    def end(self, tail: str) -> tuple[int, int] | None:
+        """(start, end) of the end-of-turn token: the first special one, else the first control token; None if none."""
+        found = self.find(tail)
+        word = next((w for w in found if w in self.special), found[0] if found else None)
+        if word is None:
+            return None
+        start = tail.index(word)
+        return start, start + len(word)
+
+
+@dataclass(slots=True)
+class _Cut:
+    """Where a region begins, and what it is."""
+
+    at: int
+    role: Role
+    field: str
+    turn: int
+    rule: str = "marker"
+    answer: bool = False
+
+
+class Outliner:
+    """Takes shapes of conversations apart.
+
+    Args:
+        render: the template.
+        ender: finds ends of turns.
+        bos: the tokenizer's BOS as text, or empty.
+    """
+
+    def __init__(self, render: Renderer, ender: Ender, bos: str = "") -> None:
+        self.render = render
+        self.ender = ender
+        self.bos = bos
+
+    def outline(self, messages: Sequence[Message], parsed: Parsed, *, prompt: bool = False) -> Outline:
+        """The outline of a conversation's shape.
+
+        Raises:
+            Unfit: refused; or it cannot be proved where an answer begins or ends.
+        """
+        skeleton = build(self.render, parsed, prompt=prompt)
+        self._all_there(messages, parsed, skeleton)
+        cuts: list[_Cut] = []
+        rewritten: set[int] = set()
+        ends: list[str] = []
+        reached = 0
+        last = len(messages) - 1
+        for turn, message in enumerate(messages):
+            if message.role != "assistant":
+                field = "system" if message.role == "system" else "user"
+                cuts.append(_Cut(reached, message.role, field, turn))
+                reached = self._given_end(skeleton, parsed, turn, reached)
+                continue
+            start = self._start(skeleton, parsed, turn, reached)
+            if start is None:
+                if turn == last:
+                    raise Unfit("unproved", self._why_no_start(skeleton, parsed, turn))
+                rewritten.add(turn)
+            made, reached = self._answer(skeleton, parsed, turn, start, reached)
+            cuts += made
+            ends.append(made[-2].role and skeleton.text[made[-2].at : made[-1].at])
+        if prompt:
+            header = self.render.prefix_of(skeleton.text, parsed.marked, parsed.tools, False)
+            cuts.append(_Cut(max(header or 0, reached), "assistant", "assistant", len(messages)))
+        pieces = self._pieces(skeleton, parsed, cuts)
+        return Outline(skeleton, tuple(pieces), frozenset(rewritten), tuple(ends))
+
+    def _all_there(self, messages: Sequence[Message], parsed: Parsed, skeleton: Skeleton) -> None:
+        found = {number for *_, number in skeleton.holes}
+        for number, slot in enumerate(parsed.slots):
+            if number not in found and slot.kind != "reasoning":
+                role = messages[slot.message].role
+                raise Unfit("refused", f"the template leaves out the words of message {slot.message + 1} ({role})")
+
+    def _given_end(self, skeleton: Skeleton, parsed: Parsed, turn: int, reached: int) -> int:
+        """Where a message that is not an answer ends: where the rendering up to it ends, else with its words."""
+        words = max((end for _, end, n in skeleton.holes if parsed.slots[n].message == turn), default=reached)
+        whole = self.render.prefix_of(skeleton.text, parsed.marked[: turn + 1], parsed.tools, False)
+        following = min((start for start, _, n in skeleton.holes if parsed.slots[n].message > turn), default=None)
+        if whole is None or whole < words or (following is not None and whole > following):
+            return max(words, reached)
+        return max(whole, reached)
+
+    def _start(self, skeleton: Skeleton, parsed: Parsed, turn: int, reached: int) -> int | None:
+        """Where an answer begins: where serving's prompt for it ends, if the rendering goes on from just that prompt."""
+        first = min((start for start, _, n in skeleton.holes if parsed.slots[n].message == turn), default=None)
+        start = self.render.prefix_of(skeleton.text, parsed.marked[:turn], parsed.tools, True)
+        if start is None or start < reached or (first is not None and start > first):
+            return None
+        return start
+
+    def _why_no_start(self, skeleton: Skeleton, parsed: Parsed, turn: int) -> str:
+        try:
+            served = self.render(parsed.marked[:turn], parsed.tools, True)
+        except Unfit as unfit:
+            return f"no prompt can be rendered for the answer: {unfit.note}"
+        common = next((i for i, (a, b) in enumerate(zip(served, skeleton.text, strict=False)) if a != b), 0)
+        return (
+            "the rendered conversation does not go on from the prompt that serving sends: "
+            f"served {served[common : common + 40]!r}, rendered {skeleton.text[common : common + 40]!r}"
+        )
+
+    def _answer(
+        self, skeleton: Skeleton, parsed: Parsed, turn: int, start: int | None, reached: int
+    ) -> tuple[list[_Cut], int]:
+        """The regions of an answer: its opening, its words, its end, what stands after it; and where that ends."""
+        own = [(a, b) for a, b, n in skeleton.holes if parsed.slots[n].message == turn]
+        begin = start if start is not None else (own[0][0] if own else reached)
+        words = own[-1][1] if own else begin
+        inner, outer = self._end(skeleton, parsed, turn, words)
+        header = self.render.prefix_of(skeleton.text, parsed.marked[:turn], parsed.tools, False)
+        opening = header if header is not None and reached <= header <= begin else reached
+        after = outer + len(skeleton.text[outer:]) - len(skeleton.text[outer:].lstrip())
+        following = min((a for a, _, n in skeleton.holes if parsed.slots[n].message > turn), default=len(skeleton.text))
+        rule = "call" if parsed.real[turn].get("tool_calls") else "answer"
+        cuts = [
+            _Cut(opening, "assistant", "assistant", turn),
+            _Cut(begin, "assistant", "content", turn, rule, answer=True),
+            _Cut(inner, "assistant", "end", turn, "end", answer=True),
+            _Cut(outer, "assistant", "sep", turn, "sep"),
+        ]
+        return cuts, min(after, following)
+
+    def _end(self, skeleton: Skeleton, parsed: Parsed, turn: int, words: int) -> tuple[int, int]:
+        """Where the end-of-turn begins and ends.
+
+        It is read off the rendering that ends with this answer, and must stand here as well.
+        """
+        alone = self.render(parsed.marked[: turn + 1], parsed.tools, False)
+        marks = [slot.mark for slot in parsed.slots if slot.message == turn and slot.mark in alone]
+        if marks:
+            tail = alone[max(alone.rindex(mark) + len(mark) for mark in marks) :]
+        else:
+            served = self.render.prefix_of(alone, parsed.marked[:turn], parsed.tools, True)
+            tail = alone[served:] if served is not None else ""
+        found = self.ender.end(tail)
+        if found is None:
+            raise Unfit("unproved", f"no end-of-turn token after the answer (message {turn + 1}), only {tail[:40]!r}")
+        if not skeleton.text.startswith(tail[: found[1]], words):
+            raise Unfit("unproved", f"the answer (message {turn + 1}) ends otherwise in the midst of a conversation")
+        return words + found[0], words + found[1]
+
+    def _pieces(self, skeleton: Skeleton, parsed: Parsed, cuts: Sequence[_Cut]) -> list[Piece]:
+        """The rendering, cut at the regions' borders and round the words."""
+        ends = [*(cut.at for cut in cuts[1:]), len(skeleton.text)]
+        pieces: list[Piece] = []
+        if self.bos and skeleton.text.startswith(self.bos) and cuts:
+            first = cuts[0]
+            pieces.append(Piece(self.bos, -1, first.role, "bos", first.turn, "bos"))
+            first.at += len(self.bos)
+        for cut, end in zip(cuts, ends, strict=True):
+            edges = [cut.at, *(e for a, b, _ in skeleton.holes if cut.at <= a < end for e in (a, b)), end]
+            holes = {a: n for a, _, n in skeleton.holes}
+            for a, b in pairwise(edges):
+                if a == b:
+                    continue
+                if a in holes and b == a + len(parsed.slots[holes[a]].mark):
+                    pieces.append(self._words(parsed, holes[a], cut))
+                else:
+                    pieces.append(Piece(skeleton.text[a:b], -1, cut.role, cut.field, cut.turn, cut.rule, cut.answer))
+        return pieces
+
+    def _words(self, parsed: Parsed, number: int, cut: _Cut) -> Piece:
+        slot = parsed.slots[number]
+        role: Role = parsed.real[slot.message]["role"]
+        rule = cut.rule if cut.answer else role
+        return Piece("", number, role, "content", slot.message, rule, cut.answer)

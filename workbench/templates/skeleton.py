@@ -1,0 +1,298 @@
+"""Where a Jinja chat template puts whose words. Knows how to render; nothing of tokens' ids, nothing of what is trained.
+
+The method: render the conversation with a unique sentinel in the place of each text. What stands between the sentinels is
+the template's own; where a sentinel stands, the words stand. What the template does to the words (nothing, or stripping
+them) is found by padding each sentinel once. The cut is *proved* for each conversation: the skeleton, filled with its
+words, must be byte for byte what the template renders.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import ref
+
+from workbench.data.conversation import Conversation, Message
+from workbench.templates.values import Unfit
+
+# What templates do to the words, most usual first.
+CHANGES: tuple[Callable[[str], str], ...] = (
+    lambda words: words,
+    str.strip,
+    str.rstrip,
+    str.lstrip,
+    lambda words: words.strip("\n"),
+    lambda words: words.lstrip("\n"),
+    lambda words: words.rstrip("\n"),
+    lambda words: json.dumps(words, ensure_ascii=False)[1:-1],
+    lambda words: json.dumps(words)[1:-1],
+)
+_LEFT, _RIGHT = " \n", '"é\n '  # tells all changes apart
+_OPEN, _CLOSE = "<think>", "</think>"
+
+# Some templates write today's date into the prompt; a fixed one keeps training, fingerprint and serving the same.
+_FIXED_DATE = "26 Jul 2024"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Words that somebody gave.
+
+    Args:
+        message: index of the message.
+        kind: ``content``, ``reasoning`` or ``argument`` (a string in a tool call's arguments).
+        words: the words.
+        mark: the sentinel that stands for them.
+    """
+
+    message: int
+    kind: str
+    words: str
+    mark: str
+
+
+class Renderer:
+    """The tokenizer's chat template as a function; refuses in our own words.
+
+    Args:
+        tokenizer: held weakly, so that a cached template keeps no tokenizer alive.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = ref(tokenizer)
+        source = str(tokenizer.chat_template)
+        self.options = {"date_string": _FIXED_DATE} if "date_string" in source else {}
+
+    def __call__(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = (), prompt: bool = False) -> str:
+        """The rendered text.
+
+        Raises:
+            Unfit: the template refuses these messages; the note holds its words.
+        """
+        from jinja2 import TemplateError
+
+        tokenizer = self._tokenizer()
+        try:
+            return str(
+                tokenizer.apply_chat_template(
+                    list(messages),
+                    tools=list(tools) or None,
+                    tokenize=False,
+                    add_generation_prompt=prompt,
+                    **self.options,
+                )
+            )
+        except (TemplateError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+            raise Unfit("refused", f"{type(error).__name__}: {error}") from None
+
+    def prefix_of(self, text: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any], prompt: bool) -> int | None:
+        """How long the rendering of ``messages`` is, if it is a prefix of ``text``; else, or where refused, None."""
+        if not messages:
+            return 0
+        try:
+            part = self(messages, tools, prompt)
+        except Unfit:
+            return None
+        return len(part) if text.startswith(part) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """A rendering with holes.
+
+    Args:
+        text: the rendering with sentinels.
+        dicts: the messages with sentinels, as the template got them.
+        tools: the tools, as it got them.
+        holes: for each sentinel found, in order: (start, end, index of the slot).
+        changes: for each slot found what the template does to its words (an index into ``CHANGES``).
+    """
+
+    text: str
+    dicts: tuple[Mapping[str, Any], ...]
+    tools: tuple[Any, ...]
+    holes: tuple[tuple[int, int, int], ...]
+    changes: Mapping[int, int]
+
+    def fill(self, words: Sequence[str]) -> str:
+        """The rendering with ``words`` in its holes."""
+        made, last = [], 0
+        for start, end, slot in self.holes:
+            made += [self.text[last:start], self.changed(slot, words[slot])]
+            last = end
+        return "".join(made) + self.text[last:]
+
+    def changed(self, slot: int, words: str) -> str:
+        """The words as the template writes them."""
+        return CHANGES[self.changes[slot]](words)
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A conversation as the template gets it, and once more with sentinels.
+
+    Args:
+        real: messages with their words.
+        marked: messages with sentinels.
+        slots: what the sentinels stand for.
+        tools: the tools.
+        key: equal for two conversations that differ in nothing but their words.
+        given: whatever is neither a word nor the template's (names in tool calls, tools), for the check of control tokens.
+    """
+
+    real: list[dict[str, Any]] = field(default_factory=list)
+    marked: list[dict[str, Any]] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    tools: list[Any] = field(default_factory=list)
+    key: tuple[Any, ...] = ()
+    given: str = ""
+
+    @property
+    def words(self) -> list[str]:
+        """The words of all slots."""
+        return [slot.words for slot in self.slots]
+
+
+_NONCE = secrets.token_hex(6)
+
+
+def parse(conversation: Conversation, *, reasoning: bool = False) -> Parsed:
+    """Take a conversation apart.
+
+    Args:
+        conversation: any.
+        reasoning: cut ``<think>…</think>`` in answers from what follows, for templates that treat the two differently.
+
+    Raises:
+        Unfit: a tool or a tool call is not JSON.
+    """
+    made = Parsed(tools=[_json(tool) for tool in conversation.tools])
+    shapes: list[Any] = []
+    for index, message in enumerate(conversation.messages):
+        real: dict[str, Any] = {"role": message.role, "content": message.content}
+        marked: dict[str, Any] = {"role": message.role, "content": _content(made, index, message, reasoning)}
+        calls = [_call(_json(call)) for call in message.tool_calls]
+        if calls:
+            real["tool_calls"] = calls
+            marked["tool_calls"] = [_mark_call(made, index, call) for call in calls]
+        made.real.append(real)
+        made.marked.append(marked)
+        shapes.append(json.dumps(marked, ensure_ascii=False, sort_keys=True))
+    outside = [[_without_words(call) for call in m.get("tool_calls", ())] for m in made.marked]
+    made.given = json.dumps([outside, made.tools], ensure_ascii=False)
+    made.key = (tuple(shapes), json.dumps(made.tools, ensure_ascii=False))
+    return made
+
+
+def _content(made: Parsed, index: int, message: Message, reasoning: bool) -> str:
+    content = message.content
+    if reasoning and message.role == "assistant" and _OPEN in content and _CLOSE in content.split(_OPEN, 1)[1]:
+        before, rest = content.split(_OPEN, 1)
+        thought, answer = rest.split(_CLOSE, 1)
+        kept, said = thought.strip("\n"), answer.lstrip("\n")
+        lead, trail = _edges(thought, kept)
+        gap = answer[: len(answer) - len(said)]
+        inner = _mark(made, index, "reasoning", kept)
+        return f"{before}{_OPEN}{lead}{inner}{trail}{_CLOSE}{gap}{_mark(made, index, 'content', said)}"
+    return _mark(made, index, "content", content)
+
+
+def _edges(text: str, inner: str) -> tuple[str, str]:
+    at = text.find(inner)
+    return text[:at], text[at + len(inner) :]
+
+
+def _mark(made: Parsed, index: int, kind: str, words: str) -> str:
+    if not words:
+        return ""
+    mark = f"W{_NONCE}x{len(made.slots)}Z"
+    made.slots.append(Slot(index, kind, words, mark))
+    return mark
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise Unfit("refused", f"not JSON: {text[:80]}") from None
+
+
+def _call(call: Any) -> dict[str, Any]:
+    """A tool call in the form that templates expect: the arguments as a mapping where they are one."""
+    function = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(function, dict) or "name" not in function:
+        raise Unfit("refused", f"not a tool call: {json.dumps(call, ensure_ascii=False)[:80]}")
+    arguments = function.get("arguments", {})
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except ValueError:
+            pass
+    made = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
+    if isinstance(call.get("id"), str):
+        made["id"] = call["id"]
+    return made
+
+
+def _mark_call(made: Parsed, index: int, call: dict[str, Any]) -> dict[str, Any]:
+    def marked(node: Any) -> Any:
+        if isinstance(node, str):
+            return _mark(made, index, "argument", node)
+        if isinstance(node, dict):
+            return {key: marked(value) for key, value in node.items()}
+        return [marked(item) for item in node] if isinstance(node, list) else node
+
+    function = call["function"]
+    return {**call, "function": {**function, "arguments": marked(function["arguments"])}}
+
+
+def _without_words(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _without_words(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_without_words(item) for item in node]
+    return "" if isinstance(node, str) and _NONCE in node else node
+
+
+def build(render: Renderer, parsed: Parsed, *, prompt: bool = False) -> Skeleton:
+    """The skeleton of a conversation's shape.
+
+    Raises:
+        Unfit: refused by the template; or words that it writes twice or changes in a way that is not known.
+    """
+    text = render(parsed.marked, parsed.tools, prompt)
+    holes = []
+    for number, slot in enumerate(parsed.slots):
+        count = text.count(slot.mark)
+        if count > 1:
+            raise Unfit("unproved", f"the template writes message {slot.message + 1} {count} times")
+        if count:
+            start = text.index(slot.mark)
+            holes.append((start, start + len(slot.mark), number))
+    bare = Skeleton(text, tuple(parsed.marked), tuple(parsed.tools), tuple(sorted(holes)), {n: 0 for *_, n in holes})
+    changes = {n: _change(render, parsed, bare, n, prompt) for *_, n in bare.holes}
+    return Skeleton(text, bare.dicts, bare.tools, bare.holes, changes)
+
+
+def _change(render: Renderer, parsed: Parsed, bare: Skeleton, number: int, prompt: bool) -> int:
+    """What the template does to the words of one slot, found by padding its sentinel."""
+    mark = parsed.slots[number].mark
+    padded = f"{_LEFT}{mark}{_RIGHT}"
+    got = render(_replaced(parsed.marked, mark, padded), parsed.tools, prompt)
+    marks = [slot.mark for slot in parsed.slots]
+    for index, change in enumerate(CHANGES):
+        marks[number] = change(padded)
+        if bare.fill(marks) == got:
+            return index
+    raise Unfit("unproved", f"the template changes the words of message {parsed.slots[number].message + 1}")
+
+
+def _replaced(node: Any, mark: str, words: str) -> Any:
+    if isinstance(node, str):
+        return node.replace(mark, words)
+    if isinstance(node, dict):
+        return {key: _replaced(value, mark, words) for key, value in node.items()}
+    return [_replaced(item, mark, words) for item in node] if isinstance(node, list) else node
