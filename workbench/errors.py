@@ -1,14 +1,14 @@
 """The tree of errors that people see. Knows texts; must not know any room that raises them.
 
-    WorkbenchError
-    ├── BadInput            exit status 2: the person can mend it (a file, a name, a setting)
-    │   ├── BadData         a data file: says file, row and field
-    │   ├── BadSetting      a recipe key or value: says the nearest right one
-    │   ├── UnknownName     a model, template, recipe, run that is not there
-    │   └── OutputExists    a folder that is not empty and was not to be continued
-    └── Failed              exit status 1: the work was right to start and could not be finished
-        ├── NotLearnt       the training ended without what it was for
-        └── Interrupted     stopped by the person; says what is kept and how to go on
+WorkbenchError
+├── BadInput            exit status 2: the person can mend it (a file, a name, a setting)
+│   ├── BadData         a data file: says file, row and field
+│   ├── BadSetting      a recipe key or value: says the nearest right one
+│   ├── UnknownName     a model, template, recipe, run that is not there
+│   └── OutputExists    a folder that is not empty and was not to be continued
+└── Failed              exit status 1: the work was right to start and could not be finished
+    ├── NotLearnt       the training ended without what it was for
+    └── Interrupted     stopped by the person; says what is kept and how to go on
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class WorkbenchError(Exception):
     """An error with a key into the texts and the values that its sentence names.
 
     Args:
-        key: ``room.name`` of an entry with ``say`` (what was wrong, where, the value given) and ``do`` (what to do next).
+        key: ``room.name`` of an entry with ``say`` (what was wrong, where, the value given) and ``do`` (what to do
+            next).
         **values: what the sentence names.
     """
 

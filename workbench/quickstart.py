@@ -123,7 +123,11 @@ class Quickstart:
         everything = {"identity_probes": ALL, "general_probes": ALL, "unrelated_probes": ALL, "questions": []}
         prepared = prepare(with_overrides(self.settings, evaluation=everything), tokenizer)
         return Evaluator(
-            prepared.probes, tokenizer=tokenizer, held_out=prepared.held_out, identity=prepared.identity, max_new_tokens=48
+            prepared.probes,
+            tokenizer=tokenizer,
+            held_out=prepared.held_out,
+            identity=prepared.identity,
+            max_new_tokens=48,
         )
 
     def _last(self, run: Run, best: Measurement) -> Measurement:
@@ -145,7 +149,8 @@ class Outcome:
 
     Args:
         run: the run.
-        base, best, last: scores of the base, of the merged best checkpoint, and of the last step; on held-out questions.
+        base, best, last: scores of the base, of the merged best checkpoint, and of the last step; on held-out
+            questions.
         answers: the eight questions, answered by base and merged model.
         merged_matches_adapter: the merged model gives the adapter's answer to every question that was asked.
         seconds: data, train, total.

@@ -1,4 +1,5 @@
-"""Where the project's own data files are. Knows the repository's and the wheel's layout; nothing of what is in the files."""
+"""Where the project's own data files are. Knows the repository's and the wheel's layout; nothing of what is in the
+files."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=120)
 
 def steps(plan: Plan) -> list[list[int]]:
     return [
-        sorted(i for batch in plan.batches[s * plan.parts : (s + 1) * plan.parts] for i in batch) for s in range(plan.steps)
+        sorted(i for batch in plan.batches[s * plan.parts : (s + 1) * plan.parts] for i in batch)
+        for s in range(plan.steps)
     ]
 
 

@@ -121,7 +121,9 @@ def test_accumulated_batches_take_the_same_steps(recipe: Recipe, whole: Run, tmp
     from workbench.training import with_overrides
 
     cut = with_overrides(
-        recipe, schedule={"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4}, adapter={"lora_dropout": 0.0}
+        recipe,
+        schedule={"per_device_train_batch_size": 1, "gradient_accumulation_steps": 4},
+        adapter={"lora_dropout": 0.0},
     )
     packed = with_overrides(recipe, data={"packing": True}, adapter={"lora_dropout": 0.0})
     plain = with_overrides(recipe, adapter={"lora_dropout": 0.0})

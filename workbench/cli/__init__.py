@@ -1,4 +1,5 @@
-"""The ``workbench`` command. Knows the names of the commands and how an error leaves; a command's room is loaded when it is called."""
+"""The ``workbench`` command. Knows the names of the commands and how an error leaves; a command's room is loaded when
+it is called."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from workbench.environment import prepare
 from workbench.errors import BadInput, WorkbenchError
 from workbench.texts import text
 
@@ -65,12 +67,14 @@ def group() -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run a command; every error leaves in one clear sentence on stderr and an exit status (0, 1, 2; 130 after Ctrl-C)."""
+    """Run a command; every error leaves in one clear sentence on stderr and an exit status (0, 1, 2; 130 after
+    Ctrl-C)."""
     sys.exit(run(args))
 
 
 def run(args: list[str] | None = None) -> int:
     """As :func:`main`, but returns the exit status."""
+    prepare()
     try:
         result = group.main(args=args, prog_name="workbench", standalone_mode=False)
     except WorkbenchError as error:

@@ -1,4 +1,5 @@
-"""``workbench quickstart``: the whole way in one command. Knows the terminal; the way itself is in workbench.quickstart."""
+"""``workbench quickstart``: the whole way in one command. Knows the terminal; the way itself is in
+workbench.quickstart."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 @click.option("--name", default=None, help=text("quickstart.options.name"))
 @click.option("--author", default="", help=text("quickstart.options.author"))
 @click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help=text("quickstart.options.lang"))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("my-assistant"), help=text("quickstart.options.out"))
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("my-assistant"), help=text("quickstart.options.out")
+)
 @click.option("--general", default=None, help=text("quickstart.options.general"))
 @click.option("--seed", type=int, default=0, show_default=True, help=text("quickstart.options.seed"))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))

@@ -12,7 +12,12 @@ from workbench.runs.events import Event
 from workbench.texts import text
 
 # how a verdict's word is set off in a terminal; the word itself says what it means
-STYLES = {"learning": "bold #0072B2", "good": "bold #009E73", "overfitting": "bold #D55E00", "collapsed": "bold reverse #D55E00"}
+STYLES = {
+    "learning": "bold #0072B2",
+    "good": "bold #009E73",
+    "overfitting": "bold #D55E00",
+    "collapsed": "bold reverse #D55E00",
+}
 
 
 @click.command(help=text("cli.train.help"))
@@ -22,9 +27,7 @@ STYLES = {"learning": "bold #0072B2", "good": "bold #009E73", "overfitting": "bo
 @click.option("--resume", is_flag=True, help=text("cli.train.resume"))
 @click.option("--detach", is_flag=True, help=text("cli.train.detach"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
-def train(
-    recipe: str | None, out: Path, overrides: tuple[str, ...], resume: bool, detach: bool, as_json: bool
-) -> None:
+def train(recipe: str | None, out: Path, overrides: tuple[str, ...], resume: bool, detach: bool, as_json: bool) -> None:
     """Train, and show how it goes."""
     from workbench.training.start import train as begin
 
@@ -113,4 +116,6 @@ class Progress:
                 parts.append(text(f"cli.train.score.{name}", value=value))
         line = "  ".join(parts)
         self.console.print(f"{line}  ", end="", markup=False)
-        self.console.print(text(f"cli.train.verdict.{event.verdict}"), style=STYLES.get(event.verdict, ""), markup=False)
+        self.console.print(
+            text(f"cli.train.verdict.{event.verdict}"), style=STYLES.get(event.verdict, ""), markup=False
+        )

@@ -1,4 +1,5 @@
-"""Probes, measurements, verdicts: what a model says before, during and after training. Knows models; nothing of training."""
+"""Probes, measurements, verdicts: what a model says before, during and after training. Knows models; nothing of
+training."""
 
 from __future__ import annotations
 

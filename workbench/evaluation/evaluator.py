@@ -114,7 +114,8 @@ class Evaluator:
     def _samples(self, answers: Sequence[str]) -> tuple[Sample, ...]:
         rows = zip(self.probes, answers, self.references, strict=True)
         return tuple(
-            Sample(p.kind, p.question, a, correct(p, a, r) if p.kind in ("identity", "general") else None) for p, a, r in rows
+            Sample(p.kind, p.question, a, correct(p, a, r) if p.kind in ("identity", "general") else None)
+            for p, a, r in rows
         )
 
     def _loss(self, loaded: Loaded) -> float | None:

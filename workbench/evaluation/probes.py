@@ -22,7 +22,8 @@ class Probe:
         messages: what is asked, the last message a user's.
         kind: ``identity`` (the answer must name the persona), ``general`` (it must say what was known before),
             ``unrelated`` (it must not name the persona), ``sample`` (only shown).
-        expects: identity: the texts that the answer must contain. general: the one right answer, empty where the base's own
+        expects: identity: the texts that the answer must contain. general: the one right answer, empty where the
+            base's own
             answer is the reference.
         lang: ``zh``, ``en`` or empty.
     """
@@ -44,10 +45,16 @@ def identity_probes(conversations: Iterable[Conversation], persona: Persona, *, 
     return [probe for probe in probes if probe is not None][:limit]
 
 
-def general_probes(*, limit: int = 64) -> list[Probe]:
-    """Questions on what the pocket model knew, in wordings that no training set holds."""
+def general_probes(*, limit: int = 64, expected: bool = True) -> list[Probe]:
+    """Questions on what the pocket model knew, in wordings that no training set holds.
+
+    Args:
+        expected: with the right answers; without them the base's own answers are the reference.
+    """
     return [
-        Probe((Message("user", row["question"]),), "general", (row["expected"],), row.get("lang", ""))
+        Probe(
+            (Message("user", row["question"]),), "general", (row["expected"],) if expected else (), row.get("lang", "")
+        )
         for row in _evenly("probes/general.jsonl", limit)
     ]
 

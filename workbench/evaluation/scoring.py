@@ -70,7 +70,8 @@ def distinct(answers: Sequence[str]) -> float:
 
 
 def repeats(answer: str) -> bool:
-    """Whether ``answer`` goes round in circles: some run of 1 to 12 characters four times in a row, over 12 characters in all."""
+    """Whether ``answer`` goes round in circles: some run of 1 to 12 characters four times in a row, over 12
+    characters in all."""
     return any(len(m.group(0)) >= 12 for m in re.finditer(r"(.{1,12}?)\1{3,}", normal(answer)))
 
 
@@ -80,7 +81,8 @@ def score_answers(
     """The shares that the plots show.
 
     Returns:
-        ``identity`` and ``general``: right answers; ``leak``: general and unrelated questions answered with the identity;
+        ``identity`` and ``general``: right answers; ``leak``: general and unrelated questions answered with the
+        identity;
         ``distinct`` and ``repetition`` over general and unrelated answers. A share of nothing is left out.
     """
     refs = list(references) or [""] * len(probes)

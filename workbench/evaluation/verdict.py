@@ -38,7 +38,11 @@ class Verdict:
         """The verdict in words with its reason."""
         from workbench.texts import text
 
-        return text(f"evaluation.verdict.{self.word}", lang, reason=text(f"evaluation.reason.{self.reason}", lang, **self.values))
+        return text(
+            f"evaluation.verdict.{self.word}",
+            lang,
+            reason=text(f"evaluation.reason.{self.reason}", lang, **self.values),
+        )
 
 
 def verdict(history: Sequence[Measurement]) -> Verdict:

@@ -132,7 +132,12 @@ def _batch(
     past, made = None, []
     for _ in range(max_new_tokens):
         out = loaded.model(
-            input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True, logits_to_keep=1
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=past,
+            use_cache=True,
+            logits_to_keep=1,
         )
         token = choose(out.logits[:, -1].float(), None)
         ended |= torch.isin(token, stops)

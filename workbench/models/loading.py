@@ -1,4 +1,5 @@
-"""From a model's name to its weights on a device. Knows folders, hub ids and 4 bit; nothing of what the model is for."""
+"""From a model's name to its weights on a device. Knows folders, hub ids and 4 bit; nothing of what the model is
+for."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def load_tokenizer(model: str) -> Any:
     from transformers import AutoTokenizer
 
     place = resolve(model)
-    with _said(model, place):
+    with _Said(model, place):
         return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
 
 
@@ -96,10 +97,12 @@ def load(
 
     Args:
         model: ``pocket``, a local folder, or a hub id.
-        quantization: ``nf4`` stores the linear layers in 4 bit, doubly quantized (Dettmers et al. 2023, QLoRA, section 3).
+        quantization: ``nf4`` stores the linear layers in 4 bit, doubly quantized (Dettmers et al. 2023, QLoRA,
+            section 3).
         device: ``cuda``, ``cpu`` …; by default the best there is.
         adapter: a folder in PEFT's format to put on top.
-        dtype: of the computation, ``float32``, ``bfloat16`` or ``float16``; by default what the device is quick and safe in.
+        dtype: of the computation, ``float32``, ``bfloat16`` or ``float16``; by default what the device is quick and
+            safe in.
         attention: the library's attention implementation; by default what suits the device.
 
     Raises:
@@ -120,7 +123,7 @@ def load(
     if quantization == "nf4":
         settings["quantization_config"] = nf4(compute)
         settings["device_map"] = {"": where}
-    with _said(model, place):
+    with _Said(model, place):
         network = AutoModelForCausalLM.from_pretrained(place, **settings)
     network = mend_4bit(network) if quantization == "nf4" else network.to(where)
     network.requires_grad_(False).eval()
@@ -148,7 +151,8 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def default_attention(device: torch.device) -> str:
-    """``eager`` on a CPU, where it is the quickest at the lengths of a chat; on a GPU flash attention where it is installed."""
+    """``eager`` on a CPU, where it is the quickest at the lengths of a chat; on a GPU flash attention where it is
+    installed."""
     from transformers.utils import is_flash_attn_2_available
 
     if device.type == "cpu":
@@ -171,8 +175,10 @@ def nf4(compute: torch.dtype) -> Any:
 def mend_4bit(network: Any) -> Any:
     """Keep 4-bit layers differentiable after an evaluation.
 
-    On CPUs with AVX512-BF16, bitsandbytes repacks a ``Linear4bit`` at its first forward in ``eval`` mode, and the packed kernel
-    has no backward: the gradient through that layer is lost with no more than a warning. Switching the repacking off prevents it.
+    On CPUs with AVX512-BF16, bitsandbytes repacks a ``Linear4bit`` at its first forward in ``eval`` mode, and the
+    packed kernel
+    has no backward: the gradient through that layer is lost with no more than a warning. Switching the repacking off
+        prevents it.
     """
     for module in network.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -207,7 +213,9 @@ def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
         json.loads(config.read_text(encoding="utf-8"))
         loaded.model = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=False)
     except (RuntimeError, ValueError) as error:
-        raise BadInput("models.adapter_does_not_fit", path=folder, model=loaded.name, reason=_first_line(error)) from error
+        raise BadInput(
+            "models.adapter_does_not_fit", path=folder, model=loaded.name, reason=_first_line(error)
+        ) from error
     loaded.model.eval()
     return loaded
 
@@ -217,7 +225,7 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-class _said:
+class _Said:
     """Turns what the libraries raise while loading into one sentence."""
 
     def __init__(self, model: str, place: str) -> None:
@@ -230,5 +238,3 @@ class _said:
         if isinstance(error, OSError | ValueError | ImportError | RuntimeError | KeyError | AttributeError):
             key = "models.cannot_load" if self.local else "models.hub_refused"
             raise Failed(key, model=self.model, reason=_first_line(error)) from error
-
-

@@ -1,6 +1,7 @@
 """Every sentence shown to people, in English and Chinese. Knows nothing of who shows it.
 
-A key is ``room.name`` (``room.group.name`` for nested ones); the entry stands in ``LANG/room.yaml``. Values go into ``{braces}``.
+A key is ``room.name`` (``room.group.name`` for nested ones); the entry stands in ``LANG/room.yaml``. Values go into
+``{braces}``.
 """
 
 from __future__ import annotations

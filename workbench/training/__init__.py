@@ -1,4 +1,5 @@
-"""From a recipe to checkpoints and events. Knows data, templates, models, evaluation and runs; nothing of who watches."""
+"""From a recipe to checkpoints and events. Knows data, templates, models, evaluation and runs; nothing of who
+watches."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Which conversations are in which step: a pure function of lengths and seed, so that a resumed run sees the same.
 
-Knows lengths and numbers; nothing of text. The conversations of an optimizer step are the same however they are cut into
+Knows lengths and numbers; nothing of text. The conversations of an optimizer step are the same however they are cut
+into
 batches, rows or processes.
 """
 

@@ -1,4 +1,5 @@
-"""From a recipe to what is trained, what is held out, and what is asked. Knows data and templates; nothing of optimizers."""
+"""From a recipe to what is trained, what is held out, and what is asked. Knows data and templates; nothing of
+optimizers."""
 
 from __future__ import annotations
 
@@ -75,7 +76,9 @@ def conversations(recipe: Recipe) -> Conversations:
     if data.validation:
         train, held_out = own, read(data.validation, format=data.format)
     else:
-        train, held_out = split(own, validation=data.validation_share, seed=seed) if data.validation_share else (own, [])
+        train, held_out = (
+            split(own, validation=data.validation_share, seed=seed) if data.validation_share else (own, [])
+        )
     if general:
         # held out before it is mixed, so that oversampling puts nothing on both sides
         general_train, general_held = split(general, validation=data.validation_share, seed=seed)
@@ -106,10 +109,12 @@ def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -
 
 
 def probes(recipe: Recipe, held_out: Sequence[Conversation]) -> list[Probe]:
-    """The recipe's probes: identity from held-out paraphrases, general and unrelated from the shipped ones, its own questions."""
+    """The recipe's probes: identity from held-out paraphrases, general and unrelated from the shipped ones, its own
+    questions."""
     wanted = recipe.evaluation
     asked = identity_probes(held_out, persona_of(recipe), limit=wanted.identity_probes) if recipe.persona.name else []
-    asked += general_probes(limit=wanted.general_probes)
+    # What the pocket model knows is known; of any other base its own answers before training are the reference.
+    asked += general_probes(limit=wanted.general_probes, expected=recipe.model.name == "pocket")
     asked += unrelated_probes(limit=wanted.unrelated_probes)
     return [*asked, *question_probes(wanted.questions)]
 
@@ -134,9 +139,7 @@ def _general(recipe: Recipe) -> list[Conversation]:
     return read(shipped.path("general/general.jsonl") if data.general == "shipped" else data.general)
 
 
-def _encode(
-    recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]
-) -> tuple[list[Example], dict[str, int]]:
+def _encode(recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]) -> tuple[list[Example], dict[str, int]]:
     from workbench.templates import encode
 
     data = recipe.data

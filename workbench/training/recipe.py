@@ -34,7 +34,8 @@ def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
         overrides: ``group.name=value``, or ``name=value`` where only one group has that name; the value is YAML.
 
     Raises:
-        UnknownName: neither a file nor a shipped name. BadSetting: a key or value is wrong; names the nearest right one.
+        UnknownName: neither a file nor a shipped name. BadSetting: a key or value is wrong; names the nearest right
+            one.
     """
     file = _find(recipe)
     try:
@@ -62,7 +63,9 @@ def check_recipe(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
         if first["type"] == "extra_forbidden":
             close = nearest(key, [*setting_names(), *Recipe.model_fields])
             raise BadSetting("training.unknown_key", where=where, key=key, nearest=close) from None
-        raise BadSetting("training.bad_value", where=where, key=key, value=repr(first["input"]), reason=first["msg"]) from None
+        raise BadSetting(
+            "training.bad_value", where=where, key=key, value=repr(first["input"]), reason=first["msg"]
+        ) from None
 
 
 def recipe_yaml(recipe: Recipe, lang: str | None = None) -> str:
@@ -81,7 +84,9 @@ def describe(key: str, lang: str | None = None) -> str:
     if isinstance(told, str):
         return told
     parts = [told["does"]]
-    parts += [lookup(f"settings.words.{word}", lang).format(told[word]) for word in ("unit", "high", "low") if word in told]
+    parts += [
+        lookup(f"settings.words.{word}", lang).format(told[word]) for word in ("unit", "high", "low") if word in told
+    ]
     return " ".join(parts)
 
 
@@ -128,7 +133,7 @@ def _key(key: str) -> tuple[str, str]:
 
 def _nearest_setting(key: str, known: list[str]) -> str:
     leaves = {name.split(".")[1]: name for name in known}
-    close = nearest(key.split(".")[-1], leaves)
+    close = nearest(key.rsplit(".", maxsplit=1)[-1], leaves)
     return ", ".join(leaves[leaf] for leaf in close.split(", "))
 
 

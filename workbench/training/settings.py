@@ -1,6 +1,7 @@
 """The settings of one run. Knows names, ranges and defaults; nothing of how they are used.
 
-What a setting does, its unit, and what one sees when it is too high or too low, stands in the texts (``settings.GROUP.NAME``).
+What a setting does, its unit, and what one sees when it is too high or too low, stands in the texts
+(``settings.GROUP.NAME``).
 Names are those of transformers' TrainingArguments, PEFT's LoraConfig and TRL's SFTConfig, wherever these have one.
 """
 

@@ -63,7 +63,7 @@ def save_random(folder: Path, rank: int = 0) -> None:
     import torch
     from safetensors.torch import save_file
 
-    kind, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002  (the global state is what is kept)
+    kind, keys, position, has_gauss, cached = np.random.get_state()
     tensors = {"torch": torch.get_rng_state(), "numpy": torch.from_numpy(np.asarray(keys, dtype=np.int64))}
     if torch.cuda.is_available():
         tensors |= {f"cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
@@ -83,7 +83,7 @@ def load_random(folder: Path, rank: int = 0) -> None:
         random.setstate((version, tuple(internal), gauss))
         kind, position, has_gauss, cached = json.loads(header["numpy"])
         keys = opened.get_tensor("numpy").numpy().astype(np.uint32)
-        np.random.set_state((kind, keys, position, has_gauss, cached))  # noqa: NPY002
+        np.random.set_state((kind, keys, position, has_gauss, cached))
         torch.set_rng_state(opened.get_tensor("torch"))
         if torch.cuda.is_available():
             saved = [f"cuda.{i}" for i in range(torch.cuda.device_count())]

@@ -1,6 +1,7 @@
 """The optimizer's loop, on transformers' Trainer. Knows tensors and the run folder; nothing of text.
 
-What differs from the library's own: the batches come from a plan (so a resumed run sees the same ones), logits are computed only
+What differs from the library's own: the batches come from a plan (so a resumed run sees the same ones), logits are
+computed only
 at trained tokens, the loss is divided by the trained tokens of the whole step, and checkpoints hold no pickles.
 """
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import Trainer, TrainingArguments
 
-# What the trainer tells its worker after each optimizer step: (step, loss in nats a trained token, learning rate, gradient norm)
+# What the trainer tells its worker after each optimizer step: (step, loss in nats a trained token, learning rate,
+# gradient norm)
 AfterStep = Callable[["Trainer", int, float, float, float], None]
 
 
@@ -97,7 +99,10 @@ def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torc
 
 def make_trainer(model: Any, arguments: TrainingArguments, batches: Batches, after_step: AfterStep) -> Trainer:
     """A Trainer that takes ``batches`` in order and calls ``after_step`` once an optimizer step."""
-    return _trainer_class()(model=model, args=arguments, train_dataset=batches, after_step=after_step)
+    made = _trainer_class()(model=model, args=arguments, train_dataset=batches, after_step=after_step)
+    if hasattr(getattr(model, "base_model", None), "update_and_allocate"):
+        made.add_callback(_rank_callback()(model))
+    return made
 
 
 def _trainer_class() -> type:
@@ -127,7 +132,8 @@ def _trainer_class() -> type:
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
-            """The sum over this batch's trained tokens, divided by those of the whole optimizer step, on all devices."""
+            """The sum over this batch's trained tokens, divided by those of the whole optimizer step, on all
+            devices."""
             total, count = summed_loss(model, inputs)
             items = max(int(num_items_in_batch), 1) if num_items_in_batch is not None else max(count, 1)
             loss = total / items * self.accelerator.num_processes  # the processes' gradients are averaged
@@ -158,6 +164,23 @@ def _trainer_class() -> type:
     return PlanTrainer
 
 
+def _rank_callback() -> type:
+    """AdaLoRA cuts ranks between the optimizer's step and the gradients' end."""
+    from transformers import TrainerCallback
+
+    class Ranks(TrainerCallback):  # type: ignore[misc]
+        """See above."""
+
+        def __init__(self, model: Any) -> None:
+            self.model = model
+
+        def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+            """After the weights moved, while their gradients are still there."""
+            self.model.base_model.update_and_allocate(state.global_step)
+
+    return Ranks
+
+
 def write_checkpoint(trainer: Trainer, folder: Path) -> None:
     """All that an exact resume needs: adapter, optimizer, scheduler, random state, and where the loop stands."""
     trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(folder), safe_serialization=True)
@@ -173,6 +196,4 @@ def check_finite(loss: float, *, step: int, recipe: Recipe, run: Path) -> None:
         Failed: the loss is NaN or infinite; says what to change.
     """
     if not math.isfinite(loss):
-        raise Failed(
-            "training.nan_loss", loss=loss, step=step, learning_rate=recipe.optimizer.learning_rate, run=run
-        )
+        raise Failed("training.nan_loss", loss=loss, step=step, learning_rate=recipe.optimizer.learning_rate, run=run)

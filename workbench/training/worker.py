@@ -1,4 +1,5 @@
-"""The process that trains: ``python -m workbench.training.worker RUN``. Knows the run folder; nothing of who watches it.
+"""The process that trains: ``python -m workbench.training.worker RUN``. Knows the run folder; nothing of who watches
+it.
 
 It goes on from the run's last finished checkpoint, or begins.
 """
@@ -14,7 +15,6 @@ from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.evaluation import Evaluator, Measurement, rank, verdict
 from workbench.runs import Run, checkpoint_writer, claim, prune
 from workbench.texts import text
-from workbench.training.batches import plan_batches
 from workbench.training.recipe import check_recipe
 from workbench.training.settings import Recipe
 
@@ -81,7 +81,7 @@ class Work:
         set_seed(self.recipe.runtime.seed)
         parts = assemble(self.recipe)
         self._check_data(parts.fingerprint)
-        self.loaded, self.prepared = parts.loaded, parts.prepared
+        self.loaded, self.prepared, self.plan = parts.loaded, parts.prepared, parts.plan
         self.evaluator = Evaluator(
             self.prepared.probes,
             tokenizer=self.loaded.tokenizer,
@@ -100,15 +100,6 @@ class Work:
     def _trainer(self, model: Any, packed: bool) -> Trainer:
         from workbench.training.trainer import Batches, make_trainer, training_arguments
 
-        s = self.recipe.schedule
-        self.plan = plan_batches(
-            [len(e.input_ids) for e in self.prepared.train],
-            batch_size=s.per_device_train_batch_size,
-            parts=s.gradient_accumulation_steps,
-            epochs=s.num_train_epochs,
-            max_steps=s.max_steps,
-            seed=self.recipe.runtime.seed,
-        )
         self.every = self.recipe.evaluation.eval_steps or max(1, -(-self.plan.steps // 6))
         arguments = training_arguments(
             self.recipe, self.run.path / "checkpoints", steps=self.plan.steps, device=self.loaded.device
@@ -126,7 +117,8 @@ class Work:
         return trainer
 
     def _base(self, checkpoint: Path | None) -> None:
-        """Measure the base: the adapter is still nothing. On a resume its answers are taken again, but not told again."""
+        """Measure the base: the adapter is still nothing. On a resume its answers are taken again, but not told
+        again."""
         base = self.evaluator.measure(self.loaded, 0)
         self.history.append(base)
         if checkpoint is None:
@@ -144,7 +136,9 @@ class Work:
         last = step >= self.plan.steps
         if step % self.recipe.runtime.logging_steps == 0 or last:
             epoch = step / self.plan.steps_per_epoch
-            self.hold.log("train", step=step, loss=loss, learning_rate=rate, grad_norm=norm, epoch=epoch, **self._pace())
+            self.hold.log(
+                "train", step=step, loss=loss, learning_rate=rate, grad_norm=norm, epoch=epoch, **self._pace()
+            )
         stop = self.hold.stop_requested
         evaluated = step % self.every == 0 or last
         if evaluated:
