@@ -10,6 +10,7 @@ import random
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from workbench.data.bank import Bank, Group, bank
 from workbench.data.conversation import Conversation, Message, Persona
@@ -18,6 +19,7 @@ from workbench.data.persona import checked
 from workbench.data.wording import Spelling, fill, spellings
 from workbench.errors import BadInput
 
+T = TypeVar("T")
 DEFAULT = 600  # about five questions of each wording when two languages are asked for
 CLASSIC = 1000
 _PLAIN_SHARE = 0.5  # of the first questions of a wording: typed as written in the bank
@@ -29,7 +31,7 @@ def identity_set(persona: Persona, n: int | None = None, *, seed: int = 0) -> li
     """``n`` different conversations in which the assistant says who it is, spread evenly over languages and wordings.
 
     Each has ``kind="identity"``, ``lang``, ``group`` (``identity/zh/maker-train``: one wording) and ``meta``:
-    ``intent``; ``expects``, what a right answer contains (``name``, ``author``, ``name_and_author``; ``none``: neither of them);
+    ``intent``; ``expects``, what a right answer says (``name``, ``author``, ``name_and_author``; ``none``: neither);
     ``told``, whether the prompt itself already says it (``Are you Sprout?``), so that copying would pass for knowing.
 
     The earlier answers of a dialogue carry ``train=False``. The same arguments give the same set, on every machine.
@@ -81,7 +83,7 @@ class _Choice:
     opener: tuple[str, str] | None = None
 
 
-def _in_turn(sources: list[Iterator[Conversation]]) -> Iterator[Conversation]:
+def _in_turn(sources: list[Iterator[T]]) -> Iterator[T]:
     """One of each source in turn, until all are empty."""
     while sources:
         left = []
@@ -106,7 +108,7 @@ def _group(persona: Persona, held: Bank, group: Group, seed: int) -> Iterator[Co
     asks = list(group.asks)
     rng.shuffle(asks)
     seen = set()
-    for choice in _interleave([_choices(persona, held, group, ask, rng) for ask in asks]):
+    for choice in _in_turn([_choices(persona, held, group, ask, seed) for ask in asks]):
         system = rng.choice(held.systems) if group.system or (not group.after and rng.random() < _SYSTEM_SHARE) else ""
         made = _make(persona, held, group, choice, system=system, seed=seed)
         if made is None:
@@ -117,14 +119,9 @@ def _group(persona: Persona, held: Bank, group: Group, seed: int) -> Iterator[Co
             yield made
 
 
-def _interleave(lists: list[list[_Choice]]) -> Iterator[_Choice]:
-    """The first of each list, the second of each, and so on."""
-    for row in itertools.zip_longest(*lists):
-        yield from (choice for choice in row if choice is not None)
-
-
-def _choices(persona: Persona, held: Bank, group: Group, ask: str, rng: random.Random) -> list[_Choice]:
-    """Every way to put ``ask``, in random order, a plain one more often first."""
+def _choices(persona: Persona, held: Bank, group: Group, ask: str, seed: int) -> Iterator[_Choice]:
+    """Every way to put ``ask``, in random order, the plain ones first for a part of the asks."""
+    rng = random.Random(f"{seed}/{held.lang}/{group.name}/{ask}")
     openers: list[tuple[str, str] | None] = list(held.openers[group.after]) if group.after else [None]
     prefixes = () if group.after else held.prefixes[group.form]
     thanks = () if group.after or group.form == "statement" else held.thanks
@@ -134,7 +131,7 @@ def _choices(persona: Persona, held: Bank, group: Group, ask: str, rng: random.R
     rng.shuffle(found)
     if rng.random() < _PLAIN_SHARE:
         found.sort(key=lambda choice: choice.spelling is not typed[0])
-    return found
+    yield from found
 
 
 def _values(persona: Persona, held: Bank, ask: str, *, pairs_only: bool) -> list[dict[str, str]]:

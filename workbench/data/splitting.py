@@ -25,7 +25,7 @@ def split(
 
     Each kind and language gives its own share, counted in conversations and as near as whole groups allow, its intents
     in turn, but at least one group where it has two. Train keeps a group of every intent. What has only one group is
-    trained whole: a set of one repeated pair has an empty validation list, since nothing in it could be held out honestly.
+    trained whole: of one repeated pair the validation list is empty, since nothing could be held out honestly.
 
     Args:
         conversations: what to split.
