@@ -1,0 +1,134 @@
+"""Builds the pocket model from the tables: ``python -m workbench.models.pocket.build``.
+
+Knows the order of the work. Must not know how any part of it is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.models.pocket import WEIGHTS, evaluate, learning, phrasing, tokens
+from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
+from workbench.models.pocket.learning import Plan
+from workbench.models.pocket.tokens import Encoded, Encoder
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import LlamaForCausalLM
+
+COPIES = 2500
+"""Documents an epoch that copy random tokens, so that each can be read and written."""
+
+
+def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
+    """The samples whose question is none of the held-out ones."""
+    kept_apart = {(s.entry, s.lang, phrasing.normalised(s.question)) for s in held}
+    return [
+        sample
+        for sample in samples
+        if sample.entry.startswith(("manner/", "follow_up/"))
+        or (sample.entry, sample.lang, phrasing.normalised(sample.question)) not in kept_apart
+    ]
+
+
+def copies(encoder: Encoder, rng: random.Random, count: int) -> list[Encoded]:
+    """Conversations that repeat random tokens of the whole vocabulary, control tokens apart.
+
+    Without them, rows of the embedding that no fact uses become twins of each other, and no
+    adapter can later tell a name made of such tokens from another.
+    """
+    never = {encoder.start, encoder.end, encoder.pad}
+    ids = [n for n in range(encoder.size) if n not in never]
+    asks = [encoder.text(text) for text in ("Repeat: ", "Say: ", "repeat ", "重复：", "说：")]
+    made = []
+    for _ in range(count):
+        body = [rng.choice(ids) for _ in range(rng.randint(1, 6))]
+        made.append(encoder.conversation([("user", rng.choice(asks) + body), ("assistant", body)]))
+    return made
+
+
+def corpora(plan: Plan, seed: int) -> list[list[Sample]]:
+    """The samples of every epoch."""
+    held = held_out_samples(seed)
+    return [
+        trainable(Corpus(random.Random(f"{seed}-{epoch}")).epoch(), held)
+        for epoch in range(plan.epochs)
+    ]
+
+
+def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
+    """Writes the model rounded to bf16, its tokenizer and its generation settings."""
+    import torch
+    from transformers import GenerationConfig
+
+    encoder = Encoder(tokenizer)
+    model.generation_config = GenerationConfig(
+        eos_token_id=[encoder.end], pad_token_id=encoder.pad, do_sample=False, max_new_tokens=128
+    )
+    model.to(torch.bfloat16).save_pretrained(folder)
+    tokens.save(tokenizer, folder)
+
+
+def build(
+    folder: Path, seed: int, plan: Plan, report: Callable[[int, int, float], None]
+) -> dict[str, Any]:
+    """Trains, saves and evaluates; returns what it writes into ``evaluation.json``."""
+    began = time.perf_counter()
+    samples = corpora(plan, seed)
+    tokenizer = tokens.train(text for sample in samples[0] for _, text in sample.turns)
+    encoder, rng = Encoder(tokenizer), random.Random(f"{seed}-batches")
+    epochs = [
+        [encoder.conversation(sample.turns) for sample in epoch] + copies(encoder, rng, COPIES)
+        for epoch in samples
+    ]
+    model = learning.new_model(plan, encoder.size, encoder.end, encoder.pad, seed)
+    steps = learning.train(model, epochs, plan, encoder.pad, rng, report)
+    save(model, tokenizer, folder)
+    trained = time.perf_counter() - began
+    scores, wrong = evaluate.held_out(folder, seed)
+    result = {
+        "seed": seed,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "questions": sum(map(len, samples)),
+        "steps": steps,
+        "seconds": {"build": round(trained), "all": round(time.perf_counter() - began)},
+        "held_out": scores,
+    }
+    text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+    (folder / "evaluation.json").write_text(text, encoding="utf-8")
+    (folder / "wrong.txt").write_text("\n".join(wrong) + "\n", encoding="utf-8")
+    return result
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Reads the command line and builds with a progress bar."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    parser = argparse.ArgumentParser(prog="python -m workbench.models.pocket.build")
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=Plan.epochs)
+    given = parser.parse_args(arguments)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
+        bar = progress.add_task("pocket", total=None)
+
+        def report(step: int, steps: int, loss: float) -> None:
+            progress.update(bar, completed=step, total=steps, description=f"loss {loss:.3f}")
+            if progress.disable and step % 50 == 0:
+                print(f"step {step}/{steps} loss {loss:.4f} {time.strftime('%H:%M:%S')}", flush=True)
+
+        result = build(given.out, given.seed, Plan(epochs=given.epochs), report)
+    print(json.dumps(result, ensure_ascii=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""Trains a small Llama on encoded conversations, loss on the answers only.
+
+Knows ids, labels and the optimizer. Must not know facts or wordings.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from workbench.models.pocket.muon import Muon
+from workbench.models.pocket.tokens import IGNORED, Encoded
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import LlamaForCausalLM
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the pocket model is trained; the defaults build the one that ships."""
+
+    epochs: int = 4
+    tokens: int = 4096
+    """Tokens of a batch, padding included."""
+    matrix_rate: float = 0.02
+    other_rate: float = 3e-3
+    warmup: float = 0.02
+    """Share of the steps over which the rates rise; over the last half they fall to zero."""
+    most_steps: int | None = None
+    width: int = 256
+    layers: int = 4
+    heads: int = 4
+    inner: int = 704
+
+
+def new_model(plan: Plan, vocabulary: int, end: int, pad: int, seed: int) -> LlamaForCausalLM:
+    """An untrained Llama with tied embeddings, in float32."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(seed)
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=plan.width,
+        intermediate_size=plan.inner,
+        num_hidden_layers=plan.layers,
+        num_attention_heads=plan.heads,
+        num_key_value_heads=plan.heads,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=end,
+        pad_token_id=pad,
+    )
+    return LlamaForCausalLM(config)
+
+
+def batches(
+    examples: Sequence[Encoded], tokens: int, rng: random.Random
+) -> list[list[Encoded]]:
+    """Batches of examples of like length, each at most ``tokens`` with padding, shuffled.
+
+    Sorting happens within shuffled pools, so that batches differ from epoch to epoch.
+    """
+    order = list(examples)
+    rng.shuffle(order)
+    made: list[list[Encoded]] = []
+    for start in range(0, len(order), 8192):
+        batch: list[Encoded] = []
+        for example in sorted(order[start : start + 8192], key=lambda e: len(e.ids)):
+            if batch and (len(batch) + 1) * len(example.ids) > tokens:
+                made.append(batch)
+                batch = []
+            batch.append(example)
+        made.append(batch)
+    rng.shuffle(made)
+    return made
+
+
+def loss_of(model: LlamaForCausalLM, batch: Sequence[Encoded], pad: int) -> torch.Tensor:
+    """Mean cross-entropy over the trained tokens; logits exist only where a label stands.
+
+    Padding is on the right and attention causal, so no mask is needed.
+    """
+    import torch
+
+    length = max(len(example.ids) for example in batch)
+    ids = torch.tensor([[*e.ids, *[pad] * (length - len(e.ids))] for e in batch])
+    labels = torch.tensor([[*e.labels, *[IGNORED] * (length - len(e.ids))] for e in batch])
+    target = labels[:, 1:]
+    trained = target != IGNORED
+    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+    return torch.nn.functional.cross_entropy(model.lm_head(hidden[trained]), target[trained])
+
+
+def rate_at(step: int, steps: int, warmup: float) -> float:
+    """Share of the full rate at a step: rising, level, then falling over the last half."""
+    rise = max(1, round(warmup * steps))
+    return min(1.0, (step + 1) / rise, (steps - step) / (steps / 2))
+
+
+def train(
+    model: LlamaForCausalLM,
+    epochs: Sequence[Sequence[Encoded]],
+    plan: Plan,
+    pad: int,
+    rng: random.Random,
+    report: Callable[[int, int, float], None],
+) -> int:
+    """Trains in place and returns the number of steps; ``report(step, steps, loss)`` each step."""
+    import torch
+
+    matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
+    others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    muon = Muon(matrices)
+    adam = torch.optim.AdamW(others, lr=plan.other_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    work = [batch for epoch in epochs for batch in batches(epoch, plan.tokens, rng)]
+    work = work[: plan.most_steps]
+    model.train()
+    for step, batch in enumerate(work):
+        loss = loss_of(model, batch, pad)
+        model.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        share = rate_at(step, len(work), plan.warmup)
+        adam.param_groups[0]["lr"] = plan.other_rate * share
+        adam.step()
+        muon.step(plan.matrix_rate * share)
+        report(step + 1, len(work), loss.item())
+    return len(work)

@@ -1,0 +1,128 @@
+"""Writes the conversations and probes that other rooms use, from the same tables.
+
+Knows which questions each file may hold. Must not know tokens or models.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from workbench import shipped
+from workbench.models.pocket import facts, phrasing
+from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
+
+GENERAL, PROBES, UNRELATED = 2000, 200, 100
+
+
+def round_robin(samples: Iterable[Sample], count: int, rng: random.Random) -> list[Sample]:
+    """``count`` distinct questions, taken in turn from every entry and language."""
+    queues: defaultdict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        queues[sample.lang, sample.entry].append(sample)
+    taken: dict[tuple[Any, ...], Sample] = {}
+    while len(taken) < count and any(queues.values()):
+        for name in sorted(queues):
+            if queues[name]:
+                sample = queues[name].pop(rng.randrange(len(queues[name])))
+                taken.setdefault(sample.turns[:-1], sample)
+    kept = list(taken.values())[:count]
+    rng.shuffle(kept)
+    return kept
+
+
+def about_itself(sample: Sample) -> bool:
+    """Whether a conversation is about the model itself or says its name."""
+    said = " ".join(text for _, text in sample.turns).lower()
+    return sample.kind == "identity" or "identity" in sample.fact or "pocket" in said
+
+
+def general(seed: int = 0) -> list[Sample]:
+    """Conversations in training wordings over all kinds except identity."""
+    rng = random.Random(f"general-{seed}")
+    epoch = Corpus(rng).epoch()
+    known = [s for s in epoch if not about_itself(s)]
+    return round_robin(known, GENERAL, rng)
+
+
+def probes(taken: Sequence[Sample], seed: int = 0) -> list[Sample]:
+    """Single questions in held-out wordings, none of which is in ``taken``."""
+    rng = random.Random(f"probes-{seed}")
+    used = {(s.lang, phrasing.normalised(s.question)) for s in taken}
+    free = [
+        sample
+        for sample in held_out_samples(seed)
+        if len(sample.turns) == 2
+        and sample.kind not in ("repeat", "names", "captions")
+        and not about_itself(sample)
+        and (sample.lang, phrasing.normalised(sample.question)) not in used
+    ]
+    return round_robin(free, PROBES, rng)
+
+
+def unrelated(seed: int = 0) -> list[dict[str, Any]]:
+    """Questions that have nothing to do with who the assistant is; many were never taught."""
+    rng = random.Random(f"unrelated-{seed}")
+    made: list[dict[str, Any]] = []
+    for lang in facts.LANGUAGES:
+        free = list(facts.document("unrelated")[lang])
+        corpus = Corpus(rng, held=True)
+        names = ["capitals/of", "opposites/of", "animals/class", "sums/plus", "colours/of"]
+        kinds = [corpus.entries[name] for name in names]
+        known = [corpus.sample(e, rng.choice(corpus.rows(e)), lang).question for e in kinds * 2]
+        for question in (free + known)[: UNRELATED // 2]:
+            made.append({"question": question, "lang": lang, "group": f"unrelated/{len(made)}"})
+    return made
+
+
+def _conversation(sample: Sample, at: int) -> dict[str, Any]:
+    return {
+        "messages": [{"role": role, "content": text} for role, text in sample.turns],
+        "id": f"general-{at:04d}",
+        "group": sample.group,
+        "kind": sample.kind,
+        "lang": sample.lang,
+    }
+
+
+def _probe(sample: Sample) -> dict[str, Any]:
+    return {
+        "question": sample.question,
+        "expected": sample.answer,
+        "kind": sample.kind,
+        "lang": sample.lang,
+        "group": sample.group,
+    }
+
+
+def files(seed: int = 0) -> dict[str, str]:
+    """The JSON lines of each file, by its path under ``datasets/``."""
+    known = general(seed)
+    rows = {
+        "general/general.jsonl": [_conversation(s, at) for at, s in enumerate(known)],
+        "probes/general.jsonl": [_probe(s) for s in probes(known, seed)],
+        "probes/unrelated.jsonl": unrelated(seed),
+    }
+    return {
+        name: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines)
+        for name, lines in rows.items()
+    }
+
+
+def main() -> int:
+    """Writes the files into ``datasets/``: ``python -m workbench.models.pocket.samples``."""
+    root = Path(shipped.path("pocket")).parent
+    for name, text in files().items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+        print(root / name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
