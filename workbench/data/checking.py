@@ -1,0 +1,149 @@
+"""What in a set would teach what is not meant. Knows conversations as values; nothing of templates or tokenizers.
+
+What needs a tokenizer is measured by the caller, who stands above this room, and given as :class:`Length`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from workbench.data.comparing import compare
+from workbench.data.conversation import Conversation, Persona
+from workbench.data.findings import CODES, Finding, Rows
+from workbench.data.markers import control_tokens, placeholders
+
+__all__ = ["CODES", "Finding", "Length", "check"]
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How long a conversation is in tokens.
+
+    Args:
+        tokens: all of it, uncut; 0 where it cannot be encoded.
+        trained: those with a label, after the cut to the greatest length.
+    """
+
+    tokens: int
+    trained: int
+
+
+def check(
+    conversations: Sequence[Conversation],
+    *,
+    persona: Persona | None = None,
+    validation: Sequence[Conversation] | None = None,
+    lengths: Sequence[Length] | None = None,
+    max_length: int | None = None,
+    only: Collection[str] = CODES,
+    lang: str | None = None,
+) -> list[Finding]:
+    """The findings of a set, in the order of ``CODES``.
+
+    Args:
+        conversations: the set that is to be trained on.
+        persona: who the assistant is to be; without it, names are compared with one another.
+        validation: the set held out, to find what stands in both.
+        lengths: of each conversation, in order; without them nothing is said of length and of trained tokens.
+        max_length: the greatest length in tokens.
+        only: the codes to look for.
+        lang: the language of the sentences.
+    """
+    rows = Rows(conversations, lang)
+    found = [finding for code, look in _BY_MESSAGE.items() if code in only for finding in look(rows)]
+    found += compare(rows, persona=persona, validation=validation, only=only)
+    if lengths is not None:
+        found += _lengths(rows, lengths, max_length)
+    return sorted((finding for finding in found if finding.code in only), key=lambda f: CODES.index(f.code))
+
+
+def _where(rows: Rows, bad: Callable[[Conversation], bool]) -> list[int]:
+    return [at for at, conversation in enumerate(rows.conversations) if bad(conversation)]
+
+
+def _placeholders(rows: Rows) -> Iterable[Finding]:
+    names: dict[str, None] = {}
+    indices = []
+    for at, conversation in enumerate(rows.conversations):
+        held = [name for message in conversation.messages for name in placeholders(message.content)]
+        if held:
+            indices.append(at)
+            names.update(dict.fromkeys(held))
+    if indices:
+        sets = " ".join(f"--set {name}=…" for name in names)
+        yield rows.finding("placeholder_left", indices, names=", ".join(f"{{{{{name}}}}}" for name in names), sets=sets)
+
+
+def _empty(rows: Rows) -> Iterable[Finding]:
+    indices = _where(rows, _has_empty_turn)
+    if indices:
+        yield rows.finding("empty_turn", indices)
+
+
+def _has_empty_turn(conversation: Conversation) -> bool:
+    return any(not (m.content.strip() or m.tool_calls or m.images) for m in conversation.messages)
+
+
+def _missing(rows: Rows) -> Iterable[Finding]:
+    indices = _where(rows, lambda c: not c.messages or c.messages[-1].role != "assistant")
+    if indices:
+        yield rows.finding("missing_answer", indices)
+
+
+def _order(rows: Rows) -> Iterable[Finding]:
+    indices = _where(rows, lambda c: c.kind != "text" and disordered(c))
+    if indices:
+        yield rows.finding("role_order", indices)
+
+
+def disordered(conversation: Conversation) -> bool:
+    """Whether the roles do not come as: system at most once and first; user and assistant in turn; tool after a call."""
+    before = ""
+    calling = False
+    for message in conversation.messages:
+        role = message.role
+        allowed = {
+            "": {"system", "user"},
+            "system": {"user"},
+            "user": {"assistant"},
+            "assistant": {"tool"} if calling else {"user"},
+            "tool": {"tool", "assistant"},
+        }[before]
+        if role not in allowed:
+            return True
+        before, calling = role, bool(message.tool_calls)
+    return False
+
+
+def _control(rows: Rows) -> Iterable[Finding]:
+    tokens: dict[str, None] = {}
+    indices = []
+    for at, conversation in enumerate(rows.conversations):
+        held = [token for message in conversation.messages for token in control_tokens(message)]
+        if held:
+            indices.append(at)
+            tokens.update(dict.fromkeys(held))
+    if indices:
+        yield rows.finding("control_tokens_in_text", indices, tokens=", ".join(list(tokens)[:8]))
+
+
+def _lengths(rows: Rows, lengths: Sequence[Length], max_length: int | None) -> Iterable[Finding]:
+    longest = max((length.tokens for length in lengths), default=0)
+    if max_length is not None:
+        long = [at for at, length in enumerate(lengths) if length.tokens > max_length]
+        if long:
+            yield rows.finding("would_be_truncated", long, max_length=max_length, longest=longest)
+    untrained = [at for at, length in enumerate(lengths) if not length.trained]
+    if untrained:
+        limit = "" if max_length is None else f" --max-length {max_length}"
+        yield rows.finding("no_trained_token", untrained, limit=limit)
+
+
+_BY_MESSAGE: dict[str, Callable[[Rows], Iterable[Finding]]] = {
+    "placeholder_left": _placeholders,
+    "empty_turn": _empty,
+    "missing_answer": _missing,
+    "role_order": _order,
+    "control_tokens_in_text": _control,
+}

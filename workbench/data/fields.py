@@ -1,0 +1,135 @@
+"""Taking typed fields out of a raw row, or saying which row and field is wrong. Knows no format and no file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.errors import BadData, nearest
+from workbench.texts import entry, text
+
+SHOWN = 60  # characters of a wrong value that an error repeats
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row stands.
+
+    Args:
+        file: the path as it was given.
+        row: counted from 1; of JSON lines it is the line, of a table the heading does not count.
+        line: the line of the file on which the row begins; ``None`` where there are no lines.
+    """
+
+    file: str
+    row: int
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A raw row and its place."""
+
+    value: dict[str, Any]
+    place: Place
+
+
+class BadRow(BadData):
+    """One row of a file is not as it must be; the sentence begins with the file and the row."""
+
+    def __init__(self, key: str, place: Place, **values: object) -> None:
+        super().__init__(key, file=printable(place.file), row=place.row, line=place.line, **values)
+
+    def say(self, lang: str | None = None) -> str:
+        """The place, then what is wrong there."""
+        values = dict(self.values)
+        for word in ("kind", "reason"):  # keys of the texts until the language is known
+            if word in values:
+                values[word] = text(f"data.{word}s.{values[word]}", lang)
+        same = values["line"] in (None, values["row"])
+        where = text("data.where_row" if same else "data.where_line", lang, **values)
+        return where + entry(self.key, lang)["say"].format(**values)
+
+
+def printable(value: str) -> str:
+    """``value`` without anything that a terminal would obey or could not encode."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+
+
+def shorten(value: object, limit: int = SHOWN) -> str:
+    """``value`` as a short, printable piece for an error."""
+    if isinstance(value, str):
+        shown = json.dumps(value[: limit + 1], ensure_ascii=False)
+    else:
+        try:
+            shown = json.dumps(value, ensure_ascii=False, default=str)
+        except (RecursionError, ValueError):
+            shown = type(value).__name__
+    return printable(shown if len(shown) <= limit else shown[:limit] + "…")
+
+
+def kind(value: object) -> str:
+    """The word for the type of ``value``: a key of ``data.kinds``."""
+    if value is None:
+        return "null"
+    for name, types in (("bool", bool), ("text", str), ("number", (int, float)), ("list", (list, tuple))):
+        if isinstance(value, types):
+            return name
+    return "object" if isinstance(value, dict) else "other"
+
+
+def clean(value: object, place: Place, field: str) -> str:
+    """``value`` where it is text that can be encoded.
+
+    Raises:
+        BadRow: not text; half of a surrogate pair; a NUL.
+    """
+    if not isinstance(value, str):
+        raise BadRow("data.not_text", place, field=field, kind=kind(value), given=shorten(value))
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise BadRow("data.surrogate", place, field=field, given=f"U+{ord(value[error.start]):04X}") from None
+    if "\0" in value:
+        raise BadRow("data.nul_text", place, field=field)
+    return value
+
+
+def required(row: dict[str, Any], key: str, place: Place, within: str = "") -> Any:
+    """The value of ``key``; an error names the field that looks like it."""
+    if key not in row:
+        close = nearest(key, [k for k in row if isinstance(k, str)]) if row else "–"
+        raise BadRow("data.missing_field", place, field=within + key, found=printable(close[: 2 * SHOWN]))
+    return row[key]
+
+
+def optional_text(row: dict[str, Any], key: str, place: Place, within: str = "") -> str:
+    """The text of ``key``, or ``''`` where it is absent or null."""
+    value = row.get(key)
+    return "" if value is None else clean(value, place, within + key)
+
+
+def listed(value: object, place: Place, field: str) -> list[Any]:
+    """``value`` where it is a list, or JSON text of one, as table files hold it."""
+    if isinstance(value, str) and value.lstrip()[:1] == "[":
+        value = parsed(value, place, field)
+    if not isinstance(value, (list, tuple)):
+        raise BadRow("data.not_list", place, field=field, kind=kind(value), given=shorten(value))
+    return list(value)
+
+
+def mapped(value: object, place: Place, field: str) -> dict[str, Any]:
+    """``value`` where it is an object."""
+    if not isinstance(value, dict):
+        raise BadRow("data.not_object", place, field=field, kind=kind(value), given=shorten(value))
+    return value
+
+
+def parsed(value: str, place: Place, field: str) -> Any:
+    """The JSON that the text of a field holds."""
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise BadRow("data.json_field", place, field=field, given=shorten(value)) from None

@@ -1,0 +1,175 @@
+"""JSON and JSON lines to raw rows, each with its place. Knows JSON; nothing of what a row means."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from workbench.data.fields import BadRow, Place, Row, kind, printable, shorten
+from workbench.errors import BadData
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+# Python's words for a JSON mistake, by how they begin -> our sentence (they differ from one Python to the next).
+_REASONS = {
+    "Expecting value": "value",
+    "Expecting ',' delimiter": "comma",
+    "Expecting property name": "key",
+    "Expecting ':' delimiter": "colon",
+    "Unterminated string": "string",
+    "Invalid control character": "control",
+    "Invalid \\u": "escape",
+    "Invalid \\escape": "escape",
+    "Extra data": "extra",
+    "Illegal trailing comma": "trailing",
+}
+
+
+class _RefusedError(ValueError):
+    """JSON that Python would take and we do not."""
+
+    def __init__(self, key: str, given: str) -> None:
+        super().__init__(key)
+        self.key, self.given = key, given
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        twice = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
+        raise _RefusedError("data.duplicate_key", twice)
+    return made
+
+
+def _constant(name: str) -> Any:
+    raise _RefusedError("data.not_json_number", name)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise _RefusedError("data.not_json_number", digits)
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_float)
+
+
+def rows(text: str, name: str, *, lines: bool, limit: int | None = None) -> Iterator[Row]:
+    """The rows of a JSON list, of ``{"data": [...]}``, of one object, or of JSON lines, whatever the file is called.
+
+    Args:
+        text: the file's text.
+        name: how errors call the file.
+        lines: the name says JSON lines; then each line stands for itself.
+        limit: stop after so many rows.
+    """
+    start = _skip(text, 0)
+    if text[start : start + 1] == "[":
+        yield from _list(text, start, name, limit)
+    elif lines or _looks_like_lines(text, start):
+        yield from _lines(text, name, limit)
+    else:
+        yield from _single(text, start, name, limit)
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _looks_like_lines(text: str, start: int) -> bool:
+    """Whether a second line also begins with ``{``, as it does in no JSON object that is laid out."""
+    following = text.find("\n", start)
+    return following >= 0 and text[start] == "{" and text.startswith("{", _skip(text, following))
+
+
+def _decode(text: str, at: int, place: Place, first: int = 1) -> tuple[Any, int]:
+    """The value at ``at`` and where it ends; ``first`` is the line of the file on which ``text`` begins."""
+    try:
+        return _DECODER.raw_decode(text, at)
+    except _RefusedError as error:
+        raise BadRow(error.key, place, given=shorten(error.given)) from None
+    except json.JSONDecodeError as error:
+        raise _broken(error.msg, text, error.pos, place, first) from None
+    except RecursionError:
+        raise BadRow("data.too_deep", place) from None
+    except ValueError:  # an integer of more digits than Python converts
+        raise BadRow("data.too_long_number", place) from None
+
+
+def _broken(message: str, text: str, at: int, place: Place, first: int = 1) -> BadRow:
+    reason = next((r for begin, r in _REASONS.items() if message.startswith(begin)), "other")
+    if at >= len(text.rstrip()):
+        reason = "ends"
+    column = at - (text.rfind("\n", 0, at) + 1) + 1
+    line = first + text.count("\n", 0, at)
+    near = shorten(text[at : at + 24].split("\n", maxsplit=1)[0])
+    return BadRow("data.broken_json", place, reason=reason, at_line=line, column=column, near=near)
+
+
+def _row(value: Any, place: Place) -> Row:
+    if not isinstance(value, dict):
+        raise BadRow("data.row_not_object", place, kind=kind(value), given=shorten(value))
+    return Row(value, place)
+
+
+def _list(text: str, start: int, name: str, limit: int | None) -> Iterator[Row]:
+    at, row, line, counted = _skip(text, start + 1), 0, 1, 0
+    if text[at : at + 1] == "]":
+        _nothing_after(text, at + 1, Place(name, 1, 1))
+        return
+    while limit is None or row < limit:
+        line += text.count("\n", counted, at)
+        counted, row = at, row + 1
+        place = Place(name, row, line)
+        value, end = _decode(text, at, place)
+        yield _row(value, place)
+        end = _skip(text, end)
+        if text[end : end + 1] == "]":
+            _nothing_after(text, end + 1, place)
+            return
+        if text[end : end + 1] != ",":
+            raise _broken("Expecting ',' delimiter", text, end, place)
+        at = _skip(text, end + 1)
+        if text[at : at + 1] == "]":
+            raise _broken("Illegal trailing comma", text, end, place)
+
+
+def _nothing_after(text: str, at: int, place: Place, first: int = 1) -> None:
+    end = _skip(text, at)
+    if end != len(text):
+        raise _broken("Extra data", text, end, place, first)
+
+
+def _lines(text: str, name: str, limit: int | None) -> Iterator[Row]:
+    taken = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        if limit is not None and taken >= limit:
+            return
+        place = Place(name, number, number)
+        value, end = _decode(line, _skip(line, 0), place, number)
+        _nothing_after(line, end, place, number)
+        yield _row(value, place)
+        taken += 1
+
+
+def _single(text: str, start: int, name: str, limit: int | None) -> Iterator[Row]:
+    place = Place(name, 1, 1)
+    value, end = _decode(text, start, place)
+    _nothing_after(text, end, place)
+    row = _row(value, place)
+    data = row.value.get("data")
+    if "data" not in row.value or (len(row.value) > 1 and not isinstance(data, list)):
+        yield row
+        return
+    if not isinstance(data, list):
+        raise BadData("data.data_not_list", file=printable(name), given=shorten(data))
+    for number, item in enumerate(data[:limit], 1):
+        place = Place(name, number)
+        yield _row(item, place)

@@ -1,0 +1,161 @@
+"""Files, folders and datasets to conversations. Knows where data lies and in what containers; nothing of templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.data import jsonfile, tables
+from workbench.data.conversation import Conversation
+from workbench.data.decoding import read_text
+from workbench.data.fields import Place, Row, printable
+from workbench.data.formats import known, settle
+from workbench.data.parsing import parse
+from workbench.errors import BadData, nearest
+
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
+# files that stand beside data and hold none
+_BESIDE = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "requirements.txt"}
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read.
+
+    Args:
+        conversations: in the order of the files and rows.
+        format: the format's name; of a folder with several, all of them, comma-separated.
+    """
+
+    conversations: list[Conversation]
+    format: str
+
+
+def read(
+    path: str | Path, *, format: str | None = None, limit: int | None = None, compat: str | None = None
+) -> list[Conversation]:
+    """The conversations of a file, a folder, a dataset on disk, or a dataset on the hub.
+
+    Args:
+        path: JSON, JSON lines, CSV, TSV, Parquet, plain text (a document for each paragraph); a folder of these, or one
+            that ``Dataset.save_to_disk`` wrote; or ``owner/name`` on the hub, where there is no such path here.
+        format: a key of ``FORMATS``; recognised by the rows' fields where not given, for each file by itself.
+        limit: at most so many conversations, from the start.
+        compat: ``"xtuner"`` joins Alpaca's instruction and input as XTuner does and drops ``<nooutput>`` rows.
+
+    Raises:
+        BadData: says the file, the row, the field, the value, and what to do.
+        UnknownName: no such format.
+    """
+    return load(path, format=format, limit=limit, compat=compat).conversations
+
+
+def recognise(path: str | Path) -> str:
+    """The name of the format of ``path``; raises as :func:`read` does, since a file that cannot be read has none."""
+    return load(path).format
+
+
+def load(
+    path: str | Path, *, format: str | None = None, limit: int | None = None, compat: str | None = None
+) -> Reading:
+    """As :func:`read`, with the format that was recognised."""
+    known(format)
+    conversations: list[Conversation] = []
+    formats: list[str] = []
+    for source in _sources(path):
+        left = None if limit is None else limit - len(conversations)
+        if left is not None and left <= 0:
+            break
+        rows = list(_rows(source, left))
+        if not rows:
+            continue
+        form = format or settle(rows)
+        formats += [form] if form not in formats else []
+        conversations += [parse(row, form, xtuner=compat == "xtuner") for row in rows]
+        if compat == "xtuner" and form == "alpaca":
+            conversations = [c for c in conversations if c.answer != "<nooutput>"]
+    if not conversations and limit != 0:
+        raise BadData("data.no_rows", file=printable(str(path)))
+    return Reading(conversations, ", ".join(formats))
+
+
+def _sources(path: str | Path) -> list[Path | str]:
+    """The files of ``path`` in order; a dataset's folder as itself; a hub id as text."""
+    name = str(path)
+    place = Path(path)
+    try:
+        if "\0" in name:
+            raise BadData("data.no_such_path", file=printable(name), nearest="–")
+        if place.is_dir():
+            return [place] if _is_saved_dataset(place) else _files(place)
+        if place.exists():
+            return [place]
+    except OSError as error:
+        raise BadData("data.unreadable", file=printable(name), reason=error.strerror or str(error)) from None
+    # owner/name is the hub's only where it cannot be a misspelt file of a folder that is here
+    if _HUB_ID.fullmatch(name) and place.suffix.lower() not in SUFFIXES and not place.parent.is_dir():
+        return [name]
+    raise BadData("data.no_such_path", file=printable(name), nearest=_neighbours(place))
+
+
+def _is_saved_dataset(folder: Path) -> bool:
+    return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
+
+
+def _files(folder: Path) -> list[Path | str]:
+    found = sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() in SUFFIXES
+        and file.name not in _BESIDE
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.is_file()
+    )
+    if not found:
+        raise BadData("data.no_files", file=printable(str(folder)), suffixes=", ".join(SUFFIXES))
+    return list(found)
+
+
+def _neighbours(place: Path) -> str:
+    try:
+        names = [file.name for file in place.parent.iterdir() if not file.name.startswith(".")]
+    except OSError:
+        names = []
+    return printable(nearest(place.name, names)) if names else "–"
+
+
+def _rows(source: Path | str, limit: int | None) -> Iterator[Row]:
+    name = str(source)
+    if isinstance(source, str):
+        return tables.hub_rows(source, limit=limit)
+    if source.is_dir():
+        return tables.disk_rows(source, name, limit=limit)
+    suffix = source.suffix.lower()
+    if suffix == ".parquet":
+        return tables.parquet_rows(source, name, limit=limit)
+    if suffix and suffix not in SUFFIXES:
+        raise BadData("data.suffix", file=printable(name), given=suffix, suffixes=", ".join(SUFFIXES))
+    text = read_text(source, name)
+    if suffix in (".csv", ".tsv"):
+        return tables.csv_rows(text, name, delimiter="\t" if suffix == ".tsv" else ",", limit=limit)
+    if suffix == ".txt":
+        return _paragraphs(text, name, limit)
+    return jsonfile.rows(text, name, lines=suffix in (".jsonl", ".ndjson"), limit=limit)
+
+
+def _paragraphs(text: str, name: str, limit: int | None) -> Iterator[Row]:
+    """A document for each run of lines between empty ones."""
+    row, begins, lines = 0, 1, list[str]()
+    for number, line in enumerate([*text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""], 1):
+        if line.strip():
+            begins = begins if lines else number
+            lines.append(line)
+        elif lines:
+            row += 1
+            if limit is not None and row > limit:
+                return
+            yield Row({"text": "\n".join(lines)}, Place(name, row, begins))
+            lines = []

@@ -1,0 +1,139 @@
+"""CSV, TSV, Parquet, and datasets on disk or on the hub to raw rows. Knows tables; nothing of what a row means."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.data.fields import BadRow, Place, Row, printable, shorten
+from workbench.errors import BadData
+
+
+def csv_rows(text: str, name: str, *, delimiter: str = ",", limit: int | None = None) -> Iterator[Row]:
+    """The rows of a table with a heading; an empty cell is an absent field.
+
+    Raises:
+        BadRow: a row with more or fewer cells than the heading, an open quote.
+        BadData: a heading with an empty or a repeated name.
+    """
+    csv.field_size_limit(sys.maxsize if sys.maxsize < 2**31 else 2**31 - 1)
+    first = text.split("\n", 1)[0]
+    if delimiter == "," and "," not in first:
+        # spreadsheets of many countries write semicolons under the name of CSV
+        delimiter = next((d for d in ";\t" if d in first), delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    row, begins = 0, 1
+    heading: list[str] = []
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            open_quote = "unexpected end" in str(error)
+            place = Place(name, row + bool(heading), begins)
+            raise BadRow("data.open_quote" if open_quote else "data.broken_table", place, given=str(error)) from None
+        begun, begins = begins, reader.line_num + 1
+        if cells is None or (limit is not None and row >= limit):
+            return
+        if not cells or cells == [""]:
+            continue
+        if not heading:
+            heading = _heading(cells, name)
+            continue
+        row += 1
+        place = Place(name, row, begun)
+        if len(cells) != len(heading):
+            raise BadRow("data.cells", place, expected=len(heading), found=len(cells))
+        yield Row({key: cell for key, cell in zip(heading, cells, strict=True) if cell != ""}, place)
+
+
+def _heading(cells: list[str], name: str) -> list[str]:
+    heading = [cell.strip() for cell in cells]
+    for at, cell in enumerate(heading):
+        if not cell or cell in heading[:at]:
+            key = "data.heading_twice" if cell else "data.heading_empty"
+            raise BadData(key, file=printable(name), given=shorten(cell), column=at + 1)
+    return heading
+
+
+def parquet_rows(file: Path, name: str, *, limit: int | None = None) -> Iterator[Row]:
+    """The rows of a Parquet file, a batch in memory at a time."""
+    import pyarrow  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
+    try:
+        taken = 0
+        with parquet.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(batch_size=1000):
+                for value in batch.to_pylist():
+                    if limit is not None and taken >= limit:
+                        return
+                    taken += 1
+                    yield Row(_plain(value), Place(name, taken))
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise BadData("data.broken_parquet", file=printable(name), reason=printable(reason)) from None
+
+
+def disk_rows(folder: Path, name: str, *, limit: int | None = None) -> Iterator[Row]:
+    """The rows of a folder that ``Dataset.save_to_disk`` wrote; of several splits the one named train."""
+    import datasets
+
+    try:
+        loaded = datasets.load_from_disk(str(folder))
+    except Exception as error:  # whatever the library raises on a damaged folder
+        raise BadData("data.broken_dataset", file=printable(name), reason=_first_line(error)) from None
+    if isinstance(loaded, dict):
+        if "train" not in loaded and len(loaded) != 1:
+            raise BadData("data.which_split", file=printable(name), splits=", ".join(sorted(loaded)))
+        loaded = loaded["train"] if "train" in loaded else next(iter(loaded.values()))
+    yield from _numbered(loaded, name, limit)
+
+
+def hub_rows(name: str, *, limit: int | None = None) -> Iterator[Row]:
+    """The rows of the train split of a dataset on the hub; no code of the dataset's is run."""
+    import datasets
+
+    try:
+        loaded = datasets.load_dataset(name, split="train" if limit is None else f"train[:{limit}]")
+    except Exception as error:  # no network, no such name, a gated set: one sentence for all
+        raise BadData("data.hub", file=printable(name), reason=_first_line(error)) from None
+    yield from _numbered(loaded, name, limit)
+
+
+def _numbered(dataset: Iterable[Any], name: str, limit: int | None) -> Iterator[Row]:
+    for number, value in enumerate(_undecoded(dataset), 1):
+        if limit is not None and number > limit:
+            return
+        yield Row(_plain(value), Place(name, number))
+
+
+def _undecoded(dataset: Any) -> Any:
+    """The same with pictures left as paths: nothing here looks at pixels."""
+    import datasets
+
+    for column, feature in (dataset.features or {}).items():
+        if isinstance(feature, datasets.Image):
+            dataset = dataset.cast_column(column, datasets.Image(decode=False))
+    return dataset
+
+
+def _plain(value: Any) -> Any:
+    """``value`` in JSON's types: what a table library returns beyond them becomes its text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    return f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)
+
+
+def _first_line(error: Exception) -> str:
+    return printable(str(error).strip().split("\n", 1)[0][:200]) or type(error).__name__

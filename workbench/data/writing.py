@@ -1,0 +1,129 @@
+"""Conversations to messages JSON lines, without loss. Knows the one format that is written; nothing of the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from workbench.data.calls import call, dump
+from workbench.data.conversation import Conversation, Message
+from workbench.data.fields import BadRow, Place, printable
+from workbench.data.parsing import ESCAPED, EXTRAS
+from workbench.data.pictures import PICTURE
+from workbench.errors import BadInput, OutputExists
+
+# what would be mistaken for a field of the row, or for the mark of another format
+_FIELDS = {
+    "messages", "tools", "functions", "image", "images", "group", "kind", "lang", ESCAPED, EXTRAS,
+    "conversation", "conversations", "instruction",
+}  # fmt: skip
+_OF_A_MESSAGE = {
+    "role", "content", "train", "loss", "weight", "output_with_loss", "tool_calls", "function_call", "images",
+}  # fmt: skip
+
+
+def write(conversations: Iterable[Conversation], path: str | Path, *, overwrite: bool = False) -> None:
+    """Write messages JSON lines, a conversation a line; the file is whole or not there.
+
+    Reading it again gives equal conversations, but for their ``source``. The meta must be JSON's types.
+
+    Args:
+        conversations: what to write; each has at least one message.
+        path: the file; its name should end in ``.jsonl``.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        OutputExists: the file is there.
+        BadInput: the folder is not there, or a conversation cannot be written as JSON.
+    """
+    from workbench.runs.files import write_bytes
+
+    file = Path(path)
+    if file.is_dir():
+        raise BadInput("data.out_is_folder", path=printable(str(file)))
+    if file.exists() and not overwrite:
+        raise OutputExists("data.out_exists", path=printable(str(file)))
+    if not file.parent.is_dir():
+        raise BadInput("data.out_no_folder", path=printable(str(file)), folder=printable(str(file.parent)))
+    lines = [_line(c, Place(str(file), number)) for number, c in enumerate(conversations, 1)]
+    write_bytes(file, b"".join(lines))
+
+
+def _line(conversation: Conversation, place: Place) -> bytes:
+    if not conversation.messages:
+        raise BadRow("data.no_messages", place, field="messages")
+    if any("\0" in message.content for message in conversation.messages):
+        raise BadRow("data.nul_text", place, field="messages")
+    try:
+        return json.dumps(to_row(conversation), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    except (TypeError, ValueError, RecursionError):
+        raise BadRow("data.unwritable", place) from None
+
+
+def to_row(conversation: Conversation) -> dict[str, Any]:
+    """The messages row of a conversation, in JSON's types."""
+    meta = dict(conversation.meta)
+    extras = meta.pop(EXTRAS, None) if _spreads(meta.get(EXTRAS), conversation) else {}
+    at_row = _pictures_stand_in_text(conversation)
+    row: dict[str, Any] = {
+        "messages": [
+            {**_message(m, not at_row), **extras.get(str(at), {})} for at, m in enumerate(conversation.messages)
+        ]
+    }
+    if at_row:
+        row["images"] = [path for m in conversation.messages for path in m.images]
+    if conversation.tools:
+        row["tools"] = [_object_or_text(tool) for tool in conversation.tools]
+    for key in ("group", "kind", "lang"):
+        if getattr(conversation, key):
+            row[key] = getattr(conversation, key)
+    escaped = {key: meta.pop(key) for key in list(meta) if key in _FIELDS}
+    row |= meta
+    if escaped:
+        row[ESCAPED] = escaped
+    return row
+
+
+def _message(message: Message, own_pictures: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.train is not None:
+        row["train"] = message.train
+    if message.tool_calls:
+        row["tool_calls"] = [_call(made) for made in message.tool_calls]
+    if own_pictures and message.images:
+        row["images"] = list(message.images)
+    return row
+
+
+def _call(made: str) -> Any:
+    """The call as an object where reading that gives the same text, else as text."""
+    value = json.loads(made)
+    return value if isinstance(value, dict) and call(value, Place("", 0), "") == made else made
+
+
+def _object_or_text(tool: str) -> Any:
+    value = json.loads(tool)
+    return value if isinstance(value, dict) and dump(value) == tool else tool
+
+
+def _pictures_stand_in_text(conversation: Conversation) -> bool:
+    """Whether one list for the row says which picture belongs where."""
+    counts = [(m.content.count(PICTURE), len(m.images)) for m in conversation.messages]
+    return any(pictures for _, pictures in counts) and all(places == pictures for places, pictures in counts)
+
+
+def _spreads(extras: object, conversation: Conversation) -> bool:
+    """Whether what single messages held more can stand in them again without being mistaken for a field."""
+    if not isinstance(extras, dict) or not extras:
+        return False
+    indices = {str(at) for at in range(len(conversation.messages))}
+    return all(
+        at in indices
+        and isinstance(held, dict)
+        and held
+        and not held.keys() & _OF_A_MESSAGE
+        and all(value is not None for value in held.values())
+        for at, held in extras.items()
+    )
