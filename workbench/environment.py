@@ -1,25 +1,32 @@
-"""The process's surroundings, set before heavy libraries load. Knows environment variables only."""
+"""What the process's environment must say before heavy libraries load. Knows their variables; imports none of them.
+
+The command line and the worker call :func:`prepare` first; a notebook's kernel needs not, since training runs in the worker.
+"""
 
 from __future__ import annotations
 
 import os
-import warnings
+import sys
+from collections.abc import MutableMapping
 
-_DEFAULTS = {
-    "MKL_THREADING_LAYER": "GNU",  # one OpenMP for numpy and torch, whichever is imported first
-    "MKL_SERVICE_FORCE_INTEL": "1",
-    "TOKENIZERS_PARALLELISM": "false",
+# variable -> value. What the person has set stays: each is read by a library when it loads, and only then.
+DEFAULTS = {
+    # Nothing is reported to anybody (huggingface_hub, gradio, and the tools that honour the common sign).
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
     "DO_NOT_TRACK": "1",
+    # tokenizers warns at every fork after its threads have run; batches here are too small to gain from them.
+    "TOKENIZERS_PARALLELISM": "false",
+    # transformers' advice is for programmers; what a person must know is said in the workbench's own words.
     "TRANSFORMERS_VERBOSITY": "error",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "BITSANDBYTES_NOWELCOME": "1",
 }
+# conda's NumPy brings an MKL that asks for Intel's threads, torch has loaded GNU's: "MKL_THREADING_LAYER=INTEL is incompatible
+# with libgomp" (pytorch issue 37377). Only Linux's torch stands on libgomp.
+ON_LINUX = {"MKL_THREADING_LAYER": "GNU"}
 
 
-def prepare() -> None:
-    """Set what is not set yet, and quieten what a person can do nothing about. Call it before the first heavy import."""
-    for name, value in _DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
+def prepare(environ: MutableMapping[str, str] | None = None, platform: str = sys.platform) -> None:
+    """Fill in what is not set. DeepSpeed's own variables are left alone: it asks for the accelerator by itself."""
+    target = os.environ if environ is None else environ
+    for name, value in (DEFAULTS | (ON_LINUX if platform.startswith("linux") else {})).items():
+        target.setdefault(name, value)

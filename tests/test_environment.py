@@ -1,0 +1,36 @@
+"""The environment that the heavy libraries find."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from workbench.environment import DEFAULTS, prepare
+
+
+def test_what_the_person_has_set_stays() -> None:
+    environ = {"TRANSFORMERS_VERBOSITY": "debug"}
+    prepare(environ)
+    assert environ["TRANSFORMERS_VERBOSITY"] == "debug"
+    assert environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
+@pytest.mark.parametrize(("platform", "layer"), [("linux", "GNU"), ("darwin", None), ("win32", None)])
+def test_gnu_threads_are_asked_for_only_where_torch_has_them(platform: str, layer: str | None) -> None:
+    environ: dict[str, str] = {}
+    prepare(environ, platform)
+    assert environ.get("MKL_THREADING_LAYER") == layer
+
+
+def test_deepspeed_chooses_its_accelerator_itself() -> None:
+    assert not [name for name in DEFAULTS if name.startswith("DS_")]
+
+
+def test_every_command_runs_prepared() -> None:
+    code = "import os; from workbench.cli import run; run(['--version']); print(os.environ['HF_HUB_DISABLE_TELEMETRY'])"
+    bare = {name: value for name, value in os.environ.items() if name not in DEFAULTS}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=bare, timeout=120)
+    assert done.stdout.splitlines()[-1] == "1", done.stderr
