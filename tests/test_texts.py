@@ -1,0 +1,223 @@
+"""Every sentence shown to people: there in both languages, with the same values, and each one that the code asks for."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import lru_cache
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+import pytest
+import yaml
+
+import workbench.errors
+from workbench.texts import LANGUAGES, language, lookup, text
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "workbench"
+TEXTS = PACKAGE / "texts"
+ROOMS = sorted(file.stem for file in (TEXTS / "en").glob("*.yaml"))
+ERRORS = {name for name, kind in vars(workbench.errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+ASKS = {"text", "lookup", "entry"}
+KEY = re.compile(rf"(?:{'|'.join(ROOMS)})(?:\.\w+)+")
+A_FILE = re.compile(r"\.(?:ya?ml|jsonl?|py|tsv|csv|md|html|safetensors|txt)$")
+# What these functions are given besides the text's own values.
+OPTIONS = {"lang"}
+
+
+def leaves(room: str, lang: str) -> dict[str, Any]:
+    """Dotted key -> sentence (or a list of them) of one room."""
+    found: dict[str, Any] = {}
+
+    def walk(node: Any, path: str) -> None:
+        if isinstance(node, dict):
+            for name, child in node.items():
+                walk(child, f"{path}.{name}")
+        else:
+            found[path] = node
+
+    walk(yaml.safe_load((TEXTS / lang / f"{room}.yaml").read_text(encoding="utf-8")), room)
+    return found
+
+
+@lru_cache(maxsize=None)
+def everything(lang: str) -> dict[str, Any]:
+    return {key: said for room in ROOMS for key, said in leaves(room, lang).items()}
+
+
+def values_of(said: Any) -> set[str]:
+    """The names in braces; ``{0}`` and ``{row[name]}`` count by their root."""
+    parts = said if isinstance(said, list) else [said]
+    names = {name for part in parts if isinstance(part, str) for _, name, _, _ in Formatter().parse(part) if name is not None}
+    return {re.split(r"[.\[]", name)[0] for name in names}
+
+
+@lru_cache(maxsize=None)
+def nodes() -> list[tuple[str, ast.AST]]:
+    """(where, node) of every call and string in the package."""
+    found = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call | ast.Constant | ast.JoinedStr):
+                found.append((f"{file.relative_to(ROOT)}:{node.lineno}", node))
+    return found
+
+
+@lru_cache(maxsize=None)
+def calls() -> list[tuple[str, str, ast.Call]]:
+    """(where, name of what is called, the call) of every call in the package whose first argument is a string."""
+    found = []
+    for where, node in nodes():
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant | ast.JoinedStr):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            found.append((where, name, node))
+    return found
+
+
+def asked() -> list[tuple[str, str, str, ast.Call]]:
+    """(where, name, key, call) of each literal key given to a text function or to an error."""
+    return [
+        (where, name, node.args[0].value, node)
+        for where, name, node in calls()
+        if name in ASKS | ERRORS and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+        if KEY.fullmatch(node.args[0].value)
+    ]
+
+
+@lru_cache(maxsize=None)
+def prefixes() -> set[str]:
+    """How the keys that are put together at run time begin: ``render.curves.`` of ``f"render.curves.{name}"``."""
+    found = set()
+    for _, node in nodes():
+        if isinstance(node, ast.JoinedStr) and node.values and isinstance(node.values[0], ast.Constant):
+            start = str(node.values[0].value)
+            if re.fullmatch(rf"(?:{'|'.join(ROOMS)})\.[\w.]*", start):
+                found.add(start)
+    return found
+
+
+@lru_cache(maxsize=None)
+def constants() -> set[str]:
+    """Every string in the package that reads like a key."""
+    found = set()
+    for _, node in nodes():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and KEY.fullmatch(node.value):
+            found |= {node.value} if known(node.value) or not A_FILE.search(node.value) else set()
+    return found
+
+
+def known(key: str) -> bool:
+    """There is a sentence of that key, or a group of sentences under it."""
+    return any(said == key or said.startswith(key + ".") for said in everything("en"))
+
+
+def test_both_languages_have_the_same_rooms() -> None:
+    assert ROOMS == sorted(file.stem for file in (TEXTS / "zh").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_both_languages_say_the_same_things(room: str) -> None:
+    assert leaves(room, "en").keys() == leaves(room, "zh").keys()
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_both_languages_name_the_same_values(room: str) -> None:
+    zh = leaves(room, "zh")
+    assert not {key: (values_of(said), values_of(zh.get(key))) for key, said in leaves(room, "en").items() if values_of(said) != values_of(zh.get(key))}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_sentence_is_empty(lang: str) -> None:
+    empty = [key for key, said in everything(lang).items() if said is None or (isinstance(said, str) and not said.strip())]
+    assert not [key for key in empty if not key.endswith(".space")]  # what stands between two sentences
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_key_is_swallowed_by_yaml(lang: str) -> None:
+    """An unquoted ``no:`` or ``on:`` is a truth value, not a word."""
+    assert not [key for key in everything(lang) if {"True", "False", "None"} & set(key.split("."))]
+
+
+def test_every_key_that_the_code_names_is_there() -> None:
+    assert not [(where, key) for where, _, key, _ in asked() if not known(key)]
+    assert not {start for start in prefixes() if not any(key.startswith(start) for key in everything("en"))}
+
+
+def test_every_error_says_what_was_wrong_and_what_to_do() -> None:
+    wrong = []
+    for where, name, key, _ in asked():
+        if name in ERRORS:
+            entry = lookup(key, "en")
+            wrong += [] if isinstance(entry, dict) and entry.get("say") and entry.get("do") else [(where, key)]
+    assert not wrong
+
+
+def test_every_value_that_a_sentence_names_is_given() -> None:
+    wrong = []
+    for where, name, key, node in asked():
+        given = {keyword.arg for keyword in node.keywords}
+        said = lookup(key, "en") if known(key) else None
+        if None in given or name not in ERRORS | {"text"} or said is None:  # **values: not to be seen from here
+            continue
+        needed = values_of(list(said.values())) if isinstance(said, dict) else values_of(said)
+        wrong += [(where, key, needed - given)] if needed - given else []
+    assert not wrong
+
+
+def test_no_value_is_given_that_no_sentence_names() -> None:
+    wrong = []
+    for where, name, key, node in asked():
+        if name != "text" or not known(key):
+            continue
+        given = {keyword.arg for keyword in node.keywords if keyword.arg} - OPTIONS
+        wrong += [(where, key, extra)] if (extra := given - values_of(lookup(key, "en"))) else []
+    assert not wrong
+
+
+def test_no_sentence_is_kept_that_nobody_says() -> None:
+    starts = prefixes() | {key + "." for key in constants()}
+    said = constants()
+    unused = [key for key in everything("en") if key not in said and not any(key.startswith(start) for start in starts)]
+    assert not [key for key in unused if key.rpartition(".")[0] not in said]
+
+
+def test_chinese_is_set_with_chinese_punctuation() -> None:
+    ascii_after = re.compile(r"[\u4e00-\u9fff][,;!?](?:\s|$|[\u4e00-\u9fff])|[\u4e00-\u9fff]:(?:\s|$|[\u4e00-\u9fff])")
+    zh = {key: said if isinstance(said, list) else [said] for key, said in everything("zh").items()}
+    assert not {key: part for key, parts in zh.items() for part in parts if isinstance(part, str) and ascii_after.search(part)}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("zh", "zh"), ("zh_CN.UTF-8", "zh"), ("Chinese (Simplified)_China", "zh"), ("en_GB", "en"), ("fr_FR", "en")],
+)
+def test_a_locale_is_spoken_to_in_its_language(given: str, expected: str) -> None:
+    assert language(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [({"WORKBENCH_LANG": "zh", "LANG": "en_US"}, "zh"), ({"LC_ALL": "zh_TW", "LANG": "en_US"}, "zh"), ({"LANG": "C.UTF-8"}, "en")],
+)
+def test_the_first_variable_that_is_set_chooses_the_language(
+    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("WORKBENCH_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert language() == expected
+
+
+def test_an_error_speaks_both_languages() -> None:
+    error = workbench.errors.UnknownName("cli.unknown_command", given="qickstart", nearest="quickstart")
+    assert error.say("en") != error.say("zh")
+    assert "quickstart" in error.do("zh")
+    assert str(error).startswith(error.say())
+
+
+def test_an_unknown_key_is_a_mistake_of_ours() -> None:
+    with pytest.raises(KeyError, match=r"cli\.nothing"):
+        text("cli.nothing")
