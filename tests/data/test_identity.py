@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import Phase, assume, example, given, settings
 from hypothesis import strategies as st
 
 from workbench.data.conversation import Conversation, Persona
@@ -64,7 +64,11 @@ def check_sentence(text: str, persona: Persona) -> None:
     assert ours[-1] in ".!。！X”’"
 
 
-@settings(max_examples=20)
+# Without shrinking: each case makes a whole set, and a failure says the sentence anyway.
+@settings(max_examples=20, phases=(Phase.explicit, Phase.generate))
+@example(name="Dr. Who?", author="Acme Inc.", manner="plain")
+@example(name="小芽！", author="", manner="warm")
+@example(name="Yahoo!", author="Yahoo!", manner="brief")
 @given(name=NAMES, author=st.one_of(st.just(""), NAMES), manner=st.sampled_from(["plain", "warm", "brief"]))
 def test_every_answer_is_grammatical_for_any_name(name: str, author: str, manner: str) -> None:
     # a name of one letter stands in any word, so it cannot be told from ours
