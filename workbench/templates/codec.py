@@ -12,7 +12,7 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -108,6 +108,19 @@ class Codec:
         if self.backend is not None:
             return str(self.backend.decode(list(ids), skip_special_tokens=False))
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+    def lossy(self, encoded: Mapping[Chunk, tuple[int, ...]]) -> dict[Chunk, str]:
+        """Those chunks whose ids do not decode to their text, with what they decode to."""
+        if self.backend is None:
+            decoded = [self.decode(ids) for ids in encoded.values()]
+        else:
+            decoded = self.backend.decode_batch([list(ids) for ids in encoded.values()], skip_special_tokens=False)
+        texts = ["".join(text for text, _ in chunk) for chunk in encoded]
+        return {
+            chunk: got
+            for chunk, text, got in zip(encoded, texts, decoded, strict=True)
+            if not self.same_text(got, text)
+        }
 
     def same_text(self, decoded: str, text: str) -> bool:
         """Whether a decoded text is the encoded one, up to what the tokenizer's normalizer makes equal."""

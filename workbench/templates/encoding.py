@@ -144,6 +144,7 @@ class _Batch:
     loss_on: LossOn
     max_length: int | None
     ids: dict[Chunk, tuple[int, ...]] = field(default_factory=dict)
+    lossy: dict[Chunk, str] = field(default_factory=dict)
     dropped: dict[str, list[int]] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
     truncated: list[int] = field(default_factory=list)
@@ -183,8 +184,10 @@ class _Batch:
         return _Rendered(row, conversation, parts)
 
     def _encode(self, waiting: Iterable[_Rendered]) -> None:
-        new = (chunk for r in waiting for chunk, known, _ in r.parts if not known and chunk not in self.ids)
-        self.ids.update(self.codec.encode(new))
+        parts = [(chunk, trained) for r in waiting for chunk, known, trained in r.parts if not known]
+        new = self.codec.encode(chunk for chunk, _ in parts if chunk not in self.ids)
+        self.ids.update(new)
+        self.lossy.update(self.codec.lossy({chunk: new[chunk] for chunk, trained in parts if trained and chunk in new}))
 
     def _join(self, rendered: _Rendered) -> tuple[list[int], list[int]]:
         ids: list[int] = []
@@ -197,7 +200,10 @@ class _Batch:
 
     def _finish(self, rendered: _Rendered, done: dict[int, list[Example]]) -> None:
         ids, labels = self._join(rendered)
-        if trains(labels):
+        wrong = [self.lossy[chunk] for chunk, _, trained in rendered.parts if trained and chunk in self.lossy]
+        if wrong:
+            self._drop(rendered.row, "lossy", wrong[0])
+        elif trains(labels):
             done[rendered.row] = [Example(tuple(ids), tuple(labels))]
         else:
             self._drop(rendered.row, "no_label")
