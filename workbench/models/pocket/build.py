@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.pocket import WEIGHTS, evaluate, learning, phrasing, tokens
+from workbench.models.pocket import WEIGHTS, card, evaluate, learning, phrasing, tokens
 from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
 from workbench.models.pocket.learning import Plan
 from workbench.models.pocket.tokens import Encoded, Encoder
@@ -92,7 +92,7 @@ def build(
     steps = learning.train(model, epochs, plan, encoder.pad, rng, report)
     save(model, tokenizer, folder)
     trained = time.perf_counter() - began
-    scores, wrong = evaluate.held_out(folder, seed)
+    scores, _ = evaluate.held_out(folder, seed)
     result = {
         "seed": seed,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -103,7 +103,7 @@ def build(
     }
     text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
     (folder / "evaluation.json").write_text(text, encoding="utf-8")
-    (folder / "wrong.txt").write_text("\n".join(wrong) + "\n", encoding="utf-8")
+    card.write(folder)
     return result
 
 

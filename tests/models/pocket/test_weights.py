@@ -1,0 +1,83 @@
+"""The weights that ship: small, quick to load, right on plain questions, and without twin rows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from workbench.models.pocket import WEIGHTS, evaluate, tokens
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM
+
+ENCODER = tokens.Encoder(tokens.load(WEIGHTS))
+PLAIN = {
+    "What is the capital of France?": "The capital of France is Paris.",
+    "capital of france?": "The capital of France is Paris.",
+    "法国的首都是哪里？": "法国的首都是巴黎。",
+    "法国首都是哪": "法国的首都是巴黎。",
+    "what's 3+4": "3 + 4 = 7.",
+    "3加4等于几": "3加4等于7。",
+    "hello": "Hello! How can I help you?",
+    "你好": "你好！有什么可以帮你？",
+    "who are you?": "I am Pocket, a small assistant.",
+    "你叫什么名字？": "我叫Pocket。",
+    "What is the opposite of hot?": "The opposite of hot is cold.",
+    "thank you": "You are welcome!",
+}
+
+
+@pytest.fixture(scope="module")
+def model() -> LlamaForCausalLM:
+    return evaluate.load(WEIGHTS)
+
+
+def test_plain_questions_are_answered_exactly(model: LlamaForCausalLM) -> None:
+    said = evaluate.answers(model, ENCODER, [[("user", question)] for question in PLAIN])
+    assert dict(zip(PLAIN, said, strict=True)) == PLAIN
+
+
+def test_a_batch_answers_as_one_question_at_a_time_does(model: LlamaForCausalLM) -> None:
+    prompts = [[("user", question)] for question in list(PLAIN)[:4]]
+    alone = [evaluate.answers(model, ENCODER, [prompt])[0] for prompt in prompts]
+    assert evaluate.answers(model, ENCODER, prompts) == alone
+
+
+def test_a_conversation_is_remembered(model: LlamaForCausalLM) -> None:
+    turns = [("user", "My name is Anna."), ("assistant", "Hello, Anna!"), ("user", "What is my name?")]
+    assert evaluate.answers(model, ENCODER, [turns]) == ["Your name is Anna."]
+
+
+def test_the_weights_are_bf16_safetensors_of_at_most_twelve_megabytes() -> None:
+    from safetensors import safe_open
+
+    file = WEIGHTS / "model.safetensors"
+    assert file.stat().st_size <= 12e6
+    with safe_open(file, "pt") as tensors:
+        assert {tensors.get_slice(name).get_dtype() for name in tensors.keys()} == {"BF16"}  # noqa: SIM118
+    assert {path.suffix for path in WEIGHTS.iterdir()} <= {".json", ".jinja", ".md", ".safetensors"}
+
+
+def test_generation_stops_at_the_end_of_turn_and_is_greedy() -> None:
+    settings = json.loads((WEIGHTS / "generation_config.json").read_text(encoding="utf-8"))
+    assert settings["eos_token_id"] == [ENCODER.end]
+    assert settings["pad_token_id"] == ENCODER.pad
+    assert settings.get("do_sample", False) is False
+
+
+def test_hardly_any_two_rows_of_the_vocabulary_are_twins(model: LlamaForCausalLM) -> None:
+    import torch
+
+    rows = torch.nn.functional.normalize(model.get_input_embeddings().weight.detach(), dim=1)
+    nearest = (rows @ rows.T).fill_diagonal_(-1).max(dim=1).values
+    assert int((nearest > 0.9).sum()) <= 60
+
+
+def test_the_recorded_scores_reach_what_the_card_promises() -> None:
+    scores = json.loads((WEIGHTS / "evaluation.json").read_text(encoding="utf-8"))["held_out"]
+    for kinds in scores.values():
+        assert kinds["all"] >= 0.97
+        assert kinds["sums"] >= 0.95
+        assert min(kinds.values()) >= 0.85
