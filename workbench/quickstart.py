@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Conversation, Persona
 from workbench.errors import NotLearnt
-from workbench.evaluation import Evaluator, Measurement
+from workbench.evaluation import Evaluator, Measurement, measured
 from workbench.evaluation.verdict import GOOD_IDENTITY, KEPT, LEAK, retention
 from workbench.runs import Run, is_run
 from workbench.runs.events import Event
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ALL = 10_000
 
 
-@dataclass(slots=True)
+@dataclass
 class Quickstart:
     """One walk.
 
@@ -91,7 +91,7 @@ class Quickstart:
         from workbench.chat import Assistant, compare
         from workbench.export import convert, merge
 
-        adapter = convert(run, run.path / "adapter", overwrite=True)
+        adapter = convert(run.path, run.path / "adapter", overwrite=True)
         merged = merge(self.settings.model.name, adapter, run.path / "merged", overwrite=True)
         base = Assistant.load(self.settings.model.name)
         tuned = Assistant.load(str(merged))
@@ -133,11 +133,8 @@ class Quickstart:
     def _last(self, run: Run, best: Measurement) -> Measurement:
         """The last evaluation of the training; where that is the best checkpoint's, the same numbers as the best's."""
         found = run.best()
-        last = [e for e in run.events.all() if e.kind == "eval" and e.step is not None][-1]
-        if found is not None and found.step == last.step:
-            return replace(best, step=found.step)
-        known = {name: getattr(last, name, None) for name in ("loss", "identity", "general", "leak")}
-        return Measurement(step=int(last.step or 0), **known)
+        last = measured(run.events.all())[-1]
+        return replace(best, step=last.step) if found is not None and found.step == last.step else last
 
     def _since(self) -> float:
         return time.monotonic() - self.started

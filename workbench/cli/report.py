@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.runs.events import Event
+from workbench.runs.events import Event, SampleEvent
 from workbench.texts import text
 
 if TYPE_CHECKING:
@@ -68,19 +68,12 @@ def samples_of(events: list[Event]) -> tuple[Any, ...]:
     """What was answered at each evaluation, of the first two identity and general questions."""
     from workbench.render import Sample
 
-    asked: dict[str, list[str]] = {"identity": [], "general": []}
-    for event in events:
-        probe = getattr(event, "probe", "")
-        if event.kind == "sample" and probe in asked and len(asked[probe]) < 2:
-            question = getattr(event, "question", "")
-            if question not in asked[probe]:
-                asked[probe].append(question)
-    wanted = {q for questions in asked.values() for q in questions}
-    return tuple(
-        Sample(int(e.step or 0), e.question, e.answer)
-        for e in events
-        if e.kind == "sample" and getattr(e, "question", None) in wanted
-    )
+    told = [e for e in events if isinstance(e, SampleEvent)]
+    wanted: list[str] = []
+    for probe in ("identity", "general"):
+        asked = dict.fromkeys(e.question for e in told if e.probe == probe)
+        wanted += list(asked)[:2]
+    return tuple(Sample(e.step or 0, e.question, e.answer) for e in told if e.question in wanted)
 
 
 def settings_of(way: Quickstart) -> tuple[Any, ...]:

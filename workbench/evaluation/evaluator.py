@@ -160,4 +160,5 @@ class Evaluator:
                 use_cache=False,
             )
         loaded.model.train(training)
-        return out.logits[torch.arange(len(prompts)), ends.to(out.logits.device)].float().cpu()
+        logits: torch.Tensor = out.logits[torch.arange(len(prompts)), ends.to(out.logits.device)]
+        return logits.float().cpu()

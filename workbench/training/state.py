@@ -20,7 +20,8 @@ def save_optimizer(optimizer: Any, folder: Path) -> None:
     from safetensors.torch import save_file
 
     state = optimizer.state_dict()
-    tensors, plain = {}, {}
+    tensors: dict[str, Any] = {}
+    plain: dict[str, Any] = {}
     for index, values in state["state"].items():
         for name, value in values.items():
             (tensors if hasattr(value, "dtype") else plain)[f"{index}.{name}"] = value

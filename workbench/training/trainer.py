@@ -118,7 +118,7 @@ def _trainer_class() -> type:
             self.after_step = after_step
             self.model_accepts_loss_kwargs = True  # the loss below is divided by the tokens of the whole step
 
-        def get_train_dataloader(self) -> DataLoader:
+        def get_train_dataloader(self) -> Any:
             """The plan's batches, in order; shared out among the processes batch by batch."""
             loader = DataLoader(
                 self.train_dataset,
@@ -143,8 +143,8 @@ def _trainer_class() -> type:
             self, tr_loss: Any, grad_norm: Any, *_: Any, learning_rate: float | None = None, **__: Any
         ) -> None:
             """Once an optimizer step: hand the numbers over, and begin the sum anew."""
-            step = self.state.global_step
-            if step <= self._globalstep_last_logged:
+            step = int(self.state.global_step)
+            if step <= self._globalstep_last_logged:  # type: ignore[has-type]
                 return
             loss = self.accelerator.gather(tr_loss).mean().item()
             tr_loss -= tr_loss

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadInput, Failed, WorkbenchError
-from workbench.evaluation import Evaluator, Measurement, rank, verdict
+from workbench.evaluation import Evaluator, Measurement, measured, rank, verdict
 from workbench.runs import Run, checkpoint_writer, claim, prune
 from workbench.texts import text
 from workbench.training.recipe import check_recipe
@@ -124,8 +124,7 @@ class Work:
         if checkpoint is None:
             self._tell(base)
             return
-        told = [e for e in self.run.events.all() if e.kind == "eval" and e.step]
-        self.history += [_measurement(event) for event in told]
+        self.history += [m for m in measured(self.run.events.all()) if m.step]
 
     def after_step(self, trainer: Trainer, step: int, loss: float, rate: float, norm: float) -> None:
         """Log, evaluate, save, and hear whether to stop; in this order, so that a checkpoint's events are all told."""
@@ -206,18 +205,6 @@ class Work:
             write_json(self.run.path / "manifest.json", {**manifest, "data_sha256": fingerprint})
         elif before != fingerprint:
             raise BadInput("training.data_changed", run=self.run.path)
-
-
-def _measurement(event: Any) -> Measurement:
-    """An evaluation as the log holds it, without its answers."""
-    known = {name: getattr(event, name, None) for name in ("loss", "identity", "general", "leak", "drift")}
-    more = {name: value for name in ("distinct", "repetition") if (value := _field(event, name)) is not None}
-    return Measurement(step=event.step, **known, **more)
-
-
-def _field(event: Any, name: str) -> float | None:
-    value = getattr(event, name, None)
-    return value if value is not None else event.more.get(name)
 
 
 if __name__ == "__main__":
