@@ -109,14 +109,25 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_permission_is_named_in_a_sentence(tmp_path):
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(Failed, match="Not allowed"):
-            Run.create(tmp_path / "run", "a: 1\n")
-    finally:
-        tmp_path.chmod(0o700)
+@pytest.fixture
+def locked(tmp_path):
+    """A folder that may be neither read nor written; root, who may everything, becomes somebody else for the test."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("folders have no such permissions here")
+    folder, user = tmp_path / "locked", os.geteuid()
+    Run.create(folder / "run", "a: 1\n")
+    folder.chmod(0)
+    if user == 0:
+        os.seteuid(65534)
+    yield folder
+    os.seteuid(user)
+    folder.chmod(0o700)
+
+
+def test_a_folder_without_permission_is_named_in_a_sentence(locked):
+    for attempt in (lambda: Run.create(locked / "new", "a: 1\n"), lambda: Run(locked / "run")):
+        with pytest.raises(Failed, match=f"Not allowed to read or write .*{locked.name}"):
+            attempt()
 
 
 def test_a_refused_permission_is_told_from_other_refusals(tmp_path):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from workbench.errors import BadInput, Failed, Interrupted
 from workbench.runs import claim, stop_requested
 from workbench.runs.process import Lock, Process, started
 
+TOY = Path(__file__).parent / "toy_worker.py"
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 
 
@@ -307,3 +309,29 @@ def test_kills_at_random_moments_change_nothing_but_times_and_status(toy, wanted
     numbers = [event.seq for event in run.events.all()]
     assert numbers == sorted(set(numbers))
     assert not list((run.path / "checkpoints").glob("tmp-*"))
+
+
+ON_A_SMALL_DISK = """
+import subprocess, sys
+from workbench import runs
+disk, toy = sys.argv[1:]
+if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", disk]).returncode:
+    sys.exit(77)
+run = runs.Run.create(disk + "/run", "steps: 4000\\nsave: 50\\n")
+state = runs.wait(runs.start(run, [sys.executable, toy, str(run.path)]), 60)
+assert state.status == "failed" and "No space left" in state.message and "--resume" in state.remedy, state
+assert run.events.all()[-1].message == state.message
+assert all((checkpoint.path / "weights").read_text() for checkpoint in run.checkpoints())
+assert run.latest() and run.best()
+"""
+
+
+@linux
+def test_a_disk_that_is_full_to_the_last_byte_still_hears_why_the_run_ended(tmp_path):
+    if shutil.which("unshare") is None:
+        pytest.skip("needs unshare, to mount a small disk")
+    command = ["unshare", "-rm", sys.executable, "-c", ON_A_SMALL_DISK, str(tmp_path), str(TOY)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode == 77 or "unshare failed" in done.stderr:
+        pytest.skip("may not mount a disk here")
+    assert done.returncode == 0, done.stderr

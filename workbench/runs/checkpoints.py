@@ -220,9 +220,10 @@ def clean(run: Run) -> None:
             replace(path, target)
         else:
             shutil.rmtree(path, ignore_errors=True)
-    for path in run.path.glob(".*.tmp"):
-        with suppress(OSError):
-            path.unlink()
+    for name in ("state.json", "best.json", "events.jsonl"):  # what only the worker writes
+        for path in run.path.glob(f".{name}.*.tmp"):
+            with suppress(OSError):
+                path.unlink()
 
 
 def heal(run: Run) -> None:

@@ -34,6 +34,7 @@ class EventLog:
         self.discarded = path.with_name(f"{path.stem}.discarded{path.suffix}")
         self._descriptor: int | None = None
         self._seq = 0
+        self._left: tuple[int, int] | None = None
         self._guard = threading.Lock()
 
     # --- writing ---
@@ -54,6 +55,7 @@ class EventLog:
             line = json.dumps(jsonable(to_record(event)), ensure_ascii=False, allow_nan=False).encode() + b"\n"
             self._write(line, durable=kind in _DURABLE)
             self._seq += 1
+            self._left = self._mark()
         return event
 
     def close(self) -> None:
@@ -64,16 +66,27 @@ class EventLog:
 
     def _open(self) -> None:
         if self._descriptor is not None:
-            return
+            if self._mark() == self._left:
+                return
+            self.close()  # another writer was here since: a front end that ended the worker, or this process's own
         with saving(self.path):
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
             self._descriptor = os.open(self.path, flags, 0o644)
             try:
                 self._mend(self._descriptor)
                 self._seq = max(self._last_seq(self.path), self._last_seq(self.discarded))
+                self._left = self._mark()
             except BaseException:
                 self.close()
                 raise
+
+    def _mark(self) -> tuple[int, int] | None:
+        """Which file the log is, and its size; None where it is gone."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_size
 
     def _mend(self, descriptor: int) -> None:
         """Cut off a torn or broken end; give an event that only lacks its line end that end."""

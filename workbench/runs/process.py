@@ -127,9 +127,26 @@ class Lock:
             time.sleep(0.01)
         return False
 
+    def reserve(self, size: int) -> None:
+        """Keep ``size`` bytes of the disk in the lock's file, for a last word when the disk is full.
+
+        Raises:
+            OSError: they are not there.
+        """
+        if self._descriptor is not None:
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, b"\0" * size)
+
+    def spend(self) -> None:
+        """Give the reserved bytes back to the disk."""
+        if self._descriptor is not None:
+            with suppress(OSError):
+                os.ftruncate(self._descriptor, 0)
+
     def release(self) -> None:
         """Let it go."""
         if self._descriptor is not None:
+            self.spend()
             _held.discard(self._descriptor)
             _give(self._descriptor)
             os.close(self._descriptor)

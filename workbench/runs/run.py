@@ -132,5 +132,10 @@ class Run:
 
 
 def is_run(path: Path) -> bool:
-    """Whether ``path`` is a run folder."""
-    return any((path / mark).is_file() for mark in _MARKS)
+    """Whether ``path`` is a run folder.
+
+    Raises:
+        Failed: the folder may not be read.
+    """
+    with saving(path):
+        return any((path / mark).is_file() for mark in _MARKS)

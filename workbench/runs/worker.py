@@ -27,6 +27,8 @@ from workbench.texts import text
 
 # seconds between two heartbeats on the disk
 BEAT = 0.5
+# bytes of the disk kept for the last word, so that a full disk can still be told of
+RESERVE = 32_768
 # seconds to wait for a worker that has said its last word and is about to go
 LEAVING = 10.0
 # seconds since its last sign of life in which a worker on another machine counts as alive
@@ -87,9 +89,8 @@ class Claim:
     def _begin(self, resume_from: int | None) -> None:
         checkpoints.clean(self.run)
         launch = read_launch(self.run.path)
-        if launch is None or not launching(
-            launch, self.run.path
-        ):  # a front end has removed the old wish before it started this process
+        # a front end has removed the old wish before it started this process, and may have wished anew
+        if launch is None or not launching(launch, self.run.path):
             (self.run.path / "stop").unlink(missing_ok=True)
         self._write("running")
         (self.run.path / "starting.json").unlink(missing_ok=True)
@@ -110,13 +111,13 @@ class Claim:
 
     def _fail(self, error: BaseException) -> WorkbenchError:
         """Write what went wrong to log and state, and the traceback to worker.log; returns the error to leave with."""
-        with suppress(OSError), (self.run.path / "worker.log").open("a", encoding="utf-8") as file:
-            file.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
         told = self._typed(error)
         said = {"message": told.say(), "remedy": told.do(), "key": told.key, "values": dict(told.values)}
         # a full disk must not hide why the run ended
         with suppress(WorkbenchError, OSError):
             self._last_word("stopped" if isinstance(told, Interrupted) else "failed", **said)
+        with suppress(OSError), (self.run.path / "worker.log").open("a", encoding="utf-8") as file:
+            file.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
         return told
 
     def _typed(self, error: BaseException) -> WorkbenchError:
@@ -171,11 +172,13 @@ def claim(run: Run, *, total_steps: int = 0, resume_from: int | None = None) -> 
         with _signals(worker):
             try:
                 with saving(run.path):
+                    lock.reserve(RESERVE)
                     worker._begin(resume_from)
                 yield worker
             except GeneratorExit:
                 raise
             except BaseException as error:
+                lock.spend()
                 raise worker._fail(error) from error
             worker._end()
     finally:
