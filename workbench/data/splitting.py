@@ -24,8 +24,9 @@ def split(
     others. So repeated rows stay together, before oversampling and after it.
 
     Each kind and language gives its own share, counted in conversations and as near as whole groups allow, its intents
-    in turn, but at least one group where it has two. Train keeps a group of every intent. What has only one group is
-    trained whole: of one repeated pair the validation list is empty, since nothing could be held out honestly.
+    in turn; validation is never empty where that can be helped. Train keeps a group of every kind, language and intent:
+    what has only one group is trained whole. So of one repeated pair the validation list is empty, since nothing could
+    be held out honestly.
 
     Args:
         conversations: what to split.
@@ -43,9 +44,19 @@ def split(
         for cluster in clusters(conversations):
             first = conversations[cluster[0]]
             strata[first.kind, first.lang].append(cluster)
+        owed = (
+            0.0  # what rounding to whole groups left out, at most one conversation; so many small kinds add up rightly
+        )
         for stratum, held in strata.items():
             rng = random.Random(f"{seed}/{stratum}")
-            held_out.update(_held_out(conversations, held, validation, rng))
+            wanted = validation * sum(map(len, held)) + owed
+            taken = _held_out(conversations, held, wanted, rng, at_least_one=wanted >= 0.5)
+            owed = max(-1.0, min(1.0, wanted - len(taken)))
+            held_out.update(taken)
+        # of a very small set, one group all the same
+        for held in sorted(strata.values(), key=len, reverse=True):
+            if not held_out:
+                held_out.update(_held_out(conversations, held, 0, random.Random(str(seed)), at_least_one=True))
     return (
         [conversation for row, conversation in enumerate(conversations) if row not in held_out],
         [conversations[row] for row in sorted(held_out)],
@@ -76,9 +87,14 @@ def clusters(conversations: Sequence[Conversation]) -> list[list[int]]:
 
 
 def _held_out(
-    conversations: Sequence[Conversation], held: list[list[int]], validation: float, rng: random.Random
+    conversations: Sequence[Conversation],
+    held: list[list[int]],
+    wanted: float,
+    rng: random.Random,
+    *,
+    at_least_one: bool,
 ) -> list[int]:
-    """The rows that one kind and language gives to validation."""
+    """The rows that one kind and language gives to validation, ``wanted`` as near as whole clusters allow."""
 
     def intent(cluster: list[int]) -> str:
         return str(conversations[cluster[0]].meta.get("intent", ""))
@@ -86,17 +102,15 @@ def _held_out(
     left: dict[str, int] = defaultdict(int)
     for cluster in held:
         left[intent(cluster)] += 1
-    wanted = validation * sum(map(len, held))
     taken: list[int] = []
     for cluster in spread(held, intent, rng):
         if left[intent(cluster)] == 1:
             continue
-        # the first is taken unless it is far too large; each other one if it brings the count nearer
         nearer = abs(len(taken) + len(cluster) - wanted) < abs(len(taken) - wanted)
-        smallest = not taken and len(cluster) * 2 <= sum(map(len, held))
-        if nearer or smallest:
+        first = at_least_one and not taken and len(cluster) * 2 <= sum(map(len, held))
+        if nearer or first:
             taken += cluster
             left[intent(cluster)] -= 1
-        if len(taken) >= wanted:
+        if taken and len(taken) >= wanted:
             break
     return taken
