@@ -1,4 +1,4 @@
-"""A mask view as what a person looks at: boxes of whole characters, in rows of one speaker. Knows :class:`MaskView`; not how it is drawn.
+"""A mask view as a person sees it: boxes of whole characters, in rows of one speaker. Knows the view, not the drawing.
 
 A box holds the tokens of whole characters: usually one token, several where a character takes several.
 """
@@ -100,7 +100,7 @@ def _kind(view: MaskView, tokens: tuple[MaskToken, ...], at: int, end: int, quot
 
 
 def lookalikes(view: MaskView) -> list[tuple[int, int]]:
-    """Where somebody's words are spelled like a control token: (first character, one past the last) in ``view.text``."""
+    """Where somebody's words are spelled like a control token: (first, one past the last) place in ``view.text``."""
     own = {match for s in view.segments if s.control for match in _MARKUP.findall(s.text)}
     names = sorted((re.escape(name) for name in own), key=len, reverse=True)
     finder = re.compile("|".join([*names, r"<\|[^<>|\s]+\|>"]))
@@ -156,7 +156,7 @@ def counts_text(view: MaskView, lang: str | None) -> str:
 
 
 def facts(view: MaskView, lang: str | None) -> list[str]:
-    """What else there is to say of the whole: the template, the loss, the stop, the cut, and words that look like control tokens."""
+    """What else there is to say of the whole: template, loss, stop, cut, and words that look like control tokens."""
     loss = text(f"render.mask.loss_on.{view.loss_on}", lang)
     lines = [text("render.mask.template", lang, template=view.template, loss_on=loss)]
     if view.stop_ids:

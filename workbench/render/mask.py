@@ -1,7 +1,7 @@
 """The mask of one conversation as HTML, alone or two beside each other. Knows boxes and markup; nothing of tokenizers.
 
-Everything is in the markup: hover shows it (``title``), the keyboard reaches it, a table holds it all, and where a viewer
-drops styles and scripts plain text and tables are left. A script only adds the panel of details and the arrow keys.
+Everything is in the markup: hover shows it (``title``), the keyboard reaches it, a table holds it all, and where a
+viewer drops styles and scripts plain text and tables are left. A script only adds a panel of details and arrow keys.
 """
 
 from __future__ import annotations
@@ -61,7 +61,10 @@ def compare_html(
     large: bool = False,
     embedded: bool = False,
 ) -> str:
-    """Two renderings of one conversation beside each other, and where they differ. Takes two views, or their comparison."""
+    """Two renderings of one conversation beside each other, and where they differ.
+
+    Takes two views, or their comparison; the rest as in :func:`mask_html`.
+    """
     from workbench.templates.view import MaskView, compare_views
 
     comparison = compare_views(a, b) if isinstance(a, MaskView) and b is not None else a
@@ -127,11 +130,12 @@ def _legend(lang: str | None) -> str:
         ('<span class="wb-tok">', "</span>", "masked"),
         ('<span class="wb-tok wb-control">', "</span>", "control"),
     ]
-    items = " ".join(
-        f"{opening}{escape(text(f'render.legend.{name}', lang))}{closing} {escape(text(f'render.legend.{name}_is', lang))}"
-        for opening, closing, name in samples
-    )
-    return tag("p", f"{items} {escape(text('render.legend.space', lang))}", class_="wb-legend wb-soft")
+
+    def say(name: str) -> str:
+        return escape(text(f"render.legend.{name}", lang))
+
+    items = [f"{opening}{say(name)}{closing} {say(name + '_is')}" for opening, closing, name in samples]
+    return tag("p", " ".join([*items, say("space")]), class_="wb-legend wb-soft")
 
 
 def _row(row: Row, lang: str | None) -> str:
