@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from workbench.export.checking import Compared, Honesty, honesty
 from workbench.export.converting import Source, convert, find_source
-from workbench.export.folders import MARK
 from workbench.export.merging import merge
-from workbench.export.notes import read_note
+from workbench.models.notes import MARK, read_note
 
 __all__ = ["MARK", "Compared", "Honesty", "Source", "convert", "find_source", "honesty", "merge", "read_note"]

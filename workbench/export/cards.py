@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.export.notes import part
+from workbench.models.notes import part
 from workbench.texts import text
 
 

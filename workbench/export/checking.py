@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Message
-from workbench.export.notes import part, read_note
+from workbench.models.notes import part, read_note
 
 if TYPE_CHECKING:
     import torch

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadInput, Failed, UnknownName
 from workbench.export.cards import adapter_card
-from workbench.export.folders import MARK, new_folder
+from workbench.export.folders import new_folder
 from workbench.export.lora import CONFIG, WEIGHTS, Adapter, is_inert, read_adapter
-from workbench.export.notes import base_note, header, part, read_note, template_note
+from workbench.export.notes import base_note, header, template_note
 from workbench.export.plan import plan
 from workbench.export.sidecars import copy_tokenizer, generation_config, model_folder, read_config, write_json
 from workbench.export.tensors import save, weight_entries
+from workbench.models.notes import MARK, part, read_note
 
 if TYPE_CHECKING:
     import torch

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.errors import BadInput, Failed, OutputExists, WorkbenchError
-
-MARK = "workbench.json"  # what tells a folder that this room made
+from workbench.models.notes import MARK
 
 
 @contextmanager

@@ -14,9 +14,9 @@ from typing import Any
 
 from workbench.errors import BadInput, WorkbenchError
 from workbench.export.cards import merged_card
-from workbench.export.folders import MARK, new_folder
+from workbench.export.folders import new_folder
 from workbench.export.lora import WEIGHTS, Adapter, is_inert, read_adapter
-from workbench.export.notes import base_note, header, part, read_note, template_note
+from workbench.export.notes import base_note, header, template_note
 from workbench.export.plan import Plan, Planned, plan, shard_bytes, shards
 from workbench.export.sidecars import (
     copy_rest,
@@ -28,6 +28,7 @@ from workbench.export.sidecars import (
     write_json,
 )
 from workbench.export.tensors import DTYPES, Writer, load, weight_entries
+from workbench.models.notes import MARK, part, read_note
 
 Progress = Callable[[int, int], None]
 

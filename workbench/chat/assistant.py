@@ -1,0 +1,225 @@
+"""A model that answers as it was trained to. Knows models, prompts and adapters; nothing of screens."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.chat.history import Asked, Fitted, as_messages, fit
+from workbench.chat.opening import open_model
+from workbench.chat.pieces import pieces
+from workbench.data.conversation import Message
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.models import Loaded
+    from workbench.models.loading import Quantization
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is drawn.
+
+    Args:
+        max_new_tokens: at most so many.
+        temperature: 0 takes the likeliest token each time.
+        top_p: draw among the likeliest tokens that together have this share.
+        top_k: draw among so many of the likeliest; 0 for all.
+        seed: of the draw.
+    """
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assistant:
+    """A loaded model with its template. Several threads may ask at once: they take turns, a token each.
+
+    Made by :meth:`load`. It keeps no conversation; :class:`workbench.chat.Chat` does.
+
+    Args:
+        loaded: the model and its tokenizer.
+        template: the named template, or None for the tokenizer's own.
+        stop_ids: the tokens at which an answer ends.
+        note: what the adapter or the merged model says of itself (``workbench.json``).
+        notices: sentences that whoever uses it should read.
+        adapted: whether an adapter is on it and takes part.
+    """
+
+    loaded: Loaded
+    template: str | None
+    stop_ids: tuple[int, ...]
+    note: dict[str, Any] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+    adapted: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @classmethod
+    def load(
+        cls,
+        model: str,
+        adapter: str | Path | None = None,
+        quantization: Quantization = "none",
+        template: str | None = None,
+        device: str | None = None,
+    ) -> Assistant:
+        """Load a model, and an adapter on it.
+
+        Args:
+            model: ``pocket``, a folder (a model's, or an adapter's that names its base), or a hub id.
+            adapter: a folder in PEFT's format.
+            quantization: ``nf4`` stores the linear layers in 4 bit.
+            template: a named template; by default the one that the adapter or model was trained with, else the
+                tokenizer's own.
+            device: where to run; by default the best there is.
+
+        Raises:
+            UnknownName: no such model or template.
+            BadInput: the adapter does not fit or changes nothing, or its template is not the one it was trained with.
+        """
+        opened = open_model(model, adapter, quantization, template, device)
+        return cls(**opened)
+
+    @property
+    def name(self) -> str:
+        """The persona's name, else the model's."""
+        persona = self.note.get("persona")
+        told = persona.get("name") if isinstance(persona, dict) and self._speaks_as_trained else None
+        return str(told or self.loaded.name)
+
+    @property
+    def _speaks_as_trained(self) -> bool:
+        return self.adapted or self.note.get("kind") == "merged"
+
+    @property
+    def base(self) -> Assistant:
+        """The same weights in the same memory, answering without the adapter."""
+        return replace(self, adapted=False)
+
+    @property
+    def context(self) -> int:
+        """Tokens that the model can see, question and answer together."""
+        config = self.loaded.model.config
+        config = getattr(config, "text_config", config)
+        return int(getattr(config, "max_position_embeddings", 0) or 2048)
+
+    def prompt(self, asked: Asked, *, system: str | None = None) -> list[int]:
+        """The token ids that the model is given: the same that training put before the answer.
+
+        Raises:
+            BadInput: the messages cannot be asked, or the template refuses them.
+        """
+        return self._encode(as_messages(asked, system))
+
+    def prompt_text(self, asked: Asked, *, system: str | None = None) -> str:
+        """The prompt as text, markers spelled out."""
+        return str(self.loaded.tokenizer.decode(self.prompt(asked, system=system), skip_special_tokens=False))
+
+    def fit(self, asked: Asked, *, system: str | None = None, max_new_tokens: int = 256) -> Fitted:
+        """What is sent of these messages: all, or without the oldest turns where they are too long.
+
+        Raises:
+            BadInput: the last question alone is too long.
+        """
+        messages = as_messages(asked, system)
+        return fit(messages, self._encode, context=self.context, answer=max_new_tokens)
+
+    def ask(
+        self,
+        asked: Asked,
+        *,
+        system: str | None = None,
+        max_new_tokens: int = 256,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        top_k: int = 0,
+        seed: int = 0,
+    ) -> str:
+        """The answer to a question, or to messages that end with one.
+
+        Raises:
+            BadInput: as :meth:`fit`.
+        """
+        sampling = Sampling(max_new_tokens, temperature, top_p, top_k, seed)
+        return "".join(self.stream(asked, system=system, sampling=sampling))
+
+    def stream(
+        self,
+        asked: Asked,
+        *,
+        system: str | None = None,
+        sampling: Sampling | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        on_cut: Callable[[int], None] | None = None,
+        **settings: Any,
+    ) -> Iterator[str]:
+        """The answer in pieces, as it comes; together they are what :meth:`ask` gives.
+
+        Args:
+            asked: a question, or messages that end with one.
+            system: the system message, where the messages have none.
+            sampling: how it is drawn; ``settings`` of the same names may be given instead.
+            should_stop: asked before each token; the answer ends where it says so.
+            on_cut: told how many of the oldest messages were left out; without it, a warning says so.
+            **settings: ``max_new_tokens``, ``temperature``, ``top_p``, ``top_k``, ``seed``.
+
+        Raises:
+            BadInput: as :meth:`fit`.
+        """
+        how = sampling or Sampling(**settings)
+        fitted = self.fit(asked, system=system, max_new_tokens=how.max_new_tokens)
+        if fitted.cut and on_cut:
+            on_cut(fitted.cut)
+        elif fitted.cut:
+            warnings.warn(text("chat.cut", n=fitted.cut), stacklevel=2)
+        yield from pieces(self._tokens(fitted.ids, how, should_stop), self.loaded.tokenizer)
+
+    def ask_all(self, questions: Sequence[Asked], *, system: str | None = None, max_new_tokens: int = 64) -> list[str]:
+        """The greedy answers to many questions, asked in batches."""
+        from workbench.models import generate
+
+        prompts = [self.fit(q, system=system, max_new_tokens=max_new_tokens).ids for q in questions]
+        with self._lock, self._weights():
+            made = generate(self.loaded, prompts, max_new_tokens=max_new_tokens, stop_ids=self.stop_ids)
+        return ["".join(pieces(ids, self.loaded.tokenizer)) for ids in made]
+
+    def _encode(self, messages: Sequence[Message]) -> list[int]:
+        from workbench.templates.encoding import prompt_ids
+
+        return list(prompt_ids(messages, self.loaded.tokenizer, template=self.template))
+
+    def _tokens(self, ids: Sequence[int], how: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[int]:
+        """Token after token. The lock is held for one token only: whoever stops listening blocks nobody."""
+        from workbench.models import stream
+
+        made = stream(
+            self.loaded,
+            ids,
+            max_new_tokens=min(how.max_new_tokens, self.context - len(ids)),
+            stop_ids=self.stop_ids,
+            do_sample=how.temperature > 0,
+            temperature=how.temperature,
+            top_p=how.top_p,
+            top_k=how.top_k,
+            seed=how.seed,
+        )
+        while not (should_stop and should_stop()):
+            with self._lock, self._weights():
+                token = next(made, None)
+            if token is None:
+                return
+            yield token
+
+    def _weights(self) -> AbstractContextManager[Any]:
+        """The adapter off for the time of the block, where this is the base of an adapted model."""
+        switch = getattr(self.loaded.model, "disable_adapter", None)
+        return nullcontext() if self.adapted or switch is None else switch()

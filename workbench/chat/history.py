@@ -1,0 +1,88 @@
+"""What is sent of a long conversation. Knows messages and token counts; nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from workbench.data.conversation import ROLES, Message
+from workbench.errors import BadInput, nearest
+
+Asked = str | Sequence[Message | Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Messages that fit the model's context.
+
+    Args:
+        messages: what is sent.
+        ids: the prompt.
+        cut: how many of the oldest messages were left out.
+    """
+
+    messages: tuple[Message, ...]
+    ids: tuple[int, ...]
+    cut: int
+
+
+def as_messages(asked: Asked, system: str | None = None) -> tuple[Message, ...]:
+    """A question, or messages of any kind, as messages; ``system`` goes before them where they have none.
+
+    Raises:
+        BadInput: a message has an unknown role, or no text; there is none; the last one is the assistant's.
+    """
+    if isinstance(asked, str):
+        messages = [Message("user", asked)]
+    else:
+        messages = [m if isinstance(m, Message) else _message(m) for m in asked]
+    if system and not any(m.role == "system" for m in messages):
+        messages.insert(0, Message("system", system))
+    if not messages or messages[-1].role not in ("user", "tool"):
+        raise BadInput("chat.nothing_asked")
+    return tuple(messages)
+
+
+def _message(given: Mapping[str, str]) -> Message:
+    role, content = given.get("role"), given.get("content")
+    if role not in ROLES:
+        raise BadInput("chat.unknown_role", given=role, nearest=nearest(str(role), ROLES))
+    if not isinstance(content, str):
+        raise BadInput("chat.no_content", role=role, given=content)
+    return Message(role, content)
+
+
+def fit(
+    messages: Sequence[Message], encode: Callable[[Sequence[Message]], list[int]], *, context: int, answer: int
+) -> Fitted:
+    """The messages without as many of the oldest turns as leave room for an answer.
+
+    System messages stay, and so does the last question; a turn goes as a whole, so that none begins with an answer.
+
+    Args:
+        messages: all of them.
+        encode: messages to the ids of their prompt.
+        context: tokens that the model can see.
+        answer: tokens of the answer; half of the context is kept for it at most.
+
+    Raises:
+        BadInput: the last question alone leaves no room.
+    """
+    room = context - min(answer, context // 2)
+    kept = list(messages)
+    ids = encode(kept)
+    while len(ids) > room:
+        first, following = _turns(kept)
+        if following is None:
+            break
+        del kept[first:following]
+        ids = encode(kept)
+    if len(ids) >= context:
+        raise BadInput("chat.too_long", tokens=len(ids), context=context)
+    return Fitted(tuple(kept), tuple(ids), len(messages) - len(kept))
+
+
+def _turns(messages: Sequence[Message]) -> tuple[int, int | None]:
+    """Where the oldest turn begins, and where the next one does (None: there is none)."""
+    first = next(i for i, m in enumerate(messages) if m.role != "system")
+    return first, next((i for i in range(first + 1, len(messages)) if messages[i].role == "user"), None)

@@ -1,0 +1,122 @@
+"""Loading a model as it was trained, with its own template or not without a word. Knows notes and templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import BadInput, WorkbenchError
+from workbench.models.notes import part, read_note
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.models import Loaded
+    from workbench.models.loading import Quantization
+
+
+def open_model(
+    model: str, adapter: str | Path | None, quantization: Quantization, template: str | None, device: str | None
+) -> dict[str, Any]:
+    """The parts of an :class:`workbench.chat.Assistant`: see there."""
+    from workbench.models import load
+    from workbench.templates.registry import get, stop_ids
+
+    if template is not None:
+        _known(template)
+    model, adapter = _base_and_adapter(model, adapter)
+    loaded = load(model, quantization=quantization, device=device, adapter=adapter)
+    if adapter:
+        _check_alive(loaded, adapter)
+    note = read_note(adapter or model)
+    trained = part(note, "template")
+    chosen = template if template is not None else trained.get("name")
+    notices = _check_base(note, model) if adapter else []
+    loaded.tokenizer, differs = _tokenizer(loaded, adapter, chosen, str(trained.get("fingerprint") or ""))
+    if differs and template is None:
+        raise BadInput("chat.template_changed", folder=adapter or model)
+    if differs:
+        given = trained.get("name") or text("chat.own_template")
+        notices.append(text("chat.template_other", given=template, trained=given))
+    config = getattr(loaded.model, "generation_config", None)
+    stops = stop_ids(loaded.tokenizer, template=get(chosen, loaded.tokenizer), generation_config=config)
+    return {
+        "loaded": loaded,
+        "template": chosen,
+        "stop_ids": tuple(dict.fromkeys([*stops, *_noted_stops(note, differs)])),
+        "note": note,
+        "notices": tuple(notices),
+        "adapted": adapter is not None,
+    }
+
+
+def _known(template: str) -> None:
+    from workbench.templates.named import spec
+
+    spec(template)
+
+
+def _base_and_adapter(model: str, adapter: str | Path | None) -> tuple[str, str | Path | None]:
+    """An adapter's folder in the place of a model means the adapter on the base that it names."""
+    folder = Path(model).expanduser()
+    config = folder / "adapter_config.json"
+    if adapter is not None or not config.is_file() or (folder / "config.json").is_file():
+        return model, adapter
+    import json
+
+    try:
+        base = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (ValueError, AttributeError):
+        base = None
+    if not base:
+        raise BadInput("chat.no_base", folder=model)
+    return str(base), folder
+
+
+def _check_alive(loaded: Loaded, adapter: str | Path) -> None:
+    """Weights under wrong names load without a word and leave B = 0: the base would answer in the assistant's name."""
+    moved = ("lora_B", "lora_embedding_A", "lora_E", "modules_to_save")
+    found = [p for name, p in loaded.model.named_parameters() if any(part in name.split(".") for part in moved)]
+    if found and not any(bool(p.any()) for p in found):
+        raise BadInput("chat.inert", folder=adapter)
+
+
+def _check_base(note: Mapping[str, Any], model: str) -> list[str]:
+    """A sentence where the adapter was trained on other weights; a hub id's files have no fingerprint of their own."""
+    from workbench.models import fingerprint, resolve
+
+    told = part(note, "base")
+    name, expected = str(told.get("name") or ""), told.get("fingerprint")
+    try:
+        comparable = bool(name and expected) and Path(resolve(name)).is_dir() and Path(resolve(model)).is_dir()
+    except WorkbenchError:
+        return []
+    if not comparable or fingerprint(model) == expected:
+        return []
+    return [text("chat.other_base", base=name, model=model)]
+
+
+def _tokenizer(loaded: Loaded, adapter: str | Path | None, template: str | None, expected: str) -> tuple[Any, bool]:
+    """The tokenizer that renders what was trained, and whether none does: the base's, else the adapter's own."""
+    from workbench.models import load_tokenizer
+    from workbench.templates.registry import get
+
+    def renders(tokenizer: Any) -> bool:
+        try:
+            return not expected or get(template, tokenizer).fingerprint(tokenizer) == expected
+        except BadInput:
+            return False
+
+    if renders(loaded.tokenizer):
+        return loaded.tokenizer, False
+    folder = Path(adapter or "")
+    if adapter and any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
+        own = load_tokenizer(str(folder))
+        if renders(own):
+            return own, False
+    return loaded.tokenizer, True
+
+
+def _noted_stops(note: Mapping[str, Any], differs: bool) -> list[int]:
+    stops = note.get("stop_ids")
+    return [] if differs or not isinstance(stops, list) else [stop for stop in stops if isinstance(stop, int)]

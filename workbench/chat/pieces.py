@@ -1,0 +1,43 @@
+"""Token ids to text while they come. Knows one thing of tokenizers: that one character can be several tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+_BROKEN = "\ufffd"
+_LONGEST = 8  # tokens; a character has at most four bytes, so what is still broken after these will stay so
+
+
+def pieces(ids: Iterable[int], tokenizer: Any) -> Iterator[str]:
+    """The text of ``ids``, in pieces that together are the text of all of them; never half a character.
+
+    Only the tokens since the last piece are decoded, with those of the piece before them, since some tokenizers write a
+    token differently at the beginning of a text. Bytes that never become a character are left out.
+    """
+    before: list[int] = []
+    waiting: list[int] = []
+    for token in ids:
+        waiting.append(token)
+        piece = _new(before, waiting, tokenizer)
+        if piece.endswith(_BROKEN) and len(waiting) < _LONGEST:
+            continue
+        if piece:
+            yield from _whole(piece)
+            before, waiting = waiting, []
+    yield from _whole(_new(before, waiting, tokenizer))
+
+
+def _new(before: list[int], waiting: list[int], tokenizer: Any) -> str:
+    known = _decode(before, tokenizer)
+    return _decode([*before, *waiting], tokenizer)[len(known) :] if waiting else ""
+
+
+def _whole(piece: str) -> Iterator[str]:
+    whole = piece.replace(_BROKEN, "")
+    if whole:
+        yield whole
+
+
+def _decode(ids: list[int], tokenizer: Any) -> str:
+    return str(tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)) if ids else ""

@@ -1,0 +1,123 @@
+"""A conversation with an assistant. Knows messages and their file; nothing of screens.
+
+Messages are kept and rendered anew for each question: a history that is decoded and encoded again drifts from what was
+trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from workbench.chat.assistant import Assistant, Sampling
+from workbench.data.conversation import Conversation, Message
+from workbench.errors import BadInput
+
+RETRY_TEMPERATURE = 0.8
+
+
+class Chat:
+    """What was said so far, and how to go on.
+
+    Args:
+        assistant: who answers.
+        system: the system message; empty for none.
+        sampling: how answers are drawn.
+    """
+
+    def __init__(self, assistant: Assistant, *, system: str = "", sampling: Sampling | None = None) -> None:
+        self.assistant = assistant
+        self.system = system
+        self.sampling = sampling or Sampling()
+        self.messages: list[Message] = []
+        self.cut = 0
+        self._draw = 0
+
+    def stream(self, question: str, *, should_stop: Callable[[], bool] | None = None) -> Iterator[str]:
+        """Ask, and give the answer in pieces. What was said of it stays, however it ends; a question without a word
+        of an answer does not.
+
+        Raises:
+            BadInput: the question alone is longer than the model's context.
+        """
+        yield from self._stream(question, self.sampling, should_stop)
+
+    def say(self, question: str) -> str:
+        """Ask, and give the whole answer."""
+        return "".join(self.stream(question))
+
+    def retry(self, *, should_stop: Callable[[], bool] | None = None) -> Iterator[str]:
+        """Ask the last question again and draw another answer; a greedy one would come out the same.
+
+        Raises:
+            BadInput: nothing was asked yet.
+        """
+        asked = next((i for i in reversed(range(len(self.messages))) if self.messages[i].role == "user"), None)
+        if asked is None:
+            raise BadInput("chat.nothing_to_retry")
+        before, question = self.messages[:asked], self.messages[asked].content
+        self._draw += 1
+        warmth = self.sampling.temperature or RETRY_TEMPERATURE
+        again = replace(self.sampling, temperature=warmth, seed=self.sampling.seed + self._draw)
+        kept, self.messages = self.messages, before
+        try:
+            yield from self._stream(question, again, should_stop)
+        finally:
+            if self.messages == before:  # no word came: the old answer stays
+                self.messages = kept
+
+    def _stream(self, question: str, sampling: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[str]:
+        said: list[str] = []
+        asked = [*self._system(), *self.messages, Message("user", question)]
+        self.cut = 0
+        answer = self.assistant.stream(asked, sampling=sampling, should_stop=should_stop, on_cut=self._note_cut)
+        try:
+            for piece in answer:
+                said.append(piece)
+                yield piece
+        finally:
+            if said:
+                self.messages = [*self.messages, Message("user", question), Message("assistant", "".join(said))]
+
+    def reset(self) -> None:
+        """Forget what was said; the system message stays."""
+        self.messages = []
+        self.cut = 0
+
+    def conversation(self) -> Conversation:
+        """All of it, the system message first."""
+        return Conversation((*self._system(), *self.messages))
+
+    def save(self, file: str | Path, *, overwrite: bool = False) -> None:
+        """Write the conversation to ``file``, as a line of OpenAI messages.
+
+        Raises:
+            OutputExists: the file is there, and not to be replaced. BadInput: its folder is not there.
+        """
+        from workbench.data import write
+
+        write([self.conversation()], Path(file).expanduser(), overwrite=overwrite)
+
+    def load(self, file: str | Path) -> None:
+        """Go on with the first conversation of ``file``, in any format that data files have.
+
+        Raises:
+            BadData: it cannot be read.
+        """
+        from workbench.data import read
+
+        found = read(Path(file).expanduser(), limit=1)
+        messages = list(found[0].messages) if found else []
+        self.reset()
+        if messages and messages[0].role == "system":
+            self.system = messages.pop(0).content
+        while messages and messages[-1].role != "assistant":
+            messages.pop()  # a question that was never answered would stand before the next one
+        self.messages = messages
+
+    def _system(self) -> list[Message]:
+        return [Message("system", self.system)] if self.system else []
+
+    def _note_cut(self, n: int) -> None:
+        self.cut = n

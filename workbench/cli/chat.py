@@ -1,0 +1,182 @@
+"""``workbench chat`` and ``workbench compare``. Knows the command line and the terminal; nothing of models."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workbench.errors import BadInput
+from workbench.texts import lookup, text
+
+if TYPE_CHECKING:
+    from workbench.chat import Assistant, Comparison
+
+Command = Callable[..., Any]
+Decorator = Callable[[Command], Command]
+
+
+def loading_options(command: Command) -> Command:
+    """The options that say what is loaded, and how."""
+    options: tuple[Decorator, ...] = (
+        click.option("--device", help=text("chat.command.device")),
+        click.option("--template", help=text("chat.command.template")),
+        click.option(
+            "--quantization", type=click.Choice(["none", "nf4"]), default="none", help=text("chat.command.quantization")
+        ),
+        click.option("--adapter", type=click.Path(path_type=Path), help=text("chat.command.adapter")),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+def sampling_options(command: Command) -> Command:
+    """The options that say how an answer is drawn."""
+    options: tuple[Decorator, ...] = (
+        click.option("--seed", type=click.IntRange(0), default=0, help=text("chat.command.seed")),
+        click.option("--max-new-tokens", type=click.IntRange(1), default=256, help=text("chat.command.max_new_tokens")),
+        click.option("--top-k", type=click.IntRange(0), default=0, help=text("chat.command.top_k")),
+        click.option(
+            "--top-p", type=click.FloatRange(0, 1, min_open=True), default=1.0, help=text("chat.command.top_p")
+        ),
+        click.option("--temperature", type=click.FloatRange(0, 5), default=0.0, help=text("chat.command.temperature")),
+    )
+    for option in options:
+        command = option(command)
+    return command
+
+
+def load(model: str, **how: Any) -> Assistant:
+    """The assistant; what it has to say of itself goes to stderr."""
+    from workbench.chat import Assistant
+
+    assistant = Assistant.load(model, **how)
+    for notice in assistant.notices:
+        click.echo(f"workbench: {notice}", err=True)
+    return assistant
+
+
+@click.command(help=text("chat.command.chat"))
+@click.argument("model")
+@loading_options
+@sampling_options
+@click.option("--question", help=text("chat.command.question"))
+@click.option("--system", default="", help=text("chat.command.system"))
+@click.option("--history", type=click.Path(path_type=Path, dir_okay=False), help=text("chat.command.history"))
+@click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
+def chat(
+    model: str,
+    adapter: Path | None,
+    quantization: Any,
+    template: str | None,
+    device: str | None,
+    question: str | None,
+    system: str,
+    history: Path | None,
+    as_json: bool,
+    **sampling: Any,
+) -> None:
+    """Answer once, or talk."""
+    from workbench.chat import Chat, Sampling
+    from workbench.cli.terminal import Terminal
+
+    assistant = load(model, adapter=adapter, quantization=quantization, template=template, device=device)
+    talk = Chat(assistant, system=system, sampling=Sampling(**sampling))
+    if history is not None and history.exists():
+        talk.load(history)
+        talk.system = system or talk.system
+    terminal = Terminal(talk, history=history, as_json=as_json)
+    if question is not None:
+        terminal.once(question)
+    elif click.get_text_stream("stdin").isatty():
+        terminal.talk()
+    else:
+        terminal.read(click.get_text_stream("stdin"))
+
+
+@click.command(help=text("chat.command.compare"))
+@click.argument("model")
+@click.argument("other", required=False)
+@loading_options
+@click.option("--question", "given", multiple=True, help=text("chat.command.questions"))
+@click.option("--questions", "file", type=click.Path(path_type=Path), help=text("chat.command.file"))
+@click.option("--system", default=None, help=text("chat.command.system"))
+@click.option("--max-new-tokens", type=click.IntRange(1), default=64, help=text("chat.command.max_new_tokens"))
+@click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
+def compare(
+    model: str,
+    other: str | None,
+    adapter: Path | None,
+    given: tuple[str, ...],
+    file: Path | None,
+    system: str | None,
+    max_new_tokens: int,
+    as_json: bool,
+    **how: Any,
+) -> None:
+    """The same questions to two."""
+    from workbench.chat import compare as ask
+
+    if (other is None) == (adapter is None):
+        raise BadInput("chat.command.bad_option")
+    questions = [*given, *(read_questions(file) if file else [])] or list(lookup("chat.questions"))
+    if adapter is not None:
+        assistant = load(model, adapter=adapter, **how)
+        both = {text("chat.command.label_base"): assistant.base, text("chat.command.label_assistant"): assistant}
+    else:
+        both = dict(zip(_labels(model, str(other)), (load(model, **how), load(str(other), **how)), strict=True))
+    rows = ask(both, questions, system=system, max_new_tokens=max_new_tokens)
+    if as_json:
+        told = [{"question": row.question, "answers": dict(row.answers)} for row in rows]
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    else:
+        show(rows, list(both))
+
+
+def _labels(model: str, other: str) -> tuple[str, str]:
+    names = (Path(model).name or model, Path(other).name or other)
+    return names if names[0] != names[1] else (f"A: {model}", f"B: {other}")
+
+
+def read_questions(file: Path) -> list[str]:
+    """The questions of a file: a line each, or the first question of each conversation.
+
+    Raises:
+        BadInput: it holds none.
+    """
+    if file.suffix.lower() in (".txt", ".md", ""):
+        found = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    else:
+        from workbench.data import read
+
+        found = [conversation.question for conversation in read(file)]
+    if not any(found):
+        raise BadInput("chat.command.empty_file", file=file)
+    return [question for question in found if question]
+
+
+def show(rows: list[Comparison], labels: list[str]) -> None:
+    """The answers side by side; in a narrow terminal one below the other."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from workbench.cli.terminal import printable
+
+    console = Console(highlight=False)
+    if console.width < 30 * (len(labels) + 1):
+        for row in rows:
+            console.print(Text(printable(row.question), style="bold"))
+            for label in labels:
+                console.print(Text(f"  {label}: {printable(row.answers[label])}"))
+        return
+    table = Table(show_lines=True, expand=True)
+    for label in (text("chat.command.label_question"), *labels):
+        table.add_column(Text(label), ratio=1, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in (row.question, *(row.answers[label] for label in labels))))
+    console.print(table)

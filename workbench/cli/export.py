@@ -1,0 +1,141 @@
+"""``workbench convert`` and ``workbench merge``. Knows the command line; nothing of weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workbench.texts import lookup, text
+
+if TYPE_CHECKING:
+    from workbench.export import Honesty, Source
+
+
+@click.command(help=text("export.command.convert"))
+@click.argument("run_or_checkpoint", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--overwrite", is_flag=True, help=text("export.command.overwrite"))
+@click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
+def convert(run_or_checkpoint: Path, out: Path, overwrite: bool, as_json: bool) -> None:
+    """A checkpoint to an adapter."""
+    from workbench.export import convert as begin
+    from workbench.export import read_note
+
+    taken: list[Source] = []
+
+    def chosen(source: Source) -> None:
+        taken.append(source)
+        if not as_json:
+            told: dict[str, Any] = {"step": source.step, "reason": source.reason, "checkpoint": source.checkpoint}
+            click.echo(text(f"export.chosen.{source.chosen}", **told))
+
+    begin(run_or_checkpoint, out, overwrite=overwrite, chosen=chosen)
+    base = read_note(out).get("base", {}).get("name", "MODEL")
+    if as_json:
+        source = taken[0]
+        told = {"out": str(out), "base": base, "checkpoint": str(source.checkpoint), "step": source.step}
+        click.echo(json.dumps(told, ensure_ascii=False))
+    else:
+        click.echo(text("export.command.converted", out=out, base=base))
+
+
+@click.command(help=text("export.command.merge"))
+@click.argument("model")
+@click.argument("adapter", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--max-shard-size", default="2GB", show_default=True, help=text("export.command.max_shard_size"))
+@click.option("--dtype", help=text("export.command.dtype"))
+@click.option("--overwrite", is_flag=True, help=text("export.command.overwrite"))
+@click.option("--check", is_flag=True, help=text("export.command.check"))
+@click.option("--question", "questions", multiple=True, help=text("export.command.question"))
+@click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
+def merge(
+    model: str,
+    adapter: Path,
+    out: Path,
+    max_shard_size: str,
+    dtype: str | None,
+    overwrite: bool,
+    check: bool,
+    questions: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """A base and its adapter to one model."""
+    from workbench.export import honesty
+    from workbench.export import merge as begin
+
+    settings: dict[str, Any] = {"max_shard_size": max_shard_size, "dtype": dtype, "overwrite": overwrite}
+    with _bar(hidden=as_json) as progress:
+        begin(model, adapter, out, progress=progress, **settings)
+    found = None
+    if check or questions:
+        found = honesty(model, adapter, out, list(questions) or list(lookup("export.questions")))
+    if as_json:
+        click.echo(json.dumps({"out": str(out), **(_as_json(found) if found else {})}, ensure_ascii=False))
+        return
+    if found:
+        _show(found)
+    click.echo(text("export.command.merged", out=out))
+
+
+@contextmanager
+def _bar(*, hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on the terminal; silent where there is none."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    off = hidden or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=off) as bar:
+        task = bar.add_task(text("export.command.writing"), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _as_json(found: Honesty) -> dict[str, Any]:
+    return {
+        "merged_matches_adapter": found.merged_matches_adapter,
+        "merged_as_trained": found.merged_as_trained,
+        "questions": list(found.questions),
+        "adapter": list(found.reference),
+        "compared": {
+            one.way: {
+                "answers": list(one.answers),
+                "same": one.same,
+                "max_difference": one.max_difference,
+                "mean_difference": one.mean_difference,
+            }
+            for one in found.compared
+        },
+    }
+
+
+def _show(found: Honesty) -> None:
+    """The table, then each answer that differs."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from workbench.cli.terminal import printable
+
+    table = Table(title=text("export.honesty.title", n=len(found.questions)))
+    for key, justify in (("way", "left"), ("same", "right"), ("max", "right"), ("mean", "right")):
+        table.add_column(text(f"export.honesty.{key}"), justify=justify)  # type: ignore[arg-type]
+    table.add_row(text("export.honesty.reference"), "100%", "", "")
+    for one in found.compared:
+        numbers = (f"{one.same:.0%}", f"{one.max_difference:.3g}", f"{one.mean_difference:.2g}")
+        table.add_row(text(f"export.honesty.{one.way}"), *numbers)
+    Console(highlight=False).print(table)
+    if found.merged_matches_adapter:
+        click.echo(text("export.honesty.matches"))
+        return
+    triples = zip(found.questions, found.reference, found.of("merged").answers, strict=True)
+    parted = [(q, a, m) for q, a, m in triples if a != m]
+    click.echo(text("export.honesty.differs", n=len(parted), all=len(found.questions)))
+    for question, by_adapter, by_merged in parted:
+        told = {"question": question, "adapter": by_adapter, "merged": by_merged}
+        click.echo(text("export.honesty.pair", **{key: printable(said) for key, said in told.items()}))

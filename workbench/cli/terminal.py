@@ -1,0 +1,136 @@
+"""A chat in the terminal: lines in, answers out as they come. Knows the keyboard and the screen; nothing of models."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from workbench.errors import WorkbenchError
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.chat import Chat
+
+# A model can be made to write what moves the cursor, renames the window or types for the person.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(said: str) -> str:
+    """Text without the characters that a terminal obeys; line breaks and tabs stay."""
+    return _CONTROL.sub("", said)
+
+
+class Terminal:
+    """One chat and where it is shown.
+
+    Args:
+        chat: the conversation.
+        history: the file that it is kept in, or None.
+        as_json: answers as JSON, a line each, for programs.
+    """
+
+    def __init__(self, chat: Chat, *, history: Path | None = None, as_json: bool = False) -> None:
+        from workbench.chat import Session
+
+        self.chat = chat
+        self.session = Session(chat)
+        self.history = history
+        self.as_json = as_json
+
+    def once(self, question: str) -> None:
+        """Ask one question and print its answer."""
+        self._answer(self.chat.stream(question))
+        self._keep()
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Questions and commands from a pipe, a line each, in one conversation; only answers go to stdout.
+
+        Raises:
+            WorkbenchError: a line cannot be done; what was said before it is kept.
+        """
+        for line in lines:
+            reply = self.session.handle(line.rstrip("\r\n"))
+            if reply.notice:
+                click.echo(reply.notice, err=True)
+            if reply.answer is not None:
+                self._answer(reply.answer)
+                self._keep()
+            if reply.leave:
+                return
+
+    def talk(self) -> None:
+        """Talk with a person until they leave."""
+        _editable()
+        click.echo(click.style(text("chat.greeting", name=printable(self.chat.assistant.name)), dim=True))
+        while True:
+            try:
+                line = input(_prompt())
+            except EOFError:
+                click.echo()
+                return
+            except KeyboardInterrupt:
+                click.echo("\n" + click.style(text("chat.hint_leave"), dim=True))
+                continue
+            if not self._turn(line):
+                return
+
+    def _turn(self, line: str) -> bool:
+        """One line of a person; whether the chat goes on."""
+        try:
+            reply = self.session.handle(line)
+            if reply.notice:
+                click.echo(click.style(printable(reply.notice), dim=True))
+            if reply.answer is not None:
+                name = printable(self.chat.assistant.name)
+                click.echo(click.style(f"{name}: ", fg="blue", bold=True), nl=False)
+                self._answer(reply.answer)
+                self._keep()
+        except KeyboardInterrupt:
+            click.echo(" " + click.style(text("chat.stopped"), dim=True))
+            self._keep()
+            return True
+        except (WorkbenchError, OSError) as error:
+            from workbench.cli import from_os_error
+
+            said = error if isinstance(error, WorkbenchError) else from_os_error(error)
+            click.echo(click.style(str(said), fg="yellow"), err=True)
+            return True
+        return not reply.leave
+
+    def _answer(self, answer: Iterator[str]) -> None:
+        if self.as_json:
+            click.echo(json.dumps({"answer": "".join(answer)}, ensure_ascii=False))
+        else:
+            for piece in answer:
+                click.echo(printable(piece), nl=False)
+                sys.stdout.flush()
+            click.echo()
+        if self.chat.cut:
+            click.echo(click.style(text("chat.cut", n=self.chat.cut), dim=True), err=True)
+
+    def _keep(self) -> None:
+        if self.history is not None and self.chat.messages:
+            self.chat.save(self.history, overwrite=True)
+
+
+def _editable() -> None:
+    """Arrow keys and a memory of earlier lines, where the system has them."""
+    try:
+        import readline
+    except ImportError:
+        return
+    readline.set_auto_history(True)
+
+
+def _prompt() -> str:
+    # readline counts what stands between \001 and \002 as no width, so that long lines break where they should
+    label = text("chat.you")
+    if not sys.stdout.isatty():
+        return f"{label}: "
+    return f"\001\033[1;32m\002{label}:\001\033[0m\002 "
