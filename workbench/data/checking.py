@@ -98,7 +98,7 @@ def _order(rows: Rows) -> Iterable[Finding]:
 
 
 def disordered(conversation: Conversation) -> bool:
-    """Whether the roles do not come as: system at most once and first; user and assistant in turn; tool after a call."""
+    """Whether the roles do not come as: system at most once and first; user and assistant in turn; tool after calls."""
     before = ""
     calling = False
     for message in conversation.messages:

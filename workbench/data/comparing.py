@@ -1,4 +1,4 @@
-"""Findings that need more than one row: contradictions, near-duplicates, names, shares, leakage. Knows conversations as values."""
+"""Findings that need more than one row: contradictions, near-duplicates, names, shares, leakage. Knows values only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from workbench.data.claims import is_identity, names, other_identities
 from workbench.data.conversation import Conversation, Persona
 from workbench.data.fields import printable, shorten
 from workbench.data.findings import Finding, Rows
-from workbench.data.ordering import normalised, question_key
+from workbench.data.ordering import normalised
 from workbench.data.similar import folded, near_duplicates
 
 LOW, HIGH = 0.02, 0.6  # shares of identity outside of which a set teaches too little or too much of it
@@ -45,8 +45,12 @@ def _contexts(conversation: Conversation) -> Iterator[tuple[tuple[str, ...], str
     for message in conversation.messages:
         if message.role == "assistant" and before and message.content.strip():
             yield before, message.content
-        said = normalised(message.content) if len(message.content) < 2000 else folded(message.content)
-        before = (*before, message.role, said, *message.images, *message.tool_calls)
+        before = (*before, message.role, _plainly(message.content), *message.images, *message.tool_calls)
+
+
+def _plainly(text: str) -> str:
+    """``text`` without case, needless spaces and a final mark: less is dropped than elsewhere, as ``3-4`` is not ``34``."""
+    return " ".join(text.casefold().split()).rstrip("?!.。？！… ")
 
 
 def _contradictions(rows: Rows) -> Iterator[Finding]:
@@ -131,7 +135,7 @@ def _names(rows: Rows, identity: list[int], persona: Persona | None) -> Iterator
     right = _same_name(normalised(persona.name), claimed) if persona else most
     wrong = {key: held for key, held in claimed.items() if key != right}
     if wrong:
-        listed = ", ".join(f"{shorten(spelled[key], 30)} ({rows.some(held, 4)})" for key, held in list(wrong.items())[:6])
+        listed = ", ".join(f"{shorten(spelled[key], 30)} ({rows.some(wrong[key], 4)})" for key in list(wrong)[:6])
         name = persona.name if persona else spelled[most]
         indices = sorted({at for held in wrong.values() for at in held})
         old = spelled[max(wrong, key=lambda key: len(wrong[key]))]
@@ -184,5 +188,6 @@ def _leakage(rows: Rows, validation: Sequence[Conversation]) -> Iterator[Finding
 
 
 def _key(conversation: Conversation) -> str:
-    """What was asked; of plain text, the text."""
-    return question_key(conversation.messages) or folded(conversation.answer)
+    """What was asked, in all turns; of plain text, the text."""
+    asked = "\n".join(_plainly(message.content) for message in conversation.messages if message.role == "user")
+    return asked or _plainly(conversation.answer)

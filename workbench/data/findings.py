@@ -81,7 +81,7 @@ class Rows:
         form: str = "",
         **values: object,
     ) -> Finding:
-        """The finding at ``indices``, said in the language of this set; ``form`` picks one of several ways to say it."""
+        """The finding at ``indices``, said in the language of this set; ``form`` picks one of several sayings."""
         key = f"data.findings.{code}" + (f".{form}" if form else "")
         known = {"file": _quoted(self.file), "count": len(set(indices)), "some": self.some(indices), **values}
         said = {part: text(f"{key}.{part}", self.lang, **known) for part in ("message", "why", "remedy")}

@@ -1,9 +1,9 @@
 """Texts that are nearly the same, among tens of thousands. Knows texts; nothing of conversations.
 
 Two texts are compared by their sets of five-character shingles (Broder, On the resemblance and containment of
-documents, 1997). Candidates come from MinHash signatures by one-permutation hashing (Li, Owen, Zhang, NIPS 2012), its empty bins
-filled by rotation (Shrivastava and Li, ICML 2014), cut into bands (Leskovec, Rajaraman, Ullman, Mining of Massive
-Datasets, section 3.4); each candidate is then confirmed by its exact Jaccard resemblance.
+documents, 1997). Candidates come from MinHash signatures by one-permutation hashing (Li, Owen, Zhang, NIPS 2012), its
+empty bins filled by rotation (Shrivastava and Li, ICML 2014), cut into bands (Leskovec, Rajaraman, Ullman, Mining of
+Massive Datasets, section 3.4); each candidate is then confirmed by its exact Jaccard resemblance.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
 SHINGLE = 5  # characters
 BINS = 64
+CHUNK = 2000  # texts whose shingles are in memory at a time
 BAND = 4  # bins a band: a pair that resembles by 0.8 shares one of the 16 bands in 9 998 cases of 10 000
 THRESHOLD = 0.8
-_NOT_A_WORD = re.compile(r"[\W_]+")
+# not + - * / and the like, which tell one sum from another
+_PUNCTUATION = re.compile(r"[\s,.!?;:'\"()，。！？；：、…“”‘’（）「」『』《》]+")
 
 
 def folded(text: str) -> str:
-    """``text`` without case, width, spaces and punctuation."""
+    """``text`` without case, width, spaces and the marks of sentences."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
-    return _NOT_A_WORD.sub("", text.casefold())
+    return _PUNCTUATION.sub("", text.casefold())
 
 
 def near_duplicates(texts: Sequence[str], *, threshold: float = THRESHOLD) -> list[list[int]]:
@@ -64,31 +66,43 @@ def _root(parent: list[int], at: int) -> int:
     return at
 
 
-def _shingles(text: str) -> Hashes:
-    """The sorted distinct hashes of the text's shingles; of a shorter text, one of the whole."""
+def _hashes(texts: Sequence[str]) -> tuple[Hashes, Hashes]:
+    """The hash of every shingle of every text, and the index of its text; a text shorter than a shingle has one."""
     import numpy as np
 
-    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
-    width = min(SHINGLE, len(characters))
-    hashed = np.zeros(len(characters) - width + 1, dtype=np.uint64)
-    for offset in range(width):
-        hashed = hashed * np.uint64(0x100000001B3) + characters[offset : len(characters) - width + 1 + offset]
+    padded = [text.ljust(SHINGLE, "\0") for text in texts]
+    characters = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    lengths = np.array([len(text) for text in padded], dtype=np.int64)
+    hashed = np.zeros(len(characters) - SHINGLE + 1, dtype=np.uint64)
+    for offset in range(SHINGLE):
+        hashed = hashed * np.uint64(0x100000001B3) + characters[offset : len(hashed) + offset]
     # the finish of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): every bit depends on every other
     hashed = (hashed ^ (hashed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     hashed = (hashed ^ (hashed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return np.unique(hashed ^ (hashed >> np.uint64(31)))
+    hashed ^= hashed >> np.uint64(31)
+    starts = np.cumsum(lengths) - lengths
+    owner = np.repeat(np.arange(len(texts)), lengths)[: len(hashed)]
+    inside = np.arange(len(hashed)) - starts[owner] <= lengths[owner] - SHINGLE
+    return hashed[inside], owner[inside].astype(np.uint64)
 
 
-def _signature(hashes: Hashes, edges: Hashes) -> Hashes:
-    """(BINS,) the least hash in each bin; an empty bin takes the next one's, going round."""
+def _signatures(texts: Sequence[str]) -> Hashes:
+    """(len(texts), BINS): the least hash in each bin; an empty bin takes the next full one's, going round."""
     import numpy as np
 
-    first = np.searchsorted(hashes, edges)
-    full = np.flatnonzero(np.diff(np.append(first, len(hashes))))
-    source = full[np.searchsorted(full, np.arange(BINS)) % len(full)]
-    least = hashes[first[source]]
-    # how far it was taken from becomes part of it, else all texts of one shingle would agree everywhere
-    return least + ((source - np.arange(BINS)) % BINS).astype(np.uint64)
+    hashed, owner = _hashes(texts)
+    empty = np.uint64(2**64 - 1)
+    flat = np.full(len(texts) * BINS, empty, dtype=np.uint64)
+    np.minimum.at(flat, (owner * np.uint64(BINS) + (hashed >> np.uint64(58))).astype(np.int64), hashed)
+    least = flat.reshape(len(texts), BINS)
+    was_empty = least == empty
+    taken = least[:, 0].copy()
+    for column in range(2 * BINS - 1, -1, -1):
+        # one more at every step, else all texts of few shingles would agree in most bins
+        taken = np.where(was_empty[:, column % BINS], taken + np.uint64(1), least[:, column % BINS])
+        if column < BINS:
+            least[:, column] = taken
+    return least
 
 
 def _candidates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
@@ -97,11 +111,10 @@ def _candidates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
 
     if len(texts) < 2:
         return
-    edges = np.arange(BINS, dtype=np.uint64) << np.uint64(58)
-    signatures = np.stack([_signature(_shingles(text), edges) for text in texts])
+    signatures = np.concatenate([_signatures(texts[at : at + CHUNK]) for at in range(0, len(texts), CHUNK)])
     seen: set[tuple[int, int]] = set()
     for start in range(0, BINS, BAND):
-        band: NDArray[Any] = np.zeros(len(texts), dtype=np.uint64)
+        band = np.zeros(len(texts), dtype=np.uint64)
         for column in range(start, start + BAND):
             band = band * np.uint64(0x9E3779B97F4A7C15) + signatures[:, column]
         order = np.argsort(band, kind="stable")
@@ -121,6 +134,6 @@ def _resemblance(one: str, other: str) -> float:
     """Jaccard: shared shingles by all shingles."""
     import numpy as np
 
-    a, b = _shingles(one), _shingles(other)
+    a, b = (np.unique(_hashes([text])[0]) for text in (one, other))
     shared = len(np.intersect1d(a, b, assume_unique=True))
     return shared / (len(a) + len(b) - shared)

@@ -1,0 +1,280 @@
+"""``workbench data``: check and convert. Knows how they are asked for and shown; nothing of how a set is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import import_module, util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.data.checking import Finding, Length
+    from workbench.data.conversation import Conversation
+
+_SIBLING = "workbench.cli.data_identity"  # identity and mix have a module of their own
+_format = click.option("--format", "form", metavar="NAME", help=text("data.cli.options.format"))
+_validation = click.option("--validation", metavar="FILE", help=text("data.cli.options.validation"))
+_model = click.option("--model", metavar="MODEL", help=text("data.cli.options.model"))
+_template = click.option("--template", metavar="NAME", help=text("data.cli.options.template"))
+_max_length = click.option(
+    "--max-length", type=click.IntRange(min=1), metavar="N", help=text("data.cli.options.max_length")
+)
+_limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help=text("data.cli.options.limit"))
+
+
+class _DataGroup(click.Group):
+    """Loads the sibling's commands when they are asked for, so that a check need not."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the work."""
+        siblings = ["identity", "mix"] if util.find_spec(_SIBLING) else []
+        return [*siblings[:1], *super().list_commands(ctx), *siblings[1:]]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of ours, or the sibling's."""
+        if cmd_name in ("identity", "mix") and util.find_spec(_SIBLING):
+            found = getattr(import_module(_SIBLING), cmd_name)
+            return found if isinstance(found, click.Command) else None
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_DataGroup, help=text("data.cli.help"))
+def data() -> None:
+    """The commands on conversations."""
+
+
+@data.command(help=text("data.cli.check.help"))
+@click.argument("file")
+@_format
+@_validation
+@_model
+@_template
+@_max_length
+@_limit
+@click.option("--name", help=text("data.cli.options.name"))
+@click.option("--author", default="", help=text("data.cli.options.author"))
+@click.option("--strict", is_flag=True, help=text("data.cli.options.strict"))
+@click.option("--lang", type=click.Choice(["en", "zh"]), help=text("data.cli.options.lang"))
+@click.option("--json", "as_json", is_flag=True, help=text("data.cli.options.json"))
+@click.pass_context
+def check(
+    ctx: click.Context,
+    *,
+    file: str,
+    form: str | None,
+    validation: str | None,
+    model: str | None,
+    template: str | None,
+    max_length: int | None,
+    limit: int | None,
+    name: str | None,
+    author: str,
+    strict: bool,
+    lang: str | None,
+    as_json: bool,
+) -> None:
+    """Read, check, show."""
+    from workbench.data.checking import check as look
+    from workbench.data.conversation import Persona
+    from workbench.data.reading import load, read
+
+    reading = load(file, format=form, limit=limit)
+    found = look(
+        reading.conversations,
+        persona=Persona(name, author) if name else None,
+        validation=read(validation) if validation else None,
+        lengths=_lengths(reading.conversations, model, template, max_length) if model else None,
+        max_length=max_length,
+        lang=lang,
+    )
+    if as_json:
+        click.echo(json.dumps(_as_json(len(reading.conversations), reading.format, found), ensure_ascii=False))
+    else:
+        count = len(reading.conversations)
+        click.echo(text("data.cli.check.read", lang, file=file, count=count, format=reading.format))
+        _show(found, lang)
+    ctx.exit(1 if strict and found else 0)
+
+
+def _as_json(count: int, form: str, found: Sequence[Finding]) -> dict[str, object]:
+    findings = [
+        {"code": f.code, "rows": list(f.rows), "message": f.message, "why": f.why, "remedy": f.remedy} for f in found
+    ]
+    return {"conversations": count, "format": form, "findings": findings}
+
+
+def _lengths(
+    conversations: Sequence[Conversation], model: str, template: str | None, max_length: int | None
+) -> list[Length]:
+    """The tokens of each conversation uncut, and its trained tokens after the cut."""
+    from workbench.data.checking import Length
+    from workbench.models import load_tokenizer
+    from workbench.templates import encode
+
+    tokenizer = load_tokenizer(model)
+    encoded = encode(conversations, tokenizer, template=template)
+    tokens = dict(zip(encoded.rows, (len(example.input_ids) for example in encoded.examples), strict=True))
+    if max_length is not None and max(tokens.values(), default=0) > max_length:
+        encoded = encode(conversations, tokenizer, template=template, max_length=max_length)
+    trained = dict(zip(encoded.rows, (example.trained for example in encoded.examples), strict=True))
+    return [Length(tokens.get(row, 0), trained.get(row, 0)) for row in range(len(conversations))]
+
+
+def _show(found: Sequence[Finding], lang: str | None) -> None:
+    """A table of the findings; what stands in a file is never read as markup."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    if not found:
+        console.print(Text(text("data.cli.check.nothing", lang), style="bold"))
+        return
+    table = Table(show_lines=True)
+    table.add_column(text("data.cli.check.code", lang), overflow="fold")
+    table.add_column(text("data.cli.check.rows", lang), overflow="fold", max_width=24)
+    table.add_column(text("data.cli.check.what", lang), overflow="fold")
+    for finding in found:
+        rows = ", ".join(map(str, finding.rows[:12]))
+        if len(finding.rows) > 12:
+            rows += " " + text("data.cli.check.more", lang, count=len(finding.rows))
+        what = Text.assemble((finding.message, "bold"), "\n", finding.why)
+        table.add_row(Text(finding.code, style="#D55E00"), Text(rows), what)
+    console.print(table)
+    click.echo(text("data.cli.check.remedy", lang) + ":")
+    for finding in found:
+        click.echo(f"  {finding.code}: {finding.remedy}")
+
+
+@data.command(help=text("data.cli.convert.help"))
+@click.argument("file")
+@click.argument("out", type=click.Path(path_type=Path))
+@_format
+@_limit
+@click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help=text("data.cli.options.set"))
+@click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help=text("data.cli.options.rename"))
+@click.option("--drop", "drops", multiple=True, metavar="CODE", help=text("data.cli.options.drop"))
+@click.option("--drop-empty", is_flag=True, help=text("data.cli.options.drop_empty"))
+@click.option("--dedupe", is_flag=True, help=text("data.cli.options.dedupe"))
+@_validation
+@_model
+@_template
+@_max_length
+@click.option("--name", help=text("data.cli.options.name"))
+@click.option("--overwrite", is_flag=True, help=text("data.cli.options.overwrite"))
+@click.option("--json", "as_json", is_flag=True, help=text("data.cli.options.json"))
+def convert(
+    *,
+    file: str,
+    out: Path,
+    form: str | None,
+    limit: int | None,
+    sets: tuple[str, ...],
+    renames: tuple[str, ...],
+    drops: tuple[str, ...],
+    drop_empty: bool,
+    dedupe: bool,
+    validation: str | None,
+    model: str | None,
+    template: str | None,
+    max_length: int | None,
+    name: str | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Read, mend, write."""
+    from workbench.data import mending
+    from workbench.data.reading import load
+    from workbench.data.writing import write
+    from workbench.errors import BadInput
+
+    codes = [
+        *drops,
+        *(["empty_turn", "missing_answer"] if drop_empty else []),
+        *(["near_duplicates"] if dedupe else []),
+    ]
+    _need(codes, model=model, validation=validation)
+    filled = dict(_pair(given, "--set", "--set name=Sprout") for given in sets)
+    renamed = [_pair(given, "--rename", "--rename ChatGPT=Sprout") for given in renames]
+    if out.exists() and Path(file).exists() and out.samefile(file):
+        raise BadInput("data.onto_itself", path=out)
+    reading = load(file, format=form, limit=limit)
+    mended = mending.fill(reading.conversations, filled) if filled else reading.conversations
+    for old, new in renamed:
+        mended = mending.rename(mended, old, new)
+    if codes:
+        mended = _without(mended, codes, name, validation, model, template, max_length)
+    if not mended:
+        raise BadInput("data.all_dropped", file=file)
+    write(mended, out, overwrite=overwrite)
+    dropped = len(reading.conversations) - len(mended)
+    if as_json:
+        report = {"path": str(out), "conversations": len(mended), "format": reading.format, "dropped": dropped}
+        click.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        said = text("data.cli.convert.done", out=out, count=len(mended), format=reading.format, dropped=dropped)
+        click.echo(said)
+        _say_what_is_left(mended)
+
+
+def _need(codes: Sequence[str], *, model: str | None, validation: str | None) -> None:
+    """Refuse codes that are unknown, or that cannot be found with what was given."""
+    from workbench.data.findings import CODES
+    from workbench.errors import BadInput, UnknownName, nearest
+
+    for code in codes:
+        if code not in CODES:
+            raise UnknownName("data.unknown_code", given=code, nearest=nearest(code, CODES), known=", ".join(CODES))
+        if code in ("would_be_truncated", "no_trained_token") and not model:
+            raise BadInput("data.needs_model", code=code)
+        if code == "leakage_between_train_and_validation" and not validation:
+            raise BadInput("data.needs_validation", code=code)
+
+
+def _pair(given: str, option: str, example: str) -> tuple[str, str]:
+    from workbench.errors import BadInput
+
+    key, equals, value = given.partition("=")
+    if not equals or not key.strip():
+        raise BadInput("data.bad_pair", option=option, given=given, example=example)
+    return key.strip(), value
+
+
+def _without(
+    conversations: list[Conversation],
+    codes: Sequence[str],
+    name: str | None,
+    validation: str | None,
+    model: str | None,
+    template: str | None,
+    max_length: int | None,
+) -> list[Conversation]:
+    """The conversations without the rows of these findings."""
+    from workbench.data.checking import check as look
+    from workbench.data.conversation import Persona
+    from workbench.data.mending import drop
+    from workbench.data.reading import read
+
+    found = look(
+        conversations,
+        persona=Persona(name) if name else None,
+        validation=read(validation) if validation else None,
+        lengths=_lengths(conversations, model, template, max_length) if model else None,
+        max_length=max_length,
+        only=codes,
+    )
+    return drop(conversations, found, codes)
+
+
+def _say_what_is_left(conversations: Sequence[Conversation]) -> None:
+    from workbench.data.markers import placeholders
+
+    left = dict.fromkeys(n for c in conversations for m in c.messages for n in placeholders(m.content))
+    if left:
+        names = ", ".join(f"{{{{{name}}}}}" for name in left)
+        click.echo(text("data.cli.convert.left", names=names, sets=" ".join(f"--set {n}=…" for n in left)), err=True)
