@@ -15,7 +15,7 @@ import pytest
 
 from workbench import runs
 from workbench.errors import BadInput, Failed, Interrupted
-from workbench.runs import claim, stop_requested
+from workbench.runs import checkpoint_writer, claim, stop_requested
 from workbench.runs.process import Lock, Process, started
 
 TOY = Path(__file__).parent / "toy_worker.py"
@@ -139,6 +139,16 @@ def test_going_on_from_step_nought_keeps_its_events(run):
         pass
     assert facts(run) == [("eval", 0, None, None)]
     assert [event.state for event in run.events.all() if event.kind == "status"][2] == "resumed"
+
+
+def test_a_resume_says_what_a_kill_left_unsaid(run):
+    with claim(run), checkpoint_writer(run, 3, score=1.0):
+        pass
+    run.events.rewind(2)
+    (run.path / "best.json").unlink()
+    with claim(run, resume_from=3):
+        assert facts(run) == [("checkpoint", 3, None, "checkpoints/step-000003")]
+        assert run.best().step == 3
 
 
 # --- other processes ---
