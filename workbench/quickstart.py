@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Conversation, Persona
-from workbench.errors import NotLearnt
+from workbench.errors import BadInput, NotLearnt
 from workbench.evaluation import Evaluator, Measurement, measured
 from workbench.evaluation.verdict import GOOD_IDENTITY, KEPT, LEAK, retention
 from workbench.runs import Run, is_run
@@ -50,6 +50,26 @@ class Quickstart:
     settings: Recipe = field(init=False)
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
+    evaluator: Evaluator = field(init=False)
+
+    @classmethod
+    def again(cls, out: Path, lang: str) -> Quickstart:
+        """The walk that was begun in ``out``, with the settings that it has.
+
+        Raises:
+            BadInput: there is none.
+        """
+        import yaml
+
+        from workbench.training import check_recipe
+        from workbench.training.data import persona_of
+
+        if not is_run(out):
+            raise BadInput("training.nothing_to_resume", run=out)
+        settings = check_recipe(yaml.safe_load(Run(out).recipe_text()), where=str(out / "recipe.yaml"))
+        way = cls(persona_of(settings), out, lang)
+        way.settings = settings
+        return way
 
     def __post_init__(self) -> None:
         from workbench.training import load_recipe, with_overrides
@@ -99,23 +119,14 @@ class Quickstart:
         questions = [q for lang in ("en", "zh") for q in lookup("quickstart.questions", lang)]
         answers = compare({"base": base, "merged": tuned}, questions)
         with_adapter = Assistant.load(self.settings.model.name, adapter=adapter)
-        same = all(with_adapter.ask(c.question) == c.answers["merged"] for c in answers)
-        same = same and self._answers(with_adapter.loaded) == self._answers(tuned.loaded)
+        same = self.evaluator.answers(with_adapter.loaded) == [s.answer for s in after.samples]
         self.seconds["total"] = self._since()
         return Outcome(run, before, after, self._last(run, after), answers, same, dict(self.seconds))
 
     def _scores(self, base: Loaded, tuned: Loaded) -> tuple[Measurement, Measurement]:
         """Both models on every probe there is; the base first, for its answers are the reference."""
         self.evaluator = self._evaluator(base.tokenizer)
-        before = self.evaluator.measure(base, 0)
-        self.asked = {id(base): before}
-        after = self.evaluator.measure(tuned, 1)
-        self.asked[id(tuned)] = after
-        return before, after
-
-    def _answers(self, loaded: Loaded) -> list[str]:
-        known = self.asked.get(id(loaded))
-        return [s.answer for s in known.samples] if known else self.evaluator.answers(loaded)
+        return self.evaluator.measure(base, 0), self.evaluator.measure(tuned, 1)
 
     def _evaluator(self, tokenizer: Any) -> Evaluator:
         from workbench.training import prepare, with_overrides

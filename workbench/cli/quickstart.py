@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workbench.errors import Interrupted
 from workbench.texts import language, text
 
 if TYPE_CHECKING:
@@ -52,13 +53,19 @@ def quickstart(
     from workbench.quickstart import Quickstart
 
     console = Console(stderr=as_json, highlight=False)
-    persona = Persona(name=name if name is not None else text("quickstart.name"), author=author)
-    way = Quickstart(persona, out, spoken, general, overrides=(f"seed={seed}", *overrides))
-    outcome = _walk(way, console, resume)
+    if resume:
+        way = Quickstart.again(out, spoken)
+    else:
+        persona = Persona(name=name if name is not None else text("quickstart.name"), author=author)
+        way = Quickstart(persona, out, spoken, general, overrides=(f"seed={seed}", *overrides))
+    try:
+        outcome = _walk(way, console, resume)
+    except (KeyboardInterrupt, Interrupted):
+        raise Interrupted("quickstart.interrupted", run=out) from None
     if as_json:
         click.echo(json.dumps(outcome.record(), ensure_ascii=False))
     outcome.check()
-    console.print(text("quickstart.done", name=persona.name, run=_shown(out)), markup=False)
+    console.print(text("quickstart.done", name=way.persona.name, run=out), markup=False)
 
 
 def _speak(lang: str | None) -> str:
@@ -142,7 +149,3 @@ def _page(way: Quickstart, outcome: Outcome, mask: Any) -> str:
     from workbench.cli.report import report_page
 
     return report_page(way, outcome, mask, answers=_rows(outcome), scores=_score_rows(outcome))
-
-
-def _shown(path: Path) -> str:
-    return str(path)

@@ -45,10 +45,13 @@ def train(
 def begin(recipe: Recipe, out: Path) -> Run:
     """Make the run folder of ``recipe``; data and settings are checked first, so a mistake leaves no folder behind."""
     from workbench.models import fingerprint, resolve
+    from workbench.templates.named import spec
     from workbench.training.data import conversations
 
     recipe = with_absolute_paths(recipe)
     resolve(recipe.model.name)
+    if recipe.model.template:
+        spec(recipe.model.template)
     known = {"data_sha256": conversations(recipe).fingerprint(), "base_fingerprint": fingerprint(recipe.model.name)}
     facts = manifest(seed=recipe.runtime.seed, base=recipe.model.name)
     return Run.create(out, recipe_yaml(recipe), {**facts, **known})
