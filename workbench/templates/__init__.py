@@ -21,7 +21,8 @@ _HOME = {
     "get": "registry",
     "names": "registry",
     "stop_ids": "registry",
-    "stop_words": "registry",
+    "Stop": "registry",
+    "stops": "registry",
     "default_system": "own",
     "MaskView": "view",
     "compare_views": "view",
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from workbench.templates.encoding import encode, prompt_ids
     from workbench.templates.own import default_system
     from workbench.templates.packing import block_mask, pack
-    from workbench.templates.registry import get, names, stop_ids, stop_words
+    from workbench.templates.registry import Stop, get, names, stop_ids, stops
     from workbench.templates.values import (
         IGNORE_INDEX,
         Encoded,

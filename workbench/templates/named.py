@@ -145,6 +145,11 @@ class NamedTemplate:
         words = [end, self.spec.suffix, *self.spec.stop_words, self.eos]
         return tuple(dict.fromkeys(word for word in words if word))
 
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The texts with which its answers end: the suffix, the EOS, or both."""
+        return tuple(word for word in (self.spec.suffix, "" if self.spec.suffix_ends else self.eos) if word)
+
     def segments(
         self, conversation: Conversation, *, loss_on: LossOn = "assistant", generation_prompt: bool = False
     ) -> list[Segment]:

@@ -15,6 +15,9 @@ from workbench.templates.skeleton import Parsed, Renderer, Skeleton, build
 from workbench.templates.values import Unfit
 
 
+_PROBE = "W0rdsW0uldSt4ndHere"
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A piece of a rendering.
@@ -129,7 +132,7 @@ class Outliner:
                 rewritten.add(turn)
             made, reached = self._answer(skeleton, parsed, turn, start, reached)
             cuts += made
-            ends.append(made[-2].role and skeleton.text[made[-2].at : made[-1].at])
+            ends.append(skeleton.text[made[-2].at : made[-1].at])
         if prompt:
             header = self.render.prefix_of(skeleton.text, parsed.marked, parsed.tools, False)
             cuts.append(_Cut(max(header or 0, reached), "assistant", "assistant", len(messages)))
@@ -197,19 +200,22 @@ class Outliner:
 
         It is read off the rendering that ends with this answer, and must stand here as well.
         """
-        alone = self.render(parsed.marked[: turn + 1], parsed.tools, False)
-        marks = [slot.mark for slot in parsed.slots if slot.message == turn and slot.mark in alone]
-        if marks:
-            tail = alone[max(alone.rindex(mark) + len(mark) for mark in marks) :]
-        else:
-            served = self.render.prefix_of(alone, parsed.marked[:turn], parsed.tools, True)
-            tail = alone[served:] if served is not None else ""
+        messages = [*parsed.marked[:turn], dict(parsed.marked[turn])]
+        marks = [slot.mark for slot in parsed.slots if slot.message == turn]
+        silent = not marks  # an answer without words ends where one with words would
+        if silent:
+            marks = [_PROBE]
+            messages[-1]["content"] = _PROBE
+        alone = self.render(messages, parsed.tools, False)
+        tail = alone[max(alone.rindex(mark) + len(mark) for mark in marks if mark in alone) :]
         found = self.ender.end(tail)
         if found is None:
             raise Unfit("unproved", f"no end-of-turn token after the answer (message {turn + 1}), only {tail[:40]!r}")
-        if not skeleton.text.startswith(tail[: found[1]], words):
+        following = min((a for a, _, n in skeleton.holes if parsed.slots[n].message > turn), default=len(skeleton.text))
+        at = skeleton.text.find(tail[: found[1]], words, following) if silent else words
+        if at < 0 or not skeleton.text.startswith(tail[: found[1]], at):
             raise Unfit("unproved", f"the answer (message {turn + 1}) ends otherwise in the midst of a conversation")
-        return words + found[0], words + found[1]
+        return at + found[0], at + found[1]
 
     def _pieces(self, skeleton: Skeleton, parsed: Parsed, cuts: Sequence[_Cut]) -> list[Piece]:
         """The rendering, cut at the regions' borders and round the words."""

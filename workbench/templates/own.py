@@ -41,7 +41,10 @@ def own_template(tokenizer: Any) -> OwnTemplate:
         known = _made.get(tokenizer)
     if known and known[0] == key:
         return known[1]
-    template = OwnTemplate(tokenizer)
+    try:
+        template = OwnTemplate(tokenizer)
+    except ValueError as error:  # several templates, and none of them the default
+        raise BadInput("templates.broken_template", note=error) from None
     template.prove(tokenizer)
     with _lock:
         _made[tokenizer] = (key, template)
@@ -52,7 +55,7 @@ class OwnTemplate:
     """A Jinja chat template whose trained parts are proved, conversation by conversation.
 
     Args:
-        tokenizer: whose template it is; held weakly.
+        tokenizer: whose template it is; it is not kept.
     """
 
     name = NAME

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from workbench.errors import BadInput
@@ -46,11 +47,35 @@ def _token(tokenizer: Any, kind: str) -> tuple[str, tuple[int, ...]]:
     return str(getattr(tokenizer, f"{kind}_token", "") or ""), tuple(ids)
 
 
-def stop_words(tokenizer: Any, *, template: str | Template | None = None) -> dict[str, tuple[int, ...]]:
-    """Each text at which generation stops, with the ids that it is encoded to; more than one id cannot stop anything."""
-    words = get(template, tokenizer).stop_words
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A text at which generation is to stop.
+
+    Args:
+        word: the text.
+        ids: what it is encoded to; more than one id cannot stop an answer.
+        trained: whether the template's answers end with it, so that the model learns to write it.
+    """
+
+    word: str
+    ids: tuple[int, ...]
+    trained: bool
+
+    def says(self, lang: str | None = None) -> str:
+        """Whether it can stop an answer, in words."""
+        from workbench.texts import text
+
+        kind = "several" if len(self.ids) != 1 else "single" if self.trained else "untrained"
+        return text(f"templates.stop.{kind}", lang, word=self.word, id=self.ids[0], count=len(self.ids))
+
+
+def stops(tokenizer: Any, *, template: str | Template | None = None) -> list[Stop]:
+    """Each text at which generation stops, the end-of-turn first."""
+    chosen = get(template, tokenizer)
+    words = chosen.stop_words
     made = codec(tokenizer).encode([((word, True),) for word in words])
-    return {word: made[((word, True),)] for word in words}
+    trained = set(chosen.ends)
+    return [Stop(word, made[((word, True),)], word in trained) for word in words]
 
 
 def stop_ids(tokenizer: Any, *, template: str | Template | None = None, generation_config: Any = None) -> list[int]:
@@ -64,7 +89,7 @@ def stop_ids(tokenizer: Any, *, template: str | Template | None = None, generati
     Raises:
         BadInput: no stop word is a single token, so that an answer would never end.
     """
-    found = [ids[0] for ids in stop_words(tokenizer, template=template).values() if len(ids) == 1]
+    found = [stop.ids[0] for stop in stops(tokenizer, template=template) if len(stop.ids) == 1]
     if tokenizer.eos_token_id is not None:
         found.append(tokenizer.eos_token_id)
     extra = getattr(generation_config, "eos_token_id", None)

@@ -13,7 +13,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from weakref import ref
 
 from workbench.data.conversation import Conversation, Message
 from workbench.templates.values import Unfit
@@ -55,38 +54,39 @@ class Slot:
 
 
 class Renderer:
-    """The tokenizer's chat template as a function; refuses in our own words.
+    """A tokenizer's chat template as a function; refuses in our own words.
 
     Args:
-        tokenizer: held weakly, so that a cached template keeps no tokenizer alive.
+        tokenizer: whose template and special tokens are taken; the tokenizer itself is not kept.
     """
 
     def __init__(self, tokenizer: Any) -> None:
-        self._tokenizer = ref(tokenizer)
-        source = str(tokenizer.chat_template)
-        self.options = {"date_string": _FIXED_DATE} if "date_string" in source else {}
+        self.template = str(tokenizer.get_chat_template())
+        self.with_tools = str(tokenizer.get_chat_template(tools=[]))
+        self.options = dict(tokenizer.special_tokens_map)
+        if "date_string" in self.template:
+            self.options["date_string"] = _FIXED_DATE
 
     def __call__(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = (), prompt: bool = False) -> str:
-        """The rendered text.
+        """The rendered text, as ``tokenizer.apply_chat_template(…, tokenize=False)`` gives it (in Jinja's sandbox).
 
         Raises:
             Unfit: the template refuses these messages; the note holds its words.
         """
         from jinja2 import TemplateError
+        from transformers.utils.chat_template_utils import render_jinja_template
 
-        tokenizer = self._tokenizer()
         try:
-            return str(
-                tokenizer.apply_chat_template(
-                    list(messages),
-                    tools=list(tools) or None,
-                    tokenize=False,
-                    add_generation_prompt=prompt,
-                    **self.options,
-                )
+            rendered, _ = render_jinja_template(
+                conversations=[list(messages)],
+                tools=list(tools) or None,
+                chat_template=self.with_tools if tools else self.template,
+                add_generation_prompt=prompt,
+                **self.options,
             )
         except (TemplateError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise Unfit("refused", f"{type(error).__name__}: {error}") from None
+        return str(rendered[0])
 
     def prefix_of(self, text: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any], prompt: bool) -> int | None:
         """How long the rendering of ``messages`` is, if it is a prefix of ``text``; else, or where refused, None."""

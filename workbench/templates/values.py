@@ -86,6 +86,10 @@ class Template(Protocol):
     def stop_words(self) -> tuple[str, ...]:
         """The texts at which generation stops, the end-of-turn first."""
 
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The texts with which its answers end, which are trained."""
+
     def segments(
         self, conversation: Conversation, *, loss_on: LossOn = "assistant", generation_prompt: bool = False
     ) -> list[Segment]:
