@@ -34,15 +34,17 @@ class Verdict:
     reason: str
     values: dict[str, float]
 
+    def because(self, lang: str | None = None) -> str:
+        """The reason in words."""
+        from workbench.texts import text
+
+        return text(f"evaluation.reason.{self.reason}", lang, **self.values)
+
     def sentence(self, lang: str | None = None) -> str:
         """The verdict in words with its reason."""
         from workbench.texts import text
 
-        return text(
-            f"evaluation.verdict.{self.word}",
-            lang,
-            reason=text(f"evaluation.reason.{self.reason}", lang, **self.values),
-        )
+        return text(f"evaluation.verdict.{self.word}", lang, reason=self.because(lang))
 
 
 def verdict(history: Sequence[Measurement]) -> Verdict:

@@ -165,7 +165,7 @@ class Work:
                 self.hold.log("sample", step=step, probe=sample.kind if sample.kind != "sample" else "", **fields)
         found = verdict(self.history)
         values = {"key": found.reason, "values": found.values}
-        self.hold.log("verdict", step=step, verdict=found.word, reason=found.sentence(), **values)
+        self.hold.log("verdict", step=step, verdict=found.word, reason=found.because(), **values)
 
     def _saves(self, step: int, evaluated: bool) -> bool:
         every = self.recipe.checkpoints.save_steps
