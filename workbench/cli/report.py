@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ def report_page(way: Quickstart, outcome: Outcome, mask: Any, *, answers: Any, s
     run = outcome.run
     events = run.events.all()
     best = run.best()
-    curves = curves_of(events, best.step if best else None)
+    curves = curves_of(events, best.step if best else None, way.lang)
     seconds = outcome.seconds
     report = Report(
         name=way.persona.name,
@@ -45,8 +46,8 @@ def report_page(way: Quickstart, outcome: Outcome, mask: Any, *, answers: Any, s
     return report_html(report, lang=way.lang)
 
 
-def curves_of(events: list[Event], best_step: int | None) -> Curves:
-    """The curves of a run from its events; the verdict is that of the best checkpoint."""
+def curves_of(events: list[Event], best_step: int | None, lang: str | None = None) -> Curves:
+    """The curves of a run from its events; the verdict is that of the best checkpoint, told in ``lang``."""
     from workbench.render import Curves
 
     evals = [e for e in events if e.kind == "eval"]
@@ -60,8 +61,17 @@ def curves_of(events: list[Event], best_step: int | None) -> Curves:
         leak=_points(evals, "leak"),
         best_step=best_step,
         verdict=told.verdict if told else "",
-        verdict_text=told.reason if told else "",
+        verdict_text=verdict_text(told, lang) if told else "",
     )
+
+
+def verdict_text(event: Any, lang: str | None = None) -> str:
+    """A verdict in words with its reason; in the worker's words where they cannot be told in ``lang``."""
+    reason, values = event.reason, event.more.get("values")
+    if isinstance(values, dict):
+        with suppress(KeyError):
+            reason = text(f"evaluation.reason.{event.more.get('key')}", lang, **values)
+    return text(f"evaluation.verdict.{event.verdict}", lang, reason=reason)
 
 
 def samples_of(events: list[Event]) -> tuple[Any, ...]:
