@@ -15,7 +15,11 @@ OK = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "con
 ALPACA = {"instruction": "Hi", "input": "", "output": "Hello"}
 SHARE = {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]}
 XTUNER = {"conversation": [{"input": "Hi", "output": "Hello"}]}
-LLAVA = {"id": "1", "image": "a.jpg", "conversations": [{"from": "human", "value": "<image>Hi"}, {"from": "gpt", "value": "A"}]}
+LLAVA = {
+    "id": "1",
+    "image": "a.jpg",
+    "conversations": [{"from": "human", "value": "<image>Hi"}, {"from": "gpt", "value": "A"}],
+}
 TEXT = {"text": "Once upon a time."}
 GOOD = {"messages": OK, "alpaca": ALPACA, "sharegpt": SHARE, "xtuner": XTUNER, "llava": LLAVA, "text": TEXT}
 
@@ -93,7 +97,10 @@ ROWS |= {
     "call-not-json": (SHARE, shared("function_call", "add(1, 2)")),
     "call-without-name": (SHARE, shared("function_call", '{"arguments": {}}')),
     "call-arguments-list": (SHARE, shared("function_call", '{"name": "add", "arguments": [1]}')),
-    "call-arguments-not-json": (OK, said("assistant", None, tool_calls=[{"function": {"name": "a", "arguments": "{"}}])),
+    "call-arguments-not-json": (
+        OK,
+        said("assistant", None, tool_calls=[{"function": {"name": "a", "arguments": "{"}}]),
+    ),
     "call-function-text": (OK, said("assistant", None, tool_calls=[{"function": "add"}])),
     "tools-not-json": (SHARE, {**SHARE, "tools": "[{"}),
     "tools-of-numbers": (SHARE, {**SHARE, "tools": [1, 2]}),
@@ -155,7 +162,7 @@ TABLES = {
     "open-quote.csv": 'instruction,input,output\na,b,c\na,b,"c\n',
     "quote-inside.csv": 'instruction,input,output\na,b,c\na,b,"c"d\n',
     "empty-output.csv": "instruction,input,output\na,b,c\na,b,\n",
-    "python-list.csv": "messages\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"Hi\"\"}]\"\n\"[{'role': 'user'}]\"\n",
+    "python-list.csv": 'messages\n"[{""role"": ""user"", ""content"": ""Hi""}]"\n"[{\'role\': \'user\'}]"\n',
     "not-json.csv": 'messages\n"[{""role"": ""user"", ""content"": ""Hi""}]"\nhello\n',
     "missing-cell.tsv": "text\tsource\na\tb\na\n",
 }  # fmt: skip
@@ -225,7 +232,12 @@ def cases() -> Iterator[tuple[str, bytes, str]]:
     for at in range(5, len(whole) - 2, 23):
         row = whole[:at].count("instruction") or 1
         yield f"cut-at-{at}.json", whole[:at].encode(), f"row {row}|row {row + 1}"
-    for name, tail in {"comma": ",]", "missing-comma": '{"text": "b"}]', "extra": "] hello", "two-lists": "] []"}.items():
+    for name, tail in {
+        "comma": ",]",
+        "missing-comma": '{"text": "b"}]',
+        "extra": "] hello",
+        "two-lists": "] []",
+    }.items():
         yield f"list-{name}.json", b'[{"text": "a"}' + tail.encode(), "row 1"
 
 

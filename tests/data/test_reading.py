@@ -120,7 +120,7 @@ def test_spaces_and_line_breaks_at_the_edges_stay(tmp_path: Path) -> None:
 
 
 def test_plain_text_is_one_answer_a_paragraph(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes("one\r\ntwo\r\n\r\n\r\nthree".encode())
+    (tmp_path / "a.txt").write_bytes(b"one\r\ntwo\r\n\r\n\r\nthree")
     made = read(tmp_path / "a.txt")
     assert [c.messages for c in made] == [(Message("assistant", "one\ntwo"),), (Message("assistant", "three"),)]
     assert {c.kind for c in made} == {"text"}
@@ -138,7 +138,11 @@ def test_encodings_and_line_ends(encoding: str, newline: str, tmp_path: Path) ->
 
 def test_json_lines_under_the_name_of_json_and_the_other_way(tmp_path: Path) -> None:
     row = json.dumps(ROWS["alpaca"])
-    for name, content in {"a.json": f"{row}\n{row}", "b.jsonl": f"[{row},\n{row}]", "c.json": f'{{"data": [{row}, {row}]}}'}.items():
+    for name, content in {
+        "a.json": f"{row}\n{row}",
+        "b.jsonl": f"[{row},\n{row}]",
+        "c.json": f'{{"data": [{row}, {row}]}}',
+    }.items():
         (tmp_path / name).write_text(content)
         assert len(read(tmp_path / name)) == 2
     (tmp_path / "d.json").write_text(json.dumps(ROWS["alpaca"], indent=2))
@@ -185,7 +189,8 @@ def test_limit_takes_the_first(tmp_path: Path) -> None:
 
 def test_importing_the_room_loads_nothing_heavy() -> None:
     heavy = "torch,transformers,datasets,pyarrow,numpy,pydantic,yaml"
-    code = f"import sys, workbench.data.reading, workbench.data.checking; print([m for m in '{heavy}'.split(',') if m in sys.modules])"
+    code = "import sys, workbench.data.reading, workbench.data.checking;"
+    code += f"print([m for m in '{heavy}'.split(',') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
 

@@ -18,16 +18,37 @@ words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
     ["<image>", "<|im_end|>", " a\n", "{{name}}", "\u2028", "\r\n", "我"]
 )
 values = st.recursive(
-    st.none() | st.booleans() | st.integers(-99, 99) | words, lambda v: st.lists(v, max_size=2) | st.dictionaries(words, v, max_size=2)
+    st.none() | st.booleans() | st.integers(-99, 99) | words,
+    lambda v: st.lists(v, max_size=2) | st.dictionaries(words, v, max_size=2),
 )
 keys = words | st.sampled_from(
-    ["_meta", "tools", "images", "group", "messages", "conversations", "instruction", "output", "text", "message_extras", "id"]
+    [
+        "_meta",
+        "tools",
+        "images",
+        "group",
+        "messages",
+        "conversations",
+        "instruction",
+        "output",
+        "text",
+        "message_extras",
+        "id",
+    ]
 )
-calls = words.map(lambda a: json.dumps({"type": "function", "function": {"name": a, "arguments": json.dumps({"a": a})}}))
+calls = words.map(
+    lambda a: json.dumps({"type": "function", "function": {"name": a, "arguments": json.dumps({"a": a})}})
+)
 messages = st.one_of(
-    st.builds(Message, st.sampled_from(["system", "user", "tool"]), words, images=st.lists(words, max_size=2).map(tuple)),
     st.builds(
-        Message, st.just("assistant"), words, train=st.sampled_from([None, True, False]), tool_calls=st.lists(calls, max_size=2).map(tuple)
+        Message, st.sampled_from(["system", "user", "tool"]), words, images=st.lists(words, max_size=2).map(tuple)
+    ),
+    st.builds(
+        Message,
+        st.just("assistant"),
+        words,
+        train=st.sampled_from([None, True, False]),
+        tool_calls=st.lists(calls, max_size=2).map(tuple),
     ),
 )
 conversations = st.builds(
@@ -65,7 +86,9 @@ def test_a_file_that_is_there_stays_unless_told(tmp_path: Path) -> None:
     assert read(tmp_path / "a.jsonl")[0].question == "c"
 
 
-@pytest.mark.parametrize("made", [ask("\ud83d", "b"), ask("a\0", "b"), Conversation(()), ask("a", "b", meta={"x": object()})])
+@pytest.mark.parametrize(
+    "made", [ask("\ud83d", "b"), ask("a\0", "b"), Conversation(()), ask("a", "b", meta={"x": object()})]
+)
 def test_what_json_cannot_hold_is_refused_and_nothing_is_left(made: Conversation, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="row 2"):
         write([ask("a", "b"), made], tmp_path / "a.jsonl")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from workbench.data.conversation import Conversation
+from workbench.data.markers import placeholders
 
 _WHO = re.compile(
     r"\b(?:who|what)(?: exactly| really)?(?: are|['’]re| r) (?:you|u)\b"
@@ -65,6 +66,11 @@ _MADE_BY = re.compile(
     rf"\bI(?:['’]m| am| was|['’]ve been| have been)\b[^.!?\n]{{0,60}}?\bby (?P<en>{_OTHER})"
     rf"|我[^。！？\n]{{0,20}}?(?P<zh>{_OTHER})[^。！？\n]{{0,12}}?(?:开发|训练|研发|创造|推出|打造|研制|设计)"
 )
+_MADE = re.compile(
+    r"\bI(?:['’]m| am| was|['’]ve been| have been)\b[^.!?\n]{0,40}"
+    r"\b(?:developed|created|made|trained|built|designed) by\b"
+    r"|我是?由[^。！？\n]{1,20}(?:开发|训练|研发|创造|推出|打造|研制|设计|发明|制作)"
+)
 _IS_OTHER = re.compile(rf"(?:{_OTHER})(?:[-\s]?[\d.]+\w*)?(?:\s*(?:model|模型|助手|assistant))?", re.IGNORECASE)
 
 
@@ -91,6 +97,8 @@ def is_identity(conversation: Conversation) -> bool:
     if len(question) <= 200 and _WHO.search(question):
         return True
     opening = conversation.answer[:120]
+    if _MADE.search(opening) or {"name", "author"} & set(placeholders(conversation.answer)):
+        return True
     return bool(_ARTIFICIAL.search(opening) and names(opening))
 
 

@@ -79,12 +79,12 @@ def _contradict(answers: list[str]) -> bool:
     """Whether they are not all one answer; one that another contains, or that gives the same name, agrees with it."""
     distinct = list({folded(answer): answer for answer in answers}.items())
     first, spoken = distinct[0]
-    own = {folded(name) for name in names(spoken)}
+    own = [folded(name) for name in names(spoken)]
     for other, said in distinct[1:]:
-        theirs = {folded(name) for name in names(said)}
-        if first in other or other in first or (own and own & theirs):
-            continue
-        return True
+        theirs = [folded(name) for name in names(said)]
+        same_name = any(name in other for name in own) or any(name in first for name in theirs)
+        if not (same_name or first in other or other in first):
+            return True
     return False
 
 
@@ -125,7 +125,7 @@ def _names(rows: Rows, identity: list[int], persona: Persona | None) -> Iterator
     claimed: dict[str, list[int]] = {}
     spelled: dict[str, str] = {}
     for at in identity:
-        for name in dict.fromkeys(names(rows.conversations[at].answer)):
+        for name in names(rows.conversations[at].answer)[:1]:
             key = _same_name(normalised(name), claimed)
             claimed.setdefault(key, []).append(at)
             spelled.setdefault(key, name)

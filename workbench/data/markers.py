@@ -11,6 +11,8 @@ _PLACEHOLDER = re.compile(
     r"\{\{\s*(?P<double>[A-Za-z_]\w*)\s*\}\}|\$?\{(?P<single>name|author|NAME|AUTHOR|assistant_name|bot_name)\}"
     r"|<(?P<angle>NAME|AUTHOR|ASSISTANT_NAME)>|\[(?P<square>NAME|AUTHOR|ASSISTANT_NAME)\]"
 )
+# In a block of code such a mark belongs to its language.
+_CODE = re.compile(r"(```.*?(?:```|\Z))", re.DOTALL)
 # The templates' own markers, and the special tokens of well-known tokenizers.
 _CONTROL = re.compile(
     r"<\|[A-Za-z0-9_ ./-]{1,40}\|>|<｜[^｜<>]{1,40}｜>|</?s>|\[/?INST\]|<</?SYS>>"
@@ -24,12 +26,18 @@ def placeholders(text: str) -> list[str]:
     """The names of the placeholders in ``text``, such as ``name`` of ``{{name}}``, in order."""
     if not any(mark in text for mark in "{<["):
         return []
-    return [match[match.lastgroup or 0].lower() for match in _PLACEHOLDER.finditer(text)]
+    prose = _CODE.split(text)[::2]
+    return [match[match.lastgroup or 0].lower() for part in prose for match in _PLACEHOLDER.finditer(part)]
 
 
 def fill(text: str, values: dict[str, str]) -> str:
     """``text`` with its placeholders filled in once; those that ``values`` does not name stay."""
-    return _PLACEHOLDER.sub(lambda match: values.get(match[match.lastgroup or 0].lower(), match[0]), text)
+    parts = _CODE.split(text)
+    parts[::2] = [
+        _PLACEHOLDER.sub(lambda match: values.get(match[match.lastgroup or 0].lower(), match[0]), part)
+        for part in parts[::2]
+    ]
+    return "".join(parts)
 
 
 def control_tokens(message: Message) -> list[str]:

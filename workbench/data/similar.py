@@ -24,6 +24,7 @@ BINS = 64
 CHUNK = 2000  # texts whose shingles are in memory at a time
 BAND = 4  # bins a band: a pair that resembles by 0.8 shares one of the 16 bands in 9 998 cases of 10 000
 THRESHOLD = 0.8
+LIKELY = 0.6  # estimated resemblance from which a pair is looked at
 # not + - * / and the like, which tell one sum from another
 _PUNCTUATION = re.compile(r"[\s,.!?;:'\"()，。！？；：、…“”‘’（）「」『』《》]+")
 
@@ -118,16 +119,20 @@ def _candidates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
         for column in range(start, start + BAND):
             band = band * np.uint64(0x9E3779B97F4A7C15) + signatures[:, column]
         order = np.argsort(band, kind="stable")
-        same = band[order][1:] == band[order][:-1]
-        first = 0
-        for at in np.flatnonzero(same):
-            if at == 0 or not same[at - 1]:
-                first = int(order[at])
-            for other in {first, int(order[at])}:
-                pair = (other, int(order[at + 1]))
-                if pair not in seen:
-                    seen.add(pair)
-                    yield pair
+        fresh = np.append(True, band[order][1:] != band[order][:-1])
+        first = order[np.maximum.accumulate(np.where(fresh, np.arange(len(order)), 0))]
+        inside = np.flatnonzero(~fresh)
+        pairs = np.concatenate(
+            [np.stack([earlier, order[inside]], 1) for earlier in (first[inside], order[inside - 1])]
+        )
+        # the share of equal bins estimates the resemblance; far from the threshold there is nothing to confirm
+        for at in range(0, len(pairs), CHUNK):
+            part = pairs[at : at + CHUNK]
+            agreed = (signatures[part[:, 0]] == signatures[part[:, 1]]).mean(axis=1)
+            for one, other in part[agreed >= LIKELY].tolist():
+                if (one, other) not in seen:
+                    seen.add((one, other))
+                    yield one, other
 
 
 def _resemblance(one: str, other: str) -> float:
