@@ -47,9 +47,10 @@ def one_of_each(persona: Persona) -> list[Conversation]:
 
 
 def without(text: str, persona: Persona) -> str:
-    """``text`` with the persona's own words made harmless, so that what is left is ours."""
+    """``text`` with the persona's own words made harmless, but for a mark at either end."""
     for own in sorted({persona.name, persona.author} - {""}, key=len, reverse=True):
-        text = text.replace(own, "X")
+        before = own[0] if own[0] in MARKS and own[0] != "." else ""
+        text = text.replace(own, before + "X" + (own[-1] if own[-1] in MARKS else ""))
     return text
 
 
