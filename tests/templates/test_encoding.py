@@ -29,7 +29,12 @@ def shown(letters, *rows, **how):
 
 
 def test_rows_that_would_train_nothing_are_left_out_and_counted(letters):
-    rows = [ask("a", "b"), ask("a"), talk(("user", "a"), ("assistant-", "b")), talk(("user", "a"), ("assistant", "b"), ("assistant", "c"))]
+    rows = [
+        ask("a", "b"),
+        ask("a"),
+        talk(("user", "a"), ("assistant-", "b")),
+        talk(("user", "a"), ("assistant", "b"), ("assistant", "c")),
+    ]
     _, made = shown(letters, *rows)
     assert made.rows == [0]
     assert made.dropped == {"no_answer": [1], "no_label": [2], "role_order": [3]}
@@ -60,11 +65,15 @@ def test_bare_text_gets_an_end_and_is_parted_where_it_is_too_long(letters):
 
 
 def test_what_follows_the_last_answer_is_left_out(letters):
-    assert shown(letters, talk(("user", "a"), ("assistant", "x"), ("user", "b")))[0] == ["<s><|User|>:a\n<|Bot|>:«x</s>»\n"]
+    assert shown(letters, talk(("user", "a"), ("assistant", "x"), ("user", "b")))[0] == [
+        "<s><|User|>:a\n<|Bot|>:«x</s>»\n"
+    ]
 
 
 def test_questions_in_a_row_are_joined_by_a_line_break(letters):
-    assert shown(letters, talk(("user", "a"), ("user", "b"), ("assistant", "x")))[0] == ["<s><|User|>:a\nb\n<|Bot|>:«x</s>»\n"]
+    assert shown(letters, talk(("user", "a"), ("user", "b"), ("assistant", "x")))[0] == [
+        "<s><|User|>:a\nb\n<|Bot|>:«x</s>»\n"
+    ]
 
 
 def test_words_that_the_tokenizer_cannot_write_are_not_trained(letters):

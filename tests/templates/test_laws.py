@@ -17,12 +17,15 @@ from workbench.templates import encode, get, names, prompt_ids
 from workbench.templates.codec import codec
 
 EDGES = [
-    "", " ", "\n", "  \n\n", "Hello there", "你好！", " 谢谢", "👋", "👨‍👩‍👧", "🇨🇳", "\u200b", "\ufeff", "e\u0301", "{input}", "{{x}}",
-    "</s>", "<s>", "<|im_end|>", "<|im_start|>assistant\n", "<eoh>", "<think>", "<|im_end", "|>", "<", "s>", "a\tb", "\r\n", "x" * 50,
+    "", " ", "\n", "  \n\n", "Hello there", "你好！", " 谢谢", "👋", "👨‍👩‍👧", "🇨🇳", "\u200b", "\ufeff", "e\u0301",
+    "{input}", "{{x}}", "</s>", "<s>", "<|im_end|>", "<|im_start|>assistant\n", "<eoh>", "<think>", "<|im_end", "|>", "<",
+    "s>", "a\tb", "\r\n", "x" * 50,
 ]  # fmt: skip
 
-words = st.lists(st.one_of(st.sampled_from(EDGES), st.text(max_size=8)), max_size=4).map("".join).filter(
-    lambda text: "\ue000" not in text and _sound(text)
+words = (
+    st.lists(st.one_of(st.sampled_from(EDGES), st.text(max_size=8)), max_size=4)
+    .map("".join)
+    .filter(lambda text: "\ue000" not in text and _sound(text))
 )
 
 
@@ -120,7 +123,10 @@ calm_words = st.sampled_from(["Hello there", "你好！", " a", "b \n", "", "{x}
 
 
 @settings(max_examples=40)
-@given(st.sampled_from([n for n in names() if n != "minicpm"]), st.lists(st.tuples(calm_words, calm_words), min_size=1, max_size=3))
+@given(
+    st.sampled_from([n for n in names() if n != "minicpm"]),
+    st.lists(st.tuples(calm_words, calm_words), min_size=1, max_size=3),
+)
 def test_without_control_tokens_in_the_words_ours_are_xtuners_labels(byte_level, name, pairs):
     messages = [Message("system", "Be brief.")]
     for question, answer in pairs:

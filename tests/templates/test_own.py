@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (templates are easier to read in one line)
 """A tokenizer's own chat template: its trained spans are found and proved, or refused with the reason."""
 
 from __future__ import annotations
@@ -171,7 +172,10 @@ def test_a_system_text_in_the_first_question_is_not_trained(own):
 
 def test_earlier_reasoning_goes_and_the_last_is_trained(own):
     given = talk(
-        ("user", "a"), ("assistant", "<think>\nhm\n</think>\n\nb"), ("user", "c"), ("assistant", "<think>\nso\n</think>\n\nd")
+        ("user", "a"),
+        ("assistant", "<think>\nhm\n</think>\n\nb"),
+        ("user", "c"),
+        ("assistant", "<think>\nso\n</think>\n\nd"),
     )
     tokenizer = own(THINKING)
     assert trained(tokenizer, given) == ["b<|im_end|>", "<think>\nso\n</think>\n\nd<|im_end|>"]
@@ -243,7 +247,9 @@ def test_a_system_text_that_names_another_assistant_is_found(own):
     assert found.text == "You are Bluebird, created by Feather Labs."
     assert found.identity
     assert "Bluebird" in found.says("zh")
-    plain = default_system(get(None, own(WITH_DEFAULT.replace("Bluebird, created by Feather Labs", "a helpful assistant"))))
+    plain = default_system(
+        get(None, own(WITH_DEFAULT.replace("Bluebird, created by Feather Labs", "a helpful assistant")))
+    )
     assert (plain.text, plain.identity) == ("You are a helpful assistant.", False)
     assert default_system(get(None, own(CHATML))).text == ""
 
@@ -259,7 +265,9 @@ def test_everything_is_trained_where_everything_is_asked_for(own):
 
 
 def test_a_message_decides_for_itself(own):
-    given = talk(("user", "a"), ("assistant+", "b"), ("user", "c"), ("assistant-", "d"), ("user", "e"), ("assistant", "f"))
+    given = talk(
+        ("user", "a"), ("assistant+", "b"), ("user", "c"), ("assistant-", "d"), ("user", "e"), ("assistant", "f")
+    )
     assert trained(own(CHATML), given) == ["b<|im_end|>", "f<|im_end|>"]
     assert trained(own(CHATML), given, loss_on="last") == ["b<|im_end|>", "f<|im_end|>"]
 

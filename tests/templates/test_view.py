@@ -46,7 +46,11 @@ def test_a_group_holds_whole_characters(byte_level):
 
 
 def test_each_token_says_whose_it_is_and_why(byte_level):
-    view = mask_view(talk(("system", "S"), ("user", "a"), ("assistant-", "b"), ("user", "c"), ("assistant", "d")), byte_level, template="qwen_chat")
+    view = mask_view(
+        talk(("system", "S"), ("user", "a"), ("assistant-", "b"), ("user", "c"), ("assistant", "d")),
+        byte_level,
+        template="qwen_chat",
+    )
     said = [(t.text, t.role, t.field, t.rule) for t in view.tokens]
     assert said[0] == ("<s>", "system", "bos", "bos")
     assert ("S", "system", "content", "system") in said

@@ -95,8 +95,9 @@ def reference(conversation, tokenizer, strings, max_length):
 
 
 PIECES = [
-    "Hello", "你好", "谢谢 ", " ", "\n", "\n\n", "\t", "👋", "👨‍👩‍👧", "\u200b", "\ufeff", "{input}", "{", "}", "{{x}}", "%s",
-    "<b>", "</s>", "<s>", "<|im_end|>", "<|im_start|>", "<eoh>", "<think>", "é", "e\u0301", "▁", "\r\n", "a" * 600, "0",
+    "Hello", "你好", "谢谢 ", " ", "\n", "\n\n", "\t", "👋", "👨‍👩‍👧", "\u200b", "\ufeff", "{input}", "{", "}", "{{x}}",
+    "%s", "<b>", "</s>", "<s>", "<|im_end|>", "<|im_start|>", "<eoh>", "<think>", "é", "e\u0301", "▁", "\r\n",
+    "a" * 600, "0",
 ]  # fmt: skip
 
 
@@ -123,7 +124,9 @@ def test_ids_and_labels_are_those_of_the_algorithm_for_any_conversation(request,
         made = encode(rows, tokenizer, template=name, compat="xtuner", max_length=max_length)
         assert [(e.input_ids, e.labels) for e in made.examples] == [e for e in expected if e]
         assert made.rows == [i for i, e in enumerate(expected) if e]
-        assert sorted(i for rows_ in made.dropped.values() for i in rows_) == [i for i, e in enumerate(expected) if not e]
+        assert sorted(i for rows_ in made.dropped.values() for i in rows_) == [
+            i for i, e in enumerate(expected) if not e
+        ]
 
 
 def rendered(letters, *turns):
@@ -178,7 +181,7 @@ def test_control_tokens_in_the_words_are_parsed_as_xtuner_parses_them(byte_level
 
 
 def test_where_xtuner_crashes_there_is_a_sentence(letters, no_bos):
-    with pytest.raises(BadInput, match="minicpm.*file:3"):
+    with pytest.raises(BadInput, match=r"minicpm.*file:3"):
         given = talk(("system", "a"), ("user", "a"), ("assistant", "b"), source="file:3")
         encode([given], letters, template="minicpm", compat="xtuner")
     with pytest.raises(BadInput, match="tool"):

@@ -1,4 +1,4 @@
-"""``workbench encode``: conversations to token ids and labels. Knows where they go; the work is the templates room's."""
+"""``workbench encode``: conversations to token ids and labels. Knows where they go; nothing of how they are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates: conversations to segments to examples, packing, and the mask made visible. Loads nothing heavy when imported."""
+"""Templates: conversations to segments to examples, packing, the mask made visible. Loads nothing when imported."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Text to token ids and back, for one tokenizer. Knows tokenizers' backends and what a control token is; nothing of templates.
+"""Text to token ids and back, for one tokenizer. Knows backends and what a control token is; nothing of templates.
 
-Two spellings of the same vocabulary make "control tokens inside somebody's words are text" safe without ever changing the
-tokenizer that was given: the tokenizer itself, and its *twin*, in which each control token is spelled with a secret
-string. Where somebody's words contain a control token's spelling, the whole chunk goes through the twin, with the
-template's markers written in the secret spelling: so the words can only be read as text.
+Two spellings of the same vocabulary make "control tokens inside somebody's words are text" safe without ever changing
+the tokenizer that was given: the tokenizer itself, and its *twin*, in which each control token is spelled with a
+secret string. Where somebody's words contain a control token's spelling, the whole chunk goes through the twin, with
+the template's markers written in the secret spelling: so the words can only be read as text.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def _respell(model: dict[str, Any], secret: dict[str, str]) -> None:
 
 
 def _makes(merge: Any, secret: dict[str, str]) -> bool:
-    """Whether a merge makes a control token out of letters (as ``<s`` and ``>`` in some vocabularies), or goes on from one."""
+    """Whether a merge makes a control token out of letters (as ``<s`` and ``>`` do in some), or goes on from one."""
     left, right = merge.split(" ", 1) if isinstance(merge, str) else merge
     return left + right in secret or left in secret or right in secret
 

@@ -1,6 +1,7 @@
 """XTuner 0.1.23's labels, id for id. Knows its rules and its quirks; our own rules are in ``encoding``.
 
-Source: XTuner 0.1.23, ``dataset/map_fns``, ``dataset/utils.py`` (the order of its steps), ``dataset/huggingface.py`` (its filter).
+Source: XTuner 0.1.23, ``dataset/map_fns``, ``dataset/utils.py`` (the order of its steps), ``dataset/huggingface.py``
+(its filter).
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ def encode_xtuner(
         max_length: its cut: what is beyond is lost, also in the midst of an answer.
 
     Raises:
-        BadInput: no named template; a role that XTuner does not know; a system text where the template has no place for it;
-            a tokenizer without BOS or EOS, where XTuner stops with a TypeError.
+        BadInput: no named template; a role that XTuner does not know; a system text where the template has no place
+            for it; a tokenizer without BOS or EOS, where XTuner stops with a TypeError.
     """
     chosen = _spec(template, conversations)
     bos, eos = bos_eos(tokenizer)

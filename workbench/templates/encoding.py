@@ -1,6 +1,6 @@
-"""Conversations to examples: each distinct piece encoded once, in one batch; the cut keeps answers whole; nothing is lost uncounted.
+"""Conversations to examples. Knows segments and codecs; nothing of where a template's strings come from.
 
-Knows segments and codecs; nothing of where a template's strings come from.
+Each distinct piece is encoded once, in one batch; a cut keeps answers whole; nothing is left out uncounted.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def encode(
         template: the name of a named template, a template, or None for the tokenizer's own chat template.
         loss_on: ``assistant`` trains every answer, ``last`` the last one, ``all`` everything; a message's own
             ``train`` goes before.
-        max_length: tokens; a longer conversation loses its oldest turns, whole, then its system text; where even its last
-            turn is too long it is left out. Never is an answer cut.
+        max_length: tokens; a longer conversation loses its oldest turns, whole, then its system text; where even its
+            last turn is too long it is left out. Never is an answer cut.
         compat: ``xtuner`` reproduces XTuner 0.1.23 id for id: its roles, its reading of control tokens, its cut.
 
     Returns:
@@ -254,7 +254,7 @@ def answered(conversation: Conversation) -> Conversation:
 
 
 def without_oldest(conversation: Conversation) -> Conversation | None:
-    """The conversation without its oldest turn; without its system text where one turn is left; None where nothing is."""
+    """The conversation without its oldest turn; with one turn left, without its system text; then None."""
     messages = answered(conversation).messages
     head = _head(messages)
     starts = [i for i in range(len(head), len(messages)) if messages[i].role == "user" and _opens(messages, i)]

@@ -1,4 +1,4 @@
-"""The 26 named templates. Knows their strings and how a conversation's turns go into them; nothing of how text is encoded.
+"""The 26 named templates. Knows their strings and how a conversation's turns go into them; nothing of tokens.
 
 Source of the strings: XTuner 0.1.23, ``xtuner/utils/templates.py``.
 """
@@ -80,8 +80,8 @@ class Turn:
 def turns(conversation: Conversation, *, generation_prompt: bool = False) -> list[Turn]:
     """The turns of a conversation, by our rules.
 
-    An answer without a question before it is no turn: at the start it is left out, later it makes the conversation unfit.
-    What follows the last answer is left out, unless a ``generation_prompt`` is asked for.
+    An answer without a question before it is no turn: at the start it is left out, later it makes the conversation
+    unfit. What follows the last answer is left out, unless a ``generation_prompt`` is asked for.
 
     Raises:
         Unfit: tools, or two answers in a row.
@@ -110,9 +110,7 @@ def turns(conversation: Conversation, *, generation_prompt: bool = False) -> lis
 def _turn(pending: list[tuple[int, Message]], answered: int, answer: Message | None) -> Turn:
     systems = [m.content for _, m in pending if m.role == "system" and m.content]
     users = [(i, m.content) for i, m in pending if m.role == "user"]
-    return Turn(
-        JOIN.join(systems), JOIN.join(text for _, text in users), answer, pending[0][0], users[-1][0], answered
-    )
+    return Turn(JOIN.join(systems), JOIN.join(text for _, text in users), answer, pending[0][0], users[-1][0], answered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ class NamedTemplate:
 
     Args:
         spec: its strings.
-        bos: the tokenizer's BOS as text, or empty; written where a turn begins anew, unless the template writes it itself.
+        bos: the tokenizer's BOS as text, or empty; written where a turn begins anew, unless the template writes it.
         bos_ids: its ids.
         eos: the tokenizer's EOS as text; written and trained after each answer unless the suffix takes its place.
         eos_ids: its ids.
@@ -217,7 +215,9 @@ class NamedTemplate:
         return fingerprint(self, tokenizer)
 
 
-def bare(conversation: Conversation, bos: str, bos_ids: tuple[int, ...], eos: str, eos_ids: tuple[int, ...]) -> list[Segment]:
+def bare(
+    conversation: Conversation, bos: str, bos_ids: tuple[int, ...], eos: str, eos_ids: tuple[int, ...]
+) -> list[Segment]:
     """Continued pre-training: the bare text and the EOS, all trained."""
     made = [Segment(bos, "assistant", "bos", False, True, 0, "bos", bos_ids)] if bos_ids else []
     for index, message in enumerate(conversation.messages):

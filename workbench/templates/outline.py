@@ -1,7 +1,8 @@
-"""Whose each piece of a skeleton is, and where an answer begins and ends. Knows renderings and control tokens; no ids, no loss.
+"""Whose each piece of a skeleton is, and where an answer begins and ends. Knows renderings; nothing of ids or loss.
 
-An answer begins where serving's prompt ends (``add_generation_prompt``), and ends with the first end-of-turn token after its
-words. Both are read off renderings of the conversation's own beginnings, never guessed from the template's source.
+An answer begins where serving's prompt ends (``add_generation_prompt``), and ends with the first end-of-turn token
+after its words. Both are read off renderings of the conversation's own beginnings, never guessed from the template's
+source.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from itertools import pairwise
 from workbench.data.conversation import Message, Role
 from workbench.templates.skeleton import Parsed, Renderer, Skeleton, build
 from workbench.templates.values import Unfit
-
 
 _PROBE = "W0rdsW0uldSt4ndHere"
 
@@ -156,7 +156,7 @@ class Outliner:
         return max(whole, reached)
 
     def _start(self, skeleton: Skeleton, parsed: Parsed, turn: int, reached: int) -> int | None:
-        """Where an answer begins: where serving's prompt for it ends, if the rendering goes on from just that prompt."""
+        """Where an answer begins: where serving's prompt for it ends, if the rendering goes on from that prompt."""
         first = min((start for start, _, n in skeleton.holes if parsed.slots[n].message == turn), default=None)
         start = self.render.prefix_of(skeleton.text, parsed.marked[:turn], parsed.tools, True)
         if start is None or start < reached or (first is not None and start > first):

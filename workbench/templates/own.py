@@ -1,6 +1,6 @@
 """The tokenizer's own chat template. Knows how its trained parts are found and proved; refuses what cannot be proved.
 
-Nothing relies on ``{% generation %}`` marks in the template: most templates have none, and some that do leave the end-of-turn out.
+Nothing relies on ``{% generation %}`` marks: most templates have none, and some leave the end-of-turn out of them.
 """
 
 from __future__ import annotations
@@ -130,7 +130,9 @@ class OwnTemplate:
                 self._outlines.popitem(last=False)
         return outline
 
-    def _cut(self, outline: Outline, parsed: Parsed, messages: tuple[Message, ...], loss_on: LossOn) -> Iterator[Segment]:
+    def _cut(
+        self, outline: Outline, parsed: Parsed, messages: tuple[Message, ...], loss_on: LossOn
+    ) -> Iterator[Segment]:
         last = max((i for i, m in enumerate(messages) if m.role == "assistant"), default=-1)
         flags = {
             i: (False, "rewritten") if i in outline.rewritten else trained_by(m, loss_on, i == last)

@@ -1,4 +1,4 @@
-"""Several examples in one row, without loss and without one seeing another. Knows examples; torch only where a mask is asked for."""
+"""Several examples in one row, none lost, none seeing another. Knows examples; torch only where a mask is asked for."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def pack(examples: Sequence[Example], max_length: int) -> list[Pack]:
     """Put examples together into rows of at most ``max_length`` tokens.
 
-    No token is lost and none is doubled; no example is parted. Position ids restart at each example, and each example's first
-    label is −100, since what stands before it is another example's.
+    No token is lost and none is doubled; no example is parted. Position ids restart at each example, and each example's
+    first label is −100, since what stands before it is another example's.
 
     Args:
         examples: at most ``max_length`` tokens each.
@@ -29,8 +29,8 @@ def pack(examples: Sequence[Example], max_length: int) -> list[Pack]:
     Raises:
         BadSetting: an example is longer than ``max_length``.
 
-    Source: best fit decreasing (Johnson, Demers, Ullman, Garey, Graham 1974, section 3): each example, the longest first,
-    goes into the row with the least room that still holds it.
+    Source: best fit decreasing (Johnson, Demers, Ullman, Garey, Graham 1974, section 3): each example, the longest
+    first, goes into the row with the least room that still holds it.
     """
     rows: list[list[Example]] = []
     rooms: list[tuple[int, int]] = []  # (room left, row), ascending
@@ -66,15 +66,16 @@ def joined(examples: Iterable[Example]) -> Pack:
 def block_mask(position_ids: torch.Tensor, dtype: Any = None) -> torch.Tensor:
     """The attention mask of packed rows: each token sees its own example, up to itself, and nothing else.
 
-    Where ``position_ids`` are given and no attention mask, transformers finds the examples' borders by itself (for eager and
-    SDPA attention, ``masking_utils.find_packed_sequence_indices``); this mask is for models that do not, and for checking it.
+    Where ``position_ids`` are given and no attention mask, transformers finds the borders by itself (for eager and
+    SDPA attention, ``masking_utils.find_packed_sequence_indices``); this mask is for models that do not, and for
+    checking it.
 
     Args:
         position_ids: (B, T) int64, restarting from 0 at each example.
         dtype: of the mask; float32 if not given.
 
     Returns:
-        (B, 1, T, T): 0 where a token may look, the type's least value where it may not; to be added to attention scores.
+        (B, 1, T, T): 0 where a token may look, the type's least value where it may not; added to attention scores.
     """
     import torch
 

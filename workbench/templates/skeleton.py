@@ -1,9 +1,9 @@
-"""Where a Jinja chat template puts whose words. Knows how to render; nothing of tokens' ids, nothing of what is trained.
+"""Where a Jinja chat template puts whose words. Knows how to render; nothing of token ids or of what is trained.
 
-The method: render the conversation with a unique sentinel in the place of each text. What stands between the sentinels is
-the template's own; where a sentinel stands, the words stand. What the template does to the words (nothing, or stripping
-them) is found by padding each sentinel once. The cut is *proved* for each conversation: the skeleton, filled with its
-words, must be byte for byte what the template renders.
+The method: render the conversation with a unique sentinel in the place of each text. What stands between the
+sentinels is the template's own; where a sentinel stands, the words stand. What the template does to the words (nothing,
+or stripping them) is found by padding each sentinel once. The cut is *proved* for each conversation: the skeleton,
+filled with its words, must be byte for byte what the template renders.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,7 +89,9 @@ class Renderer:
             raise Unfit("refused", f"{type(error).__name__}: {error}") from None
         return str(rendered[0])
 
-    def prefix_of(self, text: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any], prompt: bool) -> int | None:
+    def prefix_of(
+        self, text: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any], prompt: bool
+    ) -> int | None:
         """How long the rendering of ``messages`` is, if it is a prefix of ``text``; else, or where refused, None."""
         if not messages:
             return 0
@@ -140,7 +143,7 @@ class Parsed:
         slots: what the sentinels stand for.
         tools: the tools.
         key: equal for two conversations that differ in nothing but their words.
-        given: whatever is neither a word nor the template's (names in tool calls, tools), for the check of control tokens.
+        given: what is neither a word nor the template's (names in calls, tools), to be searched for control tokens.
     """
 
     real: list[dict[str, Any]] = field(default_factory=list)
@@ -180,10 +183,11 @@ def parse(conversation: Conversation, *, reasoning: bool = False) -> Parsed:
             marked["tool_calls"] = [_mark_call(made, index, call) for call in calls]
         made.real.append(real)
         made.marked.append(marked)
-        shapes.append(json.dumps(marked, ensure_ascii=False, sort_keys=True))
-    outside = [[_without_words(call) for call in m.get("tool_calls", ())] for m in made.marked]
-    made.given = json.dumps([outside, made.tools], ensure_ascii=False)
-    made.key = (tuple(shapes), json.dumps(made.tools, ensure_ascii=False))
+        # contents are sentinels here, so that equal shapes have equal keys
+        shapes.append((message.role, marked["content"], json.dumps(marked["tool_calls"]) if calls else ""))
+    outside = [_without_words(call) for m in made.marked for call in m.get("tool_calls", ())]
+    made.given = json.dumps([outside, made.tools], ensure_ascii=False) if outside or made.tools else ""
+    made.key = (tuple(shapes), json.dumps(made.tools, ensure_ascii=False) if made.tools else "")
     return made
 
 
@@ -227,10 +231,8 @@ def _call(call: Any) -> dict[str, Any]:
         raise Unfit("refused", f"not a tool call: {json.dumps(call, ensure_ascii=False)[:80]}")
     arguments = function.get("arguments", {})
     if isinstance(arguments, str):
-        try:
+        with suppress(ValueError):  # a call may also carry plain text
             arguments = json.loads(arguments)
-        except ValueError:
-            pass
     made = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
     if isinstance(call.get("id"), str):
         made["id"] = call["id"]

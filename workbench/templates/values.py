@@ -20,9 +20,11 @@ class Segment:
         text: what is encoded, by itself.
         role: whose piece it is; the markers before an answer belong to the assistant.
         field: the template field that produced it: ``bos``, ``system``, ``user`` (the markers round the user's text),
-            ``assistant`` (the markers before the answer), ``content`` (somebody's own words), ``end`` (the end-of-turn), ``sep``.
+            ``assistant`` (the markers before the answer), ``content`` (somebody's own words), ``end`` (the
+            end-of-turn), ``sep``.
         trained: whether its tokens carry labels.
-        control: whether control tokens in it are control tokens (the template's own markers) or text (what somebody wrote).
+        control: whether control tokens in it are control tokens (the template's own markers) or text (what somebody
+            wrote).
         turn: index of the message that it comes from.
         rule: why it is trained or not, a key of the texts (``templates.rule.…``).
         ids: the token ids where they are known without encoding (BOS, EOS); empty otherwise.
@@ -155,7 +157,7 @@ def first_rows(rows: Sequence[int], n: int = 5) -> str:
     return ", ".join(str(row + 1) for row in rows[:n]) + (" …" if len(rows) > n else "")
 
 
-class Unfit(Exception):  # noqa: N818 — a conversation that does not fit is no failure of the work
+class Unfit(Exception):
     """One conversation cannot be encoded by this template; it is left out and counted.
 
     Args:

@@ -263,7 +263,7 @@ def _grouped(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int,
 
 
 def _grapheme_edges(text: str) -> set[int]:
-    """The places at which a grapheme begins or ends. Source: Unicode Standard Annex 29, as the ``regex`` package has it."""
+    """The places at which a grapheme begins or ends. Source: Unicode Standard Annex 29, by the ``regex`` package."""
     import regex
 
     return {0, len(text)} | {match.start() for match in regex.finditer(r"\X", text)}
