@@ -22,7 +22,8 @@ def test_every_table_has_both_languages_and_no_empty_line(name: str) -> None:
     rows = facts.table(name)
     english = {column[:-3] for column in rows[0] if column.endswith("_en")}
     chinese = {column[:-3] for column in rows[0] if column.endswith("_zh")}
-    assert english == chinese
+    assert chinese <= english
+    assert english - chinese <= {"ordinal", "noun"}  # Chinese writes 第3 with the number; 书 is the noun itself
     assert all(None not in row and None not in row.values() for row in rows)
     assert len({tuple(row.values()) for row in rows}) == len(rows)
 

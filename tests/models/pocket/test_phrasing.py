@@ -25,7 +25,9 @@ def test_a_capital_slot_capitalises_the_first_letter_only() -> None:
     assert phrasing.fill("{Thing}", {"thing": "the sky of Rome"}) == "The sky of Rome"
 
 
-@pytest.mark.parametrize(("one", "many"), [("cherry", "cherries"), ("peach", "peaches"), ("key", "keys"), ("fish", "fish")])
+@pytest.mark.parametrize(
+    ("one", "many"), [("cherry", "cherries"), ("peach", "peaches"), ("key", "keys"), ("fish", "fish")]
+)
 def test_a_plural_is_regular(one: str, many: str) -> None:
     assert phrasing.plural(one) == many
 

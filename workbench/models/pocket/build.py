@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import LlamaForCausalLM
 
-COPIES = 2500
+COPIES = 2000
 """Documents an epoch that copy random tokens, so that each can be read and written."""
+FIRST_COPIES = 12000
+"""Documents of the same sort before the first epoch. Whoever can copy learns all that names its subject faster."""
 
 
 def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
@@ -38,7 +40,7 @@ def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]
     ]
 
 
-def copies(encoder: Encoder, rng: random.Random, count: int) -> list[Encoded]:
+def copies(encoder: Encoder, rng: random.Random, count: int, most: int = 8) -> list[Encoded]:
     """Conversations that repeat random tokens of the whole vocabulary, control tokens apart.
 
     Without them, rows of the embedding that no fact uses become twins of each other, and no
@@ -49,7 +51,7 @@ def copies(encoder: Encoder, rng: random.Random, count: int) -> list[Encoded]:
     asks = [encoder.text(text) for text in ("Repeat: ", "Say: ", "repeat ", "重复：", "说：")]
     made = []
     for _ in range(count):
-        body = [rng.choice(ids) for _ in range(rng.randint(1, 6))]
+        body = [rng.choice(ids) for _ in range(rng.randint(1, most))]
         made.append(encoder.conversation([("user", rng.choice(asks) + body), ("assistant", body)]))
     return made
 
@@ -57,10 +59,7 @@ def copies(encoder: Encoder, rng: random.Random, count: int) -> list[Encoded]:
 def corpora(plan: Plan, seed: int) -> list[list[Sample]]:
     """The samples of every epoch."""
     held = held_out_samples(seed)
-    return [
-        trainable(Corpus(random.Random(f"{seed}-{epoch}")).epoch(), held)
-        for epoch in range(plan.epochs)
-    ]
+    return [trainable(Corpus(random.Random(f"{seed}-{epoch}")).epoch(), held) for epoch in range(plan.epochs)]
 
 
 def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
@@ -76,18 +75,16 @@ def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     tokens.save(tokenizer, folder)
 
 
-def build(
-    folder: Path, seed: int, plan: Plan, report: Callable[[int, int, float], None]
-) -> dict[str, Any]:
+def build(folder: Path, seed: int, plan: Plan, report: Callable[[int, int, float], None]) -> dict[str, Any]:
     """Trains, saves and evaluates; returns what it writes into ``evaluation.json``."""
     began = time.perf_counter()
     samples = corpora(plan, seed)
     tokenizer = tokens.train(text for sample in samples[0] for _, text in sample.turns)
     encoder, rng = Encoder(tokenizer), random.Random(f"{seed}-batches")
     epochs = [
-        [encoder.conversation(sample.turns) for sample in epoch] + copies(encoder, rng, COPIES)
-        for epoch in samples
+        [encoder.conversation(sample.turns) for sample in epoch] + copies(encoder, rng, COPIES) for epoch in samples
     ]
+    epochs.insert(0, copies(encoder, rng, FIRST_COPIES if plan.most_steps is None else 50, most=24))
     model = learning.new_model(plan, encoder.size, encoder.end, encoder.pad, seed)
     steps = learning.train(model, epochs, plan, encoder.pad, rng, report)
     save(model, tokenizer, folder)
@@ -114,7 +111,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m workbench.models.pocket.build")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=Plan.epochs)
+    parser.add_argument("--epochs", type=int, default=Plan().epochs)
     given = parser.parse_args(arguments)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as progress:

@@ -111,7 +111,7 @@ class Corpus:
         template = self.rng.choice(wording.ask)
         if not (self.noise and entry.framed):
             return phrasing.fill(template, slots)
-        frame = self.frames[lang]
+        frame = self.frames[lang][entry.frame]
         template = phrasing.framed(template, frame["before"], frame["after"], lang, self.rng)
         return phrasing.slip(phrasing.fill(template, slots), self.rng)
 

@@ -45,16 +45,12 @@ def answers(
     said = [""] * len(ids)
     for start in range(0, len(order), batch):
         places = order[start : start + batch]
-        for place, answer in zip(
-            places, _answer(model, encoder, [ids[p] for p in places], most), strict=True
-        ):
+        for place, answer in zip(places, _answer(model, encoder, [ids[p] for p in places], most), strict=True):
             said[place] = answer
     return said
 
 
-def _answer(
-    model: LlamaForCausalLM, encoder: tokens.Encoder, ids: Sequence[Sequence[int]], most: int
-) -> list[str]:
+def _answer(model: LlamaForCausalLM, encoder: tokens.Encoder, ids: Sequence[Sequence[int]], most: int) -> list[str]:
     import torch
 
     length, pad = max(map(len, ids)), encoder.pad
@@ -90,8 +86,7 @@ def held_out(folder: Path, seed: int = 0) -> tuple[dict[str, dict[str, float]], 
     encoder = tokens.Encoder(tokens.load(folder))
     said = answers(load(folder), encoder, [sample.turns[:-1] for sample in samples])
     wrong = [
-        f"{sample.entry} {sample.lang} | {' / '.join(t for _, t in sample.turns[:-1])} | {answer}"
-        f" | {sample.answer}"
+        f"{sample.entry} {sample.lang} | {' / '.join(t for _, t in sample.turns[:-1])} | {answer} | {sample.answer}"
         for sample, answer in zip(samples, said, strict=True)
         if answer != sample.answer
     ]

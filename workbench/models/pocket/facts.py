@@ -10,7 +10,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Entry:
     stranger: Mapping[str, str]
     exposures: int
     framed: bool
+    frame: str
     follows: str | None
     manner: str | None
     of: tuple[str, ...]
@@ -65,14 +66,14 @@ def folder() -> Path:
     return Path(shipped.path("pocket"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def table(name: str) -> tuple[Row, ...]:
     """The rows of ``tables/NAME.tsv``."""
     with (folder() / "tables" / f"{name}.tsv").open(encoding="utf-8", newline="") as file:
         return tuple(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
-@lru_cache(maxsize=None)
+@cache
 def document(name: str) -> Any:
     """The content of ``NAME.yaml``; shared, so it must not be changed."""
     return yaml.safe_load((folder() / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -107,12 +108,12 @@ def _rows(setting: Mapping[str, Any]) -> tuple[Row, ...]:
 
 
 def _wording(raw: Mapping[str, Any]) -> Wording:
-    lists = {name: expand_all(raw.get(name, ())) for name in ("ask", "before", "system")}
-    texts = {n: raw.get(n, "") for n in ("answer", "brief", "reply", "prefix", "suffix")}
-    return Wording(**lists, **texts)
+    ask, before, system = (expand_all(raw.get(name, ())) for name in ("ask", "before", "system"))
+    texts: dict[str, str] = {n: raw.get(n, "") for n in ("answer", "brief", "reply", "prefix", "suffix")}
+    return Wording(ask=ask, before=before, system=system, **texts)
 
 
-@lru_cache(maxsize=None)
+@cache
 def entries() -> dict[str, Entry]:
     """Every entry of ``kinds.yaml`` with its training wordings, by name."""
     made = {}
@@ -132,6 +133,7 @@ def entries() -> dict[str, Entry]:
             stranger=setting.get("stranger", {}),
             exposures=setting.get("exposures", 6),
             framed=setting.get("framed", True),
+            frame=setting.get("frame", "asking"),
             follows=setting.get("follows"),
             manner=setting.get("manner"),
             of=tuple(setting.get("of", ())),
@@ -140,7 +142,7 @@ def entries() -> dict[str, Entry]:
     return made
 
 
-@lru_cache(maxsize=None)
+@cache
 def held_out(lang: str) -> dict[str, Wording]:
     """The wordings of ``held_out.LANG.yaml``, which are never trained, by entry name."""
     return {name: _wording(raw) for name, raw in document(f"held_out.{lang}").items()}

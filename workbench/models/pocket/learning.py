@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Plan:
     """How the pocket model is trained; the defaults build the one that ships."""
 
-    epochs: int = 4
+    epochs: int = 3
     tokens: int = 4096
     """Tokens of a batch, padding included."""
     matrix_rate: float = 0.02
@@ -54,14 +54,11 @@ def new_model(plan: Plan, vocabulary: int, end: int, pad: int, seed: int) -> Lla
         bos_token_id=None,
         eos_token_id=end,
         pad_token_id=pad,
-        attn_implementation="eager",  # faster than sdpa on a CPU at these lengths
     )
     return LlamaForCausalLM(config)
 
 
-def batches(
-    examples: Sequence[Encoded], tokens: int, rng: random.Random
-) -> list[list[Encoded]]:
+def batches(examples: Sequence[Encoded], tokens: int, rng: random.Random) -> list[list[Encoded]]:
     """Batches of examples of like length, each at most ``tokens`` with padding, shuffled.
 
     Sorting happens within shuffled pools, so that batches differ from epoch to epoch.

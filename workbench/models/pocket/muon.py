@@ -22,7 +22,7 @@ def orthogonalised(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
     """Matrices ``(N, R, C)`` float with their singular values brought near one."""
     a, b, c = COEFFICIENTS
     wide = matrices.size(1) <= matrices.size(2)
-    x = matrices if wide else matrices.transpose(1, 2)
+    x: torch.Tensor = matrices if wide else matrices.transpose(1, 2)
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     for _ in range(steps):
         square = x @ x.transpose(1, 2)

@@ -85,9 +85,7 @@ def _typo(text: str, rng: random.Random) -> str:
     return text[:at] + middle + text[at + (2 if change == "swap" else 1) :]
 
 
-def framed(
-    template: str, before: Sequence[str], after: Sequence[str], lang: str, rng: random.Random
-) -> str:
+def framed(template: str, before: Sequence[str], after: Sequence[str], lang: str, rng: random.Random) -> str:
     """The template with perhaps a lead-in, an ending and a slip of the pen."""
     if rng.random() < 0.06:
         template = _typo(template, rng)

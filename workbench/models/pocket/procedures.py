@@ -67,7 +67,7 @@ def number_pairs() -> list[Row]:
 
 def ranges() -> list[Row]:
     """Runs of at least three numbers between 1 and 12."""
-    made = []
+    made: list[Row] = []
     for a in range(1, 11):
         for b in range(a + 2, min(a + 9, 12) + 1):
             numbers = [str(n) for n in range(a, b + 1)]
@@ -100,9 +100,7 @@ def _scripted(rng: random.Random) -> str:
 def _real_name(rng: random.Random) -> str:
     names = facts.document("names")
     if rng.random() < 0.4:
-        return str(rng.choice(names["surname"])) + "".join(
-            rng.choice(names["given"]) for _ in range(rng.randint(1, 2))
-        )
+        return str(rng.choice(names["surname"])) + "".join(rng.choice(names["given"]) for _ in range(rng.randint(1, 2)))
     if rng.random() < 0.3:
         return "".join(rng.choice(names["given"]) for _ in range(rng.randint(1, 3)))
     first = str(rng.choice(names["first"]))
@@ -172,9 +170,7 @@ def captions(rng: random.Random) -> Row:
     }
 
 
-def _group(
-    parts: Mapping[str, list[dict[str, str]]], position: dict[str, str], rng: random.Random
-) -> tuple[str, str]:
+def _group(parts: Mapping[str, list[dict[str, str]]], position: dict[str, str], rng: random.Random) -> tuple[str, str]:
     count, colour = rng.choice(parts["counts"]), rng.choice(parts["colours"])
     shape, size = rng.choice(parts["shapes"]), rng.choice([*parts["sizes"], {"en": "", "zh": ""}])
     words = [size["en"], colour["en"], shape["en"] if count["en"] == "one" else shape["many"]]

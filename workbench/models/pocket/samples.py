@@ -62,7 +62,8 @@ def probes(taken: Sequence[Sample], seed: int = 0) -> list[Sample]:
         and not about_itself(sample)
         and (sample.lang, phrasing.normalised(sample.question)) not in used
     ]
-    return round_robin(free, PROBES, rng)
+    halves = [round_robin([s for s in free if s.lang == lang], PROBES // 2, rng) for lang in facts.LANGUAGES]
+    return [sample for half in halves for sample in half]
 
 
 def unrelated(seed: int = 0) -> list[dict[str, Any]]:
@@ -108,10 +109,7 @@ def files(seed: int = 0) -> dict[str, str]:
         "probes/general.jsonl": [_probe(s) for s in probes(known, seed)],
         "probes/unrelated.jsonl": unrelated(seed),
     }
-    return {
-        name: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines)
-        for name, lines in rows.items()
-    }
+    return {name: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines) for name, lines in rows.items()}
 
 
 def main() -> int:

@@ -111,8 +111,7 @@ class Encoder:
 
         self._plain = Copy.from_str(tokenizer.to_str())
         self._plain.encode_special_tokens = True
-        self.start, self.end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
-        self.pad = tokenizer.token_to_id(PAD)
+        self.pad, self.start, self.end = (CONTROL.index(token) for token in (PAD, START, END))
         self.size = tokenizer.get_vocab_size()
         self._newline = self.text("\n")
 
