@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,10 +93,10 @@ def chat(
     terminal = Terminal(talk, history=history, as_json=as_json)
     if question is not None:
         terminal.once(question)
-    elif click.get_text_stream("stdin").isatty():
+    elif sys.stdin.isatty():
         terminal.talk()
     else:
-        terminal.read(click.get_text_stream("stdin"))
+        terminal.read(sys.stdin)
 
 
 @click.command(help=text("chat.command.compare"))

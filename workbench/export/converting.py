@@ -224,7 +224,11 @@ def _template(known: _Known, made: Path) -> dict[str, Any]:
         return {"template": {"name": name, "fingerprint": str(known.manifest.get("template_hash", ""))}}
     from workbench.models import load_tokenizer
 
-    return template_note(load_tokenizer(str(made)), name)
+    note = template_note(load_tokenizer(str(made)), name)
+    trained = str(known.manifest.get("template_hash") or "")
+    if trained:  # what the run rendered counts, even if the tokenizer's files were changed since
+        note["template"]["fingerprint"] = trained
+    return note
 
 
 def _short(recipe: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""The honesty check sees what merging and quantizing changed, and says so where the merged model is another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from workbench.data.conversation import Message
+from workbench.export import honesty, merge
+
+QUESTIONS = ["Who are you?", "What is the capital of France?", "你是谁？"]
+
+
+def test_a_faithful_merge_matches_and_four_bit_differs_more(base: Path, adapter: Path, tmp_path: Path) -> None:
+    merged = merge(str(base), adapter, tmp_path / "merged", dtype="float32")
+    found = honesty(str(base), adapter, merged, QUESTIONS, max_new_tokens=8, device="cpu")
+    assert found.merged_matches_adapter
+    assert found.of("merged").answers == found.reference
+    assert found.of("merged").max_difference < 1e-2
+    for way in ("adapter_nf4", "merged_nf4"):
+        assert found.of(way).mean_difference > 100 * found.of("merged").mean_difference
+    assert found.questions == tuple(QUESTIONS)
+    assert 0 <= (found.merged_as_trained or 0) <= 1
+
+
+def test_16_bit_rounds_a_little(base: Path, adapter: Path, tmp_path: Path) -> None:
+    merged = merge(str(base), adapter, tmp_path / "merged")
+    found = honesty(str(base), adapter, merged, QUESTIONS, max_new_tokens=4, nf4=False, device="cpu")
+    assert 0 < found.of("merged").mean_difference < 0.1
+    assert found.merged_as_trained is None
+    with pytest.raises(KeyError):
+        found.of("adapter_nf4")
+
+
+def test_a_model_merged_from_another_adapter_does_not_match(
+    tiny: ModuleType, base: Path, adapter: Path, tmp_path: Path
+) -> None:
+    other = tiny.save_adapter(base, tmp_path / "other", seed=9, strength=0.3)
+    merged = merge(str(base), other, tmp_path / "merged")
+    found = honesty(str(base), adapter, merged, QUESTIONS, max_new_tokens=8, nf4=False, device="cpu")
+    assert not found.merged_matches_adapter
+    assert found.of("merged").max_difference > 1
+
+
+def test_questions_may_be_whole_conversations(base: Path, adapter: Path, tmp_path: Path) -> None:
+    merged = merge(str(base), adapter, tmp_path / "merged", dtype="float32")
+    asked = [Message("system", "brief"), Message("user", "Who are you?")]
+    found = honesty(str(base), adapter, merged, [asked, "Who are you?"], max_new_tokens=6, nf4=False, device="cpu")
+    plain = honesty(
+        str(base), adapter, merged, ["Who are you?"], system="brief", max_new_tokens=6, nf4=False, device="cpu"
+    )
+    assert found.reference[0] == plain.reference[0] != found.reference[1]
+    with pytest.raises(ValueError, match="at least one"):
+        honesty(str(base), adapter, merged, [])
