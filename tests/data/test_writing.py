@@ -62,7 +62,7 @@ conversations = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.lists(conversations, min_size=1, max_size=3))
 def test_reading_what_was_written_gives_the_same(made: list[Conversation]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -8,6 +8,7 @@ from workbench.data.claims import is_identity, names, other_identities
 from workbench.data.conversation import Conversation, Persona
 from workbench.data.fields import printable, shorten
 from workbench.data.findings import Finding, Rows
+from workbench.data.markers import placeholders
 from workbench.data.ordering import normalised
 from workbench.data.similar import folded, near_duplicates
 
@@ -24,7 +25,8 @@ def compare(
     only: Collection[str],
 ) -> Iterator[Finding]:
     """The findings of comparing rows with one another, with the persona, and with the held-out set."""
-    identity = [at for at, c in enumerate(rows.conversations) if c.kind != "text" and is_identity(c)]
+    about = {"identity_share", "persona_name_differs"} & set(only)
+    identity = [at for at, c in enumerate(rows.conversations) if about and c.kind != "text" and is_identity(c)]
     if "contradictory_answers" in only:
         yield from _contradictions(rows)
     if "near_duplicates" in only:
@@ -125,7 +127,8 @@ def _names(rows: Rows, identity: list[int], persona: Persona | None) -> Iterator
     claimed: dict[str, list[int]] = {}
     spelled: dict[str, str] = {}
     for at in identity:
-        for name in names(rows.conversations[at].answer)[:1]:
+        said = [name for name in names(rows.conversations[at].answer) if not placeholders(name)]
+        for name in said[:1]:
             key = _same_name(normalised(name), claimed)
             claimed.setdefault(key, []).append(at)
             spelled.setdefault(key, name)
