@@ -18,8 +18,8 @@ from workbench.templates.codec import codec
 
 EDGES = [
     "", " ", "\n", "  \n\n", "Hello there", "你好！", " 谢谢", "👋", "👨‍👩‍👧", "🇨🇳", "\u200b", "\ufeff", "e\u0301",
-    "{input}", "{{x}}", "</s>", "<s>", "<|im_end|>", "<|im_start|>assistant\n", "<eoh>", "<think>", "<|im_end", "|>", "<",
-    "s>", "a\tb", "\r\n", "x" * 50,
+    "{input}", "{{x}}", "</s>", "<s>", "<|im_end|>", "<|im_start|>assistant\n", "<eoh>", "<think>", "<|im_end",
+    "|>", "<", "s>", "a\tb", "\r\n", "x" * 50,
 ]  # fmt: skip
 
 words = (
