@@ -1,27 +1,45 @@
-"""XTuner's own processing of Alpaca rows: map, template, tokenize, filter. Runs in XTuner's environment."""
+"""XTuner's own processing of Alpaca rows: map, template, tokenize, filter. Runs in XTuner's environment.
+
+The package's ``__init__`` also imports its picture datasets, which need torchvision. Processing text does not, so it is
+passed by.
+"""
 
 from __future__ import annotations
 
+import sys
+import types
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
+import xtuner
 from common import orders, report, tokenizer
-from xtuner.dataset.huggingface import process
-from xtuner.dataset.map_fns import alpaca_map_fn, template_map_fn_factory
-from xtuner.utils import PROMPT_TEMPLATE
 
 from datasets import Dataset, disable_progress_bars
+
+
+def without_pictures() -> tuple[Any, Any]:
+    """XTuner's processing, and its maps."""
+    package = types.ModuleType("xtuner.dataset")
+    package.__path__ = [str(Path(xtuner.__file__).parent / "dataset")]
+    sys.modules["xtuner.dataset"] = package
+    return import_module("xtuner.dataset.huggingface"), import_module("xtuner.dataset.map_fns")
+
 
 disable_progress_bars()
 given = orders()
 rows = Dataset.from_list(given["rows"])
 coder = tokenizer(given["tokenizer"])
+huggingface, maps = without_pictures()
+templates = import_module("xtuner.utils").PROMPT_TEMPLATE
 report(
-    lambda: process(
+    lambda: huggingface.process(
         dataset=rows,
         tokenizer=coder,
         max_length=2048,
-        dataset_map_fn=alpaca_map_fn,
-        template_map_fn=template_map_fn_factory(PROMPT_TEMPLATE.qwen_chat),
+        dataset_map_fn=maps.alpaca_map_fn,
+        template_map_fn=maps.template_map_fn_factory(templates.qwen_chat),
         split=None,
         remove_unused_columns=True,
         pack_to_max_length=False,

@@ -52,7 +52,7 @@ class Codec:
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer_of: Any = _weak(tokenizer)
         self.vocabulary_size = len(tokenizer)
-        self.backend = getattr(tokenizer, "backend_tokenizer", None)
+        self.backend: Any = getattr(tokenizer, "backend_tokenizer", None)
         self.control = {
             str(token.content): int(id_) for id_, token in tokenizer.added_tokens_decoder.items() if _is_control(token)
         }
