@@ -205,6 +205,16 @@ def test_calls_of_tools_are_trained_and_their_results_are_not(own):
     assert list(example.input_ids[: len(served)]) == served
 
 
+@pytest.mark.parametrize("arguments", [{}, {"n": 2}, {"text": "a"}])
+def test_a_call_ends_with_the_turn_and_not_with_its_own_mark(own, arguments):
+    tokenizer = own(TOOLS)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<tool_call>", "</tool_call>"]})
+    call = json.dumps({"name": "f", "arguments": arguments})
+    messages = (Message("user", "x"), Message("assistant", "", tool_calls=(call,)), Message("tool", "y"))
+    spoken = trained(tokenizer, Conversation((*messages, Message("assistant", "z"))))
+    assert spoken == [f"<tool_call>\n{call}\n</tool_call><|im_end|>", "z<|im_end|>"]
+
+
 def test_a_refused_conversation_is_left_out_and_the_template_is_quoted(own):
     tokenizer = own(GEMMA)
     rows = [ask("a", "b"), ask("a", "b", system="c")]

@@ -65,15 +65,18 @@ class Ender:
     Args:
         find: the control tokens spelled in a text, in order.
         special: those that the tokenizer calls special.
+        known: ends of turn that are known already; they go before other special tokens, such as the marks round a call.
     """
 
     find: Callable[[str], list[str]]
     special: frozenset[str]
+    known: frozenset[str] = frozenset()
 
     def end(self, tail: str) -> tuple[int, int] | None:
-        """(start, end) of the end-of-turn token: the first special one, else the first control token; None if none."""
+        """(start, end) of the end-of-turn token: a known one, else the first special one, else the first; or None."""
         found = self.find(tail)
-        word = next((w for w in found if w in self.special), found[0] if found else None)
+        preferred = [*(w for w in found if w in self.known), *(w for w in found if w in self.special), *found]
+        word = preferred[0] if preferred else None
         if word is None:
             return None
         start = tail.index(word)
@@ -200,14 +203,7 @@ class Outliner:
 
         It is read off the rendering that ends with this answer, and must stand here as well.
         """
-        messages = [*parsed.marked[:turn], dict(parsed.marked[turn])]
-        marks = [slot.mark for slot in parsed.slots if slot.message == turn]
-        silent = not marks  # an answer without words ends where one with words would
-        if silent:
-            marks = [_PROBE]
-            messages[-1]["content"] = _PROBE
-        alone = self.render(messages, parsed.tools, False)
-        tail = alone[max(alone.rindex(mark) + len(mark) for mark in marks if mark in alone) :]
+        tail, silent = self._tail(parsed, turn)
         found = self.ender.end(tail)
         if found is None:
             raise Unfit("unproved", f"no end-of-turn token after the answer (message {turn + 1}), only {tail[:40]!r}")
@@ -216,6 +212,23 @@ class Outliner:
         if at < 0 or not skeleton.text.startswith(tail[: found[1]], at):
             raise Unfit("unproved", f"the answer (message {turn + 1}) ends otherwise in the midst of a conversation")
         return at + found[0], at + found[1]
+
+    def _tail(self, parsed: Parsed, turn: int) -> tuple[str, bool]:
+        """What follows an answer's words where it is the last message; and whether it has no words here.
+
+        An answer without words ends where one with words would; a call without words is looked at from its beginning.
+        """
+        messages = [*parsed.marked[:turn], dict(parsed.marked[turn])]
+        marks = [slot.mark for slot in parsed.slots if slot.message == turn]
+        if not marks and messages[-1].get("tool_calls"):
+            alone = self.render(messages, parsed.tools, False)
+            return alone[self.render.prefix_of(alone, messages[:-1], parsed.tools, True) or len(alone) :], False
+        silent = not marks
+        if silent:
+            marks = [_PROBE]
+            messages[-1]["content"] = _PROBE
+        alone = self.render(messages, parsed.tools, False)
+        return alone[max((alone.rindex(mark) + len(mark) for mark in marks if mark in alone), default=0) :], silent
 
     def _pieces(self, skeleton: Skeleton, parsed: Parsed, cuts: Sequence[_Cut]) -> list[Piece]:
         """The rendering, cut at the regions' borders and round the words."""

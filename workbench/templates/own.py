@@ -9,7 +9,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -176,6 +176,7 @@ class OwnTemplate:
             key = "broken_template" if unfit.reason == "refused" else "unproved_template"
             raise BadInput(f"templates.{key}", note=unfit.note) from None
         self.ends = tuple(dict.fromkeys(ends))
+        self.outliner.ender = replace(self.outliner.ender, known=frozenset(self.ends))
         self.default = self._default_system()
 
     def _round_trip(self, probe: Conversation, coder: Any) -> None:
