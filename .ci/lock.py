@@ -1,6 +1,6 @@
 """Resolves the exact versions anew: writes the three locks and environment.yml from pyproject.toml.
 
-Run it with any Python that has uv installed: ``python .ci/lock.py``. Knows pyproject.toml's extras; nothing of the package.
+Run it with a Python that has uv: ``python .ci/lock.py``. Knows pyproject.toml's extras; nothing of the package.
 Versions already locked are kept; delete a lock first to take the newest of everything.
 """
 
@@ -21,11 +21,13 @@ HEAD = """\
 # {what}
 """
 WHY = """\
-# No hashes: torch comes in several builds of one version (CPU, CUDA, vendors'), and a hash would admit only one of them.
+# No hashes: torch comes in several builds of one version (CPU, CUDA, vendors'), and a hash admits only one of them.
 # The CUDA packages are left to torch, which pins its own exactly; a CPU build needs none.
 """
 WHAT = {
-    "requirements.lock": ("The package, its tests and its checks: what `make quickstart` and `make test` install.\n" + WHY).strip(),
+    "requirements.lock": (
+        "The package, its tests and its checks: what `make quickstart` and `make test` install.\n" + WHY
+    ).strip(),
     "requirements-extras.lock": "On top of requirements.lock: the extras notebook and apps.",
     "requirements-deepspeed.lock": "On top of requirements.lock: the extra deepspeed (Linux, two GPUs or more).",
 }
@@ -33,14 +35,16 @@ LEFT_TO_TORCH = ("nvidia-", "cuda-", "triton")
 
 
 def resolve(*extras: str, prefer: list[str]) -> list[str]:
-    """The lines ``name==version ; marker`` for the package and these extras; what is in ``prefer`` stays where it can."""
+    """The lines ``name==version ; marker`` for the package and these extras; ``prefer`` stays where it can."""
     with tempfile.TemporaryDirectory() as scratch:
         output = Path(scratch) / "lock.txt"  # uv prefers the versions that its output file names already
         output.write_text("\n".join(prefer) + "\n", encoding="utf-8")
         command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.10"]
         command += ["--no-header", "--no-annotate", "--output-file", str(output), "pyproject.toml"]
         command += [f"--extra={extra}" for extra in extras]
-        subprocess.run(command, cwd=ROOT, env=os.environ | {"UV_PYTHON_DOWNLOADS": "never"}, stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            command, cwd=ROOT, env=os.environ | {"UV_PYTHON_DOWNLOADS": "never"}, stdout=subprocess.DEVNULL, check=True
+        )
         lines = (tidy(line) for line in output.read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line and not line.startswith(LEFT_TO_TORCH)]
 

@@ -1,6 +1,6 @@
 """What every test stands on: no network, one language, one seed. Knows pytest; must not know any room.
 
-A test that reaches for anything but this machine's loopback fails, even where a library swallows the refusal and tries again.
+A test that reaches for anything but this machine's loopback fails, even where a library swallows the refusal.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -34,8 +34,9 @@ FLOORS = [
 FLOOR = {room: number for number, floor in enumerate(FLOORS) for room in floor}
 # What an import of the package must not cost: each of these takes from 0.1 s to seconds, or is not everybody's.
 HEAVY = {
-    "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "datasets", "tokenizers", "safetensors",
-    "huggingface_hub", "numpy", "pandas", "pyarrow", "scipy", "matplotlib", "ipywidgets", "IPython", "gradio", "streamlit",
+    "torch", "transformers", "peft", "bitsandbytes", "accelerate", "deepspeed", "datasets", "tokenizers",
+    "safetensors", "huggingface_hub", "numpy", "pandas", "pyarrow", "scipy", "matplotlib", "ipywidgets", "IPython",
+    "gradio", "streamlit",
 }  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -48,10 +49,10 @@ def name_of(file: Path) -> str:
 
 def room_of(module: str) -> str:
     """``data`` of ``workbench.data.identity``; empty for the package's own root."""
-    return (module.split(".") + [""])[1]
+    return [*module.split("."), ""][1]
 
 
-@lru_cache(maxsize=None)
+@cache
 def tree_of(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"), str(file))
 
@@ -71,10 +72,15 @@ def imported(node: ast.AST, file: Path) -> list[str]:
     return [f"{base}.{alias.name}" for alias in node.names] if base == "workbench" else [base]
 
 
-@lru_cache(maxsize=None)
+@cache
 def all_imports(file: Path) -> list[tuple[int, str]]:
     """Every import of a file, those inside functions and for the type checker too."""
-    return [(node.lineno, name) for node in ast.walk(tree_of(file)) if hasattr(node, "lineno") for name in imported(node, file)]
+    return [
+        (node.lineno, name)
+        for node in ast.walk(tree_of(file))
+        if hasattr(node, "lineno")
+        for name in imported(node, file)
+    ]
 
 
 def top_imports(file: Path) -> list[tuple[int, str]]:
@@ -126,7 +132,12 @@ def test_nothing_but_the_root_imports_the_root_as_a_whole() -> None:
 
 def test_render_knows_values_and_never_steps() -> None:
     """Of the other rooms it may take values (frozen dataclasses), texts, errors; nothing that does work."""
-    values = {"workbench.templates.values", "workbench.templates.view", "workbench.data.conversation", "workbench.runs.events"}
+    values = {
+        "workbench.templates.values",
+        "workbench.templates.view",
+        "workbench.data.conversation",
+        "workbench.runs.events",
+    }
     low = {"texts", "errors", "shipped"}
     wrong = [
         at(file, line, name)
@@ -162,7 +173,9 @@ def test_only_widgets_import_ipywidgets() -> None:
 
 
 def test_only_apps_import_gradio_or_streamlit() -> None:
-    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     files = [ROOT / name for name in tracked if not name.startswith(("apps/", "tests/", "benchmarks/"))]
     wrong = [
         at(file, line, name)
@@ -180,7 +193,9 @@ def test_no_module_loads_a_heavy_library_when_it_is_imported() -> None:
 
 def test_no_figure_is_drawn_with_pyplot() -> None:
     """pyplot keeps every figure alive and is not safe in threads."""
-    wrong = [at(f, line, n) for f in FILES for line, n in all_imports(f) if n.startswith(("matplotlib.pyplot", "pylab"))]
+    wrong = [
+        at(f, line, n) for f in FILES for line, n in all_imports(f) if n.startswith(("matplotlib.pyplot", "pylab"))
+    ]
     assert not wrong
 
 
@@ -213,12 +228,16 @@ def test_yaml_is_read_only_by_safe_loaders() -> None:
 
 def in_a_fresh_python(code: str, folder: Path = ROOT) -> str:
     """What ``code`` prints in a new process that stands in ``folder``."""
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-@pytest.mark.parametrize("module", ["workbench", "workbench.cli", "workbench.data", "workbench.runs", "workbench.texts"])
+@pytest.mark.parametrize(
+    "module", ["workbench", "workbench.cli", "workbench.data", "workbench.runs", "workbench.texts"]
+)
 def test_what_everybody_imports_loads_nothing_heavy(module: str) -> None:
     loaded = json.loads(in_a_fresh_python(f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"))
     assert not {name.split(".")[0] for name in loaded} & (HEAVY | {"multiprocessing", "asyncio"})

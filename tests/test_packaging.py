@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -22,7 +23,11 @@ PLATFORMS = {
     "macos": {"sys_platform": "darwin", "os_name": "posix", "platform_machine": "arm64", "platform_system": "Darwin"},
     "windows": {"sys_platform": "win32", "os_name": "nt", "platform_machine": "AMD64", "platform_system": "Windows"},
 }
-LOCK_OF = {"notebook": "requirements-extras.lock", "apps": "requirements-extras.lock", "deepspeed": "requirements-deepspeed.lock"}
+LOCK_OF = {
+    "notebook": "requirements-extras.lock",
+    "apps": "requirements-extras.lock",
+    "deepspeed": "requirements-deepspeed.lock",
+}
 LIMIT = 16 * 2**20
 
 
@@ -43,7 +48,11 @@ def pins(name: str) -> list[Requirement]:
 
 def locked(python: str, platform: str, *names: str) -> dict[str, Version]:
     """The version of each distribution that these locks give on one Python and one platform."""
-    environment = PLATFORMS[platform] | {"python_version": python, "python_full_version": f"{python}.9", "implementation_name": "cpython"}
+    environment = PLATFORMS[platform] | {
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "implementation_name": "cpython",
+    }
     found: dict[str, Version] = {}
     for name in names:
         for pin in pins(name):
@@ -82,6 +91,23 @@ def test_the_lock_gives_every_dependency_at_an_allowed_version(python: str, plat
                 assert need.specifier.contains(versions[canonicalize_name(need.name)]), f"{extra}: {need}"
 
 
+def test_whatever_the_package_imports_it_depends_on() -> None:
+    """Directly, or through a library that cannot do without: PyArrow through datasets, the hub through transformers."""
+    table = project()
+    assert isinstance(table["dependencies"], list) and isinstance(table["optional-dependencies"], dict)
+    needs = [*table["dependencies"], *(need for group in table["optional-dependencies"].values() for need in group)]
+    declared = {canonicalize_name(Requirement(need).name) for need in needs} | {"pyarrow", "huggingface-hub"}
+    called = {"yaml": "pyyaml"}
+    imported = set()
+    for file in (ROOT / "workbench").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            imported |= {name.split(".")[0] for name in names}
+    others = imported - set(sys.stdlib_module_names) - {"workbench"}
+    assert {called.get(name, canonicalize_name(name)) for name in others} <= declared
+
+
 def test_every_dependency_has_a_lower_bound() -> None:
     table = project()
     assert isinstance(table["dependencies"], list)
@@ -108,23 +134,34 @@ def test_torch_is_one_version_everywhere() -> None:
 
 
 def test_the_folder_datasets_does_not_shadow_the_library() -> None:
-    """Asked where a Python that stands in the repository's root would import it from; importing it would take seconds."""
+    """Where would a Python that stands in the repository's root import it from? (Importing it would take seconds.)"""
     code = "from importlib.util import find_spec; print(find_spec('datasets').origin)"
-    origin = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    origin = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
     assert Path(origin).name == "__init__.py"
     assert (Path(origin).parent / "arrow_dataset.py").exists()
     assert ROOT / "datasets" not in Path(origin).parents
 
 
 def test_the_folder_datasets_holds_data_only() -> None:
-    assert not [path for path in (ROOT / "datasets").rglob("*") if path.suffix in {".py", ".pyc", ".pyi", ".so", ".pkl", ".pt", ".bin"}]
+    assert not [
+        path
+        for path in (ROOT / "datasets").rglob("*")
+        if path.suffix in {".py", ".pyc", ".pyi", ".so", ".pkl", ".pt", ".bin"}
+    ]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The names of the files in a wheel built from this tree."""
     out = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)], cwd=ROOT, capture_output=True, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
     with zipfile.ZipFile(next(out.glob("*.whl"))) as opened:
         return set(opened.namelist())
 
@@ -163,12 +200,18 @@ def test_no_notebook_keeps_outputs() -> None:
 def test_no_file_names_a_path_of_somebodys_machine() -> None:
     machine = re.compile(rb"(?<![\w.$}])/(?:home|root|Users|work|mnt|opt|farm)/[\w.-]+|[A-Z]:\\\\?Users")
     texts = [path for path in tracked() if path.suffix not in {".safetensors", ".png", ".parquet"}]
-    found = {path.relative_to(ROOT).as_posix(): hit.group() for path in texts if (hit := machine.search(path.read_bytes()))}
+    found = {
+        path.relative_to(ROOT).as_posix(): hit.group() for path in texts if (hit := machine.search(path.read_bytes()))
+    }
     assert not found
 
 
 def test_no_file_is_of_a_format_that_runs_code_when_read() -> None:
-    assert not [path.name for path in tracked() if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".npy"}]
+    assert not [
+        path.name
+        for path in tracked()
+        if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib", ".npy"}
+    ]
 
 
 def test_text_files_are_utf8_with_one_kind_of_line_end() -> None:

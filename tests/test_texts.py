@@ -1,10 +1,10 @@
-"""Every sentence shown to people: there in both languages, with the same values, and each one that the code asks for."""
+"""Every sentence shown to people: in both languages, with the same values, and each one that the code asks for."""
 
 from __future__ import annotations
 
 import ast
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "workbench"
 TEXTS = PACKAGE / "texts"
 ROOMS = sorted(file.stem for file in (TEXTS / "en").glob("*.yaml"))
-ERRORS = {name for name, kind in vars(workbench.errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+ERRORS = {
+    name for name, kind in vars(workbench.errors).items() if isinstance(kind, type) and issubclass(kind, Exception)
+}
 ASKS = {"text", "lookup", "entry"}
 KEY = re.compile(rf"(?:{'|'.join(ROOMS)})(?:\.\w+)+")
 A_FILE = re.compile(r"\.(?:ya?ml|jsonl?|py|tsv|csv|md|html|safetensors|txt)$")
@@ -42,7 +44,7 @@ def leaves(room: str, lang: str) -> dict[str, Any]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def everything(lang: str) -> dict[str, Any]:
     return {key: said for room in ROOMS for key, said in leaves(room, lang).items()}
 
@@ -50,22 +52,24 @@ def everything(lang: str) -> dict[str, Any]:
 def values_of(said: Any) -> set[str]:
     """The names in braces; ``{0}`` and ``{row[name]}`` count by their root."""
     parts = said if isinstance(said, list) else [said]
-    names = {name for part in parts if isinstance(part, str) for _, name, _, _ in Formatter().parse(part) if name is not None}
+    names = {
+        name for part in parts if isinstance(part, str) for _, name, _, _ in Formatter().parse(part) if name is not None
+    }
     return {re.split(r"[.\[]", name)[0] for name in names}
 
 
-@lru_cache(maxsize=None)
+@cache
 def nodes() -> list[tuple[str, ast.AST]]:
     """(where, node) of every call and string in the package."""
-    found = []
+    found: list[tuple[str, ast.AST]] = []
     for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call | ast.Constant | ast.JoinedStr):
-                found.append((f"{file.relative_to(ROOT)}:{node.lineno}", node))
+        tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        told = (node for node in tree if isinstance(node, ast.Call | ast.Constant | ast.JoinedStr))
+        found += [(f"{file.relative_to(ROOT)}:{node.lineno}", node) for node in told]
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def calls() -> list[tuple[str, str, ast.Call]]:
     """(where, name of what is called, the call) of every call in the package whose first argument is a string."""
     found = []
@@ -86,7 +90,7 @@ def asked() -> list[tuple[str, str, str, ast.Call]]:
     ]
 
 
-@lru_cache(maxsize=None)
+@cache
 def prefixes() -> set[str]:
     """How the keys that are put together at run time begin: ``render.curves.`` of ``f"render.curves.{name}"``."""
     found = set()
@@ -98,7 +102,7 @@ def prefixes() -> set[str]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def constants() -> set[str]:
     """Every string in the package that reads like a key."""
     found = set()
@@ -114,7 +118,7 @@ def known(key: str) -> bool:
 
 
 def test_both_languages_have_the_same_rooms() -> None:
-    assert ROOMS == sorted(file.stem for file in (TEXTS / "zh").glob("*.yaml"))
+    assert sorted(file.stem for file in (TEXTS / "zh").glob("*.yaml")) == ROOMS
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -125,12 +129,18 @@ def test_both_languages_say_the_same_things(room: str) -> None:
 @pytest.mark.parametrize("room", ROOMS)
 def test_both_languages_name_the_same_values(room: str) -> None:
     zh = leaves(room, "zh")
-    assert not {key: (values_of(said), values_of(zh.get(key))) for key, said in leaves(room, "en").items() if values_of(said) != values_of(zh.get(key))}
+    assert not {
+        key: (values_of(said), values_of(zh.get(key)))
+        for key, said in leaves(room, "en").items()
+        if values_of(said) != values_of(zh.get(key))
+    }
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
 def test_no_sentence_is_empty(lang: str) -> None:
-    empty = [key for key, said in everything(lang).items() if said is None or (isinstance(said, str) and not said.strip())]
+    empty = [
+        key for key, said in everything(lang).items() if said is None or (isinstance(said, str) and not said.strip())
+    ]
     assert not [key for key in empty if not key.endswith(".space")]  # what stands between two sentences
 
 
@@ -186,7 +196,9 @@ def test_no_sentence_is_kept_that_nobody_says() -> None:
 def test_chinese_is_set_with_chinese_punctuation() -> None:
     ascii_after = re.compile(r"[\u4e00-\u9fff][,;!?](?:\s|$|[\u4e00-\u9fff])|[\u4e00-\u9fff]:(?:\s|$|[\u4e00-\u9fff])")
     zh = {key: said if isinstance(said, list) else [said] for key, said in everything("zh").items()}
-    assert not {key: part for key, parts in zh.items() for part in parts if isinstance(part, str) and ascii_after.search(part)}
+    assert not {
+        key: part for key, parts in zh.items() for part in parts if isinstance(part, str) and ascii_after.search(part)
+    }
 
 
 @pytest.mark.parametrize(
@@ -199,7 +211,11 @@ def test_a_locale_is_spoken_to_in_its_language(given: str, expected: str) -> Non
 
 @pytest.mark.parametrize(
     ("variables", "expected"),
-    [({"WORKBENCH_LANG": "zh", "LANG": "en_US"}, "zh"), ({"LC_ALL": "zh_TW", "LANG": "en_US"}, "zh"), ({"LANG": "C.UTF-8"}, "en")],
+    [
+        ({"WORKBENCH_LANG": "zh", "LANG": "en_US"}, "zh"),
+        ({"LC_ALL": "zh_TW", "LANG": "en_US"}, "zh"),
+        ({"LANG": "C.UTF-8"}, "en"),
+    ],
 )
 def test_the_first_variable_that_is_set_chooses_the_language(
     variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,6 @@
 """What the process's environment must say before heavy libraries load. Knows their variables; imports none of them.
 
-The command line and the worker call :func:`prepare` first; a notebook's kernel needs not, since training runs in the worker.
+The command line and the worker call :func:`prepare` first; a kernel needs not, since training runs in the worker.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ DEFAULTS = {
     # transformers' advice is for programmers; what a person must know is said in the workbench's own words.
     "TRANSFORMERS_VERBOSITY": "error",
 }
-# conda's NumPy brings an MKL that asks for Intel's threads, torch has loaded GNU's: "MKL_THREADING_LAYER=INTEL is incompatible
-# with libgomp" (pytorch issue 37377). Only Linux's torch stands on libgomp.
+# conda's NumPy brings an MKL that asks for Intel's threads, and torch has loaded GNU's: "MKL_THREADING_LAYER=INTEL is
+# incompatible with libgomp" (pytorch issue 37377). Only Linux's torch stands on libgomp.
 ON_LINUX = {"MKL_THREADING_LAYER": "GNU"}
 
 

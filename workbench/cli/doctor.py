@@ -1,0 +1,154 @@
+"""``workbench doctor``: what this machine can do, and what to mend. Knows the machine's facts; changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.models.machine import Machine
+
+State = Literal["ok", "note", "problem"]
+MARKS: dict[State, str] = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "problem": "[red]✗[/]"}
+NEEDED = (
+    "torch", "transformers", "peft", "bitsandbytes", "accelerate", "datasets", "tokenizers", "safetensors", "numpy",
+    "matplotlib", "pydantic",
+)  # fmt: skip
+# extra -> what stands for it
+EXTRAS = {"notebook": ("jupyterlab", "ipywidgets"), "apps": ("gradio", "streamlit"), "deepspeed": ("deepspeed",)}
+GIB = 2**30
+# A run with the pocket model leaves about 0.3 GiB; a merged 7B model is 15 GiB, and is written beside its base.
+ENOUGH_DISK = 2 * GIB
+# What Python with the libraries, the pocket model and its optimizer take at their peak, and as much again for others.
+ENOUGH_MEMORY = 2 * GIB
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's: what was looked at, how it stands, and what that means."""
+
+    name: str
+    state: State
+    message: str
+
+
+@click.command(help=text("doctor.help"))
+@click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
+def doctor(as_json: bool) -> int:
+    """Look at this machine; exit status 1 where something must be mended first."""
+    from rich.console import Console
+
+    from workbench.models.machine import machine, versions
+
+    with Console(stderr=True).status(text("doctor.looking")):
+        installed = versions([*NEEDED, *(name for names in EXTRAS.values() for name in names)])
+        found = machine()
+        checks = examine(found, installed, _chinese_font())
+    if as_json:
+        click.echo(json.dumps(as_record(found, installed, checks), ensure_ascii=False))
+    else:
+        _print(found, installed, checks)
+    return int(any(check.state == "problem" for check in checks))
+
+
+def examine(found: Machine, installed: Mapping[str, str | None], font: str) -> list[Check]:
+    """What the facts mean for a person who wants to begin."""
+    return [
+        _packages(installed),
+        _four_bit(found),
+        _numbers(found),
+        *_gpus(found),
+        _room("memory", found.memory_free, ENOUGH_MEMORY),
+        _room("disk", found.disk_free, ENOUGH_DISK),
+        Check("font", "ok" if font else "note", text("doctor.font.ok" if font else "doctor.font.none", font=font)),
+        *(_extra(name, found, installed) for name in EXTRAS),
+    ]
+
+
+def as_record(found: Machine, installed: Mapping[str, str | None], checks: list[Check]) -> dict[str, Any]:
+    """What ``--json`` writes: the machine's facts, the versions, the checks, and whether all is well."""
+    return {
+        "ok": all(check.state != "problem" for check in checks),
+        "machine": asdict(found),
+        "versions": dict(installed),
+        "checks": [asdict(check) for check in checks],
+    }
+
+
+def _packages(installed: Mapping[str, str | None]) -> Check:
+    missing = [name for name in NEEDED if installed[name] is None]
+    if missing:
+        return Check("packages", "problem", text("doctor.packages.missing", names=", ".join(missing)))
+    return Check("packages", "ok", text("doctor.packages.ok", count=len(NEEDED)))
+
+
+def _four_bit(found: Machine) -> Check:
+    tried = found.four_bit
+    if not tried.works:
+        return Check("four_bit", "problem", text("doctor.four_bit.fails", reason=tried.reason or "-"))
+    if not tried.survives_evaluation:
+        return Check("four_bit", "problem", text("doctor.four_bit.lost"))
+    return Check("four_bit", "ok", text("doctor.four_bit.mended" if tried.needs_mending else "doctor.four_bit.ok"))
+
+
+def _numbers(found: Machine) -> Check:
+    """In which type of number the processor is quick."""
+    quick = {"amx", "avx512-bf16"} & set(found.processor.features)
+    key = "doctor.numbers.bfloat16" if quick else "doctor.numbers.float32"
+    return Check("numbers", "ok", text(key, features=", ".join(found.processor.features)))
+
+
+def _gpus(found: Machine) -> list[Check]:
+    if not found.gpus:
+        return [Check("gpu", "note", text("doctor.gpu.none"))]
+    return [
+        Check("gpu", "ok", text("doctor.gpu.found", name=gpu.name, free=gpu.free / GIB, memory=gpu.memory / GIB))
+        for gpu in found.gpus
+    ]
+
+
+def _room(name: Literal["memory", "disk"], free: int, enough: int) -> Check:
+    short = free < enough
+    state: State = "note" if short else "ok"
+    return Check(name, state, text(f"doctor.{name}.{'short' if short else 'ok'}", free=free / GIB, enough=enough / GIB))
+
+
+def _extra(name: str, found: Machine, installed: Mapping[str, str | None]) -> Check:
+    if all(installed[package] for package in EXTRAS[name]):
+        return Check(name, "ok", text(f"doctor.extras.{name}"))
+    if name == "deepspeed" and (len(found.gpus) < 2 or not sys.platform.startswith("linux")):
+        return Check(name, "note", text("doctor.extras.not_needed"))
+    return Check(name, "note", text("doctor.extras.missing", extra=name))
+
+
+def _chinese_font() -> str:
+    from workbench.render.curves import chinese_font
+
+    return chinese_font()
+
+
+def _print(found: Machine, installed: Mapping[str, str | None], checks: list[Check]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    cpu = found.processor
+    console.print(
+        text("doctor.machine", system=found.system, python=found.python, cpu=cpu.name, cores=cpu.cores), markup=False
+    )
+    known = (f"{name} {number}" for name, number in installed.items() if number)
+    console.print(", ".join(known), style="dim", markup=False)
+    table = Table.grid(padding=(0, 1))
+    for check in checks:
+        table.add_row(MARKS[check.state], escape(check.message))
+    console.print(table)
+    states = {check.state for check in checks}
+    console.print(text("doctor.end.problem" if "problem" in states else "doctor.end.ok"), markup=False)
