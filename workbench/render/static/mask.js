@@ -55,6 +55,8 @@
     });
     state.current = token;
     show(state, token);
+    token.style.scrollMarginBottom = `${state.detail.offsetHeight + 16}px`; // never behind the panel
+    token.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
 
   // The token above or below: on the nearest line that way, the one whose middle is nearest.
