@@ -21,10 +21,11 @@ def quiet(step: int, steps: int, loss: float) -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few samples and questions, so that the build takes a second."""
-    epoch, held = corpus.Corpus.epoch, corpus.held_out_samples
-    monkeypatch.setattr(corpus.Corpus, "epoch", lambda self: epoch(self)[:1500])
-    monkeypatch.setattr("workbench.models.pocket.build.held_out_samples", lambda seed: held(seed)[:40])
-    monkeypatch.setattr("workbench.models.pocket.corpus.held_out_samples", lambda seed: held(seed)[::100])
+    epoch = corpus.Corpus(random.Random(1)).epoch()[:1500]
+    held = corpus.held_out_samples(1)
+    monkeypatch.setattr(corpus.Corpus, "epoch", lambda self: epoch)
+    monkeypatch.setattr("workbench.models.pocket.build.held_out_samples", lambda seed: held[:40])
+    monkeypatch.setattr("workbench.models.pocket.corpus.held_out_samples", lambda seed: held[::400])
 
 
 def test_a_build_with_the_same_seed_writes_the_same_weights(tmp_path: Path, few: None) -> None:
