@@ -64,6 +64,16 @@ def test_bare_text_gets_an_end_and_is_parted_where_it_is_too_long(letters):
     assert made.rows == [0, 0, 0]
 
 
+@pytest.mark.parametrize("compat", [None, "xtuner"])
+def test_conversations_that_are_given_twice_count_twice(letters, compat):
+    rows = [ask("a", "b"), ask("a"), ask("a", "b"), ask("c", "d"), ask("a"), talk(("user", "a"), ("assistant-", "b"))]
+    made = encode([*rows, rows[0]], letters, template="default", compat=compat)
+    alone = [encode([row], letters, template="default", compat=compat).examples for row in (rows[0], rows[3])]
+    assert made.rows == [0, 2, 3, 6]
+    assert made.examples == [*alone[0], *alone[0], *alone[1], *alone[0]]
+    assert made.dropped == {"no_answer": [1, 4], "no_label": [5]}
+
+
 def test_what_follows_the_last_answer_is_left_out(letters):
     assert shown(letters, talk(("user", "a"), ("assistant", "x"), ("user", "b")))[0] == [
         "<s><|User|>:a\n<|Bot|>:«x</s>»\n"

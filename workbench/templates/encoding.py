@@ -49,14 +49,51 @@ def encode(
     from workbench.templates.compat import encode_xtuner
     from workbench.templates.registry import get
 
-    rows = list(conversations)
     check_settings(loss_on, max_length, compat)
+    rows, where = distinct(conversations)
     if compat:
-        return encode_xtuner(rows, tokenizer, template=template, max_length=max_length)
+        return repeated(encode_xtuner(rows, tokenizer, template=template, max_length=max_length), where)
     chosen = get(template, tokenizer)
     encoded = _Batch(chosen, codec(tokenizer), loss_on, max_length).run(rows)
     _refuse_if_empty(rows, encoded, chosen)
-    return encoded
+    return repeated(encoded, where)
+
+
+def distinct(conversations: Iterable[Conversation]) -> tuple[list[Conversation], list[int]]:
+    """The conversations that differ in what is encoded, and for each conversation given which of these it is."""
+    known: dict[Any, int] = {}
+    rows: list[Conversation] = []
+    where: list[int] = []
+    for conversation in conversations:
+        key = (conversation.messages, conversation.kind == "text", conversation.tools)
+        at = known.setdefault(key, len(rows))
+        if at == len(rows):
+            rows.append(conversation)
+        where.append(at)
+    return rows, where
+
+
+def repeated(encoded: Encoded, where: Sequence[int]) -> Encoded:
+    """What was encoded once, for every conversation that it stands for; an example is shared, not copied."""
+    if len(where) == len(set(where)):
+        return encoded
+    made: dict[int, list[Example]] = {}
+    for row, example in zip(encoded.rows, encoded.examples, strict=True):
+        made.setdefault(row, []).append(example)
+    pairs = [(row, example) for row, at in enumerate(where) for example in made.get(at, ())]
+    reasons = {at: reason for reason, rows in encoded.dropped.items() for at in rows}
+    dropped: dict[str, list[int]] = {reason: [] for reason in encoded.dropped}
+    for row, at in enumerate(where):
+        if at in reasons:
+            dropped[reasons[at]].append(row)
+    cut = set(encoded.truncated)
+    return Encoded(
+        [example for _, example in pairs],
+        [row for row, _ in pairs],
+        dropped,
+        [row for row, at in enumerate(where) if at in cut],
+        {row: encoded.notes[at] for row, at in enumerate(where) if at in encoded.notes},
+    )
 
 
 def check_settings(loss_on: str, max_length: int | None, compat: str | None) -> None:
@@ -233,7 +270,7 @@ class _Batch:
 
 def trains(labels: Sequence[int]) -> bool:
     """Whether any label counts; the first token's never does, since nothing stands before it that could predict it."""
-    return any(label != IGNORE_INDEX for label in labels[1:])
+    return labels[1:].count(IGNORE_INDEX) < len(labels) - 1
 
 
 def answered(conversation: Conversation) -> Conversation:
