@@ -163,9 +163,8 @@ def show(found: dict[str, Any]) -> None:
     """A table of the measurements and their ratios."""
     ours, peft = found["ours"], found["peft"]
     print(f"base: {found['base_bytes'] / 1e9:.2f} GB      ours      PEFT      ours : peer")
-    print(
-        f"seconds              {ours['seconds']:9.2f} {peft['seconds']:9.2f} {ours['seconds'] / peft['seconds']:12.2f}"
-    )
+    for key, label in (("seconds", "seconds"), ("cpu", "seconds of the CPU")):
+        print(f"{label:20} {ours[key]:9.2f} {peft[key]:9.2f} {ours[key] / peft[key]:12.2f}")
     for key, label in (("beyond", "peak beyond imports"), ("imports", "imports alone")):
         told = f"{ours[key] / 1e9:8.3f}G {peft[key] / 1e9:8.3f}G {ours[key] / max(1, peft[key]):12.2f}"
         print(f"{label:20} {told}")

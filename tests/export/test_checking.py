@@ -9,6 +9,7 @@ import pytest
 
 from workbench.data.conversation import Message
 from workbench.export import honesty, merge
+from workbench.export.checking import _agrees
 
 QUESTIONS = ["Who are you?", "What is the capital of France?", "你是谁？"]
 
@@ -54,3 +55,20 @@ def test_questions_may_be_whole_conversations(base: Path, adapter: Path, tmp_pat
     assert found.reference[0] == plain.reference[0] != found.reference[1]
     with pytest.raises(ValueError, match="at least one"):
         honesty(str(base), adapter, merged, [])
+
+
+def test_answers_agree_where_they_part_at_a_tie_only() -> None:
+    import torch
+
+    logits = torch.zeros(3, 6)
+    logits[0] = torch.tensor([9.0, 0, 0, 0, 0, 0])
+    logits[1] = torch.tensor([0, 5.0, 4.9, 0, 0, 0])
+    logits[2] = torch.tensor([0, 0, 0, 0, 0, 7.0])
+    stops = [5]
+    assert _agrees([0, 1], [0, 1], logits, stops)
+    assert _agrees([0, 2, 4, 4], [0, 1], logits, stops)
+    assert not _agrees([3, 1], [0, 1], logits, stops)
+    assert not _agrees([0, 1, 2], [0, 1], logits, stops)  # talks on where the reference ends
+    assert not _agrees([0], [0, 1], logits, stops)
+    logits[1, 5] = 5.1
+    assert _agrees([0], [0, 1], logits, stops)

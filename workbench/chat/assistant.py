@@ -94,7 +94,7 @@ class Assistant:
         """The persona's name, else the model's."""
         persona = self.note.get("persona")
         told = persona.get("name") if isinstance(persona, dict) and self._speaks_as_trained else None
-        return str(told or self.loaded.name)
+        return str(told or Path(self.loaded.name).name or self.loaded.name)
 
     @property
     def _speaks_as_trained(self) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadInput, WorkbenchError
-from workbench.models.notes import part, read_note
+from workbench.errors import BadInput
+from workbench.models.notes import other_base, part, read_note
 from workbench.texts import text
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def open_model(
     note = read_note(adapter or model)
     trained = part(note, "template")
     chosen = template if template is not None else trained.get("name")
-    notices = _check_base(note, model) if adapter else []
+    notices = []
+    if adapter and other_base(note, model):
+        notices.append(text("chat.other_base", base=part(note, "base").get("name"), model=model))
     loaded.tokenizer, differs = _tokenizer(loaded, adapter, chosen, str(trained.get("fingerprint") or ""))
     if differs and template is None:
         raise BadInput("chat.template_changed", folder=adapter or model)
@@ -79,21 +81,6 @@ def _check_alive(loaded: Loaded, adapter: str | Path) -> None:
     found = [p for name, p in loaded.model.named_parameters() if any(part in name.split(".") for part in moved)]
     if found and not any(bool(p.any()) for p in found):
         raise BadInput("chat.inert", folder=adapter)
-
-
-def _check_base(note: Mapping[str, Any], model: str) -> list[str]:
-    """A sentence where the adapter was trained on other weights; a hub id's files have no fingerprint of their own."""
-    from workbench.models import fingerprint, resolve
-
-    told = part(note, "base")
-    name, expected = str(told.get("name") or ""), told.get("fingerprint")
-    try:
-        comparable = bool(name and expected) and Path(resolve(name)).is_dir() and Path(resolve(model)).is_dir()
-    except WorkbenchError:
-        return []
-    if not comparable or fingerprint(model) == expected:
-        return []
-    return [text("chat.other_base", base=name, model=model)]
 
 
 def _tokenizer(loaded: Loaded, adapter: str | Path | None, template: str | None, expected: str) -> tuple[Any, bool]:

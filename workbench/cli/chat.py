@@ -54,7 +54,9 @@ def sampling_options(command: Command) -> Command:
 def load(model: str, **how: Any) -> Assistant:
     """The assistant; what it has to say of itself goes to stderr."""
     from workbench.chat import Assistant
+    from workbench.cli.terminal import quiet
 
+    quiet(model)
     assistant = Assistant.load(model, **how)
     for notice in assistant.notices:
         click.echo(f"workbench: {notice}", err=True)

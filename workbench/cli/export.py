@@ -66,14 +66,20 @@ def merge(
     as_json: bool,
 ) -> None:
     """A base and its adapter to one model."""
+    from workbench.cli.terminal import quiet
     from workbench.export import honesty
     from workbench.export import merge as begin
+    from workbench.models.notes import other_base, read_note
 
+    note = read_note(adapter)
+    if other_base(note, model):
+        click.echo(f"workbench: {text('chat.other_base', base=note['base']['name'], model=model)}", err=True)
     settings: dict[str, Any] = {"max_shard_size": max_shard_size, "dtype": dtype, "overwrite": overwrite}
     with _bar(hidden=as_json) as progress:
         begin(model, adapter, out, progress=progress, **settings)
     found = None
     if check or questions:
+        quiet(model)
         found = honesty(model, adapter, out, list(questions) or list(lookup("export.questions")))
     if as_json:
         click.echo(json.dumps({"out": str(out), **(_as_json(found) if found else {})}, ensure_ascii=False))
@@ -107,6 +113,7 @@ def _as_json(found: Honesty) -> dict[str, Any]:
             one.way: {
                 "answers": list(one.answers),
                 "same": one.same,
+                "agree": one.agree,
                 "max_difference": one.max_difference,
                 "mean_difference": one.mean_difference,
             }
@@ -130,12 +137,10 @@ def _show(found: Honesty) -> None:
         numbers = (f"{one.same:.0%}", f"{one.max_difference:.3g}", f"{one.mean_difference:.2g}")
         table.add_row(text(f"export.honesty.{one.way}"), *numbers)
     Console(highlight=False).print(table)
-    if found.merged_matches_adapter:
-        click.echo(text("export.honesty.matches"))
-        return
     triples = zip(found.questions, found.reference, found.of("merged").answers, strict=True)
     parted = [(q, a, m) for q, a, m in triples if a != m]
-    click.echo(text("export.honesty.differs", n=len(parted), all=len(found.questions)))
+    verdict = "differs" if not found.merged_matches_adapter else "ties" if parted else "matches"
+    click.echo(text(f"export.honesty.{verdict}", n=len(parted), all=len(found.questions)))
     for question, by_adapter, by_merged in parted:
         told = {"question": question, "adapter": by_adapter, "merged": by_merged}
         click.echo(text("export.honesty.pair", **{key: printable(said) for key, said in told.items()}))

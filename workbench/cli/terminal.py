@@ -26,6 +26,17 @@ def printable(said: str) -> str:
     return _CONTROL.sub("", said)
 
 
+def quiet(model: str) -> None:
+    """Keep the libraries' remarks off the screen; the bar of a long load stays where somebody sees it."""
+    import warnings
+
+    from transformers.utils import logging
+
+    warnings.simplefilter("ignore", FutureWarning)
+    if model == "pocket" or not sys.stderr.isatty():
+        logging.disable_progress_bar()
+
+
 class Terminal:
     """One chat and where it is shown.
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from workbench.models import Loaded
 
+# Logits this close are a tie, which the rounding of 16 bit may decide either way. On the pocket model the rounding of a
+# merge moved logits by up to 0.2, and by 0.007 in the mean; a broken merge moves them by several.
+TIE = 0.25
 WAYS = ("adapter_nf4", "merged", "merged_nf4")
 
 
@@ -33,6 +36,8 @@ class Compared:
         way: ``adapter_nf4``, ``merged`` or ``merged_nf4``.
         answers: its own greedy answers, one a question.
         same: share of them that equal the reference's, to the last token.
+        agree: share of them that equal it, or leave it first at a tie: where the reference itself holds both tokens for
+            nearly equally likely (logits within ``TIE``).
         max_difference: largest difference of a logit, over the whole vocabulary, at the tokens of the reference's
             answers.
         mean_difference: the mean of it.
@@ -41,6 +46,7 @@ class Compared:
     way: str
     answers: tuple[str, ...]
     same: float
+    agree: float
     max_difference: float
     mean_difference: float
 
@@ -64,8 +70,8 @@ class Honesty:
 
     @property
     def merged_matches_adapter(self) -> bool:
-        """Whether every answer of the merged 16-bit model equals the adapter's on the 16-bit base, token for token."""
-        return self.of("merged").same == 1.0
+        """Whether every answer of the merged 16-bit model is that of the adapter on the 16-bit base, but for ties."""
+        return self.of("merged").agree == 1.0
 
     def of(self, way: str) -> Compared:
         """The way of that name.
@@ -141,7 +147,7 @@ def honesty(
     return Honesty(
         questions=tuple(messages[-1].content for messages in asked),
         reference=heard.texts,
-        compared=tuple(_compare(way, others[way], heard) for way in WAYS if way in others),
+        compared=tuple(_compare(way, others[way], heard, settings["stops"]) for way in WAYS if way in others),
         merged_as_trained=_share(others["merged"].ids, others["adapter_nf4"].ids) if nf4 else None,
     )
 
@@ -174,15 +180,29 @@ def _logits(loaded: Loaded, prompt: list[int], answer: list[int]) -> torch.Tenso
     return logits
 
 
-def _compare(way: str, other: _Heard, reference: _Heard) -> Compared:
+def _compare(way: str, other: _Heard, reference: _Heard, stops: Sequence[int]) -> Compared:
     gaps = [(a - b).abs() for a, b in zip(other.logits, reference.logits, strict=True)]
     return Compared(
         way=way,
         answers=other.texts,
         same=_share(other.ids, reference.ids),
+        agree=sum(_agrees(*row, stops) for row in zip(other.ids, reference.ids, reference.logits, strict=True))
+        / len(other.ids),
         max_difference=max(float(gap.max()) for gap in gaps),
         mean_difference=sum(float(gap.sum()) for gap in gaps) / sum(gap.numel() for gap in gaps),
     )
+
+
+def _agrees(answer: list[int], reference: list[int], logits: torch.Tensor, stops: Sequence[int]) -> bool:
+    if answer == reference:
+        return True
+    at = next((i for i, (a, b) in enumerate(zip(answer, reference, strict=False)) if a != b), None)
+    at = min(len(answer), len(reference)) if at is None else at
+
+    def chosen(ids: list[int]) -> float:
+        return float(logits[at, ids[at]] if at < len(ids) else max(logits[at, stop] for stop in stops))
+
+    return abs(chosen(reference) - chosen(answer)) < TIE
 
 
 def _share(a: list[list[int]], b: list[list[int]]) -> float:

@@ -25,6 +25,23 @@ def read_note(folder: str | Path) -> dict[str, Any]:
     return loaded if isinstance(loaded, dict) else {}
 
 
+def other_base(note: Mapping[str, Any], model: str) -> bool:
+    """Whether ``note`` was written for other weights than ``model`` has now.
+
+    Only folders on this machine are compared: a hub id's files have no fingerprint of their own.
+    """
+    from workbench.errors import WorkbenchError
+    from workbench.models.loading import fingerprint, resolve
+
+    base = part(note, "base")
+    name, expected = str(base.get("name") or ""), base.get("fingerprint")
+    try:
+        comparable = bool(name and expected) and Path(resolve(name)).is_dir() and Path(resolve(model)).is_dir()
+        return comparable and fingerprint(model) != expected
+    except WorkbenchError:
+        return False
+
+
 def part(note: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The group ``key`` of a note; empty where it has none."""
     found = note.get(key)
