@@ -34,11 +34,20 @@ def lines(figure: object, panel: int) -> list[object]:
 def test_train_is_solid_blue_and_held_out_dashed_vermillion_with_circles_on_one_axis() -> None:
     from workbench.render.palette import BLUE, VERMILLION
 
-    train, held_out = lines(curves_figure(FULL, lang="en"), 0)
+    _, train, held_out = lines(curves_figure(FULL, lang="en"), 0)
     assert (train.get_color(), train.get_linestyle()) == (BLUE, "-")
     assert (held_out.get_color(), held_out.get_marker()) == (VERMILLION, "o")
     assert held_out.is_dashed()
     assert train.axes is held_out.axes
+
+
+def test_only_a_long_training_loss_is_smoothed_and_its_single_steps_stay_visible() -> None:
+    noisy = [(step, 1.0 + (-1) ** step) for step in range(1, 101)]
+    single, mean, held_out = lines(curves_figure(Curves(train=noisy, held_out=noisy), lang="en"), 0)
+    assert list(single.get_ydata()) == list(held_out.get_ydata()) == [value for _, value in noisy]
+    assert single.get_linewidth() < mean.get_linewidth()
+    assert max(abs(value - 1.0) for value in mean.get_ydata()[3:-3]) < 0.35
+    assert len(lines(curves_figure(Curves(train=noisy[:40]), lang="en"), 0)) == 1
 
 
 def test_the_best_checkpoint_is_a_dotted_line_with_words() -> None:
@@ -91,9 +100,9 @@ def test_a_loss_that_is_not_a_number_is_a_gap_and_no_crash() -> None:
 
 def test_a_thousand_steps_stay_a_light_picture() -> None:
     long = Curves(train=[(step, 1 / step) for step in range(1, 20_001)])
-    (line,) = lines(curves_figure(long, lang="en"), 0)
-    assert len(line.get_xdata()) <= 801
-    assert line.get_xdata()[-1] == 20_000
+    for line in lines(curves_figure(long, lang="en"), 0):
+        assert len(line.get_xdata()) <= 801
+        assert line.get_xdata()[-1] == 20_000
     assert len(curves_svg(long, lang="en")) < 120_000
 
 

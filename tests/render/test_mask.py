@@ -172,3 +172,11 @@ def test_plain_text_without_turns_can_be_shown(tokenizer: Any) -> None:
 
     bare = Conversation((Message("assistant", "Once upon a time."),), kind="text")
     assert "17 of 17 tokens" in Page(mask_html(mask_view(bare, tokenizer, template="qwen_chat"), lang="en")).text
+
+
+def test_the_tokenizers_own_template_is_called_by_what_it_is(view: MaskView) -> None:
+    from dataclasses import replace
+
+    words = Page(mask_html(replace(view, template="chat_template"), lang="en")).text
+    assert "the tokenizer's own chat template" in words
+    assert "chat_template" not in words

@@ -111,3 +111,12 @@ def test_samples_show_each_question_as_the_training_went_on() -> None:
     words = Page(samples_html([Sample(9, "q", "new"), Sample(0, "q", "old"), Sample(9, "r", "x")], lang="en")).text
     assert words.index("old") < words.index("new")
     assert "–" in words
+
+
+def test_many_settings_stand_behind_a_triangle() -> None:
+    few = Report("x", settings=tuple(Setting(f"s{i}", "1") for i in range(12)))
+    many = Report("x", settings=tuple(Setting(f"s{i}", "1") for i in range(13)))
+    assert not Page(report_html(few, lang="en")).of("details")
+    page = Page(report_html(many, lang="en"))
+    assert len(page.of("details")) == 1
+    assert "All 13 settings" in page.text and "s12" in page.text

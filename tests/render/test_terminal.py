@@ -43,10 +43,10 @@ def test_a_line_never_ends_inside_a_token(view: MaskView) -> None:
 
 
 def test_a_persons_words_are_no_markup_and_steer_no_terminal() -> None:
-    answers = Answers(("base",), (AnswerRow("[bold]q[/bold]", ("\x1b[2Ja",), "identity", (False,)),))
+    answers = Answers(("base",), (AnswerRow("[bold]q[/bold]", ("\x1b[2Ja\u202eb",), "identity", (False,)),))
     words = printed(answers_table(answers, lang="en"))
     assert "[bold]q[/bold]" in words
-    assert "\x1b[2J" not in words and "␛[2Ja" in words
+    assert "\x1b[2J" not in words and "␛[2Ja⟨U+202E⟩b" in words
     assert "✗ wrong" in words
 
 

@@ -68,8 +68,12 @@ class Row:
 
 def shown(words: str) -> str:
     """``words`` with every character visible: ␣ for a space, ↵ for a line break, ⟨U+200B⟩ for what shows nothing."""
-    named = _UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", words)
-    return visible(named.translate(_SPACES))
+    return visible(unsteered(words).translate(_SPACES))
+
+
+def unsteered(words: str) -> str:
+    """``words`` with nothing in them that a terminal obeys or that shows nothing; spaces and line breaks stay."""
+    return visible(_UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", words))
 
 
 def rows(view: MaskView) -> list[Row]:
@@ -117,6 +121,11 @@ def role_text(role: str, lang: str | None) -> str:
     return text(f"render.roles.{role}", lang)
 
 
+def template_text(name: str, lang: str | None) -> str:
+    """A template's name; the tokenizer's own in words."""
+    return text("render.mask.own_template", lang) if name == "chat_template" else name
+
+
 def rule_text(rule: str, lang: str | None) -> str:
     """Why tokens are trained or not."""
     return text(f"templates.rule.{rule.removeprefix('templates.rule.')}", lang)
@@ -158,7 +167,7 @@ def counts_text(view: MaskView, lang: str | None) -> str:
 def facts(view: MaskView, lang: str | None) -> list[str]:
     """What else there is to say of the whole: template, loss, stop, cut, and words that look like control tokens."""
     loss = text(f"render.mask.loss_on.{view.loss_on}", lang)
-    lines = [text("render.mask.template", lang, template=view.template, loss_on=loss)]
+    lines = [text("render.mask.template", lang, template=template_text(view.template, lang), loss_on=loss)]
     if view.stop_ids:
         stop = ", ".join(str(id_) for id_ in view.stop_ids)
         lines.append(text("render.mask.stops" if view.stop_trained else "render.mask.stops_untrained", lang, ids=stop))

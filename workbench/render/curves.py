@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 LOSS, SCORES = "loss", "scores"
 PANELS = (LOSS, SCORES)
+_FEW_POINTS = 40  # up to here single steps are told apart by eye
 _MOST_POINTS = 800  # more cannot be told apart on a screen, and make an SVG heavy
 
 # series -> colour, line, mark
@@ -152,7 +153,7 @@ def _draw_loss(axes: Axes, curves: Curves, ink: _Ink) -> None:
         _nothing(axes, ink)
         return
     axes.set_ylim(0, max(value for _, value in (*train, *held_out)) * 1.08 or 1.0)
-    _shade_gap(axes, train, held_out, ink)
+    _shade_gap(axes, finite(smooth(curves.train)), held_out, ink)
     _lines(axes, {"train": curves.train, "held_out": curves.held_out}, ink)
     _mark_best(axes, curves.best_step, ink)
 
@@ -177,15 +178,34 @@ def _lines(axes: Axes, series: dict[str, Points], ink: _Ink) -> None:
     for name, points in series.items():
         if not finite(points):
             continue
-        steps, values = zip(*_thin(points), strict=True)
+        drawn = smooth(points) if name == "train" else points
+        if drawn is not points:
+            steps, values = zip(*_thin(points), strict=True)
+            axes.plot(steps, values, **{**_line(name, ink), "linewidth": 0.8, "alpha": 0.55}, clip_on=False, zorder=2.5)
+        steps, values = zip(*_thin(drawn), strict=True)
         every = max(1, len(steps) // 25)
         axes.plot(steps, values, markevery=every, clip_on=False, zorder=3, **_line(name, ink))
-        ends.append(((finite(points)[-1][1] - low) / (high - low), name))
+        ends.append(((finite(drawn)[-1][1] - low) / (high - low), name))
     ends.sort()
     for height, (_, name) in zip(spread([end for end, _ in ends], 0.1), ends, strict=True):
-        axes.plot([1.04, 1.08, 1.12], [height] * 3, transform=axes.transAxes, clip_on=False, markevery=[1],
+        axes.plot([1.055, 1.09, 1.125], [height] * 3, transform=axes.transAxes, clip_on=False, markevery=[1],
                   **_line(name, ink))  # fmt: skip
-        axes.text(1.145, height, ink.say(name), transform=axes.transAxes, va="center_baseline", **ink.type(9.5))
+        axes.text(1.15, height, ink.say(name), transform=axes.transAxes, va="center_baseline", **ink.type(9.5))
+
+
+def smooth(points: Points) -> Points:
+    """The mean over a window centred on each step, for more than 40 points; fewer stay as they are.
+
+    A loss of single batches jumps; the mean shows where it goes. Only the training loss is ever smoothed: of the few
+    held-out points a mean would hide the turn.
+    """
+    known = finite(points)
+    if len(known) <= _FEW_POINTS:
+        return points
+    reach = max(2, len(known) // 40)
+    values = [value for _, value in known]
+    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
+    return [(step, sum(window) / len(window)) for (step, _), window in zip(known, windows, strict=True)]
 
 
 def _line(name: str, ink: _Ink) -> dict[str, Any]:
@@ -213,7 +233,8 @@ def _shade_gap(axes: Axes, train: list[tuple[int, float]], held_out: list[tuple[
     above = np.array([value for _, value in held_out])
     below = np.interp(steps, [step for step, _ in train], [value for _, value in train])
     axes.fill_between(steps, below, above, color=ink.tones["vermillion"], alpha=0.15, linewidth=0, zorder=1)
-    axes.text(0.985, 0.97, ink.say("gap"), transform=axes.transAxes, ha="right", va="top",
+    words = ink.say("gap" if len(train) <= _FEW_POINTS else "gap_and_mean")
+    axes.text(0.985, 0.97, words, transform=axes.transAxes, ha="right", va="top",
               bbox=ink.ground(), **ink.type(8.5, "soft"))  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from workbench.render.boxes import (
     role_text,
     rows,
     rule_text,
+    template_text,
     told,
     trained_text,
 )
@@ -70,7 +71,11 @@ def compare_html(
     comparison = compare_views(a, b) if isinstance(a, MaskView) and b is not None else a
     assert not isinstance(comparison, MaskView)  # noqa: S101 — one view alone is no comparison
     sides = "".join(
-        tag("section", tag("h3", escape(view.template)) + _mask(view, lang, legend=False), class_="wb-side")
+        tag(
+            "section",
+            tag("h3", escape(template_text(view.template, lang))) + _mask(view, lang, legend=False),
+            class_="wb-side",
+        )
         for view in (comparison.a, comparison.b)
     )
     content = _verdicts(comparison, lang) + _legend(lang) + tag("div", sides, class_="wb-sides")
@@ -184,7 +189,7 @@ def _verdicts(comparison: ViewComparison, lang: str | None) -> str:
 def _differences(comparison: ViewComparison, lang: str | None) -> str:
     if comparison.same_text:
         return ""
-    a, b = comparison.a.template, comparison.b.template
+    a, b = (template_text(view.template, lang) for view in (comparison.a, comparison.b))
     return "".join(
         tag("h3", escape(text(f"render.compare.{name}", lang)))
         + table(

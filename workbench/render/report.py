@@ -12,6 +12,7 @@ from workbench.render.values import Number, Report, Scores
 from workbench.texts import text
 
 Say = Callable[..., str]
+_MANY = 12  # more settings than one looks through in passing stand behind a triangle
 
 
 def report_html(report: Report, *, lang: str | None = None, theme: str = "") -> str:
@@ -129,6 +130,8 @@ def _made(report: Report, say: Say) -> str:
     head = [escape(say(key)) for key in ("setting", "value", "effect")]
     versions = [[escape(name), escape(version)] for name, version in report.versions]
     content = table(head, settings) if settings else ""
+    if len(settings) > _MANY:
+        content = disclosure(escape(say("settings", count=len(settings))), content)
     if versions:
         lines = table([escape(say("package")), escape(say("version"))], versions)
         content += disclosure(escape(say("versions")), lines)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workbench.render.answers import kind_text, label_text, mark_text
-from workbench.render.markup import visible
+from workbench.render.boxes import unsteered
 from workbench.render.plots import percent
 from workbench.render.values import Answers, Scores
 from workbench.texts import text
@@ -38,14 +38,14 @@ def answers_table(answers: Answers, *, lang: str | None = None) -> Table:
 def _question(question: str, kind: str, lang: str | None) -> Text:
     from rich.text import Text
 
-    words = Text(visible(question))
+    words = Text(unsteered(question))
     return words.append(f"\n{kind_text(kind, lang)}", "dim") if kind else words
 
 
 def _answer(answer: str, right: bool | None, lang: str | None) -> Text:
     from rich.text import Text
 
-    words = Text(visible(answer)) if answer.strip() else Text(text("render.answers.empty", lang), "italic")
+    words = Text(unsteered(answer)) if answer.strip() else Text(text("render.answers.empty", lang), "italic")
     if right is not None:
         words.append(f"\n{mark_text(right, lang)}", "green" if right else "red")
     return words
