@@ -90,8 +90,9 @@ def run(args: list[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        _say(str(from_os_error(error)))
-        return 1
+        told = from_os_error(error)
+        _say(str(told))
+        return told.exit_status
     return result if isinstance(result, int) else 0
 
 
