@@ -139,7 +139,7 @@ def environment(name: str, envs: Path) -> Path:
     # what this environment has and the peer's has not (torch above all) is found after the peer's own packages
     site = next(place.rglob("site-packages"))
     if alone:
-        subprocess.run([*pip, "--no-deps", "--ignore-requires-python", *alone], check=True, capture_output=True, text=True)
+        subprocess.run([*pip, "--no-deps", "--ignore-requires-python", *alone], check=True, capture_output=True)
         subprocess.run([*pip, *packages], check=True, capture_output=True, text=True)
     else:
         subprocess.run([*pip, "--no-deps", *packages], check=True, capture_output=True, text=True)

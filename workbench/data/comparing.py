@@ -51,7 +51,7 @@ def _contexts(conversation: Conversation) -> Iterator[tuple[tuple[str, ...], str
 
 
 def _plainly(text: str) -> str:
-    """``text`` without case, needless spaces and a final mark: less is dropped than elsewhere, as ``3-4`` is not ``34``."""
+    """``text`` without case, needless spaces and a final mark: less is dropped than usual: ``3-4`` is not ``34``."""
     return " ".join(text.casefold().split()).rstrip("?!.。？！… ")
 
 

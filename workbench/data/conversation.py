@@ -17,7 +17,8 @@ class Message:
     Args:
         role: system, user, assistant or tool.
         content: the text, never with control tokens that mean something.
-        train: only for an assistant's message; ``None`` leaves it to ``loss_on``, ``True``/``False`` decides for this message.
+        train: only for an assistant's message; ``None`` leaves it to ``loss_on``, ``True`` and ``False`` decide
+            for this message.
         tool_calls: the calls that an assistant's message makes, each a JSON string
             (a string, since arguments of different types must not be cast into one another).
         images: paths of the pictures, one for each ``<image>`` of the content.
