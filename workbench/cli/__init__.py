@@ -4,6 +4,7 @@ it is called."""
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 
 import click
@@ -69,6 +70,8 @@ def group() -> None:
 def main(args: list[str] | None = None) -> None:
     """Run a command; every error leaves in one clear sentence on stderr and an exit status (0, 1, 2; 130 after
     Ctrl-C)."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore", FutureWarning)  # what libraries tell programmers, not people
     sys.exit(run(args))
 
 
