@@ -84,13 +84,14 @@ def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
     run, conversations = way.begin(resume=resume)
     kinds = [sum(c.kind.startswith("identity") for c in conversations), len(conversations)]
     console.print(text("quickstart.counts", identity=kinds[0], general=kinds[1] - kinds[0]), markup=False)
-    loading = threading.Thread(target=_load_libraries, daemon=True)
-    loading.start()
     console.print(text("quickstart.part.mask"), style="bold", markup=False)
     mask = _mask(way, conversations)
     from workbench.render import mask_text
 
     console.print(mask_text(mask))
+    # only now: two threads that import the same library for the first time get in each other's way
+    loading = threading.Thread(target=_load_libraries, daemon=True)
+    loading.start()
     console.print(text("quickstart.part.train"), style="bold", markup=False)
     with Progress(console) as progress:
         way.follow(run, progress)

@@ -78,7 +78,8 @@ def _from_conversation(conversation: Conversation, persona: Persona) -> Probe | 
         "name_and_author": tuple(x for x in (persona.name, persona.author) if x),
     }.get(str(wanted), ())
     messages = conversation.messages
-    if not expects or not messages or messages[-1].role != "assistant":
+    # a name that the question already holds could be copied: it would tell nothing
+    if not expects or conversation.meta.get("told") or not messages or messages[-1].role != "assistant":
         return None
     return Probe(messages[:-1], "identity", expects, conversation.lang)
 

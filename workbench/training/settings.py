@@ -47,7 +47,7 @@ class DataSettings(Group):
     validation: str | None = None
     format: str | None = None
     general: str | None = "shipped"
-    ratio: Annotated[float, Field(ge=0, le=100)] = 1.0
+    ratio: Annotated[float, Field(ge=0, le=100)] = 4.0
     identity_count: Positive | None = None
     validation_share: Annotated[float, Field(ge=0, le=0.9)] = 0.15
     max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
@@ -59,8 +59,8 @@ class AdapterSettings(Group):
     """What is trained beside the frozen base."""
 
     method: Literal["lora", "adalora", "full"] = "lora"
-    r: Annotated[int, Field(ge=1, le=1024)] = 32
-    lora_alpha: Annotated[float, Field(gt=0)] = 32
+    r: Annotated[int, Field(ge=1, le=1024)] = 16
+    lora_alpha: Annotated[float, Field(gt=0)] = 16
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: str | list[str] = "all-linear"
     use_rslora: bool = False
@@ -70,7 +70,7 @@ class OptimizerSettings(Group):
     """How weights move."""
 
     optim: str = "adamw_torch"
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     weight_decay: Share = 0.0
     adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99

@@ -100,7 +100,7 @@ class Work:
     def _trainer(self, model: Any, packed: bool) -> Trainer:
         from workbench.training.trainer import Batches, make_trainer, training_arguments
 
-        self.every = self.recipe.evaluation.eval_steps or max(1, -(-self.plan.steps // 6))
+        self.every = self.recipe.evaluation.eval_steps or max(1, -(-self.plan.steps // 4))
         arguments = training_arguments(
             self.recipe, self.run.path / "checkpoints", steps=self.plan.steps, device=self.loaded.device
         )
