@@ -123,12 +123,24 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
+def cpu() -> float:
+    """Seconds that this process has used of the processors, its own and the system's for it."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
 def work(way: str, folder: Path, dtype: str) -> None:
     """In a child: import, note the memory, merge, print what it took."""
     begin = {"ours": by_ours, "peft": by_peft}[way](folder, dtype)
-    imports, start = peak(), time.perf_counter()
+    imports, busy, start = peak(), cpu(), time.perf_counter()
     begin()
-    print(json.dumps({"seconds": time.perf_counter() - start, "imports": imports, "beyond": peak() - imports}))
+    found = {
+        "seconds": time.perf_counter() - start,
+        "cpu": cpu() - busy,
+        "imports": imports,
+        "beyond": peak() - imports,
+    }
+    print(json.dumps(found))
 
 
 def child(task: str, folder: Path, settings: argparse.Namespace) -> str:
