@@ -25,10 +25,10 @@ def test_the_shipped_files_are_what_the_program_writes() -> None:
 
 def test_general_conversations_span_all_kinds_but_identity_in_both_languages() -> None:
     kinds = {entry.kind for entry in facts.entries().values()} - {"identity"}
-    assert len(GENERAL) == 2000
+    assert len(GENERAL) == 3000
     for lang in facts.LANGUAGES:
         assert {row["kind"] for row in GENERAL if row["lang"] == lang} == kinds
-    assert len({row["id"] for row in GENERAL}) == 2000
+    assert len({row["id"] for row in GENERAL}) == 3000
 
 
 def test_no_file_says_the_name_of_the_base_model() -> None:
