@@ -29,8 +29,8 @@ HERE = Path(__file__).resolve().parent
 # name -> (its packages, packages taken without what they depend on)
 PEERS: dict[str, tuple[list[str], list[str]]] = {
     "XTuner 0.1.23": (
-        ["transformers==4.48.3", "datasets==3.2.0", "numpy<2.3", "addict", "termcolor", "rich", "pyyaml", "pillow",
-         "requests", "einops", "sentencepiece", "tiktoken", "matplotlib", "loguru", "lagent==0.2.4", "psutil"],
+        ["transformers==4.48.3", "datasets==3.2.0", "numpy<2.3", "addict", "termcolor", "rich", "pyyaml", "yapf",
+         "pillow", "requests", "psutil"],
         ["xtuner==0.1.23", "mmengine==0.10.7", "peft==0.14.0", "accelerate==1.2.1"],
     ),
     "TRL": (["trl==1.16.0"], []),

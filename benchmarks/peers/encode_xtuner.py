@@ -1,7 +1,7 @@
 """XTuner's own processing of Alpaca rows: map, template, tokenize, filter. Runs in XTuner's environment.
 
-The package's ``__init__`` also imports its picture datasets, which need torchvision. Processing text does not, so it is
-passed by.
+Two parts that processing text does not use are passed by: the picture datasets (``xtuner.dataset``'s ``__init__``),
+which need torchvision, and the saving of mixtures of experts, which needs deepspeed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from common import orders, report, tokenizer
 from datasets import Dataset, disable_progress_bars
 
 
-def without_pictures() -> tuple[Any, Any]:
+def processing() -> tuple[Any, Any]:
     """XTuner's processing, and its maps."""
     package = types.ModuleType("xtuner.dataset")
     package.__path__ = [str(Path(xtuner.__file__).parent / "dataset")]
     sys.modules["xtuner.dataset"] = package
+    experts = types.ModuleType("xtuner.utils.handle_moe_load_and_save")
+    experts.SUPPORT_MODELS = experts.get_origin_state_dict = experts.load_state_dict_into_model = None
+    sys.modules[experts.__name__] = experts
     return import_module("xtuner.dataset.huggingface"), import_module("xtuner.dataset.map_fns")
 
 
@@ -31,7 +34,7 @@ disable_progress_bars()
 given = orders()
 rows = Dataset.from_list(given["rows"])
 coder = tokenizer(given["tokenizer"])
-huggingface, maps = without_pictures()
+huggingface, maps = processing()
 templates = import_module("xtuner.utils").PROMPT_TEMPLATE
 report(
     lambda: huggingface.process(
