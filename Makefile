@@ -27,7 +27,7 @@ endif
 .PHONY: help quickstart test test-all lint types format extras lock clean
 
 help:
-	@echo "make quickstart   your own assistant, with the embedded model, in about a minute (NAME=… gives its name)"
+	@echo "make quickstart   your own assistant, with the embedded model, in a minute or two (NAME=… gives its name)"
 	@echo "make test         the everyday tests      make test-all   the slow and the browser tests too"
 	@echo "make lint types   what .ci/run checks     make format     put the code into shape"
 	@echo "make extras       also the libraries of the notebooks and the web apps"
