@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import BadInput, BadSetting, Failed
+from workbench.models import load_tokenizer
 from workbench.runs import Run, stop, wait
+from workbench.templates import get
 from workbench.training import load_recipe, train
 from workbench.training.settings import Recipe
+from workbench.training.worker import work
 
 STEPS = 8
 
@@ -82,6 +86,19 @@ def test_a_checkpoint_holds_no_pickle(whole: Run) -> None:
     suffixes = {p.suffix for p in latest.path.iterdir()}
     assert suffixes <= {".safetensors", ".json", ".md"}
     assert {"adapter_model.safetensors", "adapter_config.json"} <= {p.name for p in latest.path.iterdir()}
+
+
+def test_the_manifest_tells_what_the_template_renders(recipe: Recipe, whole: Run) -> None:
+    tokenizer = load_tokenizer(recipe.model.name)
+    assert whole.manifest()["template_hash"] == get(None, tokenizer).fingerprint(tokenizer)
+
+
+def test_a_resume_with_another_template_is_refused(whole: Run, tmp_path: Path) -> None:
+    run = Run(shutil.copytree(whole.path, tmp_path / "run"))
+    manifest = json.loads((run.path / "manifest.json").read_text(encoding="utf-8"))
+    (run.path / "manifest.json").write_text(json.dumps({**manifest, "template_hash": "0"}), encoding="utf-8")
+    with pytest.raises(BadInput, match="template"):
+        work(run)
 
 
 def test_the_loss_falls(whole: Run) -> None:

@@ -80,8 +80,8 @@ class Work:
         self._say("loading")
         set_seed(self.recipe.runtime.seed)
         parts = assemble(self.recipe)
-        self._check_data(parts.fingerprint)
         self.loaded, self.prepared, self.plan = parts.loaded, parts.prepared, parts.plan
+        self._check_same(parts.fingerprint)
         self.evaluator = Evaluator(
             self.prepared.probes,
             tokenizer=self.loaded.tokenizer,
@@ -195,16 +195,20 @@ class Work:
         full = f"training.state.{key}"
         self.hold.log("status", state="running", message=text(full, **values), key=full, values=values)
 
-    def _check_data(self, fingerprint: str) -> None:
-        """A resumed run must learn from what it began with."""
+    def _check_same(self, data: str) -> None:
+        """A resumed run must learn from what it began with, rendered as it was."""
         from workbench.runs import write_json
+        from workbench.templates import get
 
+        chosen = get(self.recipe.model.template, self.loaded.tokenizer)
+        now = {"data_sha256": data, "template_hash": chosen.fingerprint(self.loaded.tokenizer)}
         manifest = self.run.manifest()
-        before = manifest.get("data_sha256")
-        if before is None:
-            write_json(self.run.path / "manifest.json", {**manifest, "data_sha256": fingerprint})
-        elif before != fingerprint:
+        before = {name: manifest.get(name) or value for name, value in now.items()}
+        if before["data_sha256"] != data:
             raise BadInput("training.data_changed", run=self.run.path)
+        if before != now:
+            raise BadInput("training.template_changed", run=self.run.path)
+        write_json(self.run.path / "manifest.json", {**manifest, **now, "template": chosen.name})
 
 
 if __name__ == "__main__":
