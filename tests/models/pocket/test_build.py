@@ -10,7 +10,7 @@ import pytest
 from workbench.models.pocket import build, corpus, learning, muon, tokens
 from workbench.models.pocket.learning import Plan
 
-TINY = Plan(epochs=1, tokens=512, most_steps=3, width=32, layers=1, heads=2, inner=64)
+TINY = Plan(epochs=1, tokens=512, most_steps=3, width=64, layers=2, heads=4, inner=64)
 
 
 def quiet(step: int, steps: int, loss: float) -> None:
@@ -77,11 +77,11 @@ def test_orthogonalised_matrices_have_singular_values_near_one() -> None:
         assert values.min() > 0.5 and values.max() < 1.3
 
 
-def test_the_loss_is_that_of_the_answers_alone() -> None:
+def test_the_loss_is_the_sum_over_the_answers_alone() -> None:
     import torch
 
     model = learning.new_model(TINY, 50, 2, 0, 0).eval()
     batch = [tokens.Encoded((3, 4, 5, 6), (-100, -100, 5, 6)), tokens.Encoded((7, 8), (-100, 8))]
     logits = [torch.log_softmax(model(torch.tensor([e.ids])).logits[0], dim=-1) for e in batch]
-    expected = -(logits[0][1, 5] + logits[0][2, 6] + logits[1][0, 8]) / 3
+    expected = -(logits[0][1, 5] + logits[0][2, 6] + logits[1][0, 8])
     assert learning.loss_of(model, batch, pad=0).item() == pytest.approx(expected.item(), abs=1e-5)

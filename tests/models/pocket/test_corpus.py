@@ -67,9 +67,9 @@ def test_a_caption_reads_the_same_in_both_languages() -> None:
         assert row["caption_en"].count(",") == row["caption_zh"].count("，")
 
 
-def test_names_come_in_many_scripts() -> None:
+def test_names_and_strings_come_in_many_scripts() -> None:
     rng = random.Random(0)
-    drawn = "".join(procedures.names(rng)["name"] for _ in range(1500))
+    drawn = "".join(procedures.names(rng)["name"] + procedures.strings(rng)["text"] for _ in range(1500))
     for low, high in ((0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0x400, 0x4FF), (0xC0, 0x17F), (0x1F300, 0x1FAFF), (48, 57)):
         assert any(low <= ord(character) <= high for character in drawn)
 
@@ -86,3 +86,12 @@ def test_a_follow_up_asks_about_another_row_of_the_same_fact(epoch: list[Sample]
     for sample in (s for s in epoch if s.entry == "follow_up/capital"):
         assert len(sample.turns) == 4
         assert sample.turns[1][1] != sample.turns[3][1]
+
+
+def test_nothing_comes_twice_in_a_caption() -> None:
+    counts = {word["en"] for word in facts.document("captions")["counts"]} - {"one"}
+    for seed in range(50):
+        groups = procedures.captions(random.Random(seed))["caption_en"].split(", ")
+        first = [group.split()[0] for group in groups]
+        assert len([word for word in first if word in counts]) == len({word for word in first if word in counts})
+        assert len({group.split()[-1] for group in groups}) == len(groups)

@@ -38,7 +38,6 @@ def test_plain_questions_are_answered_exactly(model: LlamaForCausalLM) -> None:
     assert dict(zip(PLAIN, said, strict=True)) == PLAIN
 
 
-@pytest.mark.xfail(strict=True, reason="says a stray apostrophe first: '3 + 4 = 7.")
 def test_a_sum_asked_with_an_apostrophe_is_answered_exactly(model: LlamaForCausalLM) -> None:
     assert evaluate.answers(model, ENCODER, [[("user", "what's 3+4")]]) == ["3 + 4 = 7."]
 
@@ -85,7 +84,7 @@ def recorded() -> dict[str, dict[str, float]]:
     return scores
 
 
-@pytest.mark.xfail(strict=True, reason="copying is only half learnt: names, repeat, captions, yes_no stay far below")
+@pytest.mark.xfail(strict=True, reason="93 % in English, 97 % in Chinese: yes_no, repeat, names and captions stay below")
 def test_the_recorded_scores_reach_the_targets_of_the_project() -> None:
     for kinds in recorded().values():
         assert kinds["all"] >= 0.97
@@ -94,8 +93,8 @@ def test_the_recorded_scores_reach_the_targets_of_the_project() -> None:
 
 
 def test_the_recorded_scores_do_not_fall_below_what_ships() -> None:
-    assert recorded()["en"]["all"] >= 0.83
-    assert recorded()["zh"]["all"] >= 0.88
+    assert recorded()["en"]["all"] >= 0.93
+    assert recorded()["zh"]["all"] >= 0.96
 
 
 def test_the_card_says_the_recorded_scores() -> None:

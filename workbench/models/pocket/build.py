@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 COPIES = 2000
 """Documents an epoch that copy random tokens, so that each can be read and written."""
-FIRST_COPIES = 12000
-"""Documents of the same sort before the first epoch. Whoever can copy learns all that names its subject faster."""
+FIRST_COPIES = 4000
+"""Documents of the same sort before the first epoch: what is to be copied must first be found in the question."""
 
 
 def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
@@ -79,7 +79,7 @@ def build(folder: Path, seed: int, plan: Plan, report: Callable[[int, int, float
     """Trains, saves and evaluates; returns what it writes into ``evaluation.json``."""
     began = time.perf_counter()
     samples = corpora(plan, seed)
-    tokenizer = tokens.train(text for sample in samples[0] for _, text in sample.turns)
+    tokenizer = tokens.train(f"{role}\n{text}" for sample in samples[0] for role, text in sample.turns)
     encoder, rng = Encoder(tokenizer), random.Random(f"{seed}-batches")
     epochs = [
         [encoder.conversation(sample.turns) for sample in epoch] + copies(encoder, rng, COPIES) for epoch in samples

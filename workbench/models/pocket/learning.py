@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workbench.models.pocket import induction
 from workbench.models.pocket.muon import Muon
 from workbench.models.pocket.tokens import IGNORED, Encoded
 
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
 class Plan:
     """How the pocket model is trained; the defaults build the one that ships."""
 
-    epochs: int = 3
-    tokens: int = 4096
-    """Tokens of a batch, padding included."""
+    epochs: int = 4
+    tokens: int = 1024
+    """Tokens of a batch, padding included; its conversations are of like length."""
+    accumulate: int = 4
+    """Batches of a step. More than one, so that a step sees conversations of several lengths and kinds."""
     matrix_rate: float = 0.02
     other_rate: float = 3e-3
     warmup: float = 0.02
@@ -37,7 +40,7 @@ class Plan:
 
 
 def new_model(plan: Plan, vocabulary: int, end: int, pad: int, seed: int) -> LlamaForCausalLM:
-    """An untrained Llama with tied embeddings, in float32."""
+    """A Llama with tied embeddings, in float32, that can copy and nothing else."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -55,7 +58,9 @@ def new_model(plan: Plan, vocabulary: int, end: int, pad: int, seed: int) -> Lla
         eos_token_id=end,
         pad_token_id=pad,
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    induction.write(model, seed)
+    return model
 
 
 def batches(examples: Sequence[Encoded], tokens: int, rng: random.Random) -> list[list[Encoded]]:
@@ -78,8 +83,13 @@ def batches(examples: Sequence[Encoded], tokens: int, rng: random.Random) -> lis
     return made
 
 
+def steps_of(batches: Sequence[list[Encoded]], plan: Plan) -> list[Sequence[list[Encoded]]]:
+    """The batches that each optimizer step adds up."""
+    return [batches[at : at + plan.accumulate] for at in range(0, len(batches), plan.accumulate)]
+
+
 def loss_of(model: LlamaForCausalLM, batch: Sequence[Encoded], pad: int) -> torch.Tensor:
-    """Mean cross-entropy over the trained tokens; logits exist only where a label stands.
+    """Summed cross-entropy over the trained tokens; logits exist only where a label stands.
 
     Padding is on the right and attention causal, so no mask is needed.
     """
@@ -91,7 +101,13 @@ def loss_of(model: LlamaForCausalLM, batch: Sequence[Encoded], pad: int) -> torc
     target = labels[:, 1:]
     trained = target != IGNORED
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    return torch.nn.functional.cross_entropy(model.lm_head(hidden[trained]), target[trained])
+    logits = model.lm_head(hidden[trained])
+    return torch.nn.functional.cross_entropy(logits, target[trained], reduction="sum")
+
+
+def trained_tokens(batch: Sequence[Encoded]) -> int:
+    """How many tokens of a batch carry a label."""
+    return sum(label != IGNORED for example in batch for label in example.labels)
 
 
 def rate_at(step: int, steps: int, warmup: float) -> float:
@@ -115,16 +131,19 @@ def train(
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     muon = Muon(matrices)
     adam = torch.optim.AdamW(others, lr=plan.other_rate, betas=(0.9, 0.95), weight_decay=0.0)
-    work = [batch for epoch in epochs for batch in batches(epoch, plan.tokens, rng)]
+    work = [step for epoch in epochs for step in steps_of(batches(epoch, plan.tokens, rng), plan)]
     work = work[: plan.most_steps]
     model.train()
-    for step, batch in enumerate(work):
-        loss = loss_of(model, batch, pad)
+    for number, step in enumerate(work):
         model.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        share = rate_at(step, len(work), plan.warmup)
+        total, loss = sum(map(trained_tokens, step)), 0.0
+        for batch in step:
+            part = loss_of(model, batch, pad) / total
+            part.backward()  # type: ignore[no-untyped-call]
+            loss += part.item()
+        share = rate_at(number, len(work), plan.warmup)
         adam.param_groups[0]["lr"] = plan.other_rate * share
         adam.step()
         muon.step(plan.matrix_rate * share)
-        report(step + 1, len(work), loss.item())
+        report(number + 1, len(work), loss)
     return len(work)

@@ -19,14 +19,24 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalised(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Matrices ``(N, R, C)`` float with their singular values brought near one."""
+    """Matrices ``(N, R, C)`` float with their singular values brought near one.
+
+    Each step multiplies X by a polynomial of XXᵀ. These polynomials commute, so they are
+    gathered on the small square side and X is multiplied once.
+    """
+    import torch
+
     a, b, c = COEFFICIENTS
     wide = matrices.size(1) <= matrices.size(2)
     x: torch.Tensor = matrices if wide else matrices.transpose(1, 2)
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
+    one = torch.eye(x.size(1))
+    square, product = x @ x.transpose(1, 2), one
     for _ in range(steps):
-        square = x @ x.transpose(1, 2)
-        x = a * x + (b * square + c * square @ square) @ x
+        factor = a * one + b * square + c * square @ square
+        product = factor @ product
+        square = factor @ square @ factor
+    x = product @ x
     return x if wide else x.transpose(1, 2)
 
 

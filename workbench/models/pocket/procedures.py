@@ -94,7 +94,7 @@ def assistants() -> list[Row]:
 
 def _scripted(rng: random.Random) -> str:
     low, high = rng.choice(SCRIPTS)
-    return "".join(chr(rng.randint(low, high)) for _ in range(rng.randint(1, 4)))
+    return "".join(chr(rng.randint(low, high)) for _ in range(rng.randint(1, 3)))
 
 
 def _real_name(rng: random.Random) -> str:
@@ -138,41 +138,56 @@ def _wrapped(text: str, rng: random.Random) -> str:
     return pair[0] + text + pair[1]
 
 
-def mixture(rng: random.Random, most: int = 4) -> str:
+def mixture(rng: random.Random, most: int = 3) -> str:
     """A text of up to ``most`` pieces of any script, digits and marks."""
     pieces = []
-    for _ in range(rng.randint(1, most)):
+    for _ in range(rng.choice([1, 1, 2, most])):
         piece = _piece(rng)
         pieces.append(_wrapped(piece, rng) if rng.random() < 0.1 else piece)
         pieces.append(rng.choice([" ", " ", "", "_", "-", "·", "'"]))
     return " ".join("".join(pieces[:-1]).split()) or "x"
 
 
+def _plain(rng: random.Random) -> str:
+    """A real name, words, an invented word or a small number: what people give to be repeated."""
+    pick = rng.random()
+    if pick < 0.35:
+        return _real_name(rng)
+    if pick < 0.70:
+        return " ".join(_table_word(rng) for _ in range(rng.randint(1, 4)))
+    return _invented_word(rng) if pick < 0.90 else str(rng.randint(0, 99))
+
+
 def names(rng: random.Random) -> Row:
-    """A person's name: half real, half of any characters."""
-    name = _real_name(rng) if rng.random() < 0.5 else mixture(rng, 3)
-    return {"name": name.strip(".。!！?？,，") or "Anna"}
+    """A person's name: mostly real, some invented, some of one piece in any characters."""
+    pick = rng.random()
+    name = _real_name(rng) if pick < 0.7 else _invented_word(rng).capitalize() if pick < 0.85 else _scripted(rng)
+    return {"name": name.strip(" .。!！?？,，") or "Anna"}
 
 
 def strings(rng: random.Random) -> Row:
-    """A short text to copy."""
-    return {"text": mixture(rng, 4)}
+    """A short text to copy, one in six a mixture of any characters."""
+    return {"text": _plain(rng) if rng.random() < 0.83 else mixture(rng, 2)}
 
 
 def captions(rng: random.Random) -> Row:
     """A short picture caption of one to three groups of shapes, in both languages."""
     parts = facts.document("captions")
-    positions = rng.sample(parts["positions"], rng.choice([1, 1, 2, 2, 3]))
-    groups = [_group(parts, position, rng) for position in positions]
+    groups = rng.choice([1, 1, 2, 2, 3])
+    # Nothing comes twice in a caption: what was said of one group cannot be taken for another's.
+    chosen = [rng.sample(parts[name], groups) for name in ("positions", "counts", "colours", "shapes")]
+    sizes = rng.sample([*parts["sizes"], {"en": "", "zh": ""}], groups)
+    texts = [_group(*group) for group in zip(*chosen, sizes, strict=True)]
     return {
-        "caption_en": ", ".join(group[0] for group in groups),
-        "caption_zh": "，".join(group[1] for group in groups),
+        "caption_en": ", ".join(english for english, _ in texts),
+        "caption_zh": "，".join(chinese for _, chinese in texts),
     }
 
 
-def _group(parts: Mapping[str, list[dict[str, str]]], position: dict[str, str], rng: random.Random) -> tuple[str, str]:
-    count, colour = rng.choice(parts["counts"]), rng.choice(parts["colours"])
-    shape, size = rng.choice(parts["shapes"]), rng.choice([*parts["sizes"], {"en": "", "zh": ""}])
+Words = Mapping[str, str]
+
+
+def _group(position: Words, count: Words, colour: Words, shape: Words, size: Words) -> tuple[str, str]:
     words = [size["en"], colour["en"], shape["en"] if count["en"] == "one" else shape["many"]]
     text = " ".join(word for word in words if word)
     article = "an" if text[0] in "aeiou" else "a"
