@@ -76,9 +76,10 @@ def test_the_bytes_of_adapter_gradients_and_optimizer_are_those_of_a_real_step(t
     states = [s for p in moving for s in optimizer.state[p].values()]
     if len(grads) == len(moving):
         assert seen.optimizer == sum(s.nbytes for s in states)
-    added = sum(p.nbytes for name, p in model.named_parameters() if "lora_" in name)
+    sizes = {name: p.nbytes for name, p in model.named_parameters()}
+    added = sum(n for name, n in sizes.items() if "lora_" in name or "ranknum" in name)
     assert seen.adapter == (0 if method == "full" else added)
-    assert seen.weights == sum(p.nbytes for name, p in model.named_parameters() if "lora_" not in name)
+    assert seen.weights == sum(sizes.values()) - added
 
 
 def test_the_bytes_of_4_bit_weights_are_those_that_the_library_stores(tiny: Path) -> None:

@@ -55,6 +55,20 @@ def losses(run: Run) -> list[float]:
     return [e.loss for e in run.events.all() if e.kind == "train"]  # type: ignore[attr-defined]
 
 
+def spoilt(base: Path, out: Path) -> Path:
+    """A copy of ``base`` with a norm that is no number."""
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(base, out)
+    weights = load_file(out / "model.safetensors")
+    weights["model.norm.weight"] = torch.full_like(weights["model.norm.weight"], float("nan"))
+    save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
+    return out
+
+
 @pytest.fixture(scope="module")
 def alone(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return train(recipe, tmp_path_factory.mktemp("alone") / "run")
@@ -123,18 +137,17 @@ def test_4_bit_goes_with_zero2(recipe: Recipe, tmp_path: Path) -> None:
 
 @here
 @pytest.mark.slow
-def test_a_mistake_of_another_process_is_what_the_run_says(recipe: Recipe, tmp_path: Path) -> None:
-    """The leader sees no more than a lost connection; the run says why it was lost."""
-    from workbench.runs import write_json
-    from workbench.training.start import begin
-
-    run = begin(shared(recipe, "zero2"), tmp_path / "run")
-    told = {"key": "training.data_changed", "values": {"run": str(run.path)}}
-    write_json(run.path / "rank-1.json", told)
-    from workbench.training.team import _blamed
-
-    with pytest.raises(Failed, match="data"):
-        raise _blamed(run, 2) or AssertionError
+def test_weights_that_overflow_end_all_processes_in_one_typed_event(recipe: Recipe, tmp_path: Path) -> None:
+    wild = with_overrides(
+        shared(recipe, "zero2"),
+        adapter={"method": "full"},
+        optimizer={"learning_rate": 1.0},
+        schedule={"max_steps": 30, "warmup_ratio": 0.0, "lr_scheduler_type": "constant"},
+        model={"name": str(spoilt(Path(recipe.model.name), tmp_path / "base"))},
+    )
+    with pytest.raises(Failed, match="learning_rate"):
+        train(wild, tmp_path / "run")
+    assert Run(tmp_path / "run").state().key == "training.nan_loss"
 
 
 @here

@@ -48,7 +48,8 @@ def last_word(run: Run) -> StatusEvent:
 
 def limited(run: Run, limit: str) -> None:
     """The real worker, in a process with a limit of the system's on it."""
-    code = f"import resource, sys; import torch, transformers, peft; {limit}\n"
+    code = "import resource, sys; import torch, peft, pyarrow; from transformers import Trainer, LlamaForCausalLM\n"
+    code += f"torch.set_num_threads(1); torch.ones(64, 64) @ torch.ones(64, 64); {limit}\n"
     code += "from workbench.training.worker import main; sys.exit(main([sys.argv[1]]))"
     subprocess.run([sys.executable, "-c", code, str(run.path)], check=False, capture_output=True, timeout=200)
 
@@ -74,7 +75,7 @@ def test_memory_that_runs_out(recipe: Recipe, tmp_path: Path) -> None:
     )
     run = begin(large, tmp_path / "run")
     now = "int([l for l in open('/proc/self/status') if l.startswith('VmSize')][0].split()[1]) * 1024"
-    limited(run, f"torch.set_num_threads(1); n = {now} + 250_000_000; resource.setrlimit(resource.RLIMIT_AS, (n, n))")
+    limited(run, f"n = {now} + 150_000_000; resource.setrlimit(resource.RLIMIT_AS, (n, n))")
     word = last_word(run)
     assert (word.state, word.key) == ("failed", "training.out_of_memory")
     assert "per_device_train_batch_size=128" in word.remedy and "gradient_accumulation_steps=2" in word.remedy

@@ -249,6 +249,9 @@ def _with_adapter(network: Any, work: Work) -> Any:
         settings = LoraConfig(r=work.r, **common)
     half = work.dtype != "float32"
     made = get_peft_model(network, settings, low_cpu_mem_usage=True, autocast_adapter_dtype=not half)
+    for name, parameter in made.named_parameters():
+        if "ranknum" in name:  # AdaLoRA's count of ranks does not move
+            parameter.requires_grad_(False)
     if half:  # mixed precision gives each adapter a 16-bit copy of its input
         for name, module in made.named_modules():
             if name.rpartition(".lora_A.")[1] and not list(module.children()):

@@ -32,7 +32,8 @@ def rehearse(model: Any, work: Work) -> int:
     if work.attention != "eager":
         _attend_without_weights(model, repeated=work.attention == "sdpa")
     if work.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        enable({"use_reentrant": False})
         if work.method != "full":
             model.enable_input_require_grads()
     for p in model.parameters():

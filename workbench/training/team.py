@@ -127,11 +127,14 @@ def gathered(run: Run, recipe: Recipe) -> Iterator[Team]:
     for note in run.path.glob("rank-*.json"):
         note.unlink()
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size)}
+    if sys.platform.startswith("linux"):
+        place["GLOO_SOCKET_IFNAME"] = "lo"  # else gloo asks what address the machine's name has, and may get none
     os.environ.update(place, RANK="0", LOCAL_RANK="0")
     others = [_start(run, rank) for rank in range(1, size)]
     deadline = 0.0
     try:
         yield join(recipe)
+        _part()
         deadline = time.monotonic() + FAREWELL
     except WorkbenchError:
         raise
@@ -148,10 +151,18 @@ def following(run: Run, recipe: Recipe) -> Iterator[Team]:
     _die_with_the_leader()
     try:
         yield join(recipe)
+        _part()
     except WorkbenchError as error:
         with suppress(WorkbenchError):
             write_json(run.path / f"rank-{rank}.json", {"key": error.key, "values": dict(error.values)})
         raise
+
+
+def _part() -> None:
+    """All are done: end the connection."""
+    import torch.distributed as dist
+
+    dist.destroy_process_group()
 
 
 def _start(run: Run, rank: int) -> subprocess.Popen[bytes]:

@@ -25,15 +25,21 @@ from workbench.training.trainer import AfterStep, Batches
 STATE = "trainer_state.json"
 
 
-def zero_config(recipe: Recipe, *, half: bool) -> dict[str, Any]:
+# Numbers that are sent at once, at most; DeepSpeed's own buffers of ten times as many would take gigabytes.
+BUCKET = 50_000_000
+
+
+def zero_config(recipe: Recipe, *, half: bool, trained: int) -> dict[str, Any]:
     """The recipe in DeepSpeed's words.
 
     Args:
         half: compute in bfloat16, with a float32 copy of what is trained.
+        trained: how many parameters move.
     """
     mode = recipe.runtime.deepspeed or "zero1"
     stage, offload = int(mode[4]), mode.endswith("offload")
-    zero: dict[str, Any] = {"stage": stage}
+    bucket = max(1, min(BUCKET, trained))
+    zero: dict[str, Any] = {"stage": stage, "reduce_bucket_size": bucket, "allgather_bucket_size": bucket}
     if offload:
         zero["offload_optimizer"] = {"device": "cpu"}
         if stage == 3:
@@ -96,9 +102,9 @@ class ZeroTrainer:
                 return
 
     def _initialize(self) -> None:
-        import deepspeed
         import torch
 
+        deepspeed = _deepspeed()
         trained = [p for p in self.model.parameters() if p.requires_grad]
         half = any(p.dtype == torch.bfloat16 for p in self.model.parameters())
         self.engine, self.optimizer, _, self.scheduler = deepspeed.initialize(
@@ -106,7 +112,7 @@ class ZeroTrainer:
             model_parameters=trained,
             optimizer=_adam(trained, self.recipe),
             lr_scheduler=lambda optimizer: _schedule(optimizer, self.recipe, self.batches.plan.steps),
-            config=zero_config(self.recipe, half=half),
+            config=zero_config(self.recipe, half=half, trained=sum(p.numel() for p in trained)),
         )
 
     def _take(self, step: int) -> None:
@@ -122,8 +128,9 @@ class ZeroTrainer:
             self.engine.backward(part * world, scale_wrt_gas=False)  # the processes' gradients are averaged
             self.engine.step()
         self.step = step + 1
-        norm = self.engine.get_global_grad_norm()
-        self.after_step(self, self.step, self.team.sum(loss), rate, float(norm) if norm is not None else 0.0)
+        norm = float(self.engine.get_global_grad_norm() or 0.0)
+        # DeepSpeed says -1 of a gradient that is not finite
+        self.after_step(self, self.step, self.team.sum(loss), rate, norm if norm >= 0 else math.nan)
 
     def _labels(self, index: int) -> int:
         """Trained tokens of a batch, whichever process takes it."""
@@ -259,10 +266,15 @@ def _load_shares(optimizer: Any, folder: Path, rank: int) -> None:
         optimizer.optimizer.state[share][name] = place
 
 
-def quiet() -> None:
-    """Keep DeepSpeed's remarks out of the worker's log."""
+def _deepspeed() -> Any:
+    """The library, without its remarks, and without what it would compile first and use only for inference."""
     import logging
 
+    import deepspeed
+    from deepspeed.accelerator import get_accelerator
     from deepspeed.utils import logger
 
     logger.setLevel(logging.WARNING)
+    if get_accelerator().device_name() == "cpu":
+        deepspeed.ops.__dict__["__compatible_ops__"] = {}
+    return deepspeed
