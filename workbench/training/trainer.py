@@ -118,7 +118,6 @@ def make_trainer(model: Any, arguments: TrainingArguments, batches: Batches, aft
 
 def _trainer_class() -> type:
     """Made in a function, since its parent is a heavy import."""
-    from torch.utils.data import DataLoader, SequentialSampler
     from transformers import Trainer
 
     class PlanTrainer(Trainer):  # type: ignore[misc]
@@ -131,14 +130,7 @@ def _trainer_class() -> type:
 
         def get_train_dataloader(self) -> Any:
             """The plan's batches, in order; shared out among the processes batch by batch."""
-            loader = DataLoader(
-                self.train_dataset,
-                batch_size=1,
-                sampler=SequentialSampler(self.train_dataset),
-                collate_fn=self.data_collator,
-                pin_memory=self.args.dataloader_pin_memory,
-            )
-            return self.accelerator.prepare(loader)
+            return self.accelerator.prepare(_loader(self))
 
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -156,11 +148,7 @@ def _trainer_class() -> type:
 
         def save(self, folder: Path) -> None:
             """All that an exact resume needs: adapter, optimizer, scheduler, random state, where the loop stands."""
-            self.accelerator.unwrap_model(self.model).save_pretrained(str(folder), safe_serialization=True)
-            state.save_optimizer(self.optimizer, folder)
-            state.save_scheduler(self.lr_scheduler, folder)
-            state.save_random(folder, self.args.process_index)
-            self.state.save_to_json(str(folder / "trainer_state.json"))
+            _write_checkpoint(self, folder)
 
         def _maybe_log_save_evaluate(
             self, tr_loss: Any, grad_norm: Any, *_: Any, learning_rate: float | None = None, **__: Any
@@ -185,6 +173,26 @@ def _trainer_class() -> type:
                 state.load_random(Path(checkpoint), self.args.process_index)
 
     return PlanTrainer
+
+
+def _loader(trainer: Any) -> Any:
+    from torch.utils.data import DataLoader, SequentialSampler
+
+    return DataLoader(
+        trainer.train_dataset,
+        batch_size=1,
+        sampler=SequentialSampler(trainer.train_dataset),
+        collate_fn=trainer.data_collator,
+        pin_memory=trainer.args.dataloader_pin_memory,
+    )
+
+
+def _write_checkpoint(trainer: Any, folder: Path) -> None:
+    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(folder), safe_serialization=True)
+    state.save_optimizer(trainer.optimizer, folder)
+    state.save_scheduler(trainer.lr_scheduler, folder)
+    state.save_random(folder, trainer.args.process_index)
+    trainer.state.save_to_json(str(folder / "trainer_state.json"))
 
 
 def _rank_callback() -> type:
