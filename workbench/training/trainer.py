@@ -188,7 +188,8 @@ def _loader(trainer: Any) -> Any:
 
 
 def _write_checkpoint(trainer: Any, folder: Path) -> None:
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(folder), safe_serialization=True)
+    # not through accelerate, which would import DeepSpeed wherever it is installed
+    trainer.model.save_pretrained(str(folder), safe_serialization=True)
     state.save_optimizer(trainer.optimizer, folder)
     state.save_scheduler(trainer.lr_scheduler, folder)
     state.save_random(folder, trainer.args.process_index)
