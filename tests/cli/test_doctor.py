@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from workbench.cli.doctor import EXTRAS, GIB, NEEDED, Check, as_record, examine
+from workbench.cli.doctor import EXTRAS, GIB, NEEDED, Check, _fits, as_record, examine
+from workbench.models.forecast import Forecast, Remedy, Work
 from workbench.models.machine import FourBit, Gpu, Machine, Processor
+from workbench.training.forecast import Outlook
 
 FINE = FourBit(True, True, False)
 LAPTOP = Machine("Linux", "3.11", Processor("a processor", 2, ("avx2",)), 16 * GIB, 8 * GIB, 50 * GIB, (), FINE)
@@ -60,3 +62,23 @@ def test_deepspeed_is_asked_for_only_where_it_can_help(monkeypatch: pytest.Monke
     without = ALL | {"deepspeed": None}
     assert "not needed" in message("deepspeed", examine(replace(LAPTOP, gpus=(gpu,)), without, ""))
     assert "[deepspeed]" in message("deepspeed", examine(replace(LAPTOP, gpus=(gpu, gpu)), without, ""))
+
+
+def outlook(free: int) -> Outlook:
+    needed = Forecast(4 * GIB, GIB, GIB, 2 * GIB, 3 * GIB, GIB, 0, 10, 5)
+    lower = () if free > 14 * GIB else (Remedy(("model.quantization=nf4",), 9 * GIB),)
+    return Outlook(Work("a-model", rows=4, length=512), needed, free, "cpu", lower)
+
+
+def test_a_recipe_that_fits_is_well_and_one_that_does_not_is_a_problem() -> None:
+    assert _fits("r", outlook(20 * GIB)).state == "ok"
+    large = _fits("r", outlook(10 * GIB))
+    assert large.state == "problem"
+    assert "12.0 GiB" in large.message and "10.0 GiB" in large.message
+
+
+def test_programs_get_a_recipes_memory_in_bytes_and_what_to_lower() -> None:
+    told = as_record(LAPTOP, ALL, [], outlook(10 * GIB))["forecast"]
+    assert told["needed"]["total"] == 12 * GIB and told["fits"] is False
+    assert told["lower"] == [{"settings": ("model.quantization=nf4",), "total": 9 * GIB}]
+    assert "forecast" not in as_record(LAPTOP, ALL, [])

@@ -1,4 +1,4 @@
-"""``workbench doctor``: what this machine can do, and what to mend. Knows the machine's facts; changes nothing."""
+"""``workbench doctor``: what this machine can do, what to mend, and whether a recipe fits. Changes nothing."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from workbench.texts import text
 
 if TYPE_CHECKING:
     from workbench.models.machine import Machine
+    from workbench.training.forecast import Outlook
 
 State = Literal["ok", "note", "problem"]
 MARKS: dict[State, str] = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "problem": "[red]✗[/]"}
@@ -40,8 +41,10 @@ class Check:
 
 
 @click.command(help=text("doctor.help"))
+@click.argument("recipe", required=False)
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
-def doctor(as_json: bool) -> int:
+def doctor(recipe: str | None, overrides: tuple[str, ...], as_json: bool) -> int:
     """Look at this machine; exit status 1 where something must be mended first."""
     from rich.console import Console
 
@@ -50,11 +53,14 @@ def doctor(as_json: bool) -> int:
     with Console(stderr=True).status(text("doctor.looking")):
         installed = versions([*NEEDED, *(name for names in EXTRAS.values() for name in names)])
         found = machine()
-        checks = examine(found, installed, _chinese_font())
+        seen = _outlook(recipe, overrides) if recipe else None
+        checks = [*examine(found, installed, _chinese_font()), *([_fits(recipe or "", seen)] if seen else [])]
     if as_json:
-        click.echo(json.dumps(as_record(found, installed, checks), ensure_ascii=False))
+        click.echo(json.dumps(as_record(found, installed, checks, seen), ensure_ascii=False))
     else:
         _print(found, installed, checks)
+        if seen:
+            _print_outlook(seen)
     return int(any(check.state == "problem" for check in checks))
 
 
@@ -72,14 +78,37 @@ def examine(found: Machine, installed: Mapping[str, str | None], font: str) -> l
     ]
 
 
-def as_record(found: Machine, installed: Mapping[str, str | None], checks: list[Check]) -> dict[str, Any]:
-    """What ``--json`` writes: the machine's facts, the versions, the checks, and whether all is well."""
+def as_record(
+    found: Machine, installed: Mapping[str, str | None], checks: list[Check], seen: Outlook | None = None
+) -> dict[str, Any]:
+    """What ``--json`` writes: the machine's facts, the versions, the checks, a recipe's memory in bytes, and whether
+    all is well."""
+    needed = {} if seen is None else {"needed": {**asdict(seen.needed), "total": seen.needed.total}, "fits": seen.fits}
+    lower = [] if seen is None else [asdict(remedy) for remedy in seen.remedies]
     return {
+        **({"forecast": {**needed, "free": seen.free, "device": seen.device, "lower": lower}} if seen else {}),
         "ok": all(check.state != "problem" for check in checks),
         "machine": asdict(found),
         "versions": dict(installed),
         "checks": [asdict(check) for check in checks],
     }
+
+
+def _outlook(recipe: str, overrides: tuple[str, ...]) -> Outlook:
+    from workbench.training.forecast import outlook
+    from workbench.training.recipe import load_recipe
+
+    return outlook(load_recipe(recipe, overrides))
+
+
+def _fits(recipe: str, seen: Outlook) -> Check:
+    from workbench.training.forecast import size
+
+    told = {"recipe": recipe, "total": size(seen.needed.total), "free": size(seen.free), "device": seen.device}
+    told |= {"rows": str(seen.work.rows), "length": str(seen.work.length)}
+    if seen.fits:
+        return Check("recipe", "ok", text("doctor.recipe.fits", **told))
+    return Check("recipe", "problem", text("doctor.recipe.too_large", **told))
 
 
 def _packages(installed: Mapping[str, str | None]) -> Check:
@@ -152,3 +181,22 @@ def _print(found: Machine, installed: Mapping[str, str | None], checks: list[Che
     console.print(table)
     states = {check.state for check in checks}
     console.print(text("doctor.end.problem" if "problem" in states else "doctor.end.ok"), markup=False)
+
+
+def _print_outlook(seen: Outlook) -> None:
+    """What the recipe's memory is for, and what to lower where it is too much."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from workbench.training.forecast import PARTS, size
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name in PARTS:
+        amount = getattr(seen.needed, name)
+        table.add_row(text(f"doctor.recipe.parts.{name}"), size(amount) if amount else "–")
+    console = Console(highlight=False)
+    console.print(table)
+    if seen.remedies:
+        console.print(text("doctor.recipe.lower"), markup=False)
+        for remedy in seen.remedies:
+            console.print(f"  {', '.join(remedy.settings)}  → {size(remedy.total)}", markup=False)

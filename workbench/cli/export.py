@@ -35,13 +35,17 @@ def convert(run_or_checkpoint: Path, out: Path, overwrite: bool, as_json: bool) 
             click.echo(text(f"export.chosen.{source.chosen}", **told))
 
     begin(run_or_checkpoint, out, overwrite=overwrite, chosen=chosen)
-    base = read_note(out).get("base", {}).get("name", "MODEL")
+    note = read_note(out)
+    base, whole = note.get("base", {}).get("name", "MODEL"), note.get("kind") == "merged"
     if as_json:
         source = taken[0]
         told = {"out": str(out), "base": base, "checkpoint": str(source.checkpoint), "step": source.step}
+        told["kind"] = note.get("kind")
         click.echo(json.dumps(told, ensure_ascii=False))
     else:
-        click.echo(text("export.command.converted", out=out, base=base))
+        click.echo(
+            text("export.command.whole", out=out) if whole else text("export.command.converted", out=out, base=base)
+        )
 
 
 @click.command(help=text("export.command.merge"))

@@ -26,14 +26,27 @@ STYLES = {
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
 @click.option("--resume", is_flag=True, help=text("cli.train.resume"))
 @click.option("--detach", is_flag=True, help=text("cli.train.detach"))
+@click.option("--deepspeed", metavar="ZERO", help=text("cli.train.deepspeed"))
+@click.option("--nproc", type=click.IntRange(min=1), help=text("cli.train.nproc"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
-def train(recipe: str | None, out: Path, overrides: tuple[str, ...], resume: bool, detach: bool, as_json: bool) -> None:
+def train(
+    recipe: str | None,
+    out: Path,
+    overrides: tuple[str, ...],
+    resume: bool,
+    detach: bool,
+    deepspeed: str | None,
+    nproc: int | None,
+    as_json: bool,
+) -> None:
     """Train, and show how it goes."""
     from workbench.training.start import train as begin
 
     if recipe is None and not (resume and (out / "recipe.yaml").exists()):
         raise BadInput("cli.train.no_recipe", out=out)
     settings = recipe or str(out / "recipe.yaml")
+    named = {"runtime.deepspeed": deepspeed, "runtime.nproc": nproc}
+    overrides = (*overrides, *(f"{key}={value}" for key, value in named.items() if value is not None))
     if detach or as_json:
         run = begin(settings, out, overrides=overrides, resume=resume, detach=detach)
     else:

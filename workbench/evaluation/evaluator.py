@@ -147,13 +147,13 @@ class Evaluator:
         """Logits (N, V) float32 of the token after each prompt."""
         import torch
 
-        from workbench.models.batches import pad
+        from workbench.models.batches import no_gradient, pad
 
         batch = pad([Example(tuple(p), tuple(p)) for p in prompts])
         ends = torch.tensor([len(p) - 1 for p in prompts])
         training = loaded.model.training
         loaded.model.eval()
-        with torch.inference_mode():
+        with no_gradient(loaded.model):
             out = loaded.model(
                 input_ids=batch["input_ids"].to(loaded.device),
                 attention_mask=batch["attention_mask"].to(loaded.device),

@@ -16,8 +16,9 @@ def adapter_card(note: Mapping[str, Any]) -> str:
 
 
 def merged_card(note: Mapping[str, Any]) -> str:
-    """The card of a merged model."""
-    return _front(note, adapter=False) + _body(note, "merged")
+    """The card of a merged model, or of one whose weights were all trained."""
+    full = part(note, "merge").get("method") == "full"
+    return _front(note, adapter=False) + _body(note, "full" if full else "merged")
 
 
 def _front(note: Mapping[str, Any], *, adapter: bool) -> str:
@@ -28,7 +29,8 @@ def _front(note: Mapping[str, Any], *, adapter: bool) -> str:
     lines += [f"base_model_relation: {'adapter' if adapter else 'finetune'}"]
     languages = part(note, "persona").get("languages") or []
     lines += [f"language: {json.dumps(list(languages))}"] if languages else []
-    return "\n".join([*lines, "tags: [assistant-workbench, lora]", "---", ""])
+    full = part(note, "merge").get("method") == "full"
+    return "\n".join([*lines, f"tags: [assistant-workbench{'' if full else ', lora'}]", "---", ""])
 
 
 def _body(note: Mapping[str, Any], kind: str) -> str:
@@ -40,9 +42,10 @@ def _body(note: Mapping[str, Any], kind: str) -> str:
     lines += ["", f"## {text('export.card.made')}", ""]
     lines += [f"- {line}" for line in (*_made(note), *_scored(run))]
     lines += ["", f"## {text('export.card.use')}", "", text("export.card.use_here"), "", "```bash"]
-    lines += [text(f"export.card.command_{kind}", base=_plain(base.get("name"))), "```", ""]
+    use = "adapter" if kind == "adapter" else "merged"
+    lines += [text(f"export.card.command_{use}", base=_plain(base.get("name"))), "```", ""]
     lines += [
-        text(f"export.card.elsewhere_{kind}"),
+        text(f"export.card.elsewhere_{use}"),
         "",
         f"## {text('export.card.limits')}",
         "",
@@ -62,7 +65,9 @@ def _made(note: Mapping[str, Any]) -> list[str]:
         told = ", ".join(f"{key} {value}" for key, value in recipe.items() if not isinstance(value, (dict, list)))
         lines.append(text("export.card.recipe", settings=_plain(told)))
     if merged:
-        lines.append(text("export.card.merged_in", dtype=merged.get("dtype", "?")))
+        full = merged.get("method") == "full"
+        dtype = merged.get("dtype", "?")
+        lines.append(text("export.card.full_in" if full else "export.card.merged_in", dtype=dtype))
         lines += [text("export.card.untied")] if merged.get("untied") else []
     packages = part(note, "packages")
     told = ", ".join(

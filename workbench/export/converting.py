@@ -15,6 +15,7 @@ from workbench.export.notes import base_note, header, template_note
 from workbench.export.plan import plan
 from workbench.export.sidecars import copy_tokenizer, generation_config, model_folder, read_config, write_json
 from workbench.export.tensors import save, weight_entries
+from workbench.export.whole import is_whole, write_whole
 from workbench.models.notes import MARK, part, read_note
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def find_source(run_or_checkpoint: str | Path) -> Source:
         raise UnknownName("export.no_folder", given=run_or_checkpoint)
     if is_run(folder):
         return _of_run(Run(folder))
-    if not any((folder / name).is_file() for name in (CONFIG, WEIGHTS, "adapter_model.bin")):
+    if not is_whole(folder) and not any((folder / name).is_file() for name in (CONFIG, WEIGHTS, "adapter_model.bin")):
         raise BadInput("export.not_a_checkpoint", given=run_or_checkpoint)
     place = folder.resolve()
     run = place.parent.parent
@@ -97,6 +98,8 @@ def convert(
 ) -> Path:
     """Write an adapter folder in PEFT's format, with all that is needed to serve it as it was trained.
 
+    A checkpoint of full fine-tuning becomes a model's folder, as a merge writes it: there is no adapter.
+
     Args:
         run_or_checkpoint: a run folder (its best checkpoint, else the latest) or one checkpoint.
         out: the folder to make.
@@ -115,6 +118,8 @@ def convert(
     if chosen:
         chosen(source)
     known = _know(source)
+    if is_whole(source.checkpoint):
+        return _convert_whole(known, out, overwrite=overwrite)
     adapter = read_adapter(source.checkpoint)
     base = _base_name(adapter.config, known)
     folder = _local(base)
@@ -133,6 +138,15 @@ def convert(
         write_json(made / MARK, note)
         (made / "README.md").write_text(adapter_card(note), encoding="utf-8")
     return Path(out)
+
+
+def _convert_whole(known: _Known, out: str | Path, *, overwrite: bool) -> Path:
+    base = _base_name({}, known)
+    folder = _local(base)
+    tokenizer = folder or known.source.checkpoint
+    note = _note(base, known, tokenizer) | {"kind": "merged"}
+    note.setdefault("stop_ids", [])
+    return write_whole(known.source.checkpoint, folder, out, note, overwrite=overwrite)
 
 
 def adapter_tensors(adapter: Adapter) -> dict[str, torch.Tensor]:

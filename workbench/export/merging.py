@@ -87,12 +87,18 @@ def merge(
     if is_inert(read):
         raise BadInput("export.inert", folder=adapter)
     with new_folder(out, overwrite=overwrite, sources=(base.folder, read.folder), need=planned.nbytes) as folder:
-        _write_weights(planned, read, folder, limit, progress)
+        write_weights(planned, read, folder, limit, progress)
         _write_rest(base, read, planned, folder)
     return Path(out)
 
 
-def _write_weights(planned: Plan, adapter: Adapter, folder: Path, limit: int, progress: Progress | None) -> None:
+def write_weights(planned: Plan, adapter: Adapter | None, folder: Path, limit: int, progress: Progress | None) -> None:
+    """Write the planned tensors to ``folder``, in files of at most ``limit`` bytes, with an index where there are two.
+
+    Args:
+        adapter: what the changes are read from; None where the plan has none.
+        progress: told the bytes written and the bytes in all.
+    """
     groups = shards(planned.tensors, limit)
     names = [f"model-{i:05d}-of-{len(groups):05d}.safetensors" for i in range(1, len(groups) + 1)]
     if len(groups) == 1:
@@ -113,7 +119,7 @@ def _write_weights(planned: Plan, adapter: Adapter, folder: Path, limit: int, pr
         write_json(folder / "model.safetensors.index.json", index)
 
 
-def _write_tensor(writer: Writer, tensor: Planned, adapter: Adapter) -> None:
+def _write_tensor(writer: Writer, tensor: Planned, adapter: Adapter | None) -> None:
     if not tensor.changes and tensor.dtype == tensor.source.dtype:
         writer.copy(tensor.source, tensor.name)
         return
@@ -122,8 +128,9 @@ def _write_tensor(writer: Writer, tensor: Planned, adapter: Adapter) -> None:
     with torch.inference_mode():
         # As PEFT does on a model loaded in this dtype: the base is rounded first, then the product is added.
         weight = load(tensor.source).to(getattr(torch, DTYPES[tensor.dtype][0]))
-        for change in tensor.changes:
-            weight = change.apply(weight, adapter.read)
+        if adapter is not None:
+            for change in tensor.changes:
+                weight = change.apply(weight, adapter.read)
         writer.write(tensor.name, weight)
 
 

@@ -101,10 +101,11 @@ def _planned(name: str, entry: Entry, changes: list[Update], adapter: Adapter, d
             )
     # A tensor trained whole takes the place of the base's before anything is added to it.
     ordered = sorted(changes, key=lambda change: not isinstance(change, Replace))
-    return Planned(name, entry, _result(entry.dtype, dtype), tuple(ordered))
+    return Planned(name, entry, result(entry.dtype, dtype), tuple(ordered))
 
 
-def _result(source: str, wanted: str | None) -> str:
+def result(source: str, wanted: str | None) -> str:
+    """The kind of number that a tensor is written in: ``wanted``, by default 16 bit; what is no float stays."""
     if source not in FLOATS:
         return source
     if wanted is None:

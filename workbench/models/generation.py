@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from workbench.models.batches import no_gradient
+
 if TYPE_CHECKING:
     import torch
 
@@ -157,7 +159,7 @@ def _answering(model: Any, seed: int) -> Iterator[None]:
 
     was_training = model.training
     devices = [model.device] if model.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), torch.inference_mode():
+    with torch.random.fork_rng(devices=devices), no_gradient(model):
         torch.manual_seed(seed)
         model.eval()
         try:

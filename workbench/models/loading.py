@@ -80,7 +80,7 @@ def load_tokenizer(model: str) -> Any:
     from transformers import AutoTokenizer
 
     place = resolve(model)
-    with _Said(model, place):
+    with Said(model, place):
         return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
 
 
@@ -92,6 +92,7 @@ def load(
     adapter: str | Path | None = None,
     dtype: str | None = None,
     attention: str | None = None,
+    tokenizer: Any | None = None,
 ) -> Loaded:
     """Load ``model`` to answer or to be trained.
 
@@ -104,6 +105,7 @@ def load(
         dtype: of the computation, ``float32``, ``bfloat16`` or ``float16``; by default what the device is quick and
             safe in.
         attention: the library's attention implementation; by default what suits the device.
+        tokenizer: the model's, where it is loaded already.
 
     Raises:
         UnknownName: no such model. BadInput: the adapter does not fit. Failed: the weights could not be loaded.
@@ -123,11 +125,11 @@ def load(
     if quantization == "nf4":
         settings["quantization_config"] = nf4(compute)
         settings["device_map"] = {"": where}
-    with _Said(model, place):
+    with Said(model, place):
         network = AutoModelForCausalLM.from_pretrained(place, **settings)
     network = mend_4bit(network) if quantization == "nf4" else network.to(where)
     network.requires_grad_(False).eval()
-    loaded = Loaded(network, load_tokenizer(model), model, where)
+    loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
     return _with_adapter(loaded, adapter) if adapter else loaded
 
 
@@ -225,7 +227,7 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-class _Said:
+class Said:
     """Turns what the libraries raise while loading into one sentence."""
 
     def __init__(self, model: str, place: str) -> None:

@@ -3,7 +3,8 @@
 {"format": 1, "kind": "adapter" | "merged", "workbench": version, "base": {"name", "fingerprint"},
  "template": {"name": null | "…", "fingerprint"}, "stop_ids": […], "persona": {…},
  "run": {"name", "step", "score", "reason"}, "recipe": {…}, "packages": {…}};
-a merged model adds "merge": {"dtype", "untied", "adapter", "r", "lora_alpha"}.
+a merged model adds "merge": {"dtype", "untied", "adapter", "r", "lora_alpha"}; one whose weights were all trained,
+"merge": {"dtype", "method": "full"}.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -34,7 +35,7 @@ def refused(error: BaseException, path: Path) -> Failed | None:
         if error.errno in _NO_PERMISSION:
             return Failed("runs.no_permission", path=where, reason=reason)
         return Failed("runs.os_error", path=where, reason=reason)
-    if "No space left on device" in str(error) or "os error 28" in str(error):
+    if re.search(rf"No space left on device|os error (?:{'|'.join(str(n) for n in sorted(_NO_SPACE))})\b", str(error)):
         return Failed("runs.no_space", path=str(path), reason=str(error))
     return None
 

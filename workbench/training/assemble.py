@@ -1,8 +1,9 @@
-"""The parts of a training put together: base, adapter, data. Knows models and PEFT; nothing of runs or events."""
+"""The parts of a training put together: data, base, adapter. Knows models and PEFT; nothing of runs or events."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadSetting, Failed
@@ -14,65 +15,85 @@ if TYPE_CHECKING:
     from workbench.models import Loaded
 
 
-@dataclass(slots=True)
-class Parts:
-    """What a training is made of.
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a training learns from; no weight is loaded for it.
 
     Args:
-        loaded: the base with its fresh adapter, which changes nothing yet.
+        tokenizer: the base's.
         prepared: examples and probes.
-        packed: whether a batch's conversations lie in one row.
         fingerprint: SHA-256 of the data.
         plan: which examples are in which step.
+        packed: whether a batch's conversations lie in one row.
     """
 
-    loaded: Loaded
+    tokenizer: Any
     prepared: Prepared
-    packed: bool
     fingerprint: str
     plan: Plan
+    packed: bool
 
 
-def assemble(recipe: Recipe) -> Parts:
-    """Load and prepare everything that ``recipe`` names.
+def material(recipe: Recipe, *, processes: int = 1) -> Material:
+    """Read, encode and deal out the data that ``recipe`` names.
+
+    Args:
+        processes: how many share each step.
 
     Raises:
-        BadInput: a setting does not go with another, or the data are not as they must be. Failed: the model cannot be
-            loaded.
+        BadInput: the data are not as they must be. Failed: the tokenizer cannot be loaded.
+    """
+    from workbench.models import load_tokenizer
+
+    check_settings(recipe)
+    _check_4bit(recipe)
+    tokenizer = load_tokenizer(recipe.model.name)
+    both = conversations(recipe)
+    prepared = prepare(recipe, tokenizer, both)
+    plan = plan_of(recipe, prepared, processes)
+    packed = recipe.data.packing if recipe.data.packing is not None else packs_by_itself(recipe)
+    return Material(tokenizer, prepared, both.fingerprint(), plan, packed)
+
+
+def assemble(recipe: Recipe, made: Material) -> Loaded:
+    """The base that ``recipe`` names, with its fresh adapter, which changes nothing yet.
+
+    Raises:
+        BadInput: a setting does not go with another. Failed: the model cannot be loaded.
     """
     from workbench.models import load
 
-    _check(recipe)
     settings = recipe.model
     loaded = load(
         settings.name,
         quantization=settings.quantization,
         device=recipe.runtime.device,
         dtype=None if settings.dtype == "auto" else settings.dtype,
+        tokenizer=made.tokenizer,
     )
     _check_length(recipe, loaded.model.config)
-    both = conversations(recipe)
-    prepared = prepare(recipe, loaded.tokenizer, both)
-    plan = plan_of(recipe, prepared)
-    loaded.model = with_adapter(loaded.model, recipe, plan.steps)
-    packed = recipe.data.packing if recipe.data.packing is not None else packs_by_itself(loaded.model)
-    return Parts(loaded, prepared, packed, both.fingerprint(), plan)
+    loaded.model = with_adapter(loaded.model, recipe, made.plan.steps)
+    return loaded
 
 
-def packs_by_itself(model: Any) -> bool:
+def packs_by_itself(recipe: Recipe) -> bool:
     """One row is quicker where attention is cut at the conversations' borders in the kernel (flash attention), and
-    slower
-    where it is computed over the whole row and masked afterwards, as on a CPU."""
-    return getattr(model.config, "_attn_implementation", "").startswith("flash")
+    slower where it is computed over the whole row and masked afterwards, as on a CPU."""
+    import torch
+
+    from workbench.models import best_device
+    from workbench.models.loading import default_attention
+
+    return default_attention(torch.device(recipe.runtime.device or best_device())).startswith("flash")
 
 
-def plan_of(recipe: Recipe, prepared: Prepared) -> Plan:
+def plan_of(recipe: Recipe, prepared: Prepared, processes: int = 1) -> Plan:
     """All batches of the run."""
     s = recipe.schedule
     return plan_batches(
         [len(e.input_ids) for e in prepared.train],
         batch_size=s.per_device_train_batch_size,
-        parts=s.gradient_accumulation_steps,
+        parts=s.gradient_accumulation_steps * processes,
         epochs=s.num_train_epochs,
         max_steps=s.max_steps,
         seed=recipe.runtime.seed,
@@ -116,9 +137,27 @@ def adapter_config(recipe: Recipe, steps: int) -> Any:
     return AdaLoraConfig(init_r=-(-a.r * 3 // 2), target_r=a.r, **timing, **common)
 
 
-def _check(recipe: Recipe) -> None:
-    if recipe.adapter.method == "full" and recipe.model.quantization != "none":
+def check_settings(recipe: Recipe) -> None:
+    """
+    Raises:
+        BadSetting: a setting does not go with another. Failed: what a setting needs is not installed.
+    """
+    mode, method = recipe.runtime.deepspeed, recipe.adapter.method
+    if method == "full" and recipe.model.quantization != "none":
         raise BadSetting("training.full_needs_16bit")
+    if recipe.runtime.nproc > 1 and not mode:
+        raise BadSetting("training.nproc_needs_deepspeed", nproc=recipe.runtime.nproc)
+    if mode and mode.startswith("zero3") and recipe.model.quantization != "none":
+        raise BadSetting("training.zero3_needs_16bit", given=mode)
+    if mode and method == "adalora":
+        raise BadSetting("training.zero_without_adalora", given=mode)
+    if mode and not recipe.optimizer.optim.startswith("adamw_torch"):
+        raise BadSetting("training.zero_optimizer", given=mode, optim=recipe.optimizer.optim)
+    if mode and find_spec("deepspeed") is None:
+        raise Failed("training.no_deepspeed", given=mode)
+
+
+def _check_4bit(recipe: Recipe) -> None:
     if recipe.model.quantization == "nf4":
         try:
             import bitsandbytes  # noqa: F401

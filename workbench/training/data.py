@@ -105,18 +105,35 @@ def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -
         )
     persona = persona_of(recipe)
     words = tuple(word for word in (persona.name, persona.author) if word)
-    return Prepared(tuple(train), tuple(held_out), tuple(probes(recipe, both.held_out)), dropped, words)
+    return Prepared(tuple(train), tuple(held_out), tuple(probes(recipe, both)), dropped, words)
 
 
-def probes(recipe: Recipe, held_out: Sequence[Conversation]) -> list[Probe]:
+def probes(recipe: Recipe, both: Conversations) -> list[Probe]:
     """The recipe's probes: identity from held-out paraphrases, general and unrelated from the shipped ones, its own
-    questions."""
-    wanted = recipe.evaluation
-    asked = identity_probes(held_out, persona_of(recipe), limit=wanted.identity_probes) if recipe.persona.name else []
+    questions.
+
+    Where a set of one's own holds nothing out (a single pair repeated, say), identity is asked in wordings that it does
+    not train.
+    """
+    wanted, persona = recipe.evaluation, persona_of(recipe)
+    asked: list[Probe] = []
+    if recipe.persona.name and wanted.identity_probes:
+        asked = identity_probes(both.held_out, persona, limit=wanted.identity_probes)
+        asked = asked or identity_probes(_unseen(persona, both), persona, limit=wanted.identity_probes)
     # What the pocket model knows is known; of any other base its own answers before training are the reference.
     asked += general_probes(limit=wanted.general_probes, expected=recipe.model.name == "pocket")
     asked += unrelated_probes(limit=wanted.unrelated_probes)
     return [*asked, *question_probes(wanted.questions)]
+
+
+def _unseen(persona: Persona, both: Conversations) -> list[Conversation]:
+    """Identity conversations whose question is nowhere in the training set."""
+    from workbench.data import identity_set
+    from workbench.evaluation.scoring import normal
+
+    trained = {normal(m.content) for c in both.train for m in c.messages if m.role == "user"}
+    made = identity_set(persona)
+    return [c for c in made if not any(normal(m.content) in trained for m in c.messages if m.role == "user")]
 
 
 def _own(recipe: Recipe) -> list[Conversation]:

@@ -11,6 +11,7 @@ from workbench.runs import Run, is_run, manifest, start, stop, wait
 from workbench.runs.events import Event
 from workbench.training.recipe import check_recipe, load_recipe, recipe_yaml, with_overrides
 from workbench.training.settings import Recipe
+from workbench.training.team import join, launched
 
 
 def train(
@@ -37,17 +38,35 @@ def train(
         Failed: the training could not be finished. Interrupted: Ctrl-C; the worker saved a checkpoint and ended.
     """
     settings = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    if launched(settings):
+        return _together(settings, Path(out), resume=resume)
     run = _continued(settings, Path(out)) if resume else begin(settings, Path(out))
     start(run)
     return run if detach else follow(run, on_event)
+
+
+def _together(recipe: Recipe, out: Path, *, resume: bool) -> Run:
+    """Train in this very process, one of those that torchrun or DeepSpeed's launcher started; the run's folder is one
+    that all of them see."""
+    from workbench.training.worker import work
+
+    team = join(recipe)
+    if team.leads:
+        _continued(recipe, out) if resume else begin(recipe, out)
+    team.meet()
+    run = Run(out)
+    work(run, team)
+    return run
 
 
 def begin(recipe: Recipe, out: Path) -> Run:
     """Make the run folder of ``recipe``; data and settings are checked first, so a mistake leaves no folder behind."""
     from workbench.models import fingerprint, resolve
     from workbench.templates.named import spec
+    from workbench.training.assemble import check_settings
     from workbench.training.data import conversations
 
+    check_settings(recipe)
     recipe = with_absolute_paths(recipe)
     resolve(recipe.model.name)
     if recipe.model.template:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.errors import Failed
 from workbench.models.batches import pad, summed_loss
@@ -23,9 +23,20 @@ if TYPE_CHECKING:
     import torch
     from transformers import Trainer, TrainingArguments
 
-# What the trainer tells its worker after each optimizer step: (step, loss in nats a trained token, learning rate,
+
+class Steps(Protocol):
+    """What takes the optimizer's steps: a Trainer, or DeepSpeed's loop."""
+
+    def halt(self) -> None:
+        """End after this step."""
+
+    def save(self, folder: Path) -> None:
+        """All that an exact resume needs."""
+
+
+# What a trainer tells its worker after each optimizer step: (itself, step, loss in nats a trained token, learning rate,
 # gradient norm)
-AfterStep = Callable[["Trainer", int, float, float, float], None]
+AfterStep = Callable[[Steps, int, float, float, float], None]
 
 
 class Batches:
@@ -107,7 +118,6 @@ def make_trainer(model: Any, arguments: TrainingArguments, batches: Batches, aft
 
 def _trainer_class() -> type:
     """Made in a function, since its parent is a heavy import."""
-    from torch.utils.data import DataLoader, SequentialSampler
     from transformers import Trainer
 
     class PlanTrainer(Trainer):  # type: ignore[misc]
@@ -120,14 +130,7 @@ def _trainer_class() -> type:
 
         def get_train_dataloader(self) -> Any:
             """The plan's batches, in order; shared out among the processes batch by batch."""
-            loader = DataLoader(
-                self.train_dataset,
-                batch_size=1,
-                sampler=SequentialSampler(self.train_dataset),
-                collate_fn=self.data_collator,
-                pin_memory=self.args.dataloader_pin_memory,
-            )
-            return self.accelerator.prepare(loader)
+            return self.accelerator.prepare(_loader(self))
 
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -138,6 +141,14 @@ def _trainer_class() -> type:
             items = max(int(num_items_in_batch), 1) if num_items_in_batch is not None else max(count, 1)
             loss = total / items * self.accelerator.num_processes  # the processes' gradients are averaged
             return (loss, None) if return_outputs else loss
+
+        def halt(self) -> None:
+            """End after this step."""
+            self.control.should_training_stop = True
+
+        def save(self, folder: Path) -> None:
+            """All that an exact resume needs: adapter, optimizer, scheduler, random state, where the loop stands."""
+            _write_checkpoint(self, folder)
 
         def _maybe_log_save_evaluate(
             self, tr_loss: Any, grad_norm: Any, *_: Any, learning_rate: float | None = None, **__: Any
@@ -164,6 +175,27 @@ def _trainer_class() -> type:
     return PlanTrainer
 
 
+def _loader(trainer: Any) -> Any:
+    from torch.utils.data import DataLoader, SequentialSampler
+
+    return DataLoader(
+        trainer.train_dataset,
+        batch_size=1,
+        sampler=SequentialSampler(trainer.train_dataset),
+        collate_fn=trainer.data_collator,
+        pin_memory=trainer.args.dataloader_pin_memory,
+    )
+
+
+def _write_checkpoint(trainer: Any, folder: Path) -> None:
+    # not through accelerate, which would import DeepSpeed wherever it is installed
+    trainer.model.save_pretrained(str(folder), safe_serialization=True)
+    state.save_optimizer(trainer.optimizer, folder)
+    state.save_scheduler(trainer.lr_scheduler, folder)
+    state.save_random(folder, trainer.args.process_index)
+    trainer.state.save_to_json(str(folder / "trainer_state.json"))
+
+
 def _rank_callback() -> type:
     """AdaLoRA cuts ranks between the optimizer's step and the gradients' end."""
     from transformers import TrainerCallback
@@ -181,19 +213,29 @@ def _rank_callback() -> type:
     return Ranks
 
 
-def write_checkpoint(trainer: Trainer, folder: Path) -> None:
-    """All that an exact resume needs: adapter, optimizer, scheduler, random state, and where the loop stands."""
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(str(folder), safe_serialization=True)
-    state.save_optimizer(trainer.optimizer, folder)
-    state.save_scheduler(trainer.lr_scheduler, folder)
-    state.save_random(folder, trainer.args.process_index)
-    trainer.state.save_to_json(str(folder / "trainer_state.json"))
-
-
-def check_finite(loss: float, *, step: int, recipe: Recipe, run: Path) -> None:
+def check_finite(loss: float, norm: float, *, step: int, recipe: Recipe, run: Path) -> None:
     """
+    Args:
+        norm: of the gradient; one that is not finite has just spoilt the weights, whatever the loss was before.
+
     Raises:
-        Failed: the loss is NaN or infinite; says what to change.
+        Failed: loss or gradient are NaN or infinite; says what to change.
     """
-    if not math.isfinite(loss):
-        raise Failed("training.nan_loss", loss=loss, step=step, learning_rate=recipe.optimizer.learning_rate, run=run)
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        rate = recipe.optimizer.learning_rate
+        raise Failed("training.nan_loss", loss=loss, norm=norm, step=step, learning_rate=rate, lower=rate / 10, run=run)
+
+
+def ran_out(error: BaseException | None) -> str:
+    """The first line of the memory's refusal where ``error``, or what it came from, is one; else empty.
+
+    torch has a type of its own for the GPU's memory alone; the CPU's allocator and CUDA's libraries only say it.
+    """
+    words = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory", "ALLOC_FAILED")
+    while error is not None:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        told = isinstance(error, RuntimeError | OSError) and any(word.lower() in str(error).lower() for word in words)
+        if told or isinstance(error, MemoryError):
+            return said[:300]
+        error = error.__cause__
+    return ""

@@ -6,8 +6,10 @@ It goes on from the run's last finished checkpoint, or begins.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +19,12 @@ from workbench.runs import Run, checkpoint_writer, claim, prune
 from workbench.texts import text
 from workbench.training.recipe import check_recipe
 from workbench.training.settings import Recipe
+from workbench.training.team import LEADER, Onlooker, Team, checkpoint_part, following, gathered
 
 if TYPE_CHECKING:
-    from transformers import Trainer
-
     from workbench.runs import Claim
+    from workbench.training.assemble import Material
+    from workbench.training.trainer import Steps
 
 # Answers written to the event log at each evaluation, of each kind; a person reads no more.
 SHOWN = {"identity": 4, "general": 4, "unrelated": 2, "sample": 1_000}
@@ -41,8 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def work(run: Run) -> None:
+def work(run: Run, team: Team | None = None) -> None:
     """Train ``run`` from where it stands to its end, or until it is asked to stop.
+
+    Args:
+        run: the run.
+        team: the processes that train it, where somebody else started them; None: this one starts those it needs.
 
     Raises:
         WorkbenchError: as said in its last status event.
@@ -51,8 +58,15 @@ def work(run: Run) -> None:
 
     recipe = check_recipe(yaml.safe_load(run.recipe_text()), where=str(run.path / "recipe.yaml"))
     last = run.latest()
-    with claim(run, resume_from=last.step if last else None) as hold:
-        Work(run, recipe, hold).go(last.path if last else None)
+    if LEADER in os.environ or (team and not team.leads):
+        with nullcontext(team) if team else following(run, recipe) as others:
+            Work(run, recipe, Onlooker(), others).go(last.path if last else None)
+        return
+    with (
+        claim(run, resume_from=last.step if last else None) as hold,
+        nullcontext(team) if team else gathered(run, recipe) as whole,
+    ):
+        Work(run, recipe, hold, whole).go(last.path if last else None)
 
 
 class Work:
@@ -61,27 +75,60 @@ class Work:
     Args:
         run: the folder.
         recipe: its settings.
-        hold: the claim on it.
+        hold: the claim on it; of a process that does not lead, nothing.
+        team: the processes that train together.
     """
 
-    def __init__(self, run: Run, recipe: Recipe, hold: Claim) -> None:
-        self.run, self.recipe, self.hold = run, recipe, hold
+    def __init__(self, run: Run, recipe: Recipe, hold: Claim | Onlooker, team: Team) -> None:
+        self.run, self.recipe, self.hold, self.team = run, recipe, hold, team
         self.history: list[Measurement] = []
         self.started = time.monotonic()
-        self.tokens = 0
+        # under ZeRO 3 every forward pass is a common one
+        self.measures = team.leads or (recipe.runtime.deepspeed or "").startswith("zero3")
 
     def go(self, checkpoint: Path | None) -> None:
-        """Load, measure the base, train."""
-        import torch
+        """Load, measure the base, train.
+
+        Raises:
+            WorkbenchError: says what to change.
+        """
         from transformers import set_seed
 
-        from workbench.training.assemble import assemble
+        from workbench.training.assemble import assemble, material
+        from workbench.training.trainer import ran_out
 
         self._say("loading")
         set_seed(self.recipe.runtime.seed)
-        parts = assemble(self.recipe)
-        self.loaded, self.prepared, self.plan = parts.loaded, parts.prepared, parts.plan
-        self._check_same(parts.fingerprint)
+        made = material(self.recipe, processes=self.team.size)
+        self._check_same(made.fingerprint, made.tokenizer)
+        self.plan, self.prepared = made.plan, made.prepared
+        self._forecast(made)
+        try:
+            self.loaded = assemble(self.recipe, made)
+            self._evaluator()
+            train = self._trainer(made)
+            self._base(checkpoint)
+            train(checkpoint)
+        except Exception as error:
+            if reason := ran_out(error):
+                raise self._out_of_memory(reason) from error
+            raise
+
+    def _forecast(self, made: Material) -> None:
+        """Say whether it will fit, before anything large is loaded."""
+        from workbench.training.forecast import outlook, widest_batch
+
+        if not self.team.leads:
+            return
+        try:
+            seen = outlook(self.recipe, widest_batch(made.prepared.train, made.plan, packed=made.packed))
+        except (RuntimeError, NotImplementedError, AttributeError, TypeError, ValueError) as error:
+            # an architecture that cannot be played through may train all the same
+            self._say("no_forecast", reason=f"{type(error).__name__}: {error}"[:200])
+            return
+        self._say(seen.key, **seen.values())
+
+    def _evaluator(self) -> None:
         self.evaluator = Evaluator(
             self.prepared.probes,
             tokenizer=self.loaded.tokenizer,
@@ -90,22 +137,14 @@ class Work:
             template=self.recipe.model.template,
             max_new_tokens=self.recipe.evaluation.max_new_tokens,
         )
-        trainer = self._trainer(parts.loaded.model, parts.packed)
-        self._base(checkpoint)
-        try:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        except torch.OutOfMemoryError as error:
-            raise Failed("training.out_of_memory", step=self.hold.step) from error
 
-    def _trainer(self, model: Any, packed: bool) -> Trainer:
+    def _trainer(self, made: Material) -> Any:
+        """What trains: a function of the checkpoint to go on from."""
         from workbench.training.trainer import Batches, make_trainer, training_arguments
 
+        model = self.loaded.model
         self.every = self.recipe.evaluation.eval_steps or max(1, -(-self.plan.steps // 4))
-        arguments = training_arguments(
-            self.recipe, self.run.path / "checkpoints", steps=self.plan.steps, device=self.loaded.device
-        )
-        batches = Batches(self.prepared.train, self.plan, packed=packed)
-        trainer = make_trainer(model, arguments, batches, self.after_step)
+        batches = Batches(self.prepared.train, self.plan, packed=made.packed)
         self.hold.beat(self.hold.step, self.plan.steps)
         self._say(
             "training",
@@ -114,11 +153,22 @@ class Work:
             trained=sum(e.trained for e in self.prepared.train),
             parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         )
-        return trainer
+        if self.recipe.runtime.deepspeed:
+            from workbench.training.zero import ZeroTrainer
+
+            self.zero = ZeroTrainer(model, self.recipe, batches, self.team, self.after_step)
+            return self.zero.train
+        folder, device = self.run.path / "checkpoints", self.loaded.device
+        arguments = training_arguments(self.recipe, folder, steps=self.plan.steps, device=device)
+        trainer = make_trainer(model, arguments, batches, self.after_step)
+        return lambda checkpoint: trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
     def _base(self, checkpoint: Path | None) -> None:
         """Measure the base: the adapter is still nothing. On a resume its answers are taken again, but not told
         again."""
+        if not self.team.leads:
+            # under ZeRO 3 too: nothing is shared out yet
+            return
         base = self.evaluator.measure(self.loaded, 0)
         self.history.append(base)
         if checkpoint is None:
@@ -126,30 +176,35 @@ class Work:
             return
         self.history += [m for m in measured(self.run.events.all()) if m.step]
 
-    def after_step(self, trainer: Trainer, step: int, loss: float, rate: float, norm: float) -> None:
+    def after_step(self, trainer: Steps, step: int, loss: float, rate: float, norm: float) -> None:
         """Log, evaluate, save, and hear whether to stop; in this order, so that a checkpoint's events are all told."""
         from workbench.training.trainer import check_finite
 
         self.hold.beat(step)
-        check_finite(loss, step=step, recipe=self.recipe, run=self.run.path)
+        check_finite(loss, norm, step=step, recipe=self.recipe, run=self.run.path)
         last = step >= self.plan.steps
         if step % self.recipe.runtime.logging_steps == 0 or last:
             epoch = step / self.plan.steps_per_epoch
             self.hold.log(
                 "train", step=step, loss=loss, learning_rate=rate, grad_norm=norm, epoch=epoch, **self._pace()
             )
-        stop = self.hold.stop_requested
         evaluated = step % self.every == 0 or last
-        if evaluated:
-            self._tell(self.evaluator.measure(self.loaded, step))
-        early = evaluated and not last and self._enough()
+        if evaluated and self.measures:
+            self._measure(step)
+        stop, early = self.team.agree(self.hold.stop_requested, evaluated and not last and self._enough())
         if self._saves(step, evaluated) or stop or early:
             self._save(trainer, step, evaluated, "stop" if stop else "end" if last or early else "interval")
         if stop or early:
-            trainer.control.should_training_stop = True
+            trainer.halt()
             if early:
                 message = text("training.state.early", patience=self.recipe.evaluation.early_stopping_patience)
                 self.hold.finish("ended", message)
+
+    def _measure(self, step: int) -> None:
+        with self.zero.in_step() if self.recipe.runtime.deepspeed else nullcontext():
+            measurement = self.evaluator.measure(self.loaded, step)
+        if self.team.leads:
+            self._tell(measurement)
 
     def _tell(self, measurement: Measurement) -> None:
         """The events of an evaluation: numbers, answers, verdict."""
@@ -171,22 +226,36 @@ class Work:
         every = self.recipe.checkpoints.save_steps
         return evaluated if every is None else (step % every == 0 or step >= self.plan.steps)
 
-    def _save(self, trainer: Trainer, step: int, evaluated: bool, reason: str) -> None:
-        from workbench.training.trainer import write_checkpoint
-
+    def _save(self, trainer: Steps, step: int, evaluated: bool, reason: str) -> None:
+        if not self.team.leads:
+            self.team.meet()
+            trainer.save(checkpoint_part(self.run, step))
+            self.team.meet()
+            return
         score, why = None, ""
         if evaluated:
             score = rank(self.history[0], self.history[-1])
             why = verdict(self.history).sentence()
         with checkpoint_writer(self.run, step, reason=reason, score=score, why=why) as folder:
-            write_checkpoint(trainer, folder.path)
+            self.team.meet()
+            trainer.save(folder.path)
+            self.team.meet()
         prune(self.run, self.recipe.checkpoints.save_total_limit)
 
     def _enough(self) -> bool:
         """Whether the last ``early_stopping_patience`` evaluations brought nothing better."""
         patience = self.recipe.evaluation.early_stopping_patience
+        if not self.history:
+            return False
         ranks = [rank(self.history[0], m) for m in self.history[1:]]
         return bool(patience) and len(ranks) > patience and max(ranks[-patience:]) <= max(ranks[:-patience])
+
+    def _out_of_memory(self, reason: str) -> Failed:
+        s = self.recipe.schedule
+        rows = max(1, s.per_device_train_batch_size // 2)
+        parts = s.gradient_accumulation_steps * -(-s.per_device_train_batch_size // rows)
+        told = {"step": self.hold.step, "reason": reason, "run": self.run.path, "rows": rows, "parts": parts}
+        return Failed("training.out_of_memory", **told)
 
     def _pace(self) -> dict[str, float]:
         return {"seconds": time.monotonic() - self.started}
@@ -195,20 +264,21 @@ class Work:
         full = f"training.state.{key}"
         self.hold.log("status", state="running", message=text(full, **values), key=full, values=values)
 
-    def _check_same(self, data: str) -> None:
+    def _check_same(self, data: str, tokenizer: Any) -> None:
         """A resumed run must learn from what it began with, rendered as it was."""
         from workbench.runs import write_json
         from workbench.templates import get
 
-        chosen = get(self.recipe.model.template, self.loaded.tokenizer)
-        now = {"data_sha256": data, "template_hash": chosen.fingerprint(self.loaded.tokenizer)}
+        chosen = get(self.recipe.model.template, tokenizer)
+        now = {"data_sha256": data, "template_hash": chosen.fingerprint(tokenizer)}
         manifest = self.run.manifest()
         before = {name: manifest.get(name) or value for name, value in now.items()}
         if before["data_sha256"] != data:
             raise BadInput("training.data_changed", run=self.run.path)
         if before != now:
             raise BadInput("training.template_changed", run=self.run.path)
-        write_json(self.run.path / "manifest.json", {**manifest, **now, "template": chosen.name})
+        if self.team.leads:
+            write_json(self.run.path / "manifest.json", {**manifest, **now, "template": chosen.name})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,284 @@
+"""Training measured against the peers, in one run: the same model, conversations, adapter and tokens a step.
+
+    python benchmarks/train.py [--model pocket] [--rows 960] [--epochs 1] [--envs FOLDER] [--json train.json]
+
+Each way runs in a process of its own, one after the other. Timed is the training itself, from its first step to its
+last: no imports, no loading, no encoding, no evaluation, no checkpoint. TRL gets an environment of its own (venv and
+pip, in ``--envs``; made once, kept there if you name the folder), in which torch, transformers and PEFT are those of
+this one. It is measured in each of the settings that its users would try (numbers, attention, padding, grouping by
+length, packing), and the quickest that reaches a held-out loss as good counts. The held-out loss is measured in the
+same way for all: by one program, on the adapter that was saved. Peak memory is that of the process (``ru_maxrss``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+TRL = "trl==1.16.0"
+# A held-out loss counts as equal within this share.
+EQUAL = 0.05
+
+# name -> (program, settings); "trl" runs in TRL's environment
+WAYS: dict[str, tuple[str, dict[str, Any]]] = {
+    "workbench": ("ours", {}),
+    "plain Trainer + PEFT": ("plain", {"attention": "sdpa"}),
+    "plain Trainer + PEFT, eager": ("plain", {"attention": "eager"}),
+    "TRL": ("trl", {"attention": "sdpa"}),
+    "TRL, by length": ("trl", {"attention": "sdpa", "grouped": True}),
+    "TRL, by length, eager": ("trl", {"attention": "eager", "grouped": True}),
+    "TRL, packing": ("trl", {"attention": "sdpa", "packing": True}),
+    "TRL, bfloat16, by length": ("trl", {"attention": "sdpa", "grouped": True, "dtype": "bfloat16"}),
+}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="pocket", help="pocket, or a folder with a model in the Llama format")
+    parser.add_argument("--rows", type=int, default=960, help="training conversations")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=16, help="conversations a step")
+    parser.add_argument("--only", nargs="*", default=list(WAYS), help="these ways")
+    parser.add_argument("--envs", type=Path, default=None, help="where TRL's environment is kept")
+    parser.add_argument("--json", type=Path, default=None, help="write the figures here")
+    parser.add_argument("--work", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
+    if given.work:
+        print(json.dumps(WORK[json.loads(given.work)["way"]](json.loads(given.work))))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="train-") as scratch:
+        work = Path(scratch)
+        order = {"model": given.model, "batch": given.batch, "epochs": given.epochs, "work": str(work)}
+        child({**order, "way": "data", "rows": given.rows})
+        results = {name: measured(name, order, given.envs or work / "envs") for name in given.only}
+    report = {"rows": given.rows, "epochs": given.epochs, "cores": os.cpu_count(), "ways": results}
+    report["ratios"] = ratios(results)
+    print(table(report))
+    if given.json:
+        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def measured(name: str, order: dict[str, Any], envs: Path) -> dict[str, Any]:
+    """Seconds, steps and memory of one way, and the held-out loss of its adapter; or why it could not be measured."""
+    print(f"{name} …", file=sys.stderr, flush=True)
+    way, settings = WAYS[name]
+    out = Path(order["work"]) / name.replace(" ", "-").replace(",", "")
+    told = {**order, **settings, "way": way, "out": str(out)}
+    try:
+        if way == "trl":
+            told["model"] = model_folder(order["model"])
+            command = [str(environment(envs)), str(HERE / "peers" / "train_trl.py"), json.dumps(told)]
+            env = {"PYTHONPATH": "", "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+            found = last_json(command, env)
+        else:
+            found = child(told)
+        found["held_out"] = child({**told, "model": order["model"], "way": "loss"})["loss"]
+    except subprocess.CalledProcessError as error:
+        said = [line for line in (error.stderr or error.stdout or "").splitlines() if line.strip()]
+        return {"missing": said[-1] if said else f"exit status {error.returncode}"}
+    return found
+
+
+def child(told: dict[str, Any]) -> dict[str, Any]:
+    """One of the works below, in a process of its own."""
+    return last_json([sys.executable, __file__, "--work", json.dumps(told)], {})
+
+
+def last_json(command: list[str], env: dict[str, str]) -> dict[str, Any]:
+    quiet = {"TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore", "TRANSFORMERS_VERBOSITY": "error"}
+    done = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True, env={**os.environ, **quiet, **env}
+    )
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def environment(envs: Path) -> Path:
+    """The interpreter of TRL's own environment; made where it is not there."""
+    place = envs / "TRL"
+    python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if (place / "done").exists():
+        return python
+    venv.create(place, with_pip=True, clear=True)
+    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", TRL]
+    subprocess.run(pip, check=True, capture_output=True, text=True)
+    import torch
+
+    site = next(place.rglob("site-packages"))
+    (site / "from_here.pth").write_text(f"{Path(torch.__file__).parents[1]}\n", encoding="utf-8")
+    (place / "done").touch()
+    return python
+
+
+def model_folder(name: str) -> str:
+    from workbench.models import resolve
+
+    return resolve(name)
+
+
+# ---- the works, each in a process of its own
+
+
+def make_data(told: dict[str, Any]) -> dict[str, Any]:
+    """Identity and general conversations, one question and one answer each, split; the same for all."""
+    from workbench import shipped
+    from workbench.data import Persona, identity_set, mix, read, split
+    from workbench.data.writing import write
+
+    persona = Persona("Sprout", "Ann")
+    own = [c for c in identity_set(persona) if len(c.messages) == 2]
+    train, held = split(own, validation=0.15)
+    general, general_held = split(read(shipped.path("general/general.jsonl")), validation=0.05)
+    general = [c for c in general if len(c.messages) == 2]
+    rows = mix(train, general, ratio=4.0)[: told["rows"]]
+    work = Path(told["work"])
+    write(rows, work / "train.jsonl")
+    write([*held, *(c for c in general_held if len(c.messages) == 2)][:200], work / "held_out.jsonl")
+    return {"train": len(rows)}
+
+
+def recipe(told: dict[str, Any]) -> Any:
+    """What all ways train: LoRA of rank 16 on all linear layers, AdamW, a linear rate."""
+    from workbench.training import load_recipe
+
+    return load_recipe(
+        "pocket-lora",
+        [
+            f"model.name={told['model']}",
+            f"data.train={told['work']}/train.jsonl",
+            f"data.validation={told['work']}/held_out.jsonl",
+            "data.general=null",
+            "adapter.r=16",
+            "adapter.lora_alpha=16",
+            "learning_rate=1e-3",
+            "warmup_ratio=0.05",
+            "adam_beta2=0.999",
+            f"num_train_epochs={told['epochs']}",
+            f"per_device_train_batch_size={told['batch']}",
+        ],
+    )
+
+
+def ours(told: dict[str, Any]) -> dict[str, Any]:
+    """The workbench's own loop, as its worker runs it."""
+    import torch
+
+    from workbench.training.assemble import assemble, material
+    from workbench.training.trainer import Batches, make_trainer, training_arguments
+
+    torch.manual_seed(0)
+    wanted = recipe(told)
+    made = material(wanted)
+    loaded = assemble(wanted, made)
+    args = training_arguments(wanted, Path(told["out"]) / "run", steps=made.plan.steps, device=loaded.device)
+    batches = Batches(made.prepared.train, made.plan, packed=made.packed)
+    trainer = make_trainer(loaded.model, args, batches, lambda *_: None)
+    found = clocked(trainer.train, made.plan.steps)
+    loaded.model.save_pretrained(told["out"])
+    return {**found, "tokens": sum(len(e.input_ids) for e in made.prepared.train) * told["epochs"]}
+
+
+def plain(told: dict[str, Any]) -> dict[str, Any]:
+    """transformers' Trainer and PEFT with what their documentation shows: padding, labels, nothing else."""
+    import torch
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
+
+    from workbench.models.batches import pad
+    from workbench.training.assemble import adapter_config, material
+
+    torch.manual_seed(0)
+    wanted = recipe(told)
+    made = material(wanted)
+    model = AutoModelForCausalLM.from_pretrained(
+        model_folder(told["model"]), dtype=torch.float32, attn_implementation=told["attention"]
+    )
+    model.config.use_cache = False
+    model = get_peft_model(model, adapter_config(wanted, made.plan.steps))
+    args = TrainingArguments(
+        output_dir=f"{told['out']}/run",
+        num_train_epochs=told["epochs"],
+        per_device_train_batch_size=told["batch"],
+        learning_rate=1e-3,
+        warmup_steps=0.05,
+        lr_scheduler_type="linear",
+        use_cpu=not torch.cuda.is_available(),
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+    )
+    rows: Any = list(made.prepared.train)
+    trainer = Trainer(model=model, args=args, train_dataset=rows, data_collator=pad)
+    found = clocked(trainer.train, made.plan.steps)
+    model.save_pretrained(told["out"])
+    return {**found, "tokens": sum(len(e.input_ids) for e in made.prepared.train) * told["epochs"]}
+
+
+def held_out_loss(told: dict[str, Any]) -> dict[str, Any]:
+    """The held-out loss of an adapter, in nats a trained token."""
+    from workbench.models import load
+    from workbench.models.batches import mean_loss
+    from workbench.training.assemble import material
+
+    examples = material(recipe(told)).prepared.held_out
+    return {"loss": mean_loss(load(told["model"], adapter=told["out"]).model, examples)}
+
+
+def clocked(train: Any, steps: int) -> dict[str, Any]:
+    sys.path.insert(0, str(HERE / "peers"))
+    from clock import clocked as run
+
+    return run(train, steps)
+
+
+WORK = {"data": make_data, "ours": ours, "plain": plain, "loss": held_out_loss}
+
+
+# ---- what is shown
+
+
+def ratios(results: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """How many times as fast as the best of each peer we are, among its ways that reach a loss as good."""
+    mine = results.get("workbench", {})
+    found = {}
+    for peer in ("TRL", "plain Trainer + PEFT"):
+        ways = [r for name, r in results.items() if name.startswith(peer) and "seconds" in r]
+        fair = [r for r in ways if "held_out" in mine and r["held_out"] <= mine["held_out"] * (1 + EQUAL)] or ways
+        if fair and "seconds" in mine:
+            found[peer] = round(min(r["seconds"] for r in fair) / mine["seconds"], 2)
+    return found
+
+
+def table(report: dict[str, Any]) -> str:
+    lines = [f"{report['rows']} conversations, {report['epochs']} epochs, {report['cores']} cores"]
+    lines.append(f"{'':32} {'s/epoch':>8} {'ms/step':>8} {'tokens/s':>9} {'peak MiB':>9} {'held-out':>9}")
+    for name, found in report["ways"].items():
+        if "missing" in found:
+            lines.append(f"{name:32} not measured: {found['missing'][:160]}")
+            continue
+        seconds, steps = found["seconds"], found["steps"]
+        rate = f"{found['tokens'] / seconds:9.0f}" if "tokens" in found else " " * 9
+        told = f"{seconds / report['epochs']:8.1f} {1000 * seconds / steps:8.1f} {rate} {found['peak'] / 2**20:9.0f}"
+        lines.append(f"{name:32} {told} {found['held_out']:9.4f}")
+    lines += [f"we: × {times} of {peer}'s best" for peer, times in report["ratios"].items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Killed twenty times at random moments, and resumed each time, a run ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from workbench.runs import Run
+from workbench.training import load_recipe, train
+from workbench.training.settings import Recipe
+from workbench.training.start import begin
+
+KILLS = 20
+
+
+@pytest.fixture
+def recipe(tiny: Path) -> Recipe:
+    return load_recipe(
+        "pocket-qlora",
+        [
+            f"model.name={tiny}",
+            "device=cpu",
+            "persona.name=小芽",
+            "data.general=null",
+            "identity_count=60",
+            "max_length=200",
+            "r=4",
+            "lora_dropout=0.1",
+            "per_device_train_batch_size=4",
+            "max_steps=60",
+            "eval_steps=6",
+            "save_steps=3",
+            "save_total_limit=2",
+            "identity_probes=4",
+            "general_probes=2",
+            "unrelated_probes=2",
+            "max_new_tokens=4",
+        ],
+    )
+
+
+def told(run: Run) -> list[dict[str, object]]:
+    """The events of the training itself, without what a clock says."""
+    rows = [json.loads(line) for line in (run.path / "events.jsonl").read_text().splitlines()]
+    sequence = [row["seq"] for row in rows]
+    assert sequence == sorted(set(sequence))
+    clock = ("time", "seq", "seconds")
+    return [{k: str(v) for k, v in row.items() if k not in clock} for row in rows if row["kind"] != "status"]
+
+
+def lines(run: Run) -> int:
+    log = run.path / "events.jsonl"
+    return len(log.read_bytes().splitlines()) if log.exists() else 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_twenty_kills_change_nothing(recipe: Recipe, tmp_path: Path) -> None:
+    whole = train(recipe, tmp_path / "whole")
+    run = begin(recipe, tmp_path / "run")
+    chance = random.Random(20)
+    script = Path(__file__).with_name("zygote.py")
+    with subprocess.Popen([sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as z:
+        assert z.stdin and z.stdout
+        kills = lives = 0
+        while run.state().status != "ended":
+            lives += 1
+            z.stdin.write(f"{run.path}\n")
+            z.stdin.flush()
+            pid, goal = int(z.stdout.readline()), lines(run) + chance.randint(1, 14)
+            if kills < KILLS:
+                while lines(run) < goal and run.state().status != "ended":
+                    time.sleep(0.002)
+                time.sleep(chance.uniform(0, 0.04))
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                    kills += 1
+                except ProcessLookupError:
+                    pass
+            assert z.stdout.readline() == "gone\n"
+            assert lives < 3 * KILLS
+        z.stdin.close()
+    assert kills == KILLS
+    assert told(run) == told(whole)
+    one, other = (r.checkpoints()[-1].path / "adapter_model.safetensors" for r in (run, whole))
+    assert one.read_bytes() == other.read_bytes()
+    assert [c.step for c in run.checkpoints()] == [c.step for c in whole.checkpoints()]
+    best, best_whole = run.best(), whole.best()
+    assert best and best_whole and (best.step, best.score) == (best_whole.step, best_whole.score)

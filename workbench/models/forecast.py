@@ -1,0 +1,295 @@
+"""How much memory a training will need, told from a model's configuration alone. Knows shapes; loads no weight.
+
+The model is built on torch's ``meta`` device, where a tensor has a shape and no bytes; a step of training is played
+through there, and what would lie in memory at its fullest moment is counted. Bytes of weights, adapter and optimizer
+are exact; activations leave out the kernels' own workspace and what an allocator loses to gaps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.models.rehearsal import rehearse, trained_places
+
+if TYPE_CHECKING:
+    from workbench.models.loading import Quantization
+
+Method = Literal["lora", "adalora", "full"]
+# What a CUDA context and the libraries' kernels take before the first weight, bytes.
+CONTEXT = 600 * 2**20
+# Optimizer -> bytes of state per trained parameter, where its state is a multiple of the parameters.
+STATES = {"sgd": 0.0, "rmsprop": 4.0, "adagrad": 4.0, "lion_32bit": 4.0, "adafactor": 0.05}
+# Loss over V logits of a token: log-probabilities, their gradient, and that of the logits, each in float32.
+LOSS_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A training, as far as memory is concerned.
+
+    Args:
+        model: ``pocket``, a folder or a hub id; only its configuration is read.
+        quantization: ``nf4`` or ``none``.
+        method: what is trained.
+        r: rank of the adapter.
+        target_modules: the layers that get one.
+        optim: the optimizer's name in transformers.
+        rows: conversations at once on a device.
+        length: tokens of the longest of them.
+        trained: tokens of the fullest batch that have a label; None: all.
+        gradient_checkpointing: whether activations are computed twice instead of kept.
+        dtype: ``float32``, ``bfloat16`` or ``float16``, of the computation.
+        attention: ``eager`` holds every weight of attention; others hold none.
+        on_gpu: whether the device is a CUDA device.
+        processes: how many share the work.
+        stage: of ZeRO: 1 shares out the optimizer, 2 the gradients too, 3 the weights too; 0: none.
+        offload: whether what is shared out lies in the main memory instead of the device's.
+    """
+
+    model: str
+    quantization: Quantization = "none"
+    method: Method = "lora"
+    r: int = 16
+    target_modules: str | tuple[str, ...] = "all-linear"
+    optim: str = "adamw_torch"
+    rows: int = 16
+    length: int = 512
+    trained: int | None = None
+    gradient_checkpointing: bool = False
+    dtype: str = "float32"
+    attention: str = "eager"
+    on_gpu: bool = False
+    processes: int = 1
+    stage: int = 0
+    offload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Bytes on one device, by what they are for.
+
+    Args:
+        weights: the base, frozen or trained.
+        adapter: what is trained beside it.
+        gradients: one for each trained parameter.
+        optimizer: its memory of earlier gradients, and float32 copies where it keeps some.
+        activations: what the backward pass needs of the forward pass, and the largest step in between.
+        logits: the scores of the trained tokens over the whole vocabulary, and their gradient.
+        libraries: what the device's libraries take for themselves.
+        parameters: of the base.
+        trained_parameters: that move.
+    """
+
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    libraries: int
+    parameters: int
+    trained_parameters: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        parts = (self.weights, self.adapter, self.gradients, self.optimizer, self.activations, self.logits)
+        return sum(parts) + self.libraries
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A change that saves memory.
+
+    Args:
+        settings: recipe settings as ``group.name=value``.
+        total: bytes needed with it.
+    """
+
+    settings: tuple[str, ...]
+    total: int
+
+
+def forecast(work: Work) -> Forecast:
+    """The memory that ``work`` needs.
+
+    Raises:
+        UnknownName: no such model. Failed: its configuration cannot be read.
+    """
+    model, base = _on_meta(work)
+    params = list(model.parameters())
+    trained = [p for p in params if p.requires_grad]
+    parameters = sum(part.numel for part in base)
+    width = trained[0].element_size() if work.method == "full" else 4  # adapters are float32, whatever the base is
+    gradients = sum(p.numel() for p in trained) * width
+    optimizer = sum(state_bytes(work.optim, p.numel(), width) for p in trained)
+    if work.stage and work.dtype != "float32":
+        optimizer += sum(p.numel() for p in trained) * 4  # ZeRO keeps its own copy in float32
+    activations = rehearse(model, work) + max((part.numel for part in base if part.packed), default=0) * _width(
+        work.dtype
+    )
+    logits = trained_places(work) * int(model.config.get_text_config().vocab_size) * LOSS_BYTES
+    whole = Forecast(
+        weights=_weights(base, work),
+        adapter=(sum(p.numel() for p in params) - parameters) * 4,
+        gradients=gradients,
+        optimizer=optimizer,
+        activations=max(0, activations - logits),
+        logits=logits,
+        libraries=CONTEXT if work.on_gpu else 0,
+        parameters=parameters,
+        trained_parameters=sum(p.numel() for p in trained),
+    )
+    return _shared_out(whole, work)
+
+
+def free_memory(device: str) -> int:
+    """Bytes that a new training could have on ``device`` now."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def remedies(work: Work, needed: int) -> tuple[Remedy, ...]:
+    """What to lower, the most useful first: that which saves most. Changes that save less than 2 % are left out."""
+    found = [Remedy(settings, forecast(changed).total) for settings, changed in _changes(work)]
+    return tuple(sorted((r for r in found if r.total < 0.98 * needed), key=lambda r: r.total))
+
+
+def _changes(work: Work) -> list[tuple[tuple[str, ...], Work]]:
+    found: list[tuple[tuple[str, ...], Work]] = []
+    if work.method == "full":
+        found.append((("adapter.method=lora",), replace(work, method="lora")))
+    elif work.quantization == "none" and work.stage < 3:
+        found.append((("model.quantization=nf4",), replace(work, quantization="nf4")))
+    if not work.gradient_checkpointing:
+        found.append((("runtime.gradient_checkpointing=true",), replace(work, gradient_checkpointing=True)))
+    if work.rows > 1:
+        half = work.rows // 2
+        names = (f"schedule.per_device_train_batch_size={half}", "schedule.gradient_accumulation_steps=× 2")
+        found.append((names, replace(work, rows=half, trained=work.trained and work.trained // 2)))
+    if work.length > 64:
+        half = work.length // 2
+        found.append(
+            ((f"data.max_length={half}",), replace(work, length=half, trained=work.trained and work.trained // 2))
+        )
+    if work.on_gpu and "8bit" not in work.optim:
+        found.append((("optimizer.optim=paged_adamw_8bit",), replace(work, optim="paged_adamw_8bit")))
+    if work.method != "full" and work.r > 8:
+        found.append(((f"adapter.r={work.r // 2}",), replace(work, r=work.r // 2)))
+    return found
+
+
+def state_bytes(optim: str, numel: int, width: int) -> int:
+    """Bytes that the optimizer keeps of a tensor of ``numel`` parameters of ``width`` bytes each.
+
+    Adam: two numbers a parameter, and a step. In 8 bit (Dettmers et al. 2022, section 2): two bytes a parameter and
+    two float32 for each block of 256; tensors under 4 096 parameters stay in float32.
+    """
+    if optim in STATES:
+        return int(STATES[optim] * numel)
+    if "8bit" in optim:
+        return 8 * numel if numel < 4096 else 2 * numel + 8 * -(-numel // 256)
+    return 2 * width * numel + 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A parameter of the base: how many numbers, and whether 4 bit would pack it."""
+
+    numel: int
+    packed: bool
+
+
+def _on_meta(work: Work) -> tuple[Any, list[_Part]]:
+    """The model without bytes, with its adapter; and the base's parameters."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from workbench.models.loading import Said, resolve
+
+    place = resolve(work.model)
+    with Said(work.model, place):
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        with torch.device("meta"):
+            network = AutoModelForCausalLM.from_config(
+                config, dtype=getattr(torch, work.dtype), attn_implementation="eager", trust_remote_code=False
+            )
+    network.config.use_cache = False
+    packed = _packed(network) if work.quantization == "nf4" else set()
+    base = [_Part(p.numel(), id(p) in packed) for p in network.parameters()]
+    if work.method == "full":
+        return network.train(), base
+    return _with_adapter(network.requires_grad_(False), work).train(), base
+
+
+def _packed(network: Any) -> set[int]:
+    """The weights that the library stores in 4 bit: those of all linear layers but the output's."""
+    import torch
+    from transformers.pytorch_utils import Conv1D
+
+    head = network.get_output_embeddings()
+    layers = (m for m in network.modules() if isinstance(m, torch.nn.Linear | Conv1D) and m is not head)
+    return {id(layer.weight) for layer in layers}
+
+
+def _with_adapter(network: Any, work: Work) -> Any:
+    from peft import AdaLoraConfig, LoraConfig, get_peft_model
+
+    targets = work.target_modules if isinstance(work.target_modules, str) else list(work.target_modules)
+    common: dict[str, Any] = {"target_modules": targets, "task_type": "CAUSAL_LM"}
+    if work.method == "adalora":
+        settings: Any = AdaLoraConfig(init_r=-(-work.r * 3 // 2), target_r=work.r, total_step=100, **common)
+    else:
+        settings = LoraConfig(r=work.r, **common)
+    half = work.dtype != "float32"
+    made = get_peft_model(network, settings, low_cpu_mem_usage=True, autocast_adapter_dtype=not half)
+    for name, parameter in made.named_parameters():
+        if "ranknum" in name:  # AdaLoRA's count of ranks does not move
+            parameter.requires_grad_(False)
+    if half:  # mixed precision gives each adapter a 16-bit copy of its input
+        for name, module in made.named_modules():
+            if name.rpartition(".lora_A.")[1] and not list(module.children()):
+                module.register_forward_pre_hook(lambda _, args: (args[0].clone(), *args[1:]))
+    return made
+
+
+def _weights(base: list[_Part], work: Work) -> int:
+    """Bytes of the base as it is stored."""
+    size = _width(work.dtype)
+    return sum(nf4_bytes(part.numel) if part.packed else part.numel * size for part in base)
+
+
+def _width(dtype: str) -> int:
+    return 4 if dtype == "float32" else 2
+
+
+def nf4_bytes(numel: int) -> int:
+    """Bytes of ``numel`` parameters in NF4, doubly quantized (Dettmers et al. 2023, section 3).
+
+    Half a byte each; a byte for each block of 64; a float32 for each 256 of those; the tables of both codes (16 and
+    256 float32) and an offset.
+    """
+    blocks = -(-numel // 64)
+    return -(-numel // 2) + blocks + 4 * -(-blocks // 256) + 4 * (16 + 256 + 1)
+
+
+def _shared_out(whole: Forecast, work: Work) -> Forecast:
+    """What is left of it on one device under ZeRO."""
+    if not work.stage:
+        return whole
+    n = work.processes
+    changed: dict[str, int] = {"optimizer": 0 if work.offload else whole.optimizer // n}
+    if work.stage >= 2:
+        changed["gradients"] = 0 if work.offload else whole.gradients // n
+    if work.stage >= 3:
+        # the layer at work is whole on every device
+        kept = 0 if work.offload else whole.weights // n
+        changed["weights"] = kept + whole.weights // 16
+        changed["adapter"] = 0 if work.offload else whole.adapter // n
+    return replace(whole, **changed)
