@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -62,6 +63,7 @@ class TrainStep(Step[TrainSettings]):
         self.history = History()
         self._source: Reader | Replay | None = None
         self._told: str = ""
+        self._starting = threading.Lock()
         super().__init__(self._checked(TrainSettings(named, str(out), flat(settings or {}))))
         found = latest(self.out)
         if found is not None:
@@ -107,7 +109,7 @@ class TrainStep(Step[TrainSettings]):
         from workbench.runs import busy, start
         from workbench.training.start import begin
 
-        with self._guard:
+        with self._starting:  # not the guard: reading the data takes seconds, and somebody polls
             if self.run is not None and not self.replaying and self.run.state().alive:
                 raise busy(self.run)
             run = begin(self.recipe, next_free(self.out))
