@@ -131,11 +131,13 @@ class ChatPanel(Panel):
         self._question = ipw.Text(continuous_update=False)
         self._question.on_submit(lambda _: self._submit())
         self._suggestion = ipw.Dropdown(options=[("–", ""), *((q, q) for q in self.step.questions())], value="")
-        suggest = c.field(
-            "suggestion", self._suggestion, key("chat.suggestion"), lambda v: v and self.change(question=v)
-        )
+        suggest = c.field("suggestion", self._suggestion, key("chat.suggestion"), self._suggest)
         question = c.field("question", self._question, key("chat.question"), lambda v: self.change(question=v))
         return grid(question, suggest)
+
+    def _suggest(self, question: str) -> None:
+        if question:
+            self.change(question=question)
 
     def _submit(self) -> None:
         if self._question.value.strip():
@@ -191,7 +193,7 @@ class ChatPanel(Panel):
                 box.observe(self._ticked, names="value")
         for box, label in zip(self._models.children, labels, strict=True):
             box.description = self.step.label_text(label, self.lang)
-            self.controls.filled(lambda box=box, label=label: setattr(box, "value", label in self.step.settings.shown))
+            self.controls.put(box, label in self.step.settings.shown)
             box.disabled = "shown" in self.controls.locked
 
     def _ticked(self, _: Any) -> None:
@@ -222,8 +224,7 @@ class ChatPanel(Panel):
         if not self.step.asked:
             return ""
         columns = "".join(
-            f'<section class="wb-answer"><h4>{escape(self.step.label_text(label, self.lang))}</h4><p>{said(answer) or "…"}</p>'
-            "</section>"
+            f'<section class="wb-answer"><h4>{escape(self._label(label))}</h4><p>{said(answer or "…")}</p></section>'
             for label, answer in self.step.answers.items()
         )
         return (
@@ -234,7 +235,7 @@ class ChatPanel(Panel):
         rows = [
             [
                 said(question),
-                "<br>".join(f"<small>{escape(self._label(l))}</small> {said(a)}" for l, a in answers.items()),
+                "<br>".join(f"<small>{escape(self._label(one))}</small> {said(a)}" for one, a in answers.items()),
             ]
             for question, answers in reversed(self.past)
         ]
@@ -242,7 +243,7 @@ class ChatPanel(Panel):
         return table(head, rows) if rows else ""
 
     def _label(self, label: str) -> str:
-        return self.step.label_text(label, self.lang)
+        return str(self.step.label_text(label, self.lang))
 
     def _probes_html(self) -> str:
         """The scores of each model, and every question with all answers."""
@@ -262,9 +263,7 @@ class ChatPanel(Panel):
         told = Answers(
             tuple(self._label(label) for label in labels),
             tuple(
-                AnswerRow(
-                    one.question, tuple(one.answers[l] for l in labels), one.kind, tuple(one.right[l] for l in labels)
-                )
+                AnswerRow(one.question, tuple(one.answers.values()), one.kind, tuple(one.right.values()))
                 for one in rows
             ),
         )

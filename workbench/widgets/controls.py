@@ -33,7 +33,7 @@ class Controls:
 
     # --- words ---
 
-    def say(self, widget: Any, trait: str, words: Said) -> None:
+    def say(self, widget: Any, trait: str, words: Callable[[str], Any]) -> None:
         """Keep ``widget.trait`` in the panel's language."""
 
         def put() -> None:
@@ -54,6 +54,11 @@ class Controls:
             work()
         finally:
             self.filling = before
+
+    def put(self, widget: Any, value: Any) -> None:
+        """Give a control a value, without taking it for a person's doing."""
+        if widget.value != value:
+            self.filled(lambda: setattr(widget, "value", value))
 
     # --- making ---
 

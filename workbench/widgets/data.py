@@ -14,7 +14,7 @@ from workbench.render.markup import said, table
 from workbench.steps import DataStep, Project
 from workbench.steps.data import LANGUAGES, MANNERS
 from workbench.texts import text
-from workbench.widgets.controls import folded, grid, key, put_options, row
+from workbench.widgets.controls import Change, folded, grid, key, put_options, row
 from workbench.widgets.panel import Panel, area, joined
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ class DataPanel(Panel):
         c = self.controls
         self._text = {name: ipw.Text(continuous_update=False) for name in ("name", "author", "purpose")}
         fields = [
-            c.field(name, widget, key(f"data.{name}"), lambda v, n=name: self.change(**{n: v}))
-            for name, widget in self._text.items()
+            c.field(name, widget, key(f"data.{name}"), self._changes(name)) for name, widget in self._text.items()
         ]
         self._manner = ipw.Dropdown(options=MANNERS)
         fields.append(c.field("manner", self._manner, key("data.manner"), lambda v: self.change(manner=v)))
@@ -121,6 +120,9 @@ class DataPanel(Panel):
         fields.append(c.field("count", self._count, key("data.count"), lambda v: self.change(count=v)))
         fields.append(c.field("seed", self._seed, key("data.seed"), lambda v: self.change(seed=v)))
         return grid(*fields)
+
+    def _changes(self, name: str) -> Change:
+        return lambda value: self.change(**{name: value})
 
     def _mixture(self) -> Any:
         self._ratio = ipw.FloatSlider(min=0, max=_MOST_RATIO, step=0.5, continuous_update=False, readout_format=".1f")

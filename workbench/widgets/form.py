@@ -7,9 +7,10 @@ from typing import Any
 
 import ipywidgets as ipw
 
+from workbench.render import escape
 from workbench.steps.forms import Field, fields
 from workbench.texts import text
-from workbench.widgets.controls import Controls, folded, grid, key
+from workbench.widgets.controls import Controls, Said, folded, grid, key
 
 # what a beginner turns first; all others are one click away
 MAIN = (
@@ -30,8 +31,8 @@ class Form:
     def __init__(self, controls: Controls, change: Callable[[str, Any], None], main: tuple[str, ...] = MAIN) -> None:
         self._controls, self._change = controls, change
         self._widgets: dict[str, Any] = {}
-        known = {one.key: one for one in fields()}
-        self._main = [known[name] for name in main]
+        self._fields = {one.key: one for one in fields()}
+        self._main = [self._fields[name] for name in main]
         self._rest: list[Field] = [one for one in fields() if one.key not in main]
         self._values: dict[str, Any] = {}
 
@@ -56,14 +57,15 @@ class Form:
         made = []
         for group in dict.fromkeys(one.group for one in self._rest):
             title = ipw.HTML()
-            self._controls.say(title, "value", lambda lang, g=group: f"<h4>{text(f'settings.{g}.about', lang)}</h4>")
+            self._controls.say(title, "value", _titled(group))
             made += [title, grid(*(self._box(one) for one in self._rest if one.group == group))]
         return made
 
     def fill(self, values: dict[str, Any]) -> None:
         """Put the recipe's values (``group.name`` -> value) into the controls."""
         self._values = values
-        self._controls.filled(lambda: [self._put(key_, widget) for key_, widget in self._widgets.items()])
+        for name, widget in self._widgets.items():
+            self._put(name, widget)
 
     def _box(self, one: Field) -> Any:
         widget = _control(one)
@@ -79,12 +81,13 @@ class Form:
         return self._controls.field(one.key, widget, words, changed, help_=lambda lang: help_text(one, lang))
 
     def _put(self, name: str, widget: Any) -> None:
-        one = next(f for f in fields() if f.key == name)
+        one = self._fields[name]
         value = self._values.get(name, one.default)
-        if isinstance(widget, ipw.Text):
-            widget.value = one.write(value)
-        else:
-            widget.value = bool(value) if isinstance(widget, ipw.Checkbox) and not one.optional else value
+        self._controls.put(widget, one.write(value) if isinstance(widget, ipw.Text) else value)
+
+
+def _titled(group: str) -> Said:
+    return lambda lang: f"<h4>{escape(text(f'settings.{group}.about', lang))}</h4>"
 
 
 def _control(one: Field) -> Any:

@@ -152,7 +152,7 @@ class MaskPanel(Panel):
         for number, (box, at) in enumerate(zip(self._toggles.children, answers, strict=True), 1):
             words = s.conversation.messages[at].content[:40]
             box.description = text("widgets.mask.toggle", self.lang, number=number, words=words)
-            self.controls.filled(lambda box=box, at=at: setattr(box, "value", self.step.trained(at)))
+            self.controls.put(box, self.step.trained(at))
             box.disabled = "toggles" in self.controls.locked
 
     def _toggle(self, at: int, wanted: bool) -> None:

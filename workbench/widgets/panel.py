@@ -162,7 +162,8 @@ class Panel:
         lang = self.lang
         word = text("widgets.stopped" if isinstance(said, Interrupted) else "widgets.error", lang)
         do = f"<p>{escape(said.do(lang))}</p>" if said.do(lang) else ""
-        self._card.value = f'<div class="wb-error" role="alert"><p><strong>{escape(word)}</strong> {escape(said.say(lang))}</p>{do}</div>'
+        say = f"<p><strong>{escape(word)}</strong> {escape(said.say(lang))}</p>"
+        self._card.value = f'<div class="wb-error" role="alert">{say}{do}</div>'
 
     def clear(self) -> None:
         """Take the card away."""
@@ -221,7 +222,7 @@ class Panel:
         self.wake()
 
     def keep(self) -> None:
-        """Bring the static view up to date, which the notebook saves. At the end of something, since it is drawn anew."""
+        """Bring the static view up to date, which the notebook saves; at the end of something, for it is drawn anew."""
         if self._shown:
             from IPython.display import update_display
 
