@@ -143,3 +143,10 @@ def test_its_code_says_what_differs_from_the_recipe(tmp_path: Path) -> None:
     assert "小芽" in code
     compile(code, "code", "exec")
     assert TrainStep("pocket-qlora", tmp_path / "x").code().count("load_recipe") == 0
+
+
+def test_settings_written_as_on_a_command_line_get_their_types() -> None:
+    written = {"learning_rate": "5e-3", "num_train_epochs": "6", "languages": "[zh]", "eval_steps": "null"}
+    recipe = TrainStep(settings=written).recipe
+    assert (recipe.optimizer.learning_rate, recipe.schedule.num_train_epochs) == (5e-3, 6)
+    assert (recipe.persona.languages, recipe.evaluation.eval_steps) == (["zh"], None)

@@ -145,7 +145,20 @@ def flat(values: Mapping[str, Any]) -> dict[str, Any]:
             found |= {field(f"{key}.{name}").key: one for name, one in value.items()}
         else:
             found[field(key).key] = value
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+    return {key: _typed(field(key), value) for key, value in found.items()}
+
+
+def _typed(one: Field, value: Any) -> Any:
+    """A value that was written as text, as on a command line, in its own type."""
+    if isinstance(value, tuple):
+        return list(value)
+    if not isinstance(value, str) or one.kind in ("choice", "text"):
+        return None if one.optional and value in ("null", "None") else value
+    import yaml
+
+    if one.kind in ("whole", "number") and not (one.optional and value in ("null", "None")):
+        return one.read(value)
+    return yaml.safe_load(value) if one.kind != "list" or value.startswith("[") else one.read(value)
 
 
 def groups_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
