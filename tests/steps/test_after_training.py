@@ -19,6 +19,7 @@ def test_what_was_started_is_told_and_judged(trained: Run) -> None:
     assert "小芽" in trained.recipe_text()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_becomes_an_adapter_and_a_model_and_they_are_compared(trained: Run, tmp_path: Path) -> None:
     step = ExportStep(trained, adapter=str(tmp_path / "a"), merged=str(tmp_path / "m"), questions=("Who are you?",))
     told: list[tuple[str, int, int]] = []

@@ -6,21 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.recordings import tiny_settings
-from workbench.runs import Run, wait
+from workbench.runs import Run
 from workbench.widgets import ChatPanel, ExportPanel, Workbench
 
 
-@pytest.fixture(scope="session")
-def trained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    from workbench.steps import TrainStep
-
-    step = TrainStep(out=tmp_path_factory.mktemp("trained") / "first", settings=tiny_settings(tiny))
-    run = step.start()
-    assert wait(run, 240).status == "ended"
-    return run
-
-
+@pytest.mark.slow
 def test_one_click_converts_merges_and_checks(trained: Run, tmp_path: Path) -> None:
     panel = ExportPanel(trained, adapter=tmp_path / "a", merged=tmp_path / "m", lang="en")
     named = panel.controls.named

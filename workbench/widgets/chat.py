@@ -129,7 +129,7 @@ class ChatPanel(Panel):
     def _question_fields(self) -> Any:
         c = self.controls
         self._question = ipw.Text(continuous_update=False)
-        self._question.on_submit(lambda _: self._submit())
+        self._question.on_msg(self._typed)
         self._suggestion = ipw.Dropdown(options=[("–", ""), *((q, q) for q in self.step.questions())], value="")
         suggest = c.field("suggestion", self._suggestion, key("chat.suggestion"), self._suggest)
         question = c.field("question", self._question, key("chat.question"), lambda v: self.change(question=v))
@@ -139,8 +139,9 @@ class ChatPanel(Panel):
         if question:
             self.change(question=question)
 
-    def _submit(self) -> None:
-        if self._question.value.strip():
+    def _typed(self, _: Any, message: dict[str, Any], __: Any) -> None:
+        """Enter in the question's box asks it."""
+        if message.get("event") == "submit":
             self.ask(self._question.value)
 
     def _sampling(self) -> Any:

@@ -9,7 +9,7 @@ import ipywidgets as ipw
 
 from workbench.render import escape
 from workbench.steps.forms import Field, fields
-from workbench.texts import text
+from workbench.texts import lookup, text
 from workbench.widgets.controls import Controls, Said, folded, grid, key
 
 # what a beginner turns first; all others are one click away
@@ -24,11 +24,11 @@ class Form:
 
     Args:
         controls: the panel's.
-        change: called with ``group.name`` and the new value.
+        change: called with the setting and the new value, which is text where it is typed.
         main: the settings that are always in sight.
     """
 
-    def __init__(self, controls: Controls, change: Callable[[str, Any], None], main: tuple[str, ...] = MAIN) -> None:
+    def __init__(self, controls: Controls, change: Callable[[Field, Any], None], main: tuple[str, ...] = MAIN) -> None:
         self._controls, self._change = controls, change
         self._widgets: dict[str, Any] = {}
         self._fields = {one.key: one for one in fields()}
@@ -72,7 +72,7 @@ class Form:
         self._widgets[one.key] = widget
 
         def changed(value: Any) -> None:
-            self._change(one.key, one.read(value) if isinstance(widget, ipw.Text) else value)
+            self._change(one, value)
 
         def words(lang: str) -> str:
             unit = one.words(lang).get("unit")
@@ -104,5 +104,5 @@ def help_text(one: Field, lang: str | None) -> str:
     """What a setting does, and what is seen when it is too high or too low."""
     told = one.words(lang)
     parts = [told["does"]]
-    parts += [text(f"settings.words.{word}", lang).format(told[word]) for word in ("high", "low") if word in told]
+    parts += [lookup(f"settings.words.{word}", lang).format(told[word]) for word in ("high", "low") if word in told]
     return " ".join(parts) if lang != "zh" else "".join(parts)

@@ -124,13 +124,12 @@ class Panel:
 
     def attempt(self, work: Callable[[], Any]) -> None:
         """Do something for a person; what goes wrong is shown as a card, and the controls show what holds."""
+        self.clear()
         try:
             work()
         except Exception as error:  # the panel's edge: a person sees a card, never a traceback
-            self.fail(error)
             self.controls.filled(self.fill)
-        else:
-            self.clear()
+            self.fail(error)
 
     def change(self, **values: Any) -> None:
         """Change settings of the step for a person."""

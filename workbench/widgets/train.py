@@ -15,7 +15,7 @@ import ipywidgets as ipw
 from workbench.errors import Failed
 from workbench.render import escape
 from workbench.runs import Run, list_runs
-from workbench.steps import TrainStep
+from workbench.steps import Field, TrainStep
 from workbench.texts import text
 from workbench.training.recipe import shipped
 from workbench.widgets.controls import folded, grid, key, put_options, row
@@ -183,8 +183,9 @@ class TrainPanel(Panel):
         )
         return c.add("others", folded(inside, c, key("train.others")))
 
-    def _set(self, name: str, value: Any) -> None:
-        self.attempt(lambda: self.step.set(name, value))
+    def _set(self, one: Field, value: Any) -> None:
+        typed = isinstance(value, str) and one.kind != "choice"
+        self.attempt(lambda: self.step.set(one.key, one.read(value) if typed else value))
 
     # --- filling ---
 
