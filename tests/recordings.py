@@ -46,7 +46,7 @@ def tiny_settings(base: Path, steps: int = 6) -> dict[str, Any]:
         "adapter.r": 4,
         "schedule": {"per_device_train_batch_size": 4, "max_steps": steps},
         "evaluation": {
-            "eval_steps": 3,
+            "eval_steps": max(3, steps // 4),
             "identity_probes": 4,
             "general_probes": 2,
             "unrelated_probes": 2,
