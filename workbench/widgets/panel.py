@@ -17,12 +17,16 @@ import ipywidgets as ipw
 from workbench.environment import prepare
 from workbench.errors import Interrupted
 from workbench.render import escape, root, styles
+from workbench.render.markup import static
 from workbench.steps import told
 from workbench.texts import language, text
 from workbench.widgets.controls import Controls, folded, key, row
 from workbench.widgets.live import Job, Ticker
 
 _VIEW = "application/vnd.jupyter.widget-view+json"
+# The picture is for where no live panel stands beside it: JupyterLab, the classic notebook, VS Code.
+_HOSTS = (".jp-OutputArea", ".output", ".cell_container")
+_HIDING = f"<style>{','.join(f'{host}:has(.wb-widget) .wb-static' for host in _HOSTS)}{{display:none}}</style>"
 
 
 @cache
@@ -57,6 +61,7 @@ class Panel:
         self.ticker = Ticker(self.tick)
         self.job: Job | None = None
         self._shown = ""
+        self._error: BaseException | None = None
         self._card = self.controls.html()
         self._code = ipw.HTML()
         self.body = ipw.VBox([])
@@ -99,6 +104,8 @@ class Panel:
         """Speak another language."""
         self.controls.speak(language(lang))
         self.fill()
+        if self._card.value and self._error is not None:
+            self.fail(self._error)
 
     def lock(self, *names: str) -> None:
         """Controls that are seen but cannot be changed; without names all settings."""
@@ -157,6 +164,7 @@ class Panel:
 
     def fail(self, error: BaseException) -> None:
         """Show an error as a card."""
+        self._error = error
         said = told(error)
         lang = self.lang
         word = text("widgets.stopped" if isinstance(said, Interrupted) else "widgets.error", lang)
@@ -213,19 +221,26 @@ class Panel:
         return {"text/plain": plain, "text/html": self.static_html(), **{k: v for k, v in view.items() if k == _VIEW}}
 
     def _ipython_display_(self) -> None:
+        """Two outputs: the live panel, and its picture, which is not seen as long as the panel lives. The picture can be
+        brought up to date without drawing the panel anew, which would take the focus from whoever is typing."""
         from IPython.display import display
 
         self._shown = f"workbench-{uuid.uuid4().hex}"
-        display({"text/html": f"<script>{_static('panel.js')}</script>", "text/plain": ""}, raw=True)
-        display(self._repr_mimebundle_(), raw=True, display_id=self._shown)
+        live = {**self._repr_mimebundle_(), "text/html": "<span></span>"}
+        display(live, raw=True)
+        display(self._picture_bundle(), raw=True, display_id=self._shown)
         self.wake()
 
+    def _picture_bundle(self) -> dict[str, str]:
+        scripts = f"<script>{_static('panel.js')}</script><script>{static('mask.js')}</script>"
+        return {"text/html": f'<div class="wb-static">{_HIDING}{self.static_html()}{scripts}</div>', "text/plain": ""}
+
     def keep(self) -> None:
-        """Bring the static view up to date, which the notebook saves; at the end of something, for it is drawn anew."""
+        """Bring the picture up to date, which the notebook saves."""
         if self._shown:
             from IPython.display import update_display
 
-            update_display(self._repr_mimebundle_(), raw=True, display_id=self._shown)
+            update_display(self._picture_bundle(), raw=True, display_id=self._shown)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

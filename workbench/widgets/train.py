@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from workbench.training import Recipe
 
 _LEAST_PAUSE = 0.8  # seconds between two drawings
+_KEPT = 15.0  # seconds between two pictures for the saved notebook, while it trains
 _SHARE = 6.0  # … and at least so many times what a drawing took, so that the kernel stays free
 
 
@@ -60,7 +61,7 @@ class TrainPanel(Panel):
         if not isinstance(recipe, TrainStep) and not (step.recipe.persona.name or step.recipe.data.train):
             step = TrainStep(recipe, out, settings={"persona.name": text("quickstart.name", lang), **(settings or {})})
         self._main = controls
-        self._status, self._dirty, self._drawn, self._cost = "", True, 0.0, 0.0
+        self._status, self._dirty, self._drawn, self._cost, self._kept, self._spoken = "", True, 0.0, 0.0, 0.0, ""
         super().__init__(step, lang=lang, presenter=presenter)
 
     # --- commands ---
@@ -204,8 +205,11 @@ class TrainPanel(Panel):
         names = [*shipped(), *([chosen] if chosen not in shipped() else [])]
         options = [(one if isinstance(one, str) else text("widgets.train.own_recipe", self.lang), one) for one in names]
         self.controls.filled(lambda: put_options(self._recipe, options, chosen))
-        self._dirty, self._status = True, ""
+        self._other.options = tuple(self.others())
+        if self._spoken != self.lang:
+            self._spoken, self._dirty, self._status, self._drawn = self.lang, True, "", 0.0
         self.look()
+        self._enable(self.step.state())
 
     def look(self) -> bool:
         """Read what is new of the run, and show it, not more often than the kernel can bear."""
@@ -232,16 +236,19 @@ class TrainPanel(Panel):
 
     def _turned(self, before: str, state: Any) -> None:
         self._dirty = True
-        going = self.busy or state.alive
-        known = self.run is not None and not self.step.replaying
-        resumable = known and state.status in ("stopped", "failed", "died")
-        self.controls.enable(start=not going, stop=state.alive and state.status != "stopping", resume=resumable)
+        self._enable(state)
         if state.status in ("failed", "died"):
             say, do = self.step.words(self.lang)
             self.fail(Failed("runs.ended_badly", message=say, remedy=do))
         if before and not state.alive:
             self._draw()
             self.keep()
+
+    def _enable(self, state: Any) -> None:
+        going = self.busy or state.alive
+        known = self.run is not None and not self.step.replaying
+        resumable = known and not going and state.status in ("stopped", "failed", "died")
+        self.controls.enable(start=not going, stop=state.alive and state.status != "stopping", resume=resumable)
 
     def _draw(self) -> None:
         begun = time.monotonic()
@@ -250,6 +257,9 @@ class TrainPanel(Panel):
         area(self._samples, samples_html_of(self.step.history, self.lang))
         area(self._numbers, numbers_html(self.step, self.lang))
         self._fill_picker()
+        if begun - self._kept > _KEPT:
+            self._kept = begun
+            self.keep()
         self._cost = time.monotonic() - begun
 
     def _fill_picker(self) -> None:

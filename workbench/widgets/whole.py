@@ -40,6 +40,7 @@ class Workbench(Panel):
         self.project = folder if isinstance(folder, Project) else Project(folder, lang)
         self.panels: dict[str, Panel] = {}
         super().__init__(_Whole(self.project), lang=lang, presenter=presenter)
+        self.hide("undo")  # each step has its own
         self.project.data.subscribe(lambda what: self._remember() if what == "settings" else None)
         self.project.train.subscribe(lambda what: self._remember() if what == "settings" else None)
         self.open("train" if self.project.train.run is not None else "data")
@@ -122,10 +123,6 @@ class _Whole:
     def subscribe(self, listener: Callable[[str], None]) -> None:
         """Hear of a reset of the whole."""
         self._listener = listener
-
-    def undo(self) -> bool:
-        """Take back the last change of the training, else of the data."""
-        return self._project.data.undo()
 
     def reset(self) -> None:
         """All steps back to the beginning."""
