@@ -221,8 +221,10 @@ class Panel:
         return {"text/plain": plain, "text/html": self.static_html(), **{k: v for k, v in view.items() if k == _VIEW}}
 
     def _ipython_display_(self) -> None:
-        """Two outputs: the live panel, and its picture, which is not seen as long as the panel lives. The picture can be
-        brought up to date without drawing the panel anew, which would take the focus from whoever is typing."""
+        """Two outputs: the live panel, and its picture, which is not seen as long as the panel lives.
+
+        So the picture is brought up to date without drawing the panel anew, which would take the focus from its user.
+        """
         from IPython.display import display
 
         self._shown = f"workbench-{uuid.uuid4().hex}"
