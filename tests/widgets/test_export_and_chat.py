@@ -72,6 +72,18 @@ def test_all_probes_give_scores_and_every_answer(trained: Run) -> None:
     assert "<details>" in panel._probes.value
 
 
+def test_enter_asks_what_stands_in_the_box(trained: Run) -> None:
+    panel = ChatPanel(trained, max_new_tokens=4, lang="en")
+    box = panel.controls.named["question"]
+    box.value = "And you?"
+    box._handle_custom_msg({"event": "submit"}, [])
+    panel.settle()
+    assert panel.step.asked == "And you?"
+    box.value = "half a que"
+    panel.fill()
+    assert box.value == "half a que"
+
+
 def test_an_empty_question_is_told_by_a_card(trained: Run) -> None:
     panel = ChatPanel(trained, lang="en")
     panel.ask(" ")

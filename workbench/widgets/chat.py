@@ -53,7 +53,7 @@ class ChatPanel(Panel):
             if question:
                 step.change(question=question)
         self.past: list[tuple[str, dict[str, str]]] = []
-        self._progress, self._probing = (0, 0), False
+        self._progress, self._probing, self._known = (0, 0), False, ""
         super().__init__(step, lang=lang, presenter=presenter)
 
     # --- commands ---
@@ -63,8 +63,7 @@ class ChatPanel(Panel):
         if self.busy:
             return
         self._probing = False
-        if question is not None:
-            self.change(question=question)
+        self.step.change(question=self._question.value if question is None else question)
         self.run_job(self._ask)
 
     def _ask(self) -> None:
@@ -88,7 +87,7 @@ class ChatPanel(Panel):
 
     def reset(self) -> None:
         """Forget questions and answers too."""
-        self.past = []
+        self.past, self._known = [], ""
         super().reset()
 
     # --- building ---
@@ -128,11 +127,11 @@ class ChatPanel(Panel):
 
     def _question_fields(self) -> Any:
         c = self.controls
-        self._question = ipw.Text(continuous_update=False)
+        self._question = ipw.Text()  # what Enter asks is what stands there, so every letter is sent
         self._question.on_msg(self._typed)
         self._suggestion = ipw.Dropdown(options=[("–", ""), *((q, q) for q in self.step.questions())], value="")
         suggest = c.field("suggestion", self._suggestion, key("chat.suggestion"), self._suggest)
-        question = c.field("question", self._question, key("chat.question"), lambda v: self.change(question=v))
+        question = c.field("question", self._question, key("chat.question"), lambda _: None)
         return grid(question, suggest)
 
     def _suggest(self, question: str) -> None:
@@ -142,7 +141,7 @@ class ChatPanel(Panel):
     def _typed(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """Enter in the question's box asks it."""
         if message.get("event") == "submit":
-            self.ask(self._question.value)
+            self.ask()
 
     def _sampling(self) -> Any:
         c = self.controls
@@ -181,7 +180,9 @@ class ChatPanel(Panel):
 
     def _fill_form(self) -> None:
         s = self.step.settings
-        self._question.value, self._system.value = s.question, s.system
+        if s.question != self._known:  # else somebody may be writing the next one
+            self._question.value = self._known = s.question
+        self._system.value = s.system
         self._seed.value, self._temperature.value, self._tokens.value = s.seed, s.temperature, s.max_new_tokens
 
     def _fill_models(self) -> None:

@@ -101,7 +101,7 @@ class TrainPanel(Panel):
 
     def wait(self, timeout: float | None = None) -> Run | None:
         """Wait for the end of the training (or ``timeout`` seconds) and show how it goes; for code that needs the
-        result.
+        result. Clicks wait too, until this cell ends; interrupting it leaves the waiting, never the training.
 
         Raises:
             WorkbenchError: it could not be started, or it failed.
