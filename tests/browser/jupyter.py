@@ -31,17 +31,19 @@ class Lab:
     def __init__(self, place: Path, *, dark: bool = False, lang: str = "en") -> None:
         self.place, own = place, place.parent / f"{place.name}-own"
         (own / "settings").mkdir(parents=True)
-        settings: dict[str, Any] = dict(command_of._SETTINGS)
-        settings["@jupyterlab/apputils-extension:themes"] = {"theme": "JupyterLab Dark" if dark else "JupyterLab Light"}
-        (own / "settings" / "overrides.json").write_text(json.dumps(settings), encoding="utf-8")
+        told = command_of.environment(own / "settings", lang)
+        if dark:
+            file = own / "settings" / "labconfig" / "default_setting_overrides.json"
+            theme = {"@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Dark"}}
+            file.write_text(json.dumps(json.loads(file.read_text()) | theme), encoding="utf-8")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        argv = command_of.command(place, self.port, own / "settings", browser=False)
+        argv = command_of.command(place, self.port, browser=False)
         argv += [f"--{name}={value}" for name, value in OPEN.items()] + (["--allow-root"] if os.name != "nt" else [])
         folders = {name: str(own / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-        environ = {**os.environ, **folders, "IPYTHONDIR": str(own), "PYTHONPATH": path, "WORKBENCH_LANG": lang}
+        environ = {**told, **folders, "IPYTHONDIR": str(own), "PYTHONPATH": path}
         environ["HF_HOME"] = str(own / "hub")  # that of the tests ends with them
         self.log = (own / "server.log").open("wb")
         self.process = subprocess.Popen(argv, env=environ, stdout=self.log, stderr=subprocess.STDOUT, cwd=place)

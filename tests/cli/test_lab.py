@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from workbench import shipped
 from workbench.cli import lab as module
 from workbench.cli import run
-from workbench.cli.lab import command, copy_course
+from workbench.cli.lab import command, copy_course, environment
 
 
 @pytest.fixture
@@ -35,11 +36,19 @@ def test_the_lessons_are_copied_once_and_never_overwritten(course: Path, tmp_pat
 
 def test_jupyterlab_is_told_to_stay_on_this_machine_and_off_the_network(course: Path, tmp_path: Path) -> None:
     copy_course("zh", tmp_path / "mine")
-    argv = command(tmp_path / "mine", 8888, tmp_path, browser=False)
+    argv = command(tmp_path / "mine", 8888, browser=False)
     assert "--ServerApp.ip=127.0.0.1" in argv
     assert "--LabApp.default_url=/lab/tree/00-set-up.ipynb" in argv
     assert "--LabApp.news_url=None" in argv
     assert not [word for word in argv if re.search(r"token|password|allow_origin|allow_remote", word)]
+
+
+def test_jupyterlab_asks_nothing_of_news_and_the_kernels_speak_the_language(tmp_path: Path) -> None:
+    told = environment(tmp_path, "zh")
+    assert told["WORKBENCH_LANG"] == "zh"
+    assert told["JUPYTER_CONFIG_PATH"].startswith(str(tmp_path))
+    laid = json.loads((tmp_path / "labconfig" / "default_setting_overrides.json").read_text(encoding="utf-8"))
+    assert laid["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
 
 
 def test_without_jupyterlab_one_sentence_says_how_to_get_it(

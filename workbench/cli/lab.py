@@ -9,7 +9,6 @@ import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -43,8 +42,7 @@ def lab(lang: str | None, folder: Path | None, port: int, no_browser: bool) -> i
     click.echo(text("lab.copied" if copied else "lab.kept", spoken, n=len(copied), folder=place), err=True)
     click.echo(text("lab.stop", spoken), err=True)
     with tempfile.TemporaryDirectory(prefix="workbench-lab-") as settings:
-        (Path(settings) / "overrides.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
-        status = _serve(command(place, port, Path(settings), browser=not no_browser), spoken)
+        status = _serve(command(place, port, browser=not no_browser), environment(Path(settings), spoken))
     if status not in (0, 130, -2):
         raise Failed("lab.failed", status=status)
     return 0
@@ -74,7 +72,16 @@ def copy_course(lang: str, place: Path) -> list[Path]:
     return copied
 
 
-def command(place: Path, port: int, settings: Path, *, browser: bool) -> list[str]:
+def environment(settings: Path, lang: str) -> dict[str, str]:
+    """What the server and its kernels find around them; JupyterLab's settings are laid over, in the folder ``settings``,
+    what else it is configured with."""
+    (settings / "labconfig").mkdir()
+    (settings / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
+    path = os.pathsep.join(filter(None, [str(settings), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    return {**os.environ, "JUPYTER_CONFIG_PATH": path, "WORKBENCH_LANG": lang, "PYTHONUTF8": "1"}
+
+
+def command(place: Path, port: int, *, browser: bool) -> list[str]:
     """JupyterLab's command line: on this machine alone, with its token, and without reaching for the network."""
     first = min((file.name for file in place.glob("00-*.ipynb")), default="")
     options = {
@@ -84,7 +91,6 @@ def command(place: Path, port: int, settings: Path, *, browser: bool) -> list[st
         "ServerApp.open_browser": browser,
         "ServerApp.answer_yes": True,
         "LabApp.default_url": f"/lab/tree/{first}",
-        "LabApp.app_settings_dir": settings,
         "LabApp.news_url": "None",
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "LabApp.extension_manager": "readonly",
@@ -92,9 +98,8 @@ def command(place: Path, port: int, settings: Path, *, browser: bool) -> list[st
     return [sys.executable, "-m", "jupyterlab", *(f"--{name}={value}" for name, value in options.items())]
 
 
-def _serve(argv: list[str], lang: str) -> int:
+def _serve(argv: list[str], environ: dict[str, str]) -> int:
     """Run the server until it ends, or Ctrl-C ends it."""
-    environ: dict[str, Any] = {**os.environ, "WORKBENCH_LANG": lang, "PYTHONUTF8": "1"}
     server = subprocess.Popen(argv, env=environ)  # noqa: S603  a list, never a shell
     try:
         return server.wait()
