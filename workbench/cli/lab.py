@@ -73,8 +73,8 @@ def copy_course(lang: str, place: Path) -> list[Path]:
 
 
 def environment(settings: Path, lang: str) -> dict[str, str]:
-    """What the server and its kernels find around them; JupyterLab's settings are laid over, in the folder ``settings``,
-    what else it is configured with."""
+    """What the server and its kernels find around them; our settings of JupyterLab, written into the folder
+    ``settings``, are laid over what else it is configured with."""
     (settings / "labconfig").mkdir()
     (settings / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
     path = os.pathsep.join(filter(None, [str(settings), os.environ.get("JUPYTER_CONFIG_PATH")]))
