@@ -26,6 +26,7 @@ COMMANDS = {
     "merge": "workbench.cli.export:merge",
     "chat": "workbench.cli.chat:chat",
     "compare": "workbench.cli.chat:compare",
+    "lab": "workbench.cli.lab:lab",
     "doctor": "workbench.cli.doctor:doctor",
 }
 
