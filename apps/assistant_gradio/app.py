@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from workbench.chat.door import Door, door
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
     return page
 
 
-def launch(page: Any, entrance: Door, **more: Any) -> None:
+def launch(page: Any, entrance: Door, styles: Sequence[Path] = (), **more: Any) -> None:
     """Open the page at the door, closed to everything that it does not need."""
     from .look import look
 
@@ -55,5 +56,5 @@ def launch(page: Any, entrance: Door, **more: Any) -> None:
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
-        **{"max_file_size": SMALLEST, **look(), **more},
+        **{"max_file_size": SMALLEST, **look(*styles), **more},
     )

@@ -148,10 +148,10 @@ def _connect(page: gr.Blocks, parts: Parts, desk: Desk, fixed: str | None, timer
     asking = [parts.question, *parts.wish]
     buttons = [parts.send, parts.stop]
 
-    def admit(question: str, *wish: Any, request: gr.Request) -> list[Any]:
+    def admit(request: gr.Request, question: str, *wish: Any) -> list[Any]:
         return _admit(desk, str(request.session_hash), question, _wish(*wish), wish[0])
 
-    def answer(*wish: Any, request: gr.Request) -> Iterator[list[Any]]:
+    def answer(request: gr.Request, *wish: Any) -> Iterator[list[Any]]:
         key = str(request.session_hash)
         for turn in paced(desk.answer(key, _wish(*wish), wish[0])):
             yield _shown(desk, key, turn, wish[0])

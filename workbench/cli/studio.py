@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import click
 
@@ -39,6 +40,7 @@ def app(name: str, library: str) -> ModuleType:
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help=text("web.options.port"))
 @click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help=text("web.options.lang"))
 @click.option("--at-once", type=click.IntRange(1), default=1, show_default=True, help=text("studio.command.at_once"))
-def studio(root: Path, host: str | None, port: int | None, lang: str | None, at_once: int) -> None:
+@click.option("--recipe", default="pocket-qlora", show_default=True, help=text("studio.command.recipe"))
+def studio(root: Path, **how: Any) -> None:
     """Serve the studio until Ctrl-C."""
-    app("studio", "gradio").serve(root, host=host, port=port, lang=lang, at_once=at_once)
+    app("studio", "gradio").serve(root, **how)
