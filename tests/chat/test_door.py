@@ -30,7 +30,9 @@ def test_this_machines_own_addresses_need_none(host: str) -> None:
 def test_a_password_that_is_set_is_asked_for_here_too() -> None:
     at = door(environ=GOOD)
     assert at.opens("anybody", "long enough")
-    assert not at.opens("anybody", "long enoug") and not at.opens("anybody", "") and not at.opens("x", "密码密码密码密码")
+    assert (
+        not at.opens("anybody", "long enoug") and not at.opens("anybody", "") and not at.opens("x", "密码密码密码密码")
+    )
 
 
 def test_a_short_password_is_refused() -> None:

@@ -157,7 +157,9 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
     assert list(Endpoint(server.url).stream("hi"))
 
 
-@pytest.mark.parametrize("url", ["ftp://a/v1", "file:///etc/passwd", "127.0.0.1:8000/v1", "http://u:p@host/v1", "http://"])
+@pytest.mark.parametrize(
+    "url", ["ftp://a/v1", "file:///etc/passwd", "127.0.0.1:8000/v1", "http://u:p@host/v1", "http://"]
+)
 def test_only_http_addresses_without_a_password_are_taken(url: str) -> None:
     with pytest.raises(BadInput, match="not an address"):
         Endpoint(url)

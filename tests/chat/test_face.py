@@ -33,7 +33,12 @@ def test_examples_are_the_runs_own_questions_of_the_language_first() -> None:
 
 
 def test_a_note_that_somebody_bent_harms_nothing() -> None:
-    for note in ({"persona": "x"}, {"persona": {"name": ["a"]}}, {"recipe": {"questions": "x"}}, {"persona": {"name": " \n"}}):
+    for note in (
+        {"persona": "x"},
+        {"persona": {"name": ["a"]}},
+        {"recipe": {"questions": "x"}},
+        {"persona": {"name": " \n"}},
+    ):
         assert face_of(note, "model") == Face("model")
     assert face_of({"persona": {"name": "a\nb" * 999}}, "m").name.count("\n") == 0
 

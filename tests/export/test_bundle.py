@@ -109,7 +109,11 @@ def test_the_bundle_imports_nothing_of_the_project_that_it_does_not_hold(made: d
 
     folder = made["docker"]
     wrong = []
-    for file in [*folder.glob("workbench/chat/*.py"), *folder.glob("assistant/*.py"), *folder.glob("workbench/models/*.py")]:
+    for file in [
+        *folder.glob("workbench/chat/*.py"),
+        *folder.glob("assistant/*.py"),
+        *folder.glob("workbench/models/*.py"),
+    ]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []

@@ -92,7 +92,9 @@ def test_the_list_names_nothing_outside_the_folder(tmp_path: Path, name: str) ->
         ensure(tmp_path)
 
 
-@pytest.mark.parametrize("url", ["http://example.org/m", "file:///etc", "https://u:p@host/m", "https://host/m?token=x", "x"])
+@pytest.mark.parametrize(
+    "url", ["http://example.org/m", "file:///etc", "https://u:p@host/m", "https://host/m?token=x", "x"]
+)
 def test_an_address_must_be_https_and_hold_no_secret(url: str) -> None:
     with pytest.raises(BadInput):
         check_url(url)
