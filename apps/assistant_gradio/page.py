@@ -5,6 +5,7 @@ Nothing that a browser sends is taken as history: the page's own conversation is
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -149,15 +150,15 @@ def _connect(page: gr.Blocks, parts: Parts, desk: Desk, fixed: str | None, timer
     buttons = [parts.send, parts.stop]
 
     def admit(request: gr.Request, question: str, *wish: Any) -> list[Any]:
-        return _admit(desk, str(request.session_hash), question, _wish(*wish), wish[0])
+        return _admit(desk, _key(request), question, _wish(*wish), wish[0])
 
     def answer(request: gr.Request, *wish: Any) -> Iterator[list[Any]]:
-        key = str(request.session_hash)
+        key = _key(request)
         for turn in paced(desk.answer(key, _wish(*wish), wish[0])):
             yield _shown(desk, key, turn, wish[0])
 
     def ended(lang: str, request: gr.Request) -> list[Any]:
-        return [gr.update(visible=True), gr.update(visible=False), _earlier(desk, str(request.session_hash), lang)]
+        return [gr.update(visible=True), gr.update(visible=False), _earlier(desk, _key(request), lang)]
 
     for click in (parts.question.submit, parts.send.click):
         began = click(admit, asking, [parts.question, *shown, *buttons], **quick)
@@ -181,29 +182,29 @@ def _connect_rest(
     shown = [parts.chat, parts.base, parts.note, parts.earlier]
 
     def stop(request: gr.Request) -> None:
-        desk.stop(str(request.session_hash))
+        desk.stop(_key(request))
 
     def new(lang: str, request: gr.Request) -> list[Any]:
-        desk.reset(str(request.session_hash))
-        return _whole(desk, str(request.session_hash), lang)
+        desk.reset(_key(request))
+        return _whole(desk, _key(request), lang)
 
     def recall(number: Any, lang: str, request: gr.Request) -> list[Any]:
         if isinstance(number, int):
-            desk.recall(str(request.session_hash), number)
-        return _whole(desk, str(request.session_hash), lang)
+            desk.recall(_key(request), number)
+        return _whole(desk, _key(request), lang)
 
     def speak(lang: str, request: gr.Request) -> list[Any]:
-        return _spoken(parts, desk, str(request.session_hash), lang)
+        return _spoken(parts, desk, _key(request), lang)
 
     def begin(request: gr.Request) -> list[Any]:
         lang = fixed or _browsers(request)
-        return [lang, *_spoken(parts, desk, str(request.session_hash), lang)]
+        return [lang, *_spoken(parts, desk, _key(request), lang)]
 
     def look_again(lang: str) -> list[Any]:
         return [_title(desk, lang), _comparable(desk, lang), gr.Timer(active=not desk.settled)]
 
     def leave(request: gr.Request) -> None:
-        desk.leave(str(request.session_hash))
+        desk.leave(_key(request))
 
     def side(compare: bool) -> Any:
         return gr.update(visible=bool(compare) and desk.can_compare)
@@ -219,10 +220,15 @@ def _connect_rest(
 
     def ask(question: str, system: str, temperature: float, top_p: float, max_new_tokens: int, request: gr.Request):
         wish = Wish(system, temperature, top_p, max_new_tokens)
-        yield from _heard(desk, str(request.session_hash), question, wish)
+        yield from _heard(desk, _key(request), question, wish)
 
     ask.__annotations__["return"] = str
     gr.api(ask, api_name="ask", concurrency_id="model")
+
+
+def _key(request: gr.Request) -> str:
+    """The visitor's session; who calls without one gets a new one each time, never somebody's."""
+    return request.session_hash or secrets.token_urlsafe(16)
 
 
 def _heard(desk: Desk, key: str, question: str, wish: Wish) -> Iterator[str]:

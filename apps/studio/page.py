@@ -12,7 +12,7 @@ from workbench.render.markup import escape, static, styles
 from workbench.texts import language, text
 
 from . import chat_pane, data_pane, export_pane, template_pane, train_pane
-from .parts import Pane, Studio, card, heading
+from .parts import Pane, Studio, card, heading, visitor
 
 __all__ = ["HEAD", "STYLE", "Studio", "build"]
 
@@ -54,16 +54,16 @@ def _connect(
     def begin(request: gr.Request, secret: Any) -> list[Any]:
         lang = studio.lang or _browsers(request)
         try:
-            workspace = studio.rooms.enter(str(request.session_hash), secret, lang)
-            return [workspace.secret, lang, "", *_whole(studio, panes, str(request.session_hash), lang)]
+            workspace = studio.rooms.enter(visitor(request), secret, lang)
+            return [workspace.secret, lang, "", *_whole(studio, panes, visitor(request), lang)]
         except Exception as error:  # full, or no space: the page says so
             return [gr.skip(), lang, card(error, lang), *[gr.skip()] * len(everything)]
 
     def speak(request: gr.Request, lang: str) -> list[Any]:
-        return ["", *_whole(studio, panes, str(request.session_hash), language(lang))]
+        return ["", *_whole(studio, panes, visitor(request), language(lang))]
 
     def leave(request: gr.Request) -> None:
-        studio.rooms.leave(str(request.session_hash))
+        studio.rooms.leave(visitor(request))
 
     page.load(begin, memory, [memory, chosen, note, *everything], **quick)
     chosen.input(_safe(speak, len(everything)), chosen, [note, *everything], **quick)
@@ -83,7 +83,7 @@ def _connect_panes(
         outputs = [part for pane in wanted for part in pane.shown]
 
         def look(request: gr.Request, lang: str) -> list[Any]:
-            workspace = studio.rooms.of(str(request.session_hash))
+            workspace = studio.rooms.of(visitor(request))
             return [value for pane in wanted for value in pane.state(workspace, language(lang))]
 
         return _safe(look, len(outputs), note=False), outputs
@@ -106,11 +106,11 @@ def _watch(studio: Studio, by_name: dict[str, Pane], chosen: Any, quick: dict[st
     outputs = [part for pane in wanted for part in pane.shown]
 
     def look(request: gr.Request, lang: str) -> list[Any]:
-        visitor = str(request.session_hash)
-        workspace = studio.rooms.of(visitor)
+        page_of = visitor(request)
+        workspace = studio.rooms.of(page_of)
         run = workspace.project.train.run
         mark = (run and run.path, run and [c.step for c in run.checkpoints()], run and run.state().status)
-        key = f"{visitor} checkpoints"
+        key = f"{page_of} checkpoints"
         seen, workspace.seen[key] = workspace.seen.get(key), mark
         if seen == mark or workspace.project.chat.answering:
             return [gr.skip()] * len(outputs)
@@ -135,9 +135,9 @@ def _worded(panes: list[Pane]) -> list[Any]:
     return [part for pane in panes for part in (pane.title, *(part for part, _ in pane.worded))]
 
 
-def _whole(studio: Studio, panes: list[Pane], visitor: str, lang: str) -> list[Any]:
+def _whole(studio: Studio, panes: list[Pane], page_of: str, lang: str) -> list[Any]:
     """Every word and every state of the page."""
-    workspace = studio.rooms.of(visitor)
+    workspace = studio.rooms.of(page_of)
     words: list[Any] = []
     for pane in panes:
         words.append(heading(pane, lang))

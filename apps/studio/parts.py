@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from workbench.steps import told
 
-from workbench.errors import WorkbenchError
+from workbench.errors import BadInput, WorkbenchError
 from workbench.render.markup import escape, root
 from workbench.texts import language, text
 
@@ -86,6 +86,17 @@ def heading(pane: Pane, lang: str) -> str:
     return f'<h2><span class="wb-number">{pane.number}</span>{name}</h2><p class="wb-why">{why}</p>'
 
 
+def visitor(request: gr.Request) -> str:
+    """The session of the page.
+
+    Raises:
+        BadInput: the caller has none, and so has no page.
+    """
+    if not request.session_hash:
+        raise BadInput("studio.stranger")
+    return str(request.session_hash)
+
+
 def card(error: BaseException, lang: str) -> str:
     """What went wrong, and what to do."""
     found: WorkbenchError = told(error)
@@ -107,7 +118,7 @@ def click(studio: Studio, work: Work, outputs: int) -> Callable[..., list[Any]]:
     def answer(request: gr.Request, lang: str, *values: Any) -> list[Any]:
         spoken = language(lang)
         try:
-            return [*work(studio.rooms.of(str(request.session_hash)), spoken, *values), ""]
+            return [*work(studio.rooms.of(visitor(request)), spoken, *values), ""]
         except Exception as error:  # whatever it is, the page says it and goes on
             return [*[gr.skip()] * outputs, card(error, spoken)]
 
@@ -120,7 +131,7 @@ def flow(studio: Studio, work: Callable[..., Iterator[list[Any]]], outputs: int)
     def answer(request: gr.Request, lang: str, *values: Any) -> Iterator[list[Any]]:
         spoken = language(lang)
         try:
-            for made in work(studio.rooms.of(str(request.session_hash)), spoken, *values):
+            for made in work(studio.rooms.of(visitor(request)), spoken, *values):
                 yield [*made, ""]
         except Exception as error:
             yield [*[gr.skip()] * outputs, card(error, spoken)]

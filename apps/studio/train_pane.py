@@ -15,7 +15,7 @@ from workbench.render import curves_html, curves_of, samples_html, samples_of
 from workbench.render.markup import escape
 from workbench.texts import text
 
-from .parts import Pane, Studio, card, click, shown
+from .parts import Pane, Studio, card, click, shown, visitor
 from .workspaces import Workspace
 
 # the settings that the page offers, and how far a visitor may turn each of them
@@ -88,10 +88,10 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
     def look(request: gr.Request, spoken: str) -> list[Any]:
         """Every second: only what is new of the run is drawn again; the note stays, for somebody may be reading it."""
         try:
-            ws = studio.rooms.of(str(request.session_hash))
+            ws = studio.rooms.of(visitor(request))
         except BadInput:
             return [gr.skip()] * 4
-        return _news(studio, ws, str(request.session_hash), spoken)
+        return _news(studio, ws, visitor(request), spoken)
 
     return timer.tick(look, lang, [resume, *drawn], **quick)
 
@@ -116,7 +116,7 @@ def _drawn(studio: Studio, ws: Workspace, lang: str) -> list[Any]:
     return [_resumable(studio, ws), _status(studio, ws, lang), *_pictures(step, lang)]
 
 
-def _news(studio: Studio, ws: Workspace, visitor: str, lang: str) -> list[Any]:
+def _news(studio: Studio, ws: Workspace, page_of: str, lang: str) -> list[Any]:
     step = ws.project.train
     step.poll()
     mark = (
@@ -126,7 +126,7 @@ def _news(studio: Studio, ws: Workspace, visitor: str, lang: str) -> list[Any]:
         step.state().status,
         lang,
     )
-    seen, ws.seen[visitor] = ws.seen.get(visitor), mark
+    seen, ws.seen[page_of] = ws.seen.get(page_of), mark
     pictures = [gr.skip(), gr.skip()] if seen == mark else _pictures(step, lang)
     return [_resumable(studio, ws), _status(studio, ws, lang), *pictures]
 
