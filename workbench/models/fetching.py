@@ -63,8 +63,7 @@ def ensure(folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
         if place.is_file() and place.stat().st_size == int(known["size"]):
             continue
         if not listed.get("from") or not name.startswith(_ELSEWHERE):
-            pointer = place.is_file() and place.open("rb").read(len(_POINTER)) == _POINTER
-            raise Failed("models.lfs_pointer" if pointer else "models.weights_missing", file=name)
+            raise Failed("models.lfs_pointer" if _is_pointer(place) else "models.weights_missing", file=name)
         tell(name)
         _fetch(f"{listed['from'].rstrip('/')}/{quote(name.removeprefix(_ELSEWHERE))}", place, known)
 
@@ -87,6 +86,13 @@ def _inside(folder: Path, name: str) -> Path:
     if not parts or name.startswith(("/", "\\")) or ".." in parts or ":" in name or "\\" in name:
         raise BadInput("models.outside", file=name)
     return folder.joinpath(*parts)
+
+
+def _is_pointer(place: Path) -> bool:
+    if not place.is_file():
+        return False
+    with place.open("rb") as opened:
+        return opened.read(len(_POINTER)) == _POINTER
 
 
 def _fetch(url: str, place: Path, known: Mapping[str, Any]) -> None:
