@@ -62,10 +62,8 @@ def _language(fixed: str | None) -> str:
 
 def _let_in(settings: Serving, lang: str) -> bool:
     """Whether the visitor may come in; asks for the password where there is one."""
-    # Where Streamlit was started by itself without an address, it serves on all of them.
-    host = settings.host or st.get_option("server.address") or "0.0.0.0"  # noqa: S104
     try:
-        entrance = door(host)
+        entrance = door(_address(settings))
     except WorkbenchError as error:
         st.error(error.say(lang) + "\n\n" + error.do(lang))
         return False
@@ -79,6 +77,14 @@ def _let_in(settings: Serving, lang: str) -> bool:
                 st.rerun()
             st.warning(text("web.page.wrong", lang))
     return False
+
+
+def _address(settings: Serving) -> str:
+    """Where the server really listens: started without an address, Streamlit does so everywhere."""
+    from streamlit.runtime import exists
+
+    told = st.get_option("server.address")
+    return str(told or ("0.0.0.0" if exists() else settings.host or "0.0.0.0"))  # noqa: S104
 
 
 def _sidebar(at: Desk, key: str, lang: str) -> Wish:
@@ -184,7 +190,7 @@ def _answers(at: Desk, turn: Turn, lang: str) -> tuple[Any, Any, Any]:
         own, base = (st.container(), None) if turn.base is None else st.columns(2)
         with own:
             if base is not None:
-                st.caption(escape(at.face.name))
+                st.html(f"<small>{escape(at.face.name)}</small>")
             answer = st.empty()
         beside = None
         if base is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
-from workbench.steps import ChatStep
+from workbench.steps import ChatStep, Model
 
 from workbench.errors import BadInput
 from workbench.render.markup import escape, said
@@ -63,24 +64,29 @@ def _asked(studio: Studio, ws: Workspace, lang: str, asked: Any, labels: Any) ->
     if len(asked) > 2000:
         raise BadInput("web.long_question", length=len(asked), limit=2000)
     step.refresh()
-    _share(studio, step)
     step.change(shown=tuple(str(one) for one in labels or ())[:MOST] or ("base",))
     last = 0.0
     yield [_columns(step, lang, dict.fromkeys(step.settings.shown, ""))]
-    for _ in step.ask(asked.strip()):
-        if time.monotonic() - last >= PACE:
-            last = time.monotonic()
-            yield [_columns(step, lang, step.answers)]
+    with _shared_base(studio, step):
+        for _ in step.ask(asked.strip()):
+            if time.monotonic() - last >= PACE:
+                last = time.monotonic()
+                yield [_columns(step, lang, step.answers)]
     yield [_columns(step, lang, step.answers)]
 
 
-def _share(studio: Studio, step: ChatStep) -> None:
-    """The base is loaded once for everybody."""
-    from workbench.steps import Model
-
+@contextmanager
+def _shared_base(studio: Studio, step: ChatStep) -> Iterator[None]:
+    """While it lasts, the base is the one that is loaded for everybody."""
     base = step.models.get("base")
-    if isinstance(base, Model) and not base.adapter and not base.template:
-        step.models = {**step.models, "base": studio.rooms.base(base.model)}
+    if not isinstance(base, Model) or base.adapter or base.template:
+        yield
+        return
+    step.models = {**step.models, "base": studio.rooms.base(base.model)}
+    try:
+        yield
+    finally:
+        step.models = {**step.models, "base": base}
 
 
 def _state(ws: Workspace, lang: str) -> list[Any]:

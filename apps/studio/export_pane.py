@@ -54,7 +54,7 @@ def _made(ws: Workspace, lang: str, checkpoint: Any) -> Iterator[list[Any]]:
     if not ws.guard.acquire(blocking=False):
         raise BadInput("steps.still_answering")
     try:
-        step.change(run=str(ws.project.train.run.path), checkpoint=checkpoint if isinstance(checkpoint, int) else None)
+        step.change(run=str(ws.project.train.run.path), checkpoint=_step(checkpoint))
         told: queue.Queue[Any] = queue.Queue()
         worker = threading.Thread(target=_work, args=(step, told), daemon=True)
         worker.start()
@@ -66,6 +66,11 @@ def _made(ws: Workspace, lang: str, checkpoint: Any) -> Iterator[list[Any]]:
     finally:
         ws.guard.release()
     yield [_download(step), _shown(step, lang)]
+
+
+def _step(chosen: Any) -> int | None:
+    """The checkpoint's step; None for the best."""
+    return chosen if isinstance(chosen, int) and chosen >= 0 else None
 
 
 def _work(step: Any, told: queue.Queue[Any]) -> None:

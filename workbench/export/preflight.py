@@ -133,7 +133,13 @@ def _offline(port: int) -> dict[str, str]:
         "no_proxy": "127.0.0.1,localhost",
         "NO_PROXY": "127.0.0.1",
     }
-    return {**proxies, **hub, "WORKBENCH_HOST": "127.0.0.1", "WORKBENCH_PORT": str(port)}
+    return {
+        **proxies,
+        **hub,
+        "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
+        "WORKBENCH_HOST": "127.0.0.1",
+        "WORKBENCH_PORT": str(port),
+    }
 
 
 @contextmanager
@@ -197,9 +203,9 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
 
 # Streamlit's page speaks a protocol of its own; its library runs the same page and answers for it.
 _STREAMLIT = """
-import json, sys
+import json, os, sys
 from streamlit.testing.v1 import AppTest
-page = AppTest.from_file("app.py", default_timeout=float(sys.argv[2])).run()
+page = AppTest.from_file(os.path.abspath("app.py"), default_timeout=float(sys.argv[2])).run()
 page.chat_input[0].set_value(sys.argv[1]).run()
 assert not page.exception, [one.value for one in page.exception]
 print(json.dumps([one.value for one in page.chat_message[-1].text]))
