@@ -135,8 +135,7 @@ def _shown(step: DataStep, lang: str) -> str:
     """How many there are, some of them, and what in them would teach what is not meant."""
     made = step.make()
     counts = text("studio.data.counts", lang, own=len(made.own), train=len(made.train), held_out=len(made.held_out))
-    own = [c for c in made.train if not c.kind.startswith("general")]
-    chosen = own[:: max(1, len(own) // SAMPLES)][:SAMPLES]
+    chosen = made.own[:: max(1, len(made.own) // SAMPLES)][:SAMPLES]
     head = [escape(text(f"studio.data.{part}", lang)) for part in ("question", "answer")]
     rows = [[said(c.question), said(c.answer)] for c in chosen]
     found = step.findings(lang)
