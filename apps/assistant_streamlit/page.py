@@ -133,13 +133,18 @@ def _earlier(at: Desk, key: str, lang: str) -> None:
 
 
 def _state(at: Desk, lang: str) -> None:
-    """Loading, or what answers on which device; looks again by itself until the model is there."""
+    """Loading, or what answers on which device; looks again by itself until the model is there.
 
-    @st.fragment(run_every=None if at.settled else 1.0)
+    Only such a look begins the page anew: the run of a question would lose it.
+    """
+    settled, looks = at.settled, 0
+
+    @st.fragment(run_every=None if settled else 1.0)
     def told() -> None:
+        nonlocal looks
+        looks += 1
         st.html(f'<p role="status" style="margin:0;opacity:.8">{escape(at.state(lang))}</p>')
-        if at.settled and not st.session_state.get("settled"):
-            st.session_state["settled"] = True
+        if looks > 1 and at.settled and not settled:
             st.rerun()
 
     told()
