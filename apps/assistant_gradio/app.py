@@ -20,16 +20,18 @@ SMALLEST = "16kb"
 def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
     """Serve until Ctrl-C; with ``wait`` off, return the running page.
 
-    The model loads while Gradio is being imported, so that the page answers soon after the start.
+    The model begins to load when Gradio is there, and not before: two threads that import the same library for the
+    first time get in each other's way.
     """
     prepare()
     try:
         settings = serving(sys.argv[1:] if arguments is None else arguments, "assistant_gradio")
         entrance = door(settings.host, settings.port)
-        served = desk(settings).warm()
         from .page import build
 
+        served = desk(settings)
         page = build(served, settings.lang)
+        served.warm()
         launch(page, entrance)
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
