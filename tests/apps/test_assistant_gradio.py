@@ -69,6 +69,20 @@ def ask(to: Any, question: str, system: str = "", longest: int = 8) -> str:
     return str(to.predict(question, system, 0.0, 1.0, longest, api_name="/ask"))
 
 
+def over_http(page: Any, session: str, question: str) -> str:
+    """The same without a client's library: a call, then its events to the end."""
+    import httpx
+
+    url = f"{page.local_url}gradio_api/call/ask"
+    body = {"data": [question, "", 0.0, 1.0, 8], "session_hash": session}
+    with httpx.Client(timeout=100, trust_env=False) as http:
+        event = http.post(url, json=body).json()["event_id"]
+        with http.stream("GET", f"{url}/{event}") as events:
+            lines = list(events.iter_lines())
+    assert "event: complete" in lines, lines
+    return str(json.loads([line for line in lines if line.startswith("data:")][-1].removeprefix("data:"))[0])
+
+
 def test_it_answers_as_the_assistant_does(page: Any, assistant: Assistant) -> None:
     assert ask(client(page), "Who are you?", longest=12) == assistant.ask("Who are you?", max_new_tokens=12)
 
@@ -116,8 +130,7 @@ def test_fifty_at_once_all_get_the_right_answer(served: Any) -> None:
     heard: dict[int, list[str]] = {}
 
     def visit(number: int) -> None:
-        to = client(made)
-        heard[number] = [ask(to, f"v{number} {word}") for word in ("a", "b")]
+        heard[number] = [over_http(made, f"visitor{number}", f"v{number} {word}") for word in ("a", "b")]
 
     threads = [threading.Thread(target=visit, args=(number,)) for number in range(50)]
     for thread in threads:
@@ -189,7 +202,7 @@ def api(page: Any, name: str) -> int:
 
 def test_a_password_is_asked_for(served: Any, assistant: Assistant) -> None:
     made = served(Desk(lambda: Opened(assistant), Face("x")), Door("127.0.0.1", 0, "long enough"))
-    with pytest.raises(Exception, match=r"401|[Aa]uth|credentials"):
+    with pytest.raises(Exception, match=r"401|login"):
         client(made, auth=("anybody", "wrong"))
     assert ask(client(made, auth=("anybody", "long enough")), "hi")
 
