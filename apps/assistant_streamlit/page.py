@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     st.set_page_config(page_title=at.face.name, layout="wide", initial_sidebar_state="auto")
     st.html(STYLE)
     lang = _language(settings.lang)
-    if not _let_in(settings, lang):
+    if not _let_in(lang):
         return
     key = st.session_state.setdefault("key", secrets.token_urlsafe(16))
     wish = _sidebar(at, key, lang)
@@ -60,10 +60,11 @@ def _language(fixed: str | None) -> str:
     return LANGUAGES[str(chosen)]
 
 
-def _let_in(settings: Serving, lang: str) -> bool:
+def _let_in(lang: str) -> bool:
     """Whether the visitor may come in; asks for the password where there is one."""
     try:
-        entrance = door(_address(settings))
+        # Started without an address, Streamlit listens everywhere.
+        entrance = door(str(st.get_option("server.address") or "0.0.0.0"))  # noqa: S104
     except WorkbenchError as error:
         st.error(error.say(lang) + "\n\n" + error.do(lang))
         return False
@@ -77,14 +78,6 @@ def _let_in(settings: Serving, lang: str) -> bool:
                 st.rerun()
             st.warning(text("web.page.wrong", lang))
     return False
-
-
-def _address(settings: Serving) -> str:
-    """Where the server really listens: started without an address, Streamlit does so everywhere."""
-    from streamlit.runtime import exists
-
-    told = st.get_option("server.address")
-    return str(told or ("0.0.0.0" if exists() else settings.host or "0.0.0.0"))  # noqa: S104
 
 
 def _sidebar(at: Desk, key: str, lang: str) -> Wish:

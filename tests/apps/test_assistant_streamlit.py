@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,23 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def page(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setattr("sys.argv", [str(PAGE), str(adapter), "--device", "cpu", "--lang", "en", "--host", "127.0.0.1"])
-    yield AppTest.from_file(str(PAGE), default_timeout=120).run()
+@pytest.fixture(autouse=True)
+def address() -> Iterator[Callable[[str], None]]:
+    """Where the server would listen: here, unless a test says otherwise."""
+    from streamlit import config
+
+    def listen(host: str) -> None:
+        config.set_option("server.address", host)
+
+    listen("127.0.0.1")
+    yield listen
     st.cache_resource.clear()
+
+
+@pytest.fixture
+def page(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("sys.argv", [str(PAGE), str(adapter), "--device", "cpu", "--lang", "en"])
+    return AppTest.from_file(str(PAGE), default_timeout=120).run()
 
 
 def said(page: Any) -> list[tuple[str, str]]:
@@ -91,16 +103,20 @@ def test_both_languages(page: Any) -> None:
     assert "你好" in said(page)[0][1] and page.chat_input[0].placeholder.startswith("请")
 
 
-def test_elsewhere_it_is_refused_without_a_password(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", [str(PAGE), str(adapter), "--lang", "en", "--host", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["0.0.0.0", None])
+def test_elsewhere_it_is_refused_without_a_password(
+    adapter: Path, monkeypatch: pytest.MonkeyPatch, address: Any, host: Any
+) -> None:
+    address(host)
+    monkeypatch.setattr("sys.argv", [str(PAGE), str(adapter), "--lang", "en", "--host", "127.0.0.1"])
     shown = AppTest.from_file(str(PAGE), default_timeout=120).run()
     assert "no password is set" in shown.error[0].value and not shown.chat_input
-    st.cache_resource.clear()
 
 
-def test_a_password_lets_in(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_lets_in(adapter: Path, monkeypatch: pytest.MonkeyPatch, address: Any) -> None:
+    address("0.0.0.0")
     monkeypatch.setenv("WORKBENCH_PASSWORD", "long enough")
-    monkeypatch.setattr("sys.argv", [str(PAGE), str(adapter), "--lang", "en", "--host", "0.0.0.0", "--device", "cpu"])
+    monkeypatch.setattr("sys.argv", [str(PAGE), str(adapter), "--lang", "en", "--device", "cpu"])
     shown = AppTest.from_file(str(PAGE), default_timeout=120).run()
     assert not shown.chat_input
     shown.text_input[0].set_value("wrong one").run()
@@ -109,7 +125,6 @@ def test_a_password_lets_in(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> N
     shown.text_input[0].set_value("long enough").run()
     shown.button[0].click().run()
     assert shown.chat_input
-    st.cache_resource.clear()
 
 
 def test_the_server_is_told_to_keep_to_itself() -> None:

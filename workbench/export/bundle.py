@@ -17,6 +17,7 @@ import workbench.errors
 from workbench.errors import BadInput, BadSetting, nearest
 from workbench.export.bundle_files import TARGETS, Bundle, write_files
 from workbench.export.bundle_git import commit
+from workbench.export.cards import adapter_card, merged_card
 from workbench.export.converting import convert, find_source
 from workbench.export.folders import new_folder
 from workbench.export.lora import CONFIG, WEIGHTS
@@ -91,12 +92,14 @@ def bundle(
 def _fill(folder: Path, order: Order, model: Path, adapter: Path | None, url: str) -> dict[str, Any]:
     """Everything but the repository; returns the note of what answers."""
     _copy_weights(model, folder / "model")
+    _forget_places(folder / "model", merged_card)
     if adapter is not None:
         _copy_weights(adapter, folder / "adapter")
+        _forget_places(folder / "adapter", adapter_card)
         config = read_config(folder / "adapter" / CONFIG)
         write_json(folder / "adapter" / CONFIG, config | {"base_model_name_or_path": "model"})
     _copy_code(folder, order.interface)
-    note = read_note(adapter or model)
+    note = read_note(folder / ("model" if adapter is None else "adapter"))
     names = sorted(f.relative_to(folder).as_posix() for f in folder.glob("*/*.safetensors"))
     write_json(folder / LIST, describe(folder, names, url))
     if url:
@@ -148,6 +151,16 @@ def _copy_weights(source: Path, out: Path) -> None:
                 shutil.copyfile(file, out / file.name)
     if not any(out.glob("*.safetensors")):
         raise BadInput("export.no_weights", folder=source)
+
+
+def _forget_places(folder: Path, card: Callable[[dict[str, Any]], str]) -> None:
+    """Where the base lies on this machine is nobody's business: a folder is named by its last part alone."""
+    note = read_note(folder)
+    base = str(part(note, "base").get("name") or "")
+    if base and Path(base).expanduser().is_dir():
+        note["base"] = {**part(note, "base"), "name": Path(base).name}
+        write_json(folder / MARK, note)
+        (folder / "README.md").write_text(card(note), encoding="utf-8")
 
 
 def _copy_code(folder: Path, interface: Interface) -> None:

@@ -43,6 +43,8 @@ def push(folder: str | Path, url: str) -> str:
         raise BadInput("deploy.no_repository", folder=folder)
     if url.startswith("-") or "::" in url or not url.strip():
         raise BadInput("deploy.bad_remote", given=hidden(url))
+    if Path(url).expanduser().is_dir():  # git takes a path, git-lfs only an address
+        url = Path(url).expanduser().resolve().as_uri()
     _needed()
     branch = git(place, "symbolic-ref", "--short", "HEAD").strip()
     git(place, "push", "--quiet", url, f"HEAD:refs/heads/{branch}", said=hidden(url))
