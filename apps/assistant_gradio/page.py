@@ -210,7 +210,8 @@ def _connect_rest(
         return gr.update(visible=bool(compare) and desk.can_compare)
 
     parts.stop.click(stop, None, None, **quick)
-    parts.new.click(new, parts.lang, shown, **quick)
+    for clear in (parts.new.click, parts.chat.clear, parts.base.clear):
+        clear(new, parts.lang, shown, **quick)
     parts.earlier.input(recall, [parts.earlier, parts.lang], shown, **quick)
     parts.lang.input(speak, parts.lang, _worded(parts), **quick)
     parts.compare.input(side, parts.compare, parts.base, **quick)
@@ -262,13 +263,15 @@ def _admit(desk: Desk, key: str, question: Any, wish: Wish, lang: str) -> list[A
 
 def _shown(desk: Desk, key: str, turn: Turn | None, lang: str) -> list[Any]:
     """Both conversations with the turn that is being written, and its note."""
-    turns = desk.session(key).turns
+    session = desk.session(key)
+    turns = session.turns
+    if session.asked is None:  # it has ended, and stands among the turns already
+        turn = None
     last = turn or (turns[-1] if turns else None)
     note = _paragraph(last.note) if last and last.note else ""
     base = _beside(turns, turn)
-    beside = (
-        gr.update(value=base, visible=True) if turn is not None and turn.base is not None else gr.update(value=base)
-    )
+    compared = last is not None and last.base is not None
+    beside = gr.update(value=base, visible=True) if compared else gr.update(value=base)
     return [_bubbles(desk, turns, turn, lang), beside, note]
 
 
