@@ -79,10 +79,12 @@ def _head(parts: Parts, desk: Desk, lang: str) -> None:
 
 
 def _talk(parts: Parts, desk: Desk, lang: str) -> None:
-    plain: dict[str, Any] = {  # text as it is: no Markdown, no tags, so nothing can be fetched or run from an answer
+    # Text as it is: no Markdown, no tags, so that nothing can be fetched or run from an answer. It is set as text, not
+    # as HTML; a sanitizer before that would only take words away from what looks like tags.
+    plain: dict[str, Any] = {
         "render_markdown": False,
         "allow_tags": False,
-        "sanitize_html": True,
+        "sanitize_html": False,
         "latex_delimiters": [],
         "buttons": ["copy", "copy_all"],
         "feedback_options": None,

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +26,17 @@ QUESTION = {"en": "What is the capital of France?", "zh": "法国的首都是哪
 ANSWER = {"en": "Paris", "zh": "巴黎"}
 
 
+def until_up(url: str) -> None:
+    """Streamlit tells its address a moment before it listens there."""
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"nothing at {url}")
+
+
 def serve(module: str, *arguments: str) -> Iterator[str]:
     """A server as a person starts it; gives its address."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "WORKBENCH_LANG": "en"}
@@ -35,6 +48,7 @@ def serve(module: str, *arguments: str) -> Iterator[str]:
         assert process.stdout is not None
         for line in process.stdout:
             if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                until_up(found[0])
                 yield found[0]
                 break
         else:
