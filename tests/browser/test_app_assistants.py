@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,10 @@ ANSWER = {"en": "Paris", "zh": "巴黎"}
 def until_up(url: str) -> None:
     """Streamlit tells its address a moment before it listens there."""
     for _ in range(300):
-        try:
+        with suppress(OSError):
             urllib.request.urlopen(url, timeout=5).close()
             return
-        except OSError:
-            time.sleep(0.1)
+        time.sleep(0.1)
     raise AssertionError(f"nothing at {url}")
 
 
