@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,3 +101,15 @@ def other_tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny import make_tiny
 
     return make_tiny(tmp_path_factory.mktemp("other-tiny"), seed=1)
+
+
+@pytest.fixture(scope="session")
+def trained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A run of the tiny model, trained in seconds, through the step as a front end does."""
+    from tests.recordings import tiny_settings
+    from workbench.runs import wait
+    from workbench.steps import TrainStep
+
+    run = TrainStep(out=tmp_path_factory.mktemp("trained") / "first", settings=tiny_settings(tiny)).start()
+    assert wait(run, 240).status == "ended", run.worker_log()
+    return run

@@ -92,11 +92,11 @@ def test_the_lock_gives_every_dependency_at_an_allowed_version(python: str, plat
 
 
 def test_whatever_the_package_imports_it_depends_on() -> None:
-    """Directly, or through a library that cannot do without: PyArrow through datasets, the hub through transformers."""
+    """Directly, or through a library that cannot do without: PyArrow through datasets, IPython through ipykernel …"""
     table = project()
     assert isinstance(table["dependencies"], list) and isinstance(table["optional-dependencies"], dict)
     needs = [*table["dependencies"], *(need for group in table["optional-dependencies"].values() for need in group)]
-    declared = {canonicalize_name(Requirement(need).name) for need in needs} | {"pyarrow", "huggingface-hub"}
+    declared = {canonicalize_name(Requirement(need).name) for need in needs} | {"pyarrow", "huggingface-hub", "ipython"}
     called = {"yaml": "pyyaml"}
     imported = set()
     for file in (ROOT / "workbench").rglob("*.py"):

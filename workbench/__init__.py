@@ -25,6 +25,9 @@ _HOME = {
     "merge": "workbench.export",
     "compare": "workbench.chat",
     "Assistant": "workbench.chat",
+    **dict.fromkeys(
+        ("DataPanel", "MaskPanel", "TrainPanel", "ExportPanel", "ChatPanel", "Workbench"), "workbench.widgets"
+    ),
 }
 
 __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from workbench.runs import Run
     from workbench.templates import encode
     from workbench.training import Recipe, train
+    from workbench.widgets import ChatPanel, DataPanel, ExportPanel, MaskPanel, TrainPanel, Workbench
 
 
 def __getattr__(name: str) -> Any:

@@ -18,3 +18,15 @@ def path(name: str) -> Path:
         if (root / name).exists():
             return root / name
     raise FileNotFoundError(f"{name!r} does not ship with this installation")
+
+
+def course(lang: str) -> Path:
+    """The folder of the course's lessons in ``lang``: in the wheel, else in the repository.
+
+    Raises:
+        FileNotFoundError: it is in neither.
+    """
+    for root in (_PACKAGE / "_course", _PACKAGE.parent / "course"):
+        if (root / lang).is_dir():
+            return root / lang
+    raise FileNotFoundError(f"the course in {lang!r} does not ship with this installation")

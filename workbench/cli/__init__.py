@@ -28,6 +28,7 @@ COMMANDS = {
     "compare": "workbench.cli.chat:compare",
     "deploy": "workbench.cli.deploy:deploy",
     "studio": "workbench.cli.studio:studio",
+    "lab": "workbench.cli.lab:lab",
     "doctor": "workbench.cli.doctor:doctor",
 }
 

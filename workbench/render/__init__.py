@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.render.answers import answers_html, samples_html
     from workbench.render.curves import curves_figure
+    from workbench.render.events import curves_of, samples_of, verdict_text
     from workbench.render.markup import escape, page, root, styles
     from workbench.render.mask import compare_html, mask_html, mask_page
     from workbench.render.mask_terminal import mask_text
@@ -47,6 +48,7 @@ _HOME = {
     "compare_html": "mask",
     "curves_figure": "curves",
     "curves_html": "plots",
+    "curves_of": "events",
     "curves_png": "plots",
     "curves_summary": "plots",
     "curves_svg": "plots",
@@ -60,8 +62,10 @@ _HOME = {
     "report_html": "report",
     "root": "markup",
     "samples_html": "answers",
+    "samples_of": "events",
     "scores_table": "terminal",
     "styles": "markup",
+    "verdict_text": "events",
 }
 
 __all__ = [
@@ -80,6 +84,7 @@ __all__ = [
     "compare_html",
     "curves_figure",
     "curves_html",
+    "curves_of",
     "curves_png",
     "curves_summary",
     "curves_svg",
@@ -93,8 +98,10 @@ __all__ = [
     "report_html",
     "root",
     "samples_html",
+    "samples_of",
     "scores_table",
     "styles",
+    "verdict_text",
 ]
 
 

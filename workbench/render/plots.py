@@ -159,8 +159,14 @@ def _cell(name: str, value: float | None) -> str:
     return percent(value)
 
 
-def curves_html(curves: Curves, *, lang: str | None = None) -> str:
-    """Both panels as SVG, the verdict, the description in words and the numbers: a fragment for a page of ours."""
+def curves_html(curves: Curves, *, lang: str | None = None, numbers: bool = True) -> str:
+    """Both panels as SVG, the verdict, the description in words and the numbers: a fragment for a page of ours.
+
+    Args:
+        curves: what is drawn.
+        lang: the language of all words.
+        numbers: with the table of numbers, folded away.
+    """
     panels = "".join(
         tag("div", curves_svg(curves, lang=lang, panels=(panel,)), class_="wb-panel")
         for panel in PANELS
@@ -168,6 +174,7 @@ def curves_html(curves: Curves, *, lang: str | None = None) -> str:
     )
     verdict = tag("p", tag("strong", escape(curves.verdict_text)), class_="wb-verdict") if curves.verdict_text else ""
     words = tag("p", escape(curves_summary(curves, lang=lang)), class_="wb-soft")
-    numbers = disclosure(escape(text("render.curves.numbers", lang)), curves_table(curves, lang=lang))
-    caption = tag("figcaption", f"{verdict}{words}{numbers}")
+    told = escape(text("render.curves.numbers", lang))
+    folded = disclosure(told, curves_table(curves, lang=lang)) if numbers else ""
+    caption = tag("figcaption", f"{verdict}{words}{folded}")
     return tag("figure", f'<div class="wb-panels">{panels}</div>{caption}', class_="wb-figure")

@@ -62,8 +62,12 @@ def persona_of(recipe: Recipe) -> Persona:
     return Persona(name=p.name, author=p.author, purpose=p.purpose, manner=p.manner, languages=tuple(p.languages))
 
 
-def conversations(recipe: Recipe) -> Conversations:
+def conversations(recipe: Recipe, own: Sequence[Conversation] | None = None) -> Conversations:
     """Read or generate, split by groups of paraphrases, mix the training side.
+
+    Args:
+        recipe: the settings.
+        own: what was already read or generated, in place of what the recipe names.
 
     Raises:
         BadInput: there is nothing to train on, or a file is not as it must be.
@@ -71,7 +75,7 @@ def conversations(recipe: Recipe) -> Conversations:
     from workbench.data import mix, read, split
 
     data, seed = recipe.data, recipe.runtime.seed
-    own = _own(recipe)
+    own = _own(recipe) if own is None else list(own)
     general = _general(recipe)
     if data.validation:
         train, held_out = own, read(data.validation, format=data.format)

@@ -1,0 +1,161 @@
+"""The panel of the training: a run found again, curves, answers, checkpoints, stop, recordings, memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.recordings import evaluate, tiny_settings
+from workbench.runs import Run, wait
+from workbench.widgets import TrainPanel
+
+Recorded = Callable[..., Run]
+
+
+def test_a_finished_run_is_found_and_shown(recorded: Recorded) -> None:
+    panel = TrainPanel(out=recorded().path, lang="en")
+    assert panel._curves.value.count("<svg") == 2
+    assert "overfitting" in panel._curves.value
+    assert "answer of step 8" in panel._samples.value
+    assert "&lt;b&gt;France" in panel._samples.value
+    assert panel._bar.value == panel._bar.max == 8
+
+
+def test_what_is_found_speaks_the_other_language_after_a_switch(recorded: Recorded) -> None:
+    panel = TrainPanel(out=recorded().path, lang="en")
+    panel.speak("zh")
+    assert "过拟合" in panel._curves.value
+    assert "第 8 步，共 8 步" in panel._words.value
+
+
+def test_a_panel_made_anew_shows_the_same_as_the_one_before_the_kernel_ended(recorded: Recorded) -> None:
+    run = recorded()
+    first, second = TrainPanel(out=run.path, lang="en"), TrainPanel(out=run.path, lang="en")
+    assert first.picture() == second.picture()
+    assert "<svg" in first.picture()
+
+
+def test_without_a_run_only_starting_is_possible(tmp_path: Path) -> None:
+    named = TrainPanel(out=tmp_path / "none", lang="en").controls.named
+    assert [named[name].disabled for name in ("start", "stop", "resume")] == [False, True, True]
+
+
+def test_a_panel_of_its_own_names_the_assistant_so_that_it_can_start(tmp_path: Path) -> None:
+    assert TrainPanel(out=tmp_path / "none", lang="zh").step.recipe.persona.name == "小芽"
+
+
+def test_the_form_holds_every_setting_with_its_help(tmp_path: Path) -> None:
+    from workbench.steps import fields
+
+    panel = TrainPanel(out=tmp_path / "none", lang="en")
+    panel.controls.named["all_settings"].children[0].value = True
+    assert all(one.key in panel.controls.named for one in fields())
+    assert "Too high" in panel.controls.named["optimizer.learning_rate"].tooltip
+    panel.controls.named["schedule.lr_scheduler_type"].value = "cosine"
+    assert panel.step.recipe.schedule.lr_scheduler_type == "cosine"
+
+
+def test_another_recipe_fills_the_form(tmp_path: Path) -> None:
+    panel = TrainPanel(out=tmp_path / "none", lang="en")
+    panel.controls.named["recipe"].value = "pocket-overfit"
+    assert panel.controls.named["schedule.num_train_epochs"].value == "6"
+
+
+def test_a_recording_is_played_and_leaves_its_folder_alone(recorded: Recorded, tmp_path: Path) -> None:
+    run = recorded()
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in run.path.iterdir())
+    panel = TrainPanel(out=tmp_path / "none", lang="en", presenter=True)
+    panel.replay(run, speed=1e9)
+    while panel.tick():
+        pass
+    assert "Recording of recorded" in panel._words.value
+    assert panel._curves.value.count("<svg") == 2
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in run.path.iterdir()) == before
+    panel.reset()
+    assert panel.run is None
+    assert panel._curves.value == ""
+
+
+def test_a_worker_that_fails_is_told_by_a_card(recorded: Recorded) -> None:
+    from workbench.runs import write_json
+
+    run = recorded()
+    told = {"status": "failed", "key": "training.no_4bit", "values": {"reason": "<no> kernel"}, "step": 3}
+    write_json(run.path / "state.json", told)
+    panel = TrainPanel(out=run.path, lang="en")
+    assert "&lt;no&gt; kernel" in panel._card.value
+    assert "quantization=none" in panel._card.value
+    assert not panel.controls.named["resume"].disabled
+
+
+@pytest.mark.slow
+def test_a_training_is_started_stopped_resumed_and_ends(tiny: Path, tmp_path: Path) -> None:
+    panel = TrainPanel(out=tmp_path / "first", settings=tiny_settings(tiny, steps=400), lang="en")
+    named = panel.controls.named
+    named["start"].click()
+    panel.settle()
+    assert panel.run is not None
+    while not panel.step.history.train:
+        panel.tick()
+    assert (named["start"].disabled, named["stop"].disabled) == (True, False)
+    named["stop"].click()
+    wait(panel.run, 120)
+    panel.tick()
+    assert panel.run.state().status == "stopped"
+    assert not named["resume"].disabled
+    stopped = panel.step.history.step
+    assert panel.checkpoint is not None
+    again = TrainPanel(out=tmp_path / "first", settings=tiny_settings(tiny, steps=400), lang="en")
+    again.controls.named["resume"].click()
+    run = again.wait(240)
+    assert run is not None
+    assert run.state().status == "ended"
+    assert again.step.history.step == 400 > stopped
+    assert "★" in str(again._checkpoint.options)
+
+
+def grown_by(panel: TrainPanel, run: Run, evaluations: int, steps_between: int, since: int = 0) -> float:
+    """MB by which this process grows while the panel shows so many evaluations, drawing each."""
+    import psutil
+
+    def megabytes() -> float:
+        return psutil.Process(os.getpid()).memory_info().rss / 1e6
+
+    step, before = panel.step.history.step, 0.0
+    for number in range(evaluations):
+        for _ in range(steps_between):
+            step += 1
+            run.events.append("train", step=step, loss=2.0, seconds=0.1 * step)
+        evaluate(run, step, 2.0 + number % 3)
+        panel._read()
+        panel._draw()
+        if number == since:
+            before = megabytes()
+    return megabytes() - before
+
+
+def test_live_updates_leave_nothing_behind(recorded: Recorded) -> None:
+    run = recorded()
+    panel = TrainPanel(out=run.path, lang="en")
+    assert grown_by(panel, run, evaluations=36, steps_between=50, since=20) < 4  # the caches are full by then
+
+
+@pytest.mark.slow
+def test_an_hour_of_live_updates_grows_the_kernel_by_less_than_50_mb(recorded: Recorded) -> None:
+    run = recorded()
+    panel = TrainPanel(out=run.path, lang="en")
+    assert grown_by(panel, run, evaluations=360, steps_between=40) < 50  # four steps a second, an evaluation in ten
+
+
+def test_a_look_without_news_draws_and_sends_nothing(recorded: Recorded) -> None:
+    panel = TrainPanel(out=recorded().path, lang="en")
+    sent: list[Any] = []
+    for widget in (panel._curves, panel._words, panel._samples, panel._numbers):
+        widget.observe(sent.append, names="value")
+    for _ in range(5):
+        panel.tick()
+    assert sent == []

@@ -1,0 +1,111 @@
+"""``workbench lab``: JupyterLab on the first lesson. Knows the course's files and JupyterLab's options; no lesson."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from workbench import shipped
+from workbench.errors import BadInput, Failed
+from workbench.runs import saving
+from workbench.texts import language, text
+
+# No news, no update check, no extension manager: nothing is fetched, and nobody is asked about it.
+_SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    # a panel is taller than the 80 lines after which an output gets a scroll bar of its own
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+}
+
+
+@click.command(help=text("lab.help"))
+@click.option("--lang", type=click.Choice(["en", "zh"]), default=None, help=text("lab.options.lang"))
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), default=None, help=text("lab.options.folder")
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8888, show_default=True, help=text("lab.options.port"))
+@click.option("--no-browser", is_flag=True, help=text("lab.options.no_browser"))
+def lab(lang: str | None, folder: Path | None, port: int, no_browser: bool) -> int:
+    """Open JupyterLab on lesson 0."""
+    if find_spec("jupyterlab") is None or find_spec("ipywidgets") is None:
+        raise BadInput("lab.not_installed")
+    spoken = language(lang)
+    place = (folder or Path("workbench-course") / spoken).expanduser().absolute()
+    copied = copy_course(spoken, place)
+    click.echo(text("lab.copied" if copied else "lab.kept", spoken, n=len(copied), folder=place), err=True)
+    click.echo(text("lab.stop", spoken), err=True)
+    with tempfile.TemporaryDirectory(prefix="workbench-lab-") as settings:
+        status = _serve(command(place, port, browser=not no_browser), environment(Path(settings), spoken))
+    if status not in (0, 130, -2):
+        raise Failed("lab.failed", status=status)
+    return 0
+
+
+def copy_course(lang: str, place: Path) -> list[Path]:
+    """Copy the lessons of ``lang`` into ``place``; a file that is there stays as it is. Returns what was copied.
+
+    Raises:
+        Failed: this installation has no course; or no space, no permission.
+    """
+    try:
+        source = shipped.course(lang)
+    except FileNotFoundError:
+        raise Failed("lab.no_course") from None
+    copied = []
+    with saving(place):
+        place.mkdir(parents=True, exist_ok=True)
+        for file in sorted(source.glob("*.ipynb")):
+            target = place / file.name
+            try:
+                with target.open("xb") as made:
+                    made.write(file.read_bytes())
+            except FileExistsError:
+                continue
+            copied.append(target)
+    return copied
+
+
+def environment(settings: Path, lang: str) -> dict[str, str]:
+    """What the server and its kernels find around them; our settings of JupyterLab, written into the folder
+    ``settings``, are laid over what else it is configured with."""
+    (settings / "labconfig").mkdir()
+    (settings / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
+    path = os.pathsep.join(filter(None, [str(settings), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    return {**os.environ, "JUPYTER_CONFIG_PATH": path, "WORKBENCH_LANG": lang, "PYTHONUTF8": "1"}
+
+
+def command(place: Path, port: int, *, browser: bool) -> list[str]:
+    """JupyterLab's command line: on this machine alone, with its token, and without reaching for the network."""
+    first = min((file.name for file in place.glob("00-*.ipynb")), default="")
+    options = {
+        "ServerApp.root_dir": place,
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.port": port,
+        "ServerApp.open_browser": browser,
+        "ServerApp.answer_yes": True,
+        "LabApp.default_url": f"/lab/tree/{first}",
+        "LabApp.news_url": "None",
+        "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+        "LabApp.extension_manager": "readonly",
+    }
+    return [sys.executable, "-m", "jupyterlab", *(f"--{name}={value}" for name, value in options.items())]
+
+
+def _serve(argv: list[str], environ: dict[str, str]) -> int:
+    """Run the server until it ends, or Ctrl-C ends it."""
+    server = subprocess.Popen(argv, env=environ)  # noqa: S603  a list, never a shell
+    try:
+        return server.wait()
+    except KeyboardInterrupt:  # the server has heard it too, saves nothing of its own, and ends
+        try:
+            return server.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            server.terminate()
+            return 130 if server.wait() else 0

@@ -1,0 +1,51 @@
+"""A run's events as the values that are drawn: curves, answers, verdicts in words. Knows events; not runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from workbench.render.values import Curves, Sample
+from workbench.runs.events import Event, SampleEvent
+from workbench.texts import text
+
+
+def curves_of(events: Sequence[Event], best_step: int | None, lang: str | None = None) -> Curves:
+    """The curves of a run from its events; the verdict is that of the best checkpoint, told in ``lang``."""
+    evals = [e for e in events if e.kind == "eval"]
+    verdicts: dict[int | None, Any] = {e.step: e for e in events if e.kind == "verdict"}
+    told = verdicts.get(best_step) or next(reversed(verdicts.values()), None)
+    return Curves(
+        train=_points([e for e in events if e.kind == "train"], "loss"),
+        held_out=_points(evals, "loss"),
+        identity=_points(evals, "identity"),
+        general=_points(evals, "general"),
+        leak=_points(evals, "leak"),
+        best_step=best_step,
+        verdict=told.verdict if told else "",
+        verdict_text=verdict_text(told, lang) if told else "",
+    )
+
+
+def verdict_text(event: Any, lang: str | None = None) -> str:
+    """A verdict in words with its reason; in the worker's words where they cannot be told in ``lang``."""
+    reason, values = event.reason, event.more.get("values")
+    if isinstance(values, dict):
+        with suppress(KeyError):
+            reason = text(f"evaluation.reason.{event.more.get('key')}", lang, **values)
+    return text(f"evaluation.verdict.{event.verdict}", lang, reason=reason)
+
+
+def samples_of(events: Iterable[Event], most: int = 2) -> tuple[Sample, ...]:
+    """What was answered at each evaluation, of the first ``most`` identity and general questions."""
+    told = [e for e in events if isinstance(e, SampleEvent)]
+    wanted: list[str] = []
+    for probe in ("identity", "general"):
+        asked = dict.fromkeys(e.question for e in told if e.probe == probe)
+        wanted += list(asked)[:most]
+    return tuple(Sample(e.step or 0, e.question, e.answer) for e in told if e.question in wanted)
+
+
+def _points(events: Iterable[Any], name: str) -> tuple[tuple[int, float], ...]:
+    return tuple((e.step, getattr(e, name)) for e in events if e.step is not None and getattr(e, name) is not None)

@@ -1,0 +1,404 @@
+"""Step five, before and after: the same question to several models, with the same seed. Knows assistants and runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import BadInput, Interrupted, UnknownName, nearest
+from workbench.models.notes import MARK
+from workbench.runs import Run, is_run
+from workbench.steps.code import call, lines, written
+from workbench.steps.step import Step, Stopper
+from workbench.texts import lookup, text
+
+if TYPE_CHECKING:
+    from workbench.chat import Assistant
+    from workbench.evaluation import Probe
+
+_MOST_LOADED = 4
+_BATCH = 16  # probes at once; between two batches it is asked whether to stop
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model to talk with, not yet loaded.
+
+    Args:
+        model: ``pocket``, a folder, or a hub id.
+        adapter: a folder in PEFT's format to put on it; empty for none.
+        template: a named template; None for the one it was trained with, else the tokenizer's own.
+    """
+
+    model: str
+    adapter: str = ""
+    template: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSettings:
+    """What is asked, and how.
+
+    Args:
+        question: the question.
+        system: the system message; empty for none.
+        shown: the labels of the models that are asked, in order.
+        seed, temperature, top_p, max_new_tokens: of every answer alike.
+    """
+
+    question: str = ""
+    system: str = ""
+    shown: tuple[str, ...] = ()
+    seed: int = 0
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """A probe and each model's answer to it.
+
+    Args:
+        question: as asked.
+        kind: ``identity``, ``general``, ``unrelated``; ``sample`` where nothing is scored.
+        answers: by label.
+        right: by label; None where not scored.
+    """
+
+    question: str
+    kind: str
+    answers: Mapping[str, str]
+    right: Mapping[str, bool | None]
+
+
+class ChatStep(Step[ChatSettings]):
+    """Models by label, answers side by side.
+
+    :meth:`ask` gives the pieces as they come; a front end calls it in a thread, and :meth:`cancel` from another.
+    Answers stay in :attr:`answers`.
+
+    Args:
+        models: label -> model (a name, a folder, a :class:`Model`, or a loaded assistant); or a run, whose base,
+            checkpoints and merged model are the models.
+        lang: the language of the questions to choose from.
+        **settings: fields of :class:`ChatSettings`.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Any] | Run | str | Path | None = None,
+        *,
+        lang: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self.lang = lang
+        self.run: Run | None = None
+        self.models: dict[str, Model | Assistant] = {}
+        self.answers: dict[str, str] = {}
+        self.asked = ""
+        self.probed: list[Probed] = []
+        self.cancelled = Stopper()
+        self._loaded: dict[str, Assistant] = {}
+        self._loading = threading.Lock()
+        self._asking = threading.Lock()
+        super().__init__(ChatSettings(question=self.questions()[0], **settings))
+        self.use(models if models is not None else {"base": "pocket"})
+        self._first = self._settings
+
+    # --- models ---
+
+    def use(self, models: Mapping[str, Any] | Run | str | Path) -> None:
+        """Take these models in the place of the earlier ones.
+
+        Raises:
+            UnknownName: no such run.
+        """
+        if isinstance(models, Mapping):
+            self.models = {label: _model(given) for label, given in models.items()}
+        else:
+            self.run = models if isinstance(models, Run) else Run(models)
+            self.models = dict(models_of(self.run))
+        self._loaded = {}
+        shown = tuple(label for label in self.settings.shown if label in self.models)
+        self._settings = replace(self._settings, shown=shown or _first_shown(list(self.models)))
+        self._past = []
+        self.tell("models")
+
+    def refresh(self) -> bool:
+        """Look again which checkpoints the run has; True where that changed."""
+        if self.run is None:
+            return False
+        found: dict[str, Model | Assistant] = dict(models_of(self.run))
+        if found == self.models:
+            return False
+        self.models = found
+        self._loaded = {label: one for label, one in self._loaded.items() if label == "base"}
+        self.tell("models")
+        return True
+
+    @property
+    def labels(self) -> list[str]:
+        """All labels to choose from."""
+        return list(self.models)
+
+    def label_text(self, label: str, lang: str | None = None) -> str:
+        """A label in words: ``base``, ``best`` and ``merged``, and the steps of checkpoints."""
+        step = label.removeprefix("step ")
+        if step != label:
+            return text("steps.label.step", lang or self.lang, step=step)
+        return text(f"steps.label.{label}", lang or self.lang) if label in ("base", "best", "merged") else label
+
+    def load(self, label: str) -> Assistant:
+        """The assistant of ``label``; loaded once, the last few are kept.
+
+        Raises:
+            UnknownName: no such label. BadInput: the model cannot be loaded as it was trained.
+        """
+        if label not in self.models:
+            raise UnknownName("steps.unknown_model", given=label, nearest=nearest(label, self.models))
+        with self._loading:
+            found = self._loaded.pop(label, None) or self._open(label)
+            while len(self._loaded) >= _MOST_LOADED:
+                self._loaded.pop(next(iter(self._loaded)))
+            self._loaded[label] = found
+        return found
+
+    def _open(self, label: str) -> Assistant:
+        from workbench.chat import Assistant
+
+        given = self.models[label]
+        if not isinstance(given, Model):
+            return given
+        return Assistant.load(given.model, adapter=given.adapter or None, template=given.template)
+
+    # --- asking ---
+
+    def questions(self) -> list[str]:
+        """Questions to choose from."""
+        return list(lookup("quickstart.questions", self.lang))
+
+    def ask(self, question: str | None = None) -> Iterator[tuple[str, str]]:
+        """Ask every model that is shown; gives (label, piece) as pieces come, of each model in turn.
+
+        Each model gets the same question, system message and seed, and knows nothing of earlier ones.
+
+        Raises:
+            BadInput: the question is empty or too long, a model cannot be loaded, or another question is still being
+                answered.
+        """
+        if question is not None:
+            self.change(question=question)
+        s = self.settings
+        if not s.question.strip():
+            raise BadInput("steps.no_question")
+        if not self._asking.acquire(blocking=False):
+            raise BadInput("steps.still_answering")
+        try:
+            self.cancelled.clear()
+            self.asked, self.answers = s.question, dict.fromkeys(s.shown, "")
+            self.tell("asked")
+            yield from self._pieces(s)
+        finally:
+            self._asking.release()
+            self.tell("answered")
+
+    def _pieces(self, s: ChatSettings) -> Iterator[tuple[str, str]]:
+        how: dict[str, Any] = {
+            "system": s.system or None,
+            "seed": s.seed,
+            "temperature": s.temperature,
+            "top_p": s.top_p,
+            "max_new_tokens": s.max_new_tokens,
+        }
+        streams = {
+            label: self.load(label).stream(s.question, should_stop=self.cancelled, on_cut=lambda _: None, **how)
+            for label in s.shown
+            if not self.cancelled()
+        }
+        while streams:
+            for label, stream in list(streams.items()):
+                piece = next(stream, None)
+                if piece is None:
+                    del streams[label]
+                    continue
+                self.answers = {**self.answers, label: self.answers[label] + piece}
+                yield label, piece
+
+    def ask_whole(self, question: str | None = None) -> dict[str, str]:
+        """As :meth:`ask`, but gives the whole answers by label."""
+        for _ in self.ask(question):
+            pass
+        return dict(self.answers)
+
+    def cancel(self) -> None:
+        """Stop answering; what was said stays."""
+        self.cancelled.ask()
+
+    @property
+    def answering(self) -> bool:
+        """Whether a question is being answered now."""
+        return self._asking.locked()
+
+    # --- probes ---
+
+    def probes(self) -> list[Probe]:
+        """What :meth:`ask_all_probes` asks: of a run the probes that it was judged by, else the general ones."""
+        from workbench.evaluation import general_probes, unrelated_probes
+
+        recipe = _recipe_of(self.run) if self.run else None
+        if recipe is None:
+            return [*general_probes(limit=24), *unrelated_probes(limit=8)]
+        from workbench.steps.template import tokenizer_of
+        from workbench.training import prepare
+
+        return list(prepare(recipe, tokenizer_of(recipe.model.name)).probes)
+
+    def ask_all_probes(self, progress: Callable[[int, int], None] | None = None) -> list[Probed]:
+        """Ask every probe of every model that is shown.
+
+        Args:
+            progress: told the answers given and the answers in all.
+
+        Raises:
+            BadInput: a model cannot be loaded, or another question is still being answered. Interrupted: cancelled.
+        """
+        if not self._asking.acquire(blocking=False):
+            raise BadInput("steps.still_answering")
+        try:
+            self.cancelled.clear()
+            probes, shown = self.probes(), self.settings.shown
+            heard: dict[str, list[str]] = {}
+            for label in shown:
+                before = len(probes) * len(heard)
+                heard[label] = self._heard(label, probes, before, len(probes) * len(shown), progress)
+            self.probed = _scored(probes, heard, self.label_of_base(shown))
+        finally:
+            self._asking.release()
+        self.tell("probed")
+        return self.probed
+
+    def label_of_base(self, shown: Sequence[str]) -> str:
+        """The label whose answers count as those of before."""
+        return "base" if "base" in shown else shown[0]
+
+    def _heard(
+        self,
+        label: str,
+        probes: Sequence[Probe],
+        before: int,
+        total: int,
+        progress: Callable[[int, int], None] | None,
+    ) -> list[str]:
+        assistant = self.load(label)
+        answers: list[str] = []
+        for at in range(0, len(probes), _BATCH):
+            if self.cancelled():
+                raise Interrupted("steps.cancelled")
+            batch = [probe.messages for probe in probes[at : at + _BATCH]]
+            answers += assistant.ask_all(batch, max_new_tokens=48)
+            if progress:
+                progress(before + len(answers), total)
+        return answers
+
+    def scores(self) -> dict[str, dict[str, float]]:
+        """Of the probes asked last, by label: the share of right ``identity`` and ``general`` answers."""
+        found: dict[str, dict[str, float]] = {}
+        for label in self.probed[0].answers if self.probed else ():
+            for kind in ("identity", "general"):
+                marks = [row.right[label] for row in self.probed if row.kind == kind and row.right[label] is not None]
+                if marks:
+                    found.setdefault(label, {})[kind] = sum(map(bool, marks)) / len(marks)
+        return found
+
+    def code(self) -> str:
+        """The lines that ask the same."""
+        s = self.settings
+        loads = {label: self._load_code(self.models[label]) for label in s.shown}
+        how = {"system": s.system or None, "max_new_tokens": s.max_new_tokens, "temperature": s.temperature}
+        how |= {"top_p": s.top_p, "seed": s.seed}
+        usual = {"system": None, "max_new_tokens": 256, "temperature": 0.0, "top_p": 1.0, "seed": 0}
+        given = "".join(f", {key}={written(value)}" for key, value in how.items() if value != usual[key])
+        return lines(
+            "import workbench as wb",
+            "",
+            "models = {" + ", ".join(f"{written(label)}: {load}" for label, load in loads.items()) + "}",
+            "for label, model in models.items():",
+            f"    print(label, model.ask({written(s.question)}{given}))",
+        )
+
+    @staticmethod
+    def _load_code(model: Model | Assistant) -> str:
+        if not isinstance(model, Model):
+            return call("wb.Assistant.load", model.loaded.name)
+        named = {"adapter": model.adapter or None, "template": model.template}
+        return call("wb.Assistant.load", model.model, **{key: value for key, value in named.items() if value})
+
+    def _checked(self, settings: ChatSettings) -> ChatSettings:
+        for label in settings.shown:
+            if label not in self.models:
+                raise UnknownName("steps.unknown_model", given=label, nearest=nearest(label, self.models))
+        return replace(settings, shown=tuple(settings.shown))
+
+    def _forget(self) -> None:
+        self.cancelled.ask()
+        self.answers, self.asked, self.probed = {}, "", []
+
+
+def models_of(run: Run) -> dict[str, Model]:
+    """What there is to talk with of a run: ``base``, ``best``, ``step N`` for each checkpoint, ``merged``."""
+    recipe = _recipe_of(run)
+    base = recipe.model.name if recipe else str(run.manifest().get("base") or "pocket")
+    template = recipe.model.template if recipe else None
+    found = {"base": Model(base, "", template)}
+    best = run.best()
+    if best:
+        found["best"] = Model(base, str(best.path), template)
+    for checkpoint in run.checkpoints():
+        found[f"step {checkpoint.step}"] = Model(base, str(checkpoint.path), template)
+    if (run.path / "merged" / MARK).is_file():
+        found["merged"] = Model(str(run.path / "merged"))
+    return found
+
+
+def _first_shown(labels: list[str]) -> tuple[str, ...]:
+    """Before and after: the base and the best, or the merged model; else the first two."""
+    after = next((label for label in ("merged", "best") if label in labels), None)
+    return ("base", after) if after and "base" in labels else tuple(labels[:3])
+
+
+def _model(given: Any) -> Model | Assistant:
+    if isinstance(given, Model) or hasattr(given, "stream"):
+        return given  # type: ignore[no-any-return]
+    folder = Path(str(given)).expanduser()
+    if is_run(folder):
+        best = models_of(Run(folder))
+        return best.get("merged") or best.get("best") or best["base"]
+    return Model(str(given))
+
+
+def _recipe_of(run: Run) -> Any:
+    import yaml
+
+    from workbench.errors import WorkbenchError
+    from workbench.training import check_recipe
+
+    try:
+        return check_recipe(yaml.safe_load(run.recipe_text()) or {})
+    except (WorkbenchError, yaml.YAMLError):
+        return None  # a recording may come without its recipe
+
+
+def _scored(probes: Sequence[Probe], heard: Mapping[str, Sequence[str]], base: str) -> list[Probed]:
+    from workbench.evaluation.scoring import correct
+
+    rows = []
+    for at, probe in enumerate(probes):
+        answers = {label: said[at] for label, said in heard.items()}
+        scored = probe.kind in ("identity", "general")
+        right = {label: correct(probe, said, answers[base]) if scored else None for label, said in answers.items()}
+        rows.append(Probed(probe.question, probe.kind, answers, right))
+    return rows

@@ -1,0 +1,264 @@
+"""Step one, the conversations: who the assistant is to be, and what it learns from. Knows data and the split that
+training makes; nothing of templates or models."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.data.conversation import Conversation, Persona
+from workbench.errors import BadSetting, nearest
+from workbench.steps.code import call, lines
+from workbench.steps.step import Step
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.data import Finding
+    from workbench.data.mixing import MixtureCounts
+    from workbench.training import Recipe
+
+MANNERS = ("plain", "warm", "brief")
+LANGUAGES = ("zh", "en")
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """What the set is made from.
+
+    Args:
+        name, author, purpose, manner, languages: the persona.
+        count: identity conversations; None takes the default.
+        ratio: general conversations for each identity conversation.
+        general: ``shipped``, a file, or None for no general conversations.
+        file: conversations of one's own in place of generated ones.
+        seed: which of the possible sets.
+        mended: codes of findings that are mended: placeholders are filled in, of all else the rows are left out.
+    """
+
+    name: str = ""
+    author: str = ""
+    purpose: str = ""
+    manner: str = "plain"
+    languages: tuple[str, ...] = LANGUAGES
+    count: int | None = None
+    ratio: float = 4.0
+    general: str | None = "shipped"
+    file: str | None = None
+    seed: int = 0
+    mended: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The set.
+
+    Args:
+        own: the identity conversations, or those of the file, after mending.
+        train: what is trained, mixed, in the order in which it is written.
+        held_out: what is kept back, to measure with.
+    """
+
+    own: tuple[Conversation, ...]
+    train: tuple[Conversation, ...]
+    held_out: tuple[Conversation, ...]
+
+    def groups(self) -> dict[str, list[Conversation]]:
+        """What is trained, by ``identity`` (or ``own``, of a file) and ``general`` and by language: ``identity zh``."""
+        own = {id(conversation) for conversation in self.own}
+        found: dict[str, list[Conversation]] = {}
+        for conversation in self.train:
+            told = "identity" if conversation.kind.startswith("identity") else "own"
+            kind = told if id(conversation) in own else "general"
+            found.setdefault(f"{kind} {conversation.lang}".strip(), []).append(conversation)
+        return dict(sorted(found.items(), key=lambda item: (item[0].startswith("general"), item[0])))
+
+
+class DataStep(Step[DataSettings]):
+    """Persona in, conversations out.
+
+    Args:
+        persona: who the assistant is to be; its fields become settings.
+        lang: the language of sentences and of the name that stands there at first.
+        **settings: fields of :class:`DataSettings`.
+    """
+
+    def __init__(self, persona: Persona | None = None, *, lang: str | None = None, **settings: Any) -> None:
+        given = asdict(persona) if persona else {"name": text("quickstart.name", lang)}
+        super().__init__(DataSettings(**{**given, **settings}))
+        self.lang = lang
+        self._made: Made | None = None
+
+    @property
+    def persona(self) -> Persona:
+        """Who the assistant is to be."""
+        s = self.settings
+        return Persona(s.name, s.author, s.purpose, s.manner, s.languages)
+
+    def recipe_groups(self, own: Path | None = None) -> dict[str, dict[str, Any]]:
+        """The settings of a recipe that learns from this set: its groups persona, data and runtime.
+
+        Args:
+            own: the file that :meth:`save` wrote the own conversations to; needed only where findings were mended.
+        """
+        s = self.settings
+        persona = {k: getattr(s, k) for k in ("name", "author", "purpose", "manner")}
+        data: dict[str, Any] = {"general": s.general, "ratio": s.ratio, "identity_count": s.count}
+        data["train"] = str(own) if own and s.mended else s.file
+        return {"persona": {**persona, "languages": list(s.languages)}, "data": data, "runtime": {"seed": s.seed}}
+
+    def recipe(self) -> Recipe:
+        """A recipe with these settings and every other one's default."""
+        from workbench.training import check_recipe
+
+        return check_recipe(self.recipe_groups())
+
+    def counts(self) -> MixtureCounts:
+        """What the ratio makes of the counts, without making the set: quick enough for a slider.
+
+        Raises:
+            BadInput: there is nothing to take from.
+        """
+        from workbench.data.identity import DEFAULT
+        from workbench.data.mixing import mixture_counts
+
+        s = self.settings
+        own = len(self._own()) if s.file else s.count or DEFAULT
+        return mixture_counts(own, _general(s.general), ratio=s.ratio if s.general else 0.0)
+
+    def make(self) -> Made:
+        """The set, made once for the same settings. It is the very set that training makes of :meth:`recipe`.
+
+        Raises:
+            BadInput: the persona cannot be used, or the file cannot be read.
+        """
+        from workbench.training.data import conversations
+
+        with self._guard:
+            if self._made is None:
+                own = self._own()
+                both = conversations(self.recipe(), own=own)
+                self._made = Made(tuple(own), both.train, both.held_out)
+            made = self._made
+        self.tell("made")
+        return made
+
+    @property
+    def made(self) -> Made | None:
+        """The set, where it was made from these settings."""
+        return self._made
+
+    def findings(self, lang: str | None = None) -> list[Finding]:
+        """What in the set would teach what is not meant, with the remedy of each."""
+        from workbench.data import check
+
+        made = self.make()
+        only = [code for code in _CODES if code != "identity_share" or self.settings.general]
+        own = [c for c in made.train if not c.kind.startswith("general")]
+        return check(own, persona=self.persona, validation=made.held_out, only=only, lang=lang or self.lang)
+
+    def mend(self, code: str) -> None:
+        """Mend the findings of ``code``; :meth:`undo` takes it back."""
+        self.change(mended=(*self.settings.mended, code))
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> dict[str, Path]:
+        """Write ``train.jsonl``, ``validation.jsonl`` and ``own.jsonl`` into ``folder``; returns their paths.
+
+        Raises:
+            OutputExists: one is there, and not to be replaced.
+        """
+        from workbench.data import write
+
+        made, place = self.make(), Path(folder).expanduser()
+        sides = {"train": made.train, "validation": made.held_out, "own": made.own}
+        place.mkdir(parents=True, exist_ok=True)
+        files = {name: place / f"{name}.jsonl" for name in sides}
+        for name, rows in sides.items():
+            write(rows, files[name], overwrite=overwrite)
+        self.tell("saved")
+        return files
+
+    def code(self) -> str:
+        """The lines that make the same set."""
+        s = self.settings
+        known = {"name": s.name, "author": s.author, "purpose": s.purpose, "manner": s.manner}
+        persona = {k: v for k, v in known.items() if v and (k, v) != ("manner", "plain")}
+        if s.languages != LANGUAGES:
+            persona["languages"] = s.languages  # type: ignore[assignment]
+        general = "" if s.general in (None, "shipped") else f"wb.read({s.general!r})"
+        own = f"own = wb.read({s.file!r})" if s.file else f"own = wb.identity_set(persona, {s.count!r}, seed={s.seed})"
+        mixed = f"wb.mix({', '.join(filter(None, ('train', general, f'ratio={s.ratio:g}', f'seed={s.seed}')))})"
+        return lines(
+            "import workbench as wb",
+            "from workbench.data import check, split, write",
+            "",
+            f"persona = {call('wb.Persona', **persona)}",
+            own,
+            *self._mending_code(),
+            f"train, held_out = split(own, validation=0.15, seed={s.seed})",
+            f"train = {mixed}" if s.general and s.ratio else "",
+            "for finding in check(train, persona=persona, validation=held_out):",
+            "    print(finding.message, finding.remedy)",
+            'write(train, "train.jsonl")',
+        )
+
+    def _mending_code(self) -> list[str]:
+        codes = self.settings.mended
+        made = ["from workbench.data.mending import drop, fill"] if codes else []
+        if "placeholder_left" in codes:
+            made.append("own = fill(own, {'name': persona.name, 'author': persona.author})")
+        dropped = tuple(code for code in codes if code != "placeholder_left")
+        if dropped:
+            made.append(f"own = drop(own, check(own, persona=persona), {dropped!r})")
+        return made
+
+    def _own(self) -> list[Conversation]:
+        from workbench.data import check, identity_set, read
+        from workbench.data.mending import drop, fill
+
+        s = self.settings
+        own = read(s.file) if s.file else identity_set(self.persona, s.count, seed=s.seed)
+        for code in s.mended:
+            if code == "placeholder_left":
+                own = fill(own, {key: getattr(s, field) for key, field in _FILLED.items()})
+            else:
+                own = drop(own, check(own, persona=self.persona, only=(code,), lang=self.lang), (code,))
+        return own
+
+    def _checked(self, settings: DataSettings) -> DataSettings:
+        settings = replace(settings, languages=tuple(settings.languages), mended=tuple(dict.fromkeys(settings.mended)))
+        if settings.manner not in MANNERS:
+            raise BadSetting(
+                "identity.unknown_manner", given=settings.manner, nearest=nearest(settings.manner, MANNERS)
+            )
+        for lang in settings.languages:
+            if lang not in LANGUAGES:
+                raise BadSetting("identity.unknown_language", given=lang, nearest=nearest(lang, LANGUAGES))
+        return settings
+
+    def _after_change(self) -> None:
+        self._made = None
+
+    _forget = _after_change
+
+
+_FILLED = {"name": "name", "author": "author", "assistant_name": "name", "bot_name": "name"}
+_CODES = (
+    "placeholder_left", "empty_turn", "missing_answer", "role_order", "contradictory_answers", "near_duplicates",
+    "control_tokens_in_text", "persona_name_differs", "another_identity", "leakage_between_train_and_validation",
+)  # fmt: skip
+
+
+def _general(general: str | None) -> int:
+    """How many general conversations there are to take from."""
+    from workbench.data import read
+
+    return 0 if general is None else _shipped() if general == "shipped" else len(read(general))
+
+
+@cache
+def _shipped() -> int:
+    from workbench.data.mixing import shipped_general
+
+    return len(shipped_general())

@@ -1,0 +1,218 @@
+"""Step four, convert and merge: from a checkpoint to an adapter and a merged model. Knows runs and the export room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import BadInput, Interrupted
+from workbench.models.notes import MARK, read_note
+from workbench.runs import Checkpoint, Run, is_run
+from workbench.steps.code import call, lines, written
+from workbench.steps.step import Step, Stopper
+from workbench.texts import lookup
+
+if TYPE_CHECKING:
+    from workbench.export import Honesty, Source
+
+# stage, done, of how much (0: not known)
+Progress = Callable[[str, int, int], None]
+STAGES = ("convert", "merge", "honesty")
+
+
+@dataclass(frozen=True, slots=True)
+class ExportSettings:
+    """What is converted, and where to.
+
+    Args:
+        run: the run folder, or a checkpoint's.
+        checkpoint: the step of the checkpoint; None takes the best.
+        adapter: the folder to make; empty for ``adapter`` in the run folder.
+        merged: likewise, ``merged``.
+        max_shard_size: the largest weight file.
+        dtype: of the merged weights; None takes the base's own 16 bit.
+        questions: for the honesty check; empty for the usual eight.
+    """
+
+    run: str = ""
+    checkpoint: int | None = None
+    adapter: str = ""
+    merged: str = ""
+    max_shard_size: str = "2GB"
+    dtype: str | None = None
+    questions: tuple[str, ...] = ()
+
+
+class ExportStep(Step[ExportSettings]):
+    """A checkpoint in, an adapter and a merged model out.
+
+    The commands take as long as they take; a front end calls them in a thread, and :meth:`cancel` from another.
+
+    Args:
+        run: the run, its folder, or a checkpoint's folder.
+        **settings: fields of :class:`ExportSettings`.
+    """
+
+    def __init__(self, run: Run | str | Path | None = None, **settings: Any) -> None:
+        place = run.path if isinstance(run, Run) else run or ""
+        super().__init__(ExportSettings(str(place), **settings))
+        self.honest: Honesty | None = None
+        self.cancelled = Stopper()
+
+    @property
+    def run(self) -> Run | None:
+        """The run, where there is one."""
+        folder = Path(self.settings.run).expanduser() if self.settings.run else None
+        return Run(folder) if folder is not None and is_run(folder) else None
+
+    @property
+    def adapter(self) -> Path:
+        """The adapter's folder, there or to be made."""
+        return self._place(self.settings.adapter, "adapter")
+
+    @property
+    def merged(self) -> Path:
+        """The merged model's folder, there or to be made."""
+        return self._place(self.settings.merged, "merged")
+
+    def checkpoints(self) -> list[Checkpoint]:
+        """The checkpoints to choose from."""
+        return self.run.checkpoints() if self.run else []
+
+    def source(self) -> Source:
+        """The checkpoint that is meant.
+
+        Raises:
+            BadInput: none was chosen, or it is not there.
+        """
+        from workbench.export import find_source
+
+        s = self.settings
+        if not s.run:
+            raise BadInput("steps.no_run")
+        if s.checkpoint is None or self.run is None:
+            return find_source(s.run)
+        chosen = next((c for c in self.checkpoints() if c.step == s.checkpoint), None)
+        if chosen is None:
+            known = ", ".join(str(c.step) for c in self.checkpoints()) or "–"
+            raise BadInput("steps.no_such_checkpoint", step=s.checkpoint, run=s.run, known=known)
+        return find_source(chosen.path)
+
+    def made(self) -> dict[str, dict[str, Any]]:
+        """What lies on the disk already: ``adapter`` and ``merged`` with what each says of itself."""
+        places = {"adapter": self.adapter, "merged": self.merged}
+        return {name: read_note(path) for name, path in places.items() if (path / MARK).is_file()}
+
+    def base(self) -> str:
+        """The base's name, as the adapter notes it.
+
+        Raises:
+            BadInput: there is no adapter yet.
+        """
+        name = read_note(self.adapter).get("base", {}).get("name")
+        if not name:
+            raise BadInput("steps.no_adapter", path=self.adapter)
+        return str(name)
+
+    def convert(self) -> Path:
+        """Make the adapter's folder; one that was made before is replaced.
+
+        Raises:
+            BadInput: no finished checkpoint, or one that cannot be used. Failed: no space.
+        """
+        from workbench.export import convert
+
+        made = convert(self.source().checkpoint, self.adapter, overwrite=True)
+        self.honest = None
+        self.tell("adapter")
+        return made
+
+    def merge(self, progress: Callable[[int, int], None] | None = None) -> Path:
+        """Make the merged model's folder; one that was made before is replaced.
+
+        Args:
+            progress: told the bytes written and the bytes in all.
+
+        Raises:
+            BadInput: there is no adapter yet, or it does not fit. Failed: no space. Interrupted: cancelled.
+        """
+        from workbench.export import merge
+
+        def watched(done: int, total: int) -> None:
+            if self.cancelled():
+                raise Interrupted("steps.cancelled")
+            if progress:
+                progress(done, total)
+
+        s = self.settings
+        how: dict[str, Any] = {"max_shard_size": s.max_shard_size, "dtype": s.dtype, "overwrite": True}
+        made = merge(self.base(), self.adapter, self.merged, progress=watched, **how)
+        self.honest = None
+        self.tell("merged")
+        return made
+
+    def honesty(self) -> Honesty:
+        """Ask adapter and merged model the same questions, in 16 and in 4 bit, and compare.
+
+        Raises:
+            BadInput: there is no adapter or no merged model yet.
+        """
+        from workbench.export import honesty
+
+        if not (self.merged / MARK).is_file():
+            raise BadInput("steps.no_merged", path=self.merged)
+        self.honest = honesty(self.base(), self.adapter, self.merged, self.questions())
+        self.tell("honesty")
+        return self.honest
+
+    def questions(self) -> list[str]:
+        """What the honesty check asks: in both languages."""
+        return list(self.settings.questions or lookup("export.questions"))
+
+    def everything(self, progress: Progress | None = None) -> Honesty:
+        """Convert, merge and check, one after the other; raises as these do."""
+        say = progress or (lambda *_: None)
+        self.cancelled.clear()
+        say("convert", 0, 0)
+        self.convert()
+        say("merge", 0, 0)
+        self.merge(lambda done, total: say("merge", done, total))
+        if self.cancelled():
+            raise Interrupted("steps.cancelled")
+        say("honesty", 0, 0)
+        return self.honesty()
+
+    def cancel(self) -> None:
+        """Leave off what is being made; nothing half-made stays."""
+        self.cancelled.ask()
+
+    def code(self) -> str:
+        """The lines that make the same."""
+        s, base = self.settings, read_note(self.adapter).get("base", {}).get("name") or "pocket"
+        chosen = next((c.path for c in self.checkpoints() if c.step == s.checkpoint), s.run)
+        more = {k: v for k, v in (("max_shard_size", s.max_shard_size), ("dtype", s.dtype)) if v not in ("2GB", None)}
+        return lines(
+            "import workbench as wb",
+            "from workbench.export import honesty",
+            "",
+            f"adapter = {call('wb.convert', chosen, self.adapter, overwrite=True)}",
+            f"merged = wb.merge({written(base)}, adapter, {written(self.merged)}, overwrite=True"
+            + "".join(f", {key}={written(value)}" for key, value in more.items())
+            + ")",
+            f"check = honesty({written(base)}, adapter, merged, {written(self.questions())})",
+            "print(check.merged_matches_adapter)",
+        )
+
+    def _place(self, given: str, name: str) -> Path:
+        if given:
+            return Path(given).expanduser()
+        run = self.run
+        return (run.path if run else Path(self.settings.run or ".")) / name
+
+    def _after_change(self) -> None:
+        self.honest = None
+
+    def _forget(self) -> None:
+        self.cancelled.clear()

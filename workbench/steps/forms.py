@@ -1,0 +1,176 @@
+"""A recipe's settings as the fields of a form, made from their descriptions and ranges. Knows recipes; not forms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import BadSetting, nearest
+from workbench.texts import lookup
+
+if TYPE_CHECKING:
+    from workbench.training import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A setting, as a form needs it.
+
+    Args:
+        key: ``group.name``.
+        kind: ``choice``, ``yes_no``, ``whole`` (an integer), ``number``, ``text`` or ``list``.
+        default: of a recipe that says nothing of it.
+        optional: whether it may be None.
+        choices: for ``choice``, or the words that a list is made of.
+        low, high: the range, where there is one.
+        above: whether ``low`` itself is out of range.
+    """
+
+    key: str
+    kind: str
+    default: Any
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    above: bool = False
+
+    @property
+    def group(self) -> str:
+        """Its group's name."""
+        return self.key.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its own name."""
+        return self.key.partition(".")[2]
+
+    def words(self, lang: str | None = None) -> dict[str, str]:
+        """``does``, and where known ``unit``, ``high`` and ``low`` (what is seen when it is too high or too low)."""
+        told = lookup(f"settings.{self.key}", lang)
+        return {"does": told} if isinstance(told, str) else dict(told)
+
+    def read(self, written: str) -> Any:
+        """A typed text as this setting's value: numbers, lists parted by commas, nothing for None.
+
+        Raises:
+            BadSetting: it is no number where one is needed.
+        """
+        given = written.strip()
+        if not given and self.optional:
+            return None
+        if self.kind == "list":
+            return [part.strip() for part in given.replace("，", ",").split(",") if part.strip()]
+        if self.kind not in ("whole", "number"):
+            return given
+        try:
+            number = float(given)
+        except ValueError:
+            raise BadSetting("steps.not_a_number", key=self.key, given=written) from None
+        return int(number) if number.is_integer() and self.kind == "whole" else number
+
+    def write(self, value: Any) -> str:
+        """A value as it is typed."""
+        if value is None:
+            return ""
+        if isinstance(value, (list, tuple)):
+            return ", ".join(map(str, value))
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@cache
+def fields() -> tuple[Field, ...]:
+    """All settings of a recipe, in their order."""
+    from workbench.training import Recipe
+
+    schema = Recipe.model_json_schema()
+    groups = {name: part["$ref"].rpartition("/")[2] for name, part in _refs(schema["properties"])}
+    return tuple(
+        _field(f"{group}.{name}", part)
+        for group, home in groups.items()
+        for name, part in schema["$defs"][home]["properties"].items()
+    )
+
+
+def _refs(properties: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, part if "$ref" in part else part["allOf"][0]) for name, part in properties.items()]
+
+
+def _field(key: str, schema: Mapping[str, Any]) -> Field:
+    parts = schema.get("anyOf", [schema])
+    real = [part for part in parts if part.get("type") != "null"]
+    # a list or a text: a text with commas can be either
+    part = next((p for p in real if p.get("type") == "array"), real[0])
+    kinds = {"boolean": "yes_no", "integer": "whole", "number": "number", "array": "list"}
+    kind = "choice" if "enum" in part else kinds.get(part.get("type", ""), "text")
+    above = "exclusiveMinimum" in part
+    words = part.get("enum") or part.get("items", {}).get("enum") or ()
+    return Field(
+        key,
+        kind,
+        schema.get("default"),
+        optional=len(real) < len(parts),
+        choices=tuple(words),
+        low=part.get("exclusiveMinimum" if above else "minimum"),
+        high=part.get("maximum", part.get("exclusiveMaximum")),
+        above=above,
+    )
+
+
+def field(key: str) -> Field:
+    """The field of ``group.name``, or of ``name`` where only one group has it.
+
+    Raises:
+        BadSetting: there is none, or there are several; names the nearest.
+    """
+    known = {one.key: one for one in fields()}
+    found = [one for full, one in known.items() if full == key or full.endswith(f".{key}")]
+    if len(found) == 1 or key in known:
+        return known.get(key) or found[0]
+    if found:
+        raise BadSetting("training.ambiguous_key", key=key, nearest=", ".join(one.key for one in found))
+    raise BadSetting("training.unknown_key", where="settings", key=key, nearest=nearest(key, known))
+
+
+def flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings however they are given, as ``group.name`` -> value: short names, whole groups, a persona as a value."""
+    found: dict[str, Any] = {}
+    groups = {one.group for one in fields()}
+    for key, value in values.items():
+        if key in groups and is_dataclass(value) and not isinstance(value, type):
+            value = asdict(value)  # noqa: PLW2901
+        if key in groups and isinstance(value, Mapping):
+            found |= {field(f"{key}.{name}").key: one for name, one in value.items()}
+        else:
+            found[field(key).key] = value
+    return {key: _typed(field(key), value) for key, value in found.items()}
+
+
+def _typed(one: Field, value: Any) -> Any:
+    """A value that was written as text, as on a command line, in its own type."""
+    if isinstance(value, tuple):
+        return list(value)
+    if not isinstance(value, str) or one.kind in ("choice", "text"):
+        return None if one.optional and value in ("null", "None") else value
+    import yaml
+
+    if one.kind in ("whole", "number") and not (one.optional and value in ("null", "None")):
+        return one.read(value)
+    return yaml.safe_load(value) if one.kind != "list" or value.startswith("[") else one.read(value)
+
+
+def groups_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """``group.name`` -> value as group -> name -> value."""
+    found: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        group, _, name = key.partition(".")
+        found.setdefault(group, {})[name] = value
+    return found
+
+
+def differences(recipe: Recipe, other: Recipe) -> dict[str, Any]:
+    """``group.name`` -> value of ``recipe``, where ``other`` has another one."""
+    one, two = recipe.model_dump(), other.model_dump()
+    return {f"{g}.{n}": v for g, values in one.items() for n, v in values.items() if two[g][n] != v}

@@ -1,0 +1,127 @@
+"""What a run's events have told so far, in bounded memory. Knows events; nothing of where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from workbench.runs.events import (
+    CheckpointEvent,
+    EvalEvent,
+    Event,
+    SampleEvent,
+    StatusEvent,
+    TrainEvent,
+    VerdictEvent,
+)
+
+Series = list[tuple[int, float]]
+
+_MOST_POINTS = 4000  # of a series; a plot shows 800
+_MOST_SAMPLED = 12  # steps whose answers are kept: the first, and the latest
+_MOST_ANSWERS = 200  # of one step
+_MOST_LETTERS = 4000  # of one answer
+PROBES = ("identity", "general", "leak")
+
+
+@dataclass
+class History:
+    """A run so far. However long it lasts, this holds only so much: of a long series every second point goes, of the
+    answers the middle ones.
+
+    Args:
+        train, held_out, identity, general, leak: (step, value) each.
+        verdicts: by step.
+        samples: the answers, by step.
+        checkpoints: the steps of finished checkpoints.
+        status: the last word of the worker.
+        last: the last event of a training step.
+        evaluation: the last evaluation.
+        total_steps: of the whole run; 0 where not yet known.
+    """
+
+    train: Series = field(default_factory=list)
+    held_out: Series = field(default_factory=list)
+    identity: Series = field(default_factory=list)
+    general: Series = field(default_factory=list)
+    leak: Series = field(default_factory=list)
+    verdicts: dict[int, VerdictEvent] = field(default_factory=dict)
+    samples: dict[int, list[SampleEvent]] = field(default_factory=dict)
+    checkpoints: list[int] = field(default_factory=list)
+    status: StatusEvent | None = None
+    last: TrainEvent | None = None
+    evaluation: EvalEvent | None = None
+    total_steps: int = 0
+
+    @property
+    def step(self) -> int:
+        """The last step that anything was told of."""
+        return max((points[-1][0] for points in self._series().values() if points), default=0)
+
+    @property
+    def verdict(self) -> VerdictEvent | None:
+        """The last verdict."""
+        return next(reversed(self.verdicts.values()), None)
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Take in what is new."""
+        for event in events:
+            if isinstance(event, TrainEvent):
+                self.last = event
+                self._point("train", event.step, event.loss)
+            elif isinstance(event, EvalEvent):
+                self.evaluation = event
+                self._point("held_out", event.step, event.loss)
+                for name in PROBES:
+                    self._point(name, event.step, getattr(event, name))
+            elif isinstance(event, VerdictEvent):
+                self.verdicts[event.step or 0] = event
+                _thin(self.verdicts)
+            elif isinstance(event, SampleEvent):
+                self._sample(event)
+            elif isinstance(event, CheckpointEvent) and event.step is not None:
+                self.checkpoints = [*(s for s in self.checkpoints if s != event.step), event.step][-_MOST_POINTS:]
+            elif isinstance(event, StatusEvent):
+                self._status(event)
+
+    def questions(self) -> list[str]:
+        """What was asked, in order."""
+        return list(dict.fromkeys(sample.question for rows in self.samples.values() for sample in rows))
+
+    def _series(self) -> dict[str, Series]:
+        return {name: getattr(self, name) for name in ("train", "held_out", *PROBES)}
+
+    def _point(self, name: str, step: int | None, value: float | None) -> None:
+        series: Series = getattr(self, name)
+        if step is None:
+            return
+        series.append((step, float("nan") if value is None else value))
+        if len(series) > _MOST_POINTS:
+            del series[1:-1:2]
+
+    def _sample(self, event: SampleEvent) -> None:
+        rows = self.samples.setdefault(event.step or 0, [])
+        if len(rows) < _MOST_ANSWERS and len(event.answer) <= _MOST_LETTERS:
+            rows.append(event)
+        while len(self.samples) > _MOST_SAMPLED:
+            del self.samples[sorted(self.samples)[1]]
+
+    def _status(self, event: StatusEvent) -> None:
+        self.status = event
+        if event.key == "training.state.training":
+            self.total_steps = int(event.values.get("steps") or 0)
+        if event.state == "resumed" and event.step is not None:
+            self._take_back(event.step)
+
+    def _take_back(self, step: int) -> None:
+        """A resumed run does again what came after ``step``."""
+        for name, series in self._series().items():
+            setattr(self, name, [point for point in series if point[0] <= step])
+        self.verdicts = {at: one for at, one in self.verdicts.items() if at <= step}
+        self.samples = {at: rows for at, rows in self.samples.items() if at <= step}
+        self.checkpoints = [at for at in self.checkpoints if at <= step]
+
+
+def _thin(verdicts: dict[int, VerdictEvent]) -> None:
+    if len(verdicts) > _MOST_POINTS:
+        del verdicts[next(iter(verdicts))]

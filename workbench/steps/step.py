@@ -1,0 +1,141 @@
+"""What all five steps have: settings that can be undone, notices of change. Knows nothing of what a step does, nor of
+who looks."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from workbench.errors import BadSetting, Failed, WorkbenchError, nearest
+
+S = TypeVar("S")
+Listener = Callable[[str], None]
+
+_MOST_UNDO = 200
+
+
+class Step(Generic[S]):
+    """A step of the way: its settings, its commands, and who wants to hear of changes.
+
+    Settings are a frozen dataclass; :meth:`change` puts a new one in its place. All methods may be called from any
+    thread; a notice comes in the thread of the change, and must be short.
+
+    Args:
+        settings: the first ones; :meth:`reset` goes back to them.
+    """
+
+    def __init__(self, settings: S) -> None:
+        self._first = self._settings = settings
+        self._past: list[S] = []
+        self._listeners: list[Listener] = []
+        self._guard = threading.RLock()
+
+    @property
+    def settings(self) -> S:
+        """The settings now."""
+        return self._settings
+
+    def change(self, **values: Any) -> S:
+        """Change some settings, all or none of them; returns the new ones. The same values again are no change.
+
+        Raises:
+            BadSetting: no such setting, or a value that it cannot have; the settings stay as they were.
+        """
+        with self._guard:
+            known = [field.name for field in dataclasses.fields(self._settings)]  # type: ignore[arg-type]
+            for name in values:
+                if name not in known:
+                    raise BadSetting("steps.unknown_setting", given=name, nearest=nearest(name, known))
+            changed = self._checked(dataclasses.replace(self._settings, **values))  # type: ignore[type-var]
+            if changed == self._settings:
+                return changed
+            self._past = [*self._past, self._settings][-_MOST_UNDO:]
+            self._settings = changed
+        self._after_change()
+        self.tell("settings")
+        return changed
+
+    def undo(self) -> bool:
+        """Take the last change back; False where there is none."""
+        with self._guard:
+            if not self._past:
+                return False
+            self._settings = self._past.pop()
+        self._after_change()
+        self.tell("settings")
+        return True
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change to take back."""
+        return bool(self._past)
+
+    def reset(self) -> None:
+        """Back to the first settings, without memory of any change; what lies on the disk stays."""
+        with self._guard:
+            self._settings, self._past = self._first, []
+        self._after_change()
+        self._forget()
+        self.tell("reset")
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Hear of every change: ``settings``, ``reset``, or a word of the step's own. Returns what ends it."""
+        with self._guard:
+            self._listeners = [*self._listeners, listener]
+
+        def unsubscribe() -> None:
+            with self._guard:
+                self._listeners = [one for one in self._listeners if one is not listener]
+
+        return unsubscribe
+
+    def tell(self, what: str) -> None:
+        """Tell everybody that ``what`` has changed."""
+        for listener in self._listeners:
+            listener(what)
+
+    def code(self) -> str:
+        """The lines of Python that do the same."""
+        raise NotImplementedError
+
+    def _checked(self, settings: S) -> S:
+        """The settings as they are kept; raises where one cannot be."""
+        return settings
+
+    def _after_change(self) -> None:
+        """Drop what was worked out from other settings."""
+
+    def _forget(self) -> None:
+        """Drop everything that is not a setting."""
+
+
+def told(error: BaseException) -> WorkbenchError:
+    """Any error as one that says what happened and what to do, for a front end's card."""
+    if isinstance(error, WorkbenchError):
+        return error
+    if isinstance(error, OSError):
+        return Failed("steps.refused", path=error.filename or "–", reason=error.strerror or str(error))
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return Failed("steps.out_of_memory")
+    return Failed("steps.unexpected", kind=type(error).__name__, reason=" ".join(str(error).split()) or "–")
+
+
+class Stopper:
+    """A wish to stop, that a job looks at."""
+
+    def __init__(self) -> None:
+        self._wish = threading.Event()
+
+    def ask(self) -> None:
+        """Wish it."""
+        self._wish.set()
+
+    def clear(self) -> None:
+        """No longer wish it."""
+        self._wish.clear()
+
+    def __call__(self) -> bool:
+        """Whether it is wished."""
+        return self._wish.is_set()

@@ -1,0 +1,217 @@
+"""The panel of convert and merge: from a checkpoint to an adapter and a merged model, and whether they agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as ipw
+
+from workbench.errors import WorkbenchError
+from workbench.render import escape
+from workbench.render.markup import said, table
+from workbench.runs import Run
+from workbench.steps import ExportStep
+from workbench.steps.export import STAGES
+from workbench.texts import text
+from workbench.widgets.controls import grid, key, put_options, row
+from workbench.widgets.panel import Panel, area, joined
+from workbench.widgets.progress import checkpoint_words
+
+if TYPE_CHECKING:
+    from workbench.export import Honesty
+
+
+class ExportPanel(Panel):
+    """From a checkpoint to what is taken away.
+
+    Args:
+        run: the run, its folder, or a checkpoint; an :class:`~workbench.steps.ExportStep` is taken as it is.
+        checkpoint: the step of the checkpoint; None takes the best.
+        adapter, merged: the folders to make; by default in the run folder.
+        lang, presenter: as in :class:`Panel`.
+    """
+
+    name = "export"
+
+    def __init__(
+        self,
+        run: Run | str | Path | ExportStep | None = None,
+        *,
+        checkpoint: int | None = None,
+        adapter: str | Path = "",
+        merged: str | Path = "",
+        lang: str | None = None,
+        presenter: bool = False,
+    ) -> None:
+        step = (
+            run
+            if isinstance(run, ExportStep)
+            else ExportStep(run, checkpoint=checkpoint, adapter=str(adapter), merged=str(merged))
+        )
+        self._stage, self._done, self._total = "", 0, 0
+        super().__init__(step, lang=lang, presenter=presenter)
+
+    # --- commands ---
+
+    def everything(self) -> None:
+        """Convert, merge and check, in a thread."""
+        self.run_job(lambda: self.step.everything(self._progress))
+
+    def convert(self) -> None:
+        """Make the adapter, in a thread."""
+        self.run_job(lambda: self._staged("convert", self.step.convert))
+
+    def merge(self) -> None:
+        """Make the merged model, in a thread."""
+        self.step.cancelled.clear()
+        self.run_job(lambda: self._staged("merge", self.step.merge, lambda *at: self._progress("merge", *at)))
+
+    def check(self) -> None:
+        """Ask adapter and merged model the same questions, in a thread."""
+        self.run_job(lambda: self._staged("honesty", self.step.honesty))
+
+    def stop(self) -> None:
+        """Leave off what is being made."""
+        self.step.cancel()
+
+    def _staged(self, stage: str, work: Any, *given: Any) -> None:
+        self._progress(stage, 0, 0)
+        work(*given)
+
+    def _progress(self, stage: str, done: int, total: int) -> None:
+        self._stage, self._done, self._total = stage, done, total
+
+    # --- building ---
+
+    def build(self) -> list[Any]:
+        """Choices, buttons, progress, results."""
+        c = self.controls
+        self._run, self._adapter, self._merged = (ipw.Text(continuous_update=False) for _ in range(3))
+        self._checkpoint = ipw.Dropdown(options=[])
+        self._bar = ipw.IntProgress(min=0, max=1)
+        self._bar.layout.width = "100%"
+        self._words, self._results = c.html(live=True), c.html()
+        form = grid(
+            c.field("run", self._run, key("export.run"), lambda v: self.change(run=v.strip(), checkpoint=None)),
+            c.field("checkpoint", self._checkpoint, key("export.checkpoint"), lambda v: self.change(checkpoint=v)),
+            c.field("adapter", self._adapter, key("export.adapter"), lambda v: self.change(adapter=v.strip())),
+            c.field("merged", self._merged, key("export.merged"), lambda v: self.change(merged=v.strip())),
+        )
+        buttons = row(
+            c.button("everything", "magic", key("export.everything"), self.everything, main=True),
+            c.button("convert", "cube", key("export.convert"), self.convert),
+            c.button("merge", "compress", key("export.merge"), self.merge),
+            c.button("check", "balance-scale", key("export.check"), self.check),
+            c.button("stop", "stop", key("export.stop"), self.stop),
+            class_="wb-buttons",
+        )
+        return [form, buttons, self._words, self._bar, self._results]
+
+    # --- filling ---
+
+    def fill(self) -> None:
+        """Settings into the controls, what was made under them."""
+        self.controls.filled(self._fill_form)
+        made = self.step.made()
+        idle = not self.busy
+        self.controls.enable(
+            everything=idle,
+            convert=idle,
+            merge=idle and "adapter" in made,
+            check=idle and "merged" in made,
+            stop=not idle,
+        )
+        self._show_progress()
+        area(self._results, self._results_html())
+
+    def _fill_form(self) -> None:
+        s = self.step.settings
+        self._run.value, self._adapter.value, self._merged.value = s.run, s.adapter, s.merged
+        self._adapter.placeholder, self._merged.placeholder = str(self.step.adapter), str(self.step.merged)
+        run = self.step.run
+        best = run.best() if run else None
+        options: list[tuple[str, int | None]] = [(text("widgets.export.best", self.lang), None)]
+        at = best.step if best else None
+        options += [(checkpoint_words(one, at, self.lang), one.step) for one in self.step.checkpoints()]
+        put_options(self._checkpoint, options, s.checkpoint)
+
+    def look(self) -> bool:
+        """How far it is."""
+        self._show_progress()
+        return self.busy
+
+    def _show_progress(self) -> None:
+        if not self.busy:
+            self._bar.layout.display = "none"
+            area(self._words, "")
+            return
+        self._bar.layout.display = None
+        self._bar.max, self._bar.value = max(1, self._total), min(self._done, max(1, self._total))
+        number = STAGES.index(self._stage) + 1 if self._stage else 1
+        words = text(f"widgets.export.stage.{self._stage or 'convert'}", self.lang, n=number, of=len(STAGES))
+        size = (
+            text("widgets.export.bytes", self.lang, done=self._done / 1e6, total=self._total / 1e6)
+            if self._total
+            else ""
+        )
+        area(self._words, f"<p><strong>{escape(' '.join(filter(None, (words, size))))}</strong></p>")
+
+    def _results_html(self) -> str:
+        made = self.step.made()
+        parts = [self._source_html(), *(self._made_html(name, note) for name, note in made.items())]
+        if self.step.honest is not None:
+            parts.append(honesty_html(self.step.honest, self.lang))
+        return joined(parts)
+
+    def _source_html(self) -> str:
+        """Which checkpoint is meant, and why."""
+        try:
+            source = self.step.source()
+        except WorkbenchError as error:
+            return f'<p class="wb-soft">{escape(error.say(self.lang))} {escape(error.do(self.lang))}</p>'
+        at = "–" if source.step is None else source.step
+        words = text("widgets.export.source", self.lang, checkpoint=source.checkpoint.name, step=at)
+        return f"<p>{escape(words)}</p>"
+
+    def _made_html(self, name: str, note: dict[str, Any]) -> str:
+        folder: Path = getattr(self.step, name)
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+        step = note.get("run", {}).get("step", "–")
+        title = escape(text(f"widgets.export.made.{name}", self.lang, step=step, size=size))
+        return f"<p><strong>✓ {title}</strong><br><code>{escape(folder)}</code></p>"
+
+    def picture(self) -> str:
+        """What was made, and whether it agrees."""
+        return self._results_html()
+
+
+def honesty_html(found: Honesty, lang: str | None) -> str:
+    """The check as a verdict, a table of the ways of serving, and the answers side by side."""
+    triples = list(zip(found.questions, found.reference, found.of("merged").answers, strict=True))
+    parted = sum(a != m for _, a, m in triples)
+    kind = "differs" if not found.merged_matches_adapter else "ties" if parted else "matches"
+    sign = "✗" if kind == "differs" else "✓"
+    told = text(f"export.honesty.{kind}", lang, n=parted, all=len(triples))
+    ways = [
+        [escape(text("export.honesty.reference", lang)), "100%", "–", "–"],
+        *(
+            [
+                escape(text(f"export.honesty.{one.way}", lang)),
+                f"{one.same:.0%}",
+                f"{one.max_difference:.3g}",
+                f"{one.mean_difference:.2g}",
+            ]
+            for one in found.compared
+        ),
+    ]
+    head = [escape(text(f"export.honesty.{name}", lang)) for name in ("way", "same", "max", "mean")]
+    columns = [escape(text(f"widgets.export.{name}", lang)) for name in ("question", "by_adapter", "by_merged")]
+    answers = [[said(q), said(a), said(m) + ("" if a == m else " ≠")] for q, a, m in triples]
+    return joined(
+        [
+            f"<p><strong>{sign} {escape(told)}</strong></p>",
+            table(head, ways, class_="wb-numbers"),
+            table(columns, answers),
+        ]
+    )

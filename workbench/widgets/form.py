@@ -1,0 +1,108 @@
+"""A recipe's form, made from the settings' descriptions and ranges. Knows fields and controls; nothing of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as ipw
+
+from workbench.render import escape
+from workbench.steps.forms import Field, fields
+from workbench.texts import lookup, text
+from workbench.widgets.controls import Controls, Said, folded, grid, key
+
+# what a beginner turns first; all others are one click away
+MAIN = (
+    "persona.name", "persona.author", "optimizer.learning_rate", "schedule.num_train_epochs", "data.ratio",
+    "adapter.r", "schedule.per_device_train_batch_size", "runtime.seed",
+)  # fmt: skip
+
+
+class Form:
+    """Controls for the settings of a recipe.
+
+    Args:
+        controls: the panel's.
+        change: called with the setting and the new value, which is text where it is typed.
+        main: the settings that are always in sight.
+    """
+
+    def __init__(self, controls: Controls, change: Callable[[Field, Any], None], main: tuple[str, ...] = MAIN) -> None:
+        self._controls, self._change = controls, change
+        self._widgets: dict[str, Any] = {}
+        self._fields = {one.key: one for one in fields()}
+        self._main = [self._fields[name] for name in main]
+        self._rest: list[Field] = [one for one in fields() if one.key not in main]
+        self._values: dict[str, Any] = {}
+
+    def main(self) -> Any:
+        """The settings always in sight."""
+        return grid(*(self._box(one) for one in self._main))
+
+    def rest(self) -> Any:
+        """All others by group, behind a button; made when it is first opened."""
+        inside = ipw.VBox([])
+        made = folded(inside, self._controls, key("train.all_settings"))
+
+        def opened(change: Any) -> None:
+            if change["new"] and not inside.children:
+                inside.children = self._groups()
+                self.fill(self._values)
+
+        made.children[0].observe(opened, names="value")
+        return self._controls.add("all_settings", made)
+
+    def _groups(self) -> list[Any]:
+        made = []
+        for group in dict.fromkeys(one.group for one in self._rest):
+            title = ipw.HTML()
+            self._controls.say(title, "value", _titled(group))
+            made += [title, grid(*(self._box(one) for one in self._rest if one.group == group))]
+        return made
+
+    def fill(self, values: dict[str, Any]) -> None:
+        """Put the recipe's values (``group.name`` -> value) into the controls."""
+        self._values = values
+        for name, widget in self._widgets.items():
+            self._put(name, widget)
+
+    def _box(self, one: Field) -> Any:
+        widget = _control(one)
+        self._widgets[one.key] = widget
+
+        def changed(value: Any) -> None:
+            self._change(one, value)
+
+        def words(lang: str) -> str:
+            unit = one.words(lang).get("unit")
+            return f"{one.name} ({unit})" if unit else one.name
+
+        return self._controls.field(one.key, widget, words, changed, help_=lambda lang: help_text(one, lang))
+
+    def _put(self, name: str, widget: Any) -> None:
+        one = self._fields[name]
+        value = self._values.get(name, one.default)
+        self._controls.put(widget, one.write(value) if isinstance(widget, ipw.Text) else value)
+
+
+def _titled(group: str) -> Said:
+    return lambda lang: f"<h4>{escape(text(f'settings.{group}.about', lang))}</h4>"
+
+
+def _control(one: Field) -> Any:
+    if one.kind == "choice":
+        return ipw.Dropdown(options=list(one.choices))
+    if one.kind == "yes_no" and one.optional:
+        return ipw.Dropdown(options=[("–", None), ("true", True), ("false", False)])
+    if one.kind == "yes_no":
+        return ipw.Checkbox(indent=False)
+    return ipw.Text(continuous_update=False)
+
+
+def help_text(one: Field, lang: str | None) -> str:
+    """What a setting does, and what is seen when it is too high or too low."""
+    told = one.words(lang)
+    parts = [told["does"]]
+    parts += [lookup(f"settings.words.{word}", lang).format(told[word]) for word in ("high", "low") if word in told]
+    return " ".join(parts) if lang != "zh" else "".join(parts)

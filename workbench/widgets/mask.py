@@ -1,0 +1,184 @@
+"""The panel of templates and the mask: which tokens are trained, and what serving sends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as ipw
+
+from workbench.data.conversation import Conversation
+from workbench.errors import WorkbenchError
+from workbench.render import compare_html, escape, mask_html
+from workbench.render.boxes import template_text
+from workbench.steps import TemplateStep
+from workbench.steps.template import LOSS_ON
+from workbench.texts import text
+from workbench.widgets.controls import folded, grid, key, put_options, row
+from workbench.widgets.panel import Panel, area
+
+
+class MaskPanel(Panel):
+    """A conversation, token by token.
+
+    Args:
+        conversation: what is looked at first; a short one without it. A :class:`~workbench.steps.TemplateStep` is
+            taken as it is.
+        model: whose tokenizer.
+        template: a named template; None for the tokenizer's own.
+        other: a second one to set beside it; ``chat_template`` is the tokenizer's own.
+        loss_on: what is trained: ``assistant``, ``last`` or ``all``.
+        max_length: tokens to cut to.
+        conversations: more to choose from.
+        lang, presenter: as in :class:`Panel`.
+    """
+
+    name = "mask"
+    hidden_on_stage = ("code", "undo", "paste")
+    open_on_stage = ("conversation", "template", "other", "loss_on")
+
+    def __init__(
+        self,
+        conversation: Conversation | TemplateStep | None = None,
+        *,
+        model: str = "pocket",
+        template: str | None = None,
+        other: str | None = None,
+        loss_on: str = "assistant",
+        max_length: int | None = None,
+        conversations: list[Conversation] | None = None,
+        lang: str | None = None,
+        presenter: bool = False,
+    ) -> None:
+        if isinstance(conversation, TemplateStep):
+            step = conversation
+        else:
+            how: dict[str, Any] = {"template": template, "other": other, "loss_on": loss_on, "max_length": max_length}
+            step = TemplateStep(conversation, model=model, lang=lang, **how)
+        given = list(conversations or [])
+        self.choices = [
+            step.settings.conversation,
+            *(c for c in [*given, *step.samples] if c != step.settings.conversation),
+        ]
+        super().__init__(step, lang=lang, presenter=presenter)
+
+    # --- building ---
+
+    def build(self) -> list[Any]:
+        """Choices, the answers to toggle, the view."""
+        self._view = self.controls.html()
+        self._toggles = ipw.VBox([])
+        return [self._choose(), self._paste(), self._toggles, self._view]
+
+    def _choose(self) -> Any:
+        c = self.controls
+        self._conversation = ipw.Dropdown(options=[(_short(one), at) for at, one in enumerate(self.choices)])
+        self._model = ipw.Text(continuous_update=False)
+        self._template, self._other = ipw.Dropdown(), ipw.Dropdown()
+        self._loss_on = ipw.Dropdown()
+        self._max_length = ipw.Text(continuous_update=False, placeholder="–")
+        return grid(
+            c.field("conversation", self._conversation, key("mask.conversation"), self._pick),
+            c.field("model", self._model, key("mask.model"), lambda v: self.change(model=v.strip() or "pocket")),
+            c.field("template", self._template, key("mask.template"), lambda v: self.change(template=v)),
+            c.field("other", self._other, key("mask.other"), lambda v: self.change(other=v)),
+            c.field("loss_on", self._loss_on, key("mask.loss_on"), lambda v: self.change(loss_on=v)),
+            c.field("max_length", self._max_length, key("mask.max_length"), self._cut),
+        )
+
+    def _paste(self) -> Any:
+        self._pasted = ipw.Textarea(rows=4)
+        c = self.controls
+        words = key("mask.paste")
+        c.say(self._pasted, "placeholder", key("mask.paste_example"))
+        box = c.field("pasted", self._pasted, key("mask.pasted"), lambda _: None)
+        button = c.button("take", "check", key("mask.take"), self._take)
+        return c.add("paste", folded(ipw.VBox([box, row(button, class_="wb-buttons")]), c, words))
+
+    # --- commands ---
+
+    def _pick(self, at: int) -> None:
+        self.change(conversation=self.choices[at])
+
+    def _take(self) -> None:
+        self.attempt(lambda: self._add(self.step.paste(self._pasted.value)))
+
+    def _add(self, conversation: Conversation) -> None:
+        if conversation not in self.choices:
+            self.choices.append(conversation)
+        self.controls.filled(self.fill)
+
+    def _cut(self, given: str) -> None:
+        from workbench.steps import field
+
+        self.attempt(lambda: self.step.change(max_length=field("max_length").read(given) if given.strip() else None))
+
+    # --- filling ---
+
+    def fill(self) -> None:
+        """Settings into the controls, and the view."""
+        self.controls.filled(self._fill_choices)
+        self._fill_toggles()
+        try:
+            area(self._view, self._drawn())
+        except WorkbenchError as error:
+            area(self._view, "")
+            self.fail(error)
+
+    def _fill_choices(self) -> None:
+        s = self.step.settings
+        names = self.step.choices()
+        options = [(template_text(name, self.lang), None if name == "chat_template" else name) for name in names]
+        put_options(self._template, options, s.template)
+        beside = [(text("widgets.mask.no_other", self.lang), None), *((template_text(n, self.lang), n) for n in names)]
+        put_options(self._other, beside, s.other)
+        put_options(self._loss_on, [(text(f"render.mask.loss_on.{one}", self.lang), one) for one in LOSS_ON], s.loss_on)
+        self._model.value, self._max_length.value = s.model, str(s.max_length or "")
+        options = [(_short(one), at) for at, one in enumerate(self.choices)]
+        bare = _untrained(s.conversation)
+        at = next((i for i, one in enumerate(self.choices) if _untrained(one) == bare), 0)
+        put_options(self._conversation, options, at)
+
+    def _fill_toggles(self) -> None:
+        """A button for each answer, pressed where it is trained; none where every token is trained anyhow."""
+        s = self.step.settings
+        answers = [at for at, m in enumerate(s.conversation.messages) if m.role == "assistant"]
+        if s.loss_on == "all" or not answers:
+            self._toggles.children = []
+            return
+        if len(self._toggles.children) != len(answers):
+            self._toggles.children = [ipw.Checkbox(indent=False) for _ in answers]
+            for box, at in zip(self._toggles.children, answers, strict=True):
+                box.observe(lambda change, at=at: self._toggle(at, change["new"]), names="value")
+        for number, (box, at) in enumerate(zip(self._toggles.children, answers, strict=True), 1):
+            words = s.conversation.messages[at].content[:40]
+            box.description = text("widgets.mask.toggle", self.lang, number=number, words=words)
+            self.controls.put(box, self.step.trained(at))
+            box.disabled = "toggles" in self.controls.locked
+
+    def _toggle(self, at: int, wanted: bool) -> None:
+        if not self.controls.filling:
+            self.attempt(lambda: self.step.toggle(at, wanted))
+
+    def _drawn(self) -> str:
+        compared = self.step.comparison()
+        if compared is not None:
+            return compare_html(compared, lang=self.lang, embedded=True)
+        return mask_html(self.step.view(), lang=self.lang, embedded=True)
+
+    def picture(self) -> str:
+        """The view itself: it needs no kernel."""
+        try:
+            return self._drawn()
+        except WorkbenchError as error:
+            return f"<p>{escape(error.say(self.lang))}</p>"
+
+
+def _short(conversation: Conversation) -> str:
+    """A conversation as an item to choose."""
+    roles = "".join(m.role[0].upper() for m in conversation.messages)
+    question = " ".join(conversation.question.split())
+    return f"{question[:36]}{'…' if len(question) > 36 else ''}  [{roles}]"
+
+
+def _untrained(conversation: Conversation) -> tuple[tuple[str, str], ...]:
+    return tuple((m.role, m.content) for m in conversation.messages)

@@ -1,0 +1,294 @@
+"""What all panels have: a head, an error card, a static view, two languages, a presenter's mode. Knows ipywidgets and
+the shape of a step; nothing of any one step.
+
+A panel has two faces: the live widget, and the HTML that the saved notebook shows where no kernel lives.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as ipw
+
+from workbench.environment import prepare
+from workbench.errors import Interrupted
+from workbench.render import escape, root, styles
+from workbench.render.markup import static
+from workbench.steps import told
+from workbench.texts import language, text
+from workbench.widgets.controls import Controls, folded, key, row
+from workbench.widgets.live import Job, Ticker
+
+_VIEW = "application/vnd.jupyter.widget-view+json"
+# The picture is for where no live panel stands beside it: JupyterLab, the classic notebook, VS Code.
+_HOSTS = (".jp-OutputArea", ".output", ".cell_container")
+_HIDING = f"<style>{','.join(f'{host}:has(.wb-widget) .wb-static' for host in _HOSTS)}{{display:none}}</style>"
+
+
+@cache
+def _static(name: str) -> str:
+    return (Path(__file__).parent / "static" / name).read_text(encoding="utf-8")
+
+
+@cache
+def panel_styles() -> str:
+    """The ``<style>`` of all panels and of what they show."""
+    return styles("mask.css", "report.css") + f"<style>{_static('panel.css')}</style>"
+
+
+class Panel:
+    """A step's face in a notebook; show it by making it the last line of a cell.
+
+    Args:
+        step: the step; whatever the panel does, the step can do without it.
+        lang: ``en`` or ``zh``; by default as ``WORKBENCH_LANG`` or the system says. There is a switch in the panel.
+        presenter: large type, and settings that cannot be changed by accident.
+    """
+
+    name = ""
+    hidden_on_stage: tuple[str, ...] = ("code", "undo")
+    open_on_stage: tuple[str, ...] = ()  # settings that a presenter may still change
+
+    def __init__(self, step: Any, *, lang: str | None = None, presenter: bool = False) -> None:
+        prepare()
+        self.step = step
+        self.controls = Controls(language(lang))
+        self.presenter = presenter
+        self.ticker = Ticker(self.tick)
+        self.job: Job | None = None
+        self._shown = ""
+        self._error: BaseException | None = None
+        self._card = self.controls.html()
+        self._code = ipw.HTML()
+        self.body = ipw.VBox([])
+        self.root = ipw.VBox([ipw.HTML(panel_styles()), self._head(), self._card, self.body, self._foot()])
+        for class_ in ("wb", "wb-widget", *(["wb-large"] if presenter else [])):
+            self.root.add_class(class_)
+        self.body.children = self.build()
+        self.step.subscribe(self._heard)
+        self.fill()
+        if presenter:
+            self.lock(*(self.controls.settings - set(self.open_on_stage)))
+            self.hide(*self.hidden_on_stage)
+        self.wake()
+
+    # --- what a panel of a step defines ---
+
+    def build(self) -> list[Any]:
+        """The widgets between head and foot."""
+        raise NotImplementedError
+
+    def fill(self) -> None:
+        """Put the step's settings and results into the controls."""
+
+    def look(self) -> bool:
+        """Show what is new of something that is under way; whether more is to come."""
+        return False
+
+    def picture(self) -> str:
+        """What there is to see, as HTML for the static view."""
+        raise NotImplementedError
+
+    # --- for teachers ---
+
+    @property
+    def lang(self) -> str:
+        """The language that it speaks."""
+        return self.controls.lang
+
+    def speak(self, lang: str) -> None:
+        """Speak another language."""
+        self.controls.speak(language(lang))
+        self.fill()
+        if self._card.value and self._error is not None:
+            self.fail(self._error)
+
+    def lock(self, *names: str) -> None:
+        """Controls that are seen but cannot be changed; without names all settings."""
+        self.controls.lock(names or None)
+
+    def unlock(self, *names: str) -> None:
+        """The contrary of :meth:`lock`."""
+        self.controls.unlock(names or None)
+
+    def hide(self, *names: str) -> None:
+        """Controls that are taken away."""
+        self.controls.hide(names)
+
+    def show(self, *names: str) -> None:
+        """The contrary of :meth:`hide`; without names, of all."""
+        self.controls.show(names or None)
+
+    def reset(self) -> None:
+        """Back to how it was at first; what lies on the disk stays."""
+        self.attempt(self.step.reset)
+
+    # --- doing ---
+
+    def attempt(self, work: Callable[[], Any]) -> None:
+        """Do something for a person; what goes wrong is shown as a card, and the controls show what holds."""
+        self.clear()
+        try:
+            work()
+        except Exception as error:  # the panel's edge: a person sees a card, never a traceback
+            self.controls.filled(self.fill)
+            self.fail(error)
+
+    def change(self, **values: Any) -> None:
+        """Change settings of the step for a person."""
+        self.attempt(lambda: self.step.change(**values))
+
+    def run_job(self, work: Callable[[], Any]) -> None:
+        """Do something that takes long in a thread; its error becomes a card. One at a time."""
+        if self.busy:
+            return
+        self.clear()
+        self.job = Job(work)
+        self.fill()
+        self.wake()
+
+    def settle(self) -> None:
+        """Wait until what was begun is done, and show it; for code that goes on from there."""
+        if self.job is not None:
+            self.job.wait()
+        self.tick()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is under way."""
+        return self.job is not None and not self.job.over
+
+    def fail(self, error: BaseException) -> None:
+        """Show an error as a card."""
+        self._error = error
+        said = told(error)
+        lang = self.lang
+        word = text("widgets.stopped" if isinstance(said, Interrupted) else "widgets.error", lang)
+        do = f"<p>{escape(said.do(lang))}</p>" if said.do(lang) else ""
+        say = f"<p><strong>{escape(word)}</strong> {escape(said.say(lang))}</p>"
+        self._card.value = f'<div class="wb-error" role="alert">{say}{do}</div>'
+
+    def clear(self) -> None:
+        """Take the card away."""
+        if self._card.value:
+            self._card.value = ""
+
+    # --- moving ---
+
+    def wake(self) -> None:
+        """Look at once, and on, as long as something comes."""
+        self.ticker.wake()
+
+    def tick(self) -> bool:
+        """One look; whether to look again. Errors become a card, since nobody else would see them."""
+        try:
+            more = self.look()
+            if self.job is not None and self.job.over:
+                ended, self.job = self.job, None
+                self.fill()
+                if ended.error is not None:
+                    self.fail(ended.error)
+                self.keep()
+            return more or self.job is not None
+        except Exception as error:
+            self.fail(error)
+            return False
+
+    def _heard(self, what: str) -> None:
+        self.heard(what)
+
+    def heard(self, what: str) -> None:
+        """A notice of the step."""
+        if what in ("settings", "reset"):
+            self.controls.filled(self.fill)
+
+    # --- showing ---
+
+    def static_html(self) -> str:
+        """What the saved notebook shows where no kernel lives."""
+        lang = self.lang
+        title = f"<h3>{escape(text(f'widgets.{self.name}.title', lang))}</h3>"
+        note = f'<p class="wb-soft">{escape(text("widgets.static", lang))}</p>'
+        return panel_styles() + root(title + note + self.picture(), lang=lang, large=self.presenter)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        view = self.root._repr_mimebundle_()
+        plain = text("widgets.plain", self.lang, name=text(f"widgets.{self.name}.title", self.lang))
+        return {"text/plain": plain, "text/html": self.static_html(), **{k: v for k, v in view.items() if k == _VIEW}}
+
+    def _ipython_display_(self) -> None:
+        """Two outputs: the live panel, and its picture, which is not seen as long as the panel lives.
+
+        So the picture is brought up to date without drawing the panel anew, which would take the focus from its user.
+        """
+        from IPython.display import display
+
+        self._shown = f"workbench-{uuid.uuid4().hex}"
+        live = {**self._repr_mimebundle_(), "text/html": "<span></span>"}
+        display(live, raw=True)
+        display(self._picture_bundle(), raw=True, display_id=self._shown)
+        self.wake()
+
+    def _picture_bundle(self) -> dict[str, str]:
+        scripts = f"<script>{_static('panel.js')}</script><script>{static('mask.js')}</script>"
+        return {"text/html": f'<div class="wb-static">{_HIDING}{self.static_html()}{scripts}</div>', "text/plain": ""}
+
+    def keep(self) -> None:
+        """Bring the picture up to date, which the notebook saves."""
+        if self._shown:
+            from IPython.display import update_display
+
+            update_display(self._picture_bundle(), raw=True, display_id=self._shown)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    # --- head and foot ---
+
+    def _head(self) -> Any:
+        title = ipw.HTML()
+        words = f"widgets.{self.name}"
+        self.controls.say(
+            title, "value", lambda lang: _titled(text(f"{words}.title", lang), text(f"{words}.says", lang))
+        )
+        title.add_class("wb-title")
+        switch = ipw.ToggleButtons(options=[("English", "en"), ("中文", "zh")], value=self.lang)
+        switch.add_class("wb-switch")
+        self.controls.say(switch, "tooltips", lambda lang: [text("widgets.speak", lang)] * 2)
+        switch.observe(lambda change: self.speak(change["new"]), names="value")
+        self.controls.add("language", switch)
+        return row(title, switch, class_="wb-head")
+
+    def _foot(self) -> Any:
+        undo = self.controls.button("undo", "undo", key("undo"), lambda: self.attempt(self.step.undo))
+        reset = self.controls.button("reset", "refresh", key("reset"), self.reset)
+        self._code.add_class("wb-area")
+        code = self.controls.add("code", folded(self._code, self.controls, key("code")))
+        code.children[0].observe(lambda _: self.show_code(), names="value")
+        foot = ipw.VBox([row(undo, reset), code])
+        foot.add_class("wb-foot")
+        return foot
+
+    def show_code(self) -> None:
+        """Write the lines of Python that do the same under the panel, where they are unfolded."""
+        if self.controls.named["code"].children[0].value:
+            self.attempt(lambda: setattr(self._code, "value", f"<pre>{escape(self.step.code())}</pre>"))
+
+
+def _titled(title: str, says: str) -> str:
+    return f'<h3>{escape(title)}</h3><p class="wb-soft">{escape(says)}</p>'
+
+
+def area(widget: Any, html: str) -> None:
+    """Give an area other HTML, and touch it only where something is new."""
+    if widget.value != html:
+        widget.value = html
+
+
+def joined(parts: Iterable[str]) -> str:
+    """HTML parts that are not empty."""
+    return "\n".join(part for part in parts if part)

@@ -1,0 +1,135 @@
+"""A run so far as HTML: status, curves, answers, numbers. Knows the training step and what draws; no controls."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import WorkbenchError
+from workbench.render import Curves, Sample, curves_html, curves_table, escape, samples_html, verdict_text
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.runs import Checkpoint, State
+    from workbench.steps import History, TrainStep
+
+_MOST_ROWS = 8  # steps whose answers are shown
+_COLUMNS = {"": 2, "identity": 2, "general": 1, "unrelated": 1}  # of each kind of probe so many questions
+
+
+def curves_of_step(step: TrainStep, lang: str | None) -> Curves:
+    """What is drawn of the step's run."""
+    history, best = step.history, step.best_step()
+    told = history.verdict
+    return Curves(
+        train=history.train,
+        held_out=history.held_out,
+        identity=history.identity,
+        general=history.general,
+        leak=history.leak,
+        best_step=best,
+        verdict=told.verdict if told else "",
+        verdict_text=text("widgets.train.verdict", lang, step=told.step or 0, verdict=verdict_text(told, lang))
+        if told
+        else "",
+        vocab_size=_vocabulary(step),
+        total_steps=history.total_steps if step.busy else 0,
+    )
+
+
+def curves_html_of(step: TrainStep, lang: str | None) -> str:
+    """Both plots, the verdict and the summary in words; nothing where there is no point yet."""
+    if not step.history.train and not step.history.held_out:
+        return ""
+    return curves_html(curves_of_step(step, lang), lang=lang, numbers=False)
+
+
+def numbers_html(step: TrainStep, lang: str | None) -> str:
+    """The numbers of the curves."""
+    return curves_table(curves_of_step(step, lang), lang=lang) if step.history.train else ""
+
+
+def status_html(step: TrainStep, state: State, lang: str | None) -> str:
+    """Where the run stands, in a line; the worker's last word in another."""
+    if step.run is None:
+        return f'<p class="wb-soft">{escape(text("widgets.train.no_run", lang))}</p>'
+    history = step.history
+    at, total = max(state.step, history.step), state.total_steps or history.total_steps
+    parts = [text("widgets.train.replayed" if step.replaying else "widgets.train.run", lang, run=step.run.name)]
+    parts.append(text(f"runs.state.{state.status}", lang))
+    if total:
+        parts.append(text("widgets.train.step", lang, step=at, total=total))
+    if history.last is not None and history.last.loss is not None:
+        parts.append(text("widgets.train.loss", lang, loss=history.last.loss))
+        parts += _left(history, total, lang) if state.alive else []
+    said = _word(history, lang) if state.alive else step.words(lang)[0]
+    word = f'<p class="wb-soft">{escape(said)}</p>' if said and state.status not in ("failed", "died") else ""
+    return f'<p class="wb-status"><strong>{escape(" · ".join(parts))}</strong></p>{word}'
+
+
+def _left(history: History, total: int, lang: str | None) -> list[str]:
+    """How quick it is, and how long it may still take."""
+    last = history.last
+    if last is None or not last.seconds or not last.step:
+        return []
+    pace = last.seconds / last.step
+    return [text("widgets.train.left", lang, pace=pace, left=pace * max(0, total - last.step))]
+
+
+def _word(history: History, lang: str | None) -> str:
+    """What the worker said last, in ``lang`` where its text is known."""
+    told = history.status
+    if told is None:
+        return text("widgets.train.loading", lang)
+    try:
+        return text(told.key, lang, **told.values) if told.key else told.message
+    except (KeyError, IndexError, ValueError):
+        return told.message
+
+
+def samples_html_of(history: History, lang: str | None) -> str:
+    """What the model answered at some steps, to some questions of each kind; the answers change before one's eyes."""
+    columns: dict[str, list[str]] = {}
+    for rows in history.samples.values():
+        for one in rows:
+            asked = columns.setdefault(one.probe, [])
+            if one.question not in asked:
+                asked.append(one.question)
+    wanted = [q for probe, most in _COLUMNS.items() for q in columns.get(probe, [])[:most]]
+    steps = sorted(history.samples)
+    shown = {*steps[:1], *steps[-(_MOST_ROWS - 1) :]}
+    samples = [
+        Sample(step, one.question, one.answer)
+        for question in wanted
+        for step, rows in history.samples.items()
+        for one in rows
+        if one.question == question and step in shown
+    ]
+    if not samples:
+        return ""
+    return f"<h4>{escape(text('widgets.train.samples', lang))}</h4>{samples_html(samples, lang=lang)}"
+
+
+def checkpoint_words(one: Checkpoint, best: int | None, lang: str | None) -> str:
+    """A checkpoint as an item to choose; the best is marked."""
+    mark = text("widgets.train.best", lang) if one.step == best else ""
+    score = text("widgets.train.score", lang, score=one.score) if one.score is not None else ""
+    return "  ".join(filter(None, (text("widgets.train.at_step", lang, step=one.step), score, mark)))
+
+
+def _vocabulary(step: TrainStep) -> int:
+    """Tokens of the base's vocabulary, for the reference "guessing would be"; 0 where its files are not here."""
+    return _size_of(step.recipe.model.name)
+
+
+@lru_cache(maxsize=16)
+def _size_of(model: str) -> int:
+    from workbench.models import resolve
+
+    try:
+        config: dict[str, Any] = json.loads((Path(resolve(model)) / "config.json").read_text(encoding="utf-8"))
+        return int(config.get("vocab_size") or 0)
+    except (OSError, ValueError, WorkbenchError):
+        return 0

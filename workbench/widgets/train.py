@@ -1,0 +1,298 @@
+"""The panel of the training: recipe form, start, stop, resume, curves, answers, verdict, checkpoints.
+
+Knows the step and what is drawn of it; trains nothing, and only reads the run folder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as ipw
+
+from workbench.errors import Failed
+from workbench.render import escape
+from workbench.runs import Run, list_runs
+from workbench.steps import Field, TrainStep
+from workbench.texts import text
+from workbench.training.recipe import shipped
+from workbench.widgets.controls import folded, grid, key, put_options, row
+from workbench.widgets.form import MAIN, Form
+from workbench.widgets.panel import Panel, area, joined
+from workbench.widgets.progress import checkpoint_words, curves_html_of, numbers_html, samples_html_of, status_html
+
+if TYPE_CHECKING:
+    from workbench.training import Recipe
+
+_LEAST_PAUSE = 0.8  # seconds between two drawings
+_KEPT = 15.0  # seconds between two pictures for the saved notebook, while it trains
+_SHARE = 6.0  # … and at least so many times what a drawing took, so that the kernel stays free
+
+
+class TrainPanel(Panel):
+    """A training: set it, start it, watch it, stop it, go on with it, choose a checkpoint.
+
+    The training is a process of its own. After a restart of the kernel the same line finds the run again.
+
+    Args:
+        recipe: a shipped recipe's name, a file, or settings. A :class:`~workbench.steps.TrainStep` is taken as it is.
+        out: the run folder; where a finished run is there, the next one goes beside it (``first-2``).
+        settings: on top of the recipe: ``{"learning_rate": 2e-3, "persona": persona}``.
+        controls: the settings that are always in sight, as ``group.name``.
+        lang, presenter: as in :class:`Panel`.
+    """
+
+    name = "train"
+    hidden_on_stage = ("code", "undo", "all_settings", "others")
+
+    def __init__(
+        self,
+        recipe: str | Path | Recipe | TrainStep = "pocket-qlora",
+        out: str | Path = "runs/first",
+        *,
+        settings: Mapping[str, Any] | None = None,
+        controls: tuple[str, ...] = MAIN,
+        lang: str | None = None,
+        presenter: bool = False,
+    ) -> None:
+        step = recipe if isinstance(recipe, TrainStep) else TrainStep(recipe, out, settings=settings)
+        if not isinstance(recipe, TrainStep) and not (step.recipe.persona.name or step.recipe.data.train):
+            step = TrainStep(recipe, out, settings={"persona.name": text("quickstart.name", lang), **(settings or {})})
+        self._main = controls
+        self._status, self._dirty, self._drawn, self._cost, self._kept, self._spoken = "", True, 0.0, 0.0, 0.0, ""
+        super().__init__(step, lang=lang, presenter=presenter)
+
+    # --- commands ---
+
+    @property
+    def run(self) -> Run | None:
+        """The run that is shown."""
+        run: Run | None = self.step.run
+        return run
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The folder of the checkpoint that is chosen; the best one at first."""
+        found = {c.step: c.path for c in self.step.checkpoints()}
+        return found.get(self._checkpoint.value)
+
+    def start(self) -> None:
+        """Start the training; returns at once."""
+        self.run_job(self.step.start)
+
+    def stop(self) -> None:
+        """Ask the training to save and end; returns at once."""
+        self.attempt(self.step.stop)
+        self.wake()
+
+    def resume(self) -> None:
+        """Go on with the run from its last checkpoint; returns at once."""
+        self.run_job(self.step.resume)
+
+    def attach(self, run: Run | str | Path | None = None) -> None:
+        """Show another run, or the latest one of this panel's folder."""
+        self.attempt(lambda: self.step.attach(run))
+
+    def replay(self, run: Run | str | Path, speed: float = 10.0) -> None:
+        """Play a recorded run, ``speed`` times as fast; no GPU is needed, nor the model."""
+        self.attempt(lambda: self.step.replay(run, speed))
+
+    def wait(self, timeout: float | None = None) -> Run | None:
+        """Wait for the end of the training (or ``timeout`` seconds) and show how it goes; for code that needs the
+        result. Clicks wait too, until this cell ends; interrupting it leaves the waiting, never the training.
+
+        Raises:
+            WorkbenchError: it could not be started, or it failed.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        if self.job is not None:
+            self.job.wait(timeout)
+            if self.job.error is not None:
+                raise self.job.error
+        while self.tick() and (until is None or time.monotonic() < until):
+            time.sleep(0.2)
+        if self.run is not None and not self.step.replaying:
+            from workbench.training.start import finished
+
+            finished(self.run)
+        return self.run
+
+    # --- building ---
+
+    def build(self) -> list[Any]:
+        """Form, buttons, progress, curves, answers, checkpoints."""
+        self._form = Form(self.controls, self._set, self._main)
+        self._words, self._curves, self._samples, self._numbers, self._why = (self.controls.html() for _ in range(5))
+        self._words.add_class("wb-live")
+        self._bar = ipw.IntProgress(min=0, max=1)
+        self._bar.layout.width = "100%"
+        numbers = folded(self._numbers, self.controls, key("train.numbers"))
+        return [
+            grid(self._recipe_field()),
+            self._form.main(),
+            self._form.rest(),
+            row(*self._buttons(), class_="wb-buttons"),
+            self._words,
+            self._bar,
+            self._curves,
+            self._picker(),
+            self._samples,
+            self.controls.add("numbers", numbers),
+            self._others(),
+        ]
+
+    def _recipe_field(self) -> Any:
+        self._recipe = ipw.Dropdown(options=[])
+        return self.controls.field("recipe", self._recipe, key("train.recipe"), lambda v: self.change(recipe=v))
+
+    def _buttons(self) -> list[Any]:
+        c = self.controls
+        return [
+            c.button("start", "play", key("train.start"), self.start, main=True),
+            c.button("stop", "stop", key("train.stop"), self.stop),
+            c.button("resume", "step-forward", key("train.resume"), self.resume),
+        ]
+
+    def _picker(self) -> Any:
+        self._checkpoint = ipw.Dropdown(options=[])
+        box = self.controls.field("checkpoint", self._checkpoint, key("train.checkpoint"), lambda _: self._choose())
+        self.controls.settings.discard("checkpoint")
+        self._picker_box = ipw.VBox([box, self._why])
+        return self._picker_box
+
+    def _others(self) -> Any:
+        c = self.controls
+        self._other = ipw.Combobox(ensure_option=False)
+        self._speed = ipw.BoundedFloatText(value=10, min=0.1, max=1000, step=1)
+        attach = c.button("attach", "link", key("train.attach"), lambda: self.attach(self._other.value or None))
+        play = c.button(
+            "replay",
+            "film",
+            key("train.replay"),
+            lambda: self.replay(self._other.value or self.run or "", self._speed.value),
+        )
+        inside = ipw.VBox(
+            [
+                grid(
+                    c.field("other_run", self._other, key("train.other_run"), lambda _: None),
+                    c.field("speed", self._speed, key("train.speed"), lambda _: None),
+                ),
+                row(attach, play, class_="wb-buttons"),
+            ]
+        )
+        return c.add("others", folded(inside, c, key("train.others")))
+
+    def _set(self, one: Field, value: Any) -> None:
+        typed = isinstance(value, str) and one.kind != "choice"
+        self.attempt(lambda: self.step.set(one.key, one.read(value) if typed else value))
+
+    # --- filling ---
+
+    def heard(self, what: str) -> None:
+        """Another run begins a new picture."""
+        if what in ("run", "reset"):
+            self._dirty, self._status = True, ""
+            self.wake()
+        super().heard(what)
+
+    def fill(self) -> None:
+        """Settings into the form, the run under it."""
+        recipe = self.step.recipe.model_dump()
+        self._form.fill({f"{g}.{n}": value for g, values in recipe.items() for n, value in values.items()})
+        chosen = self.step.settings.recipe
+        names = [*shipped(), *([chosen] if chosen not in shipped() else [])]
+        options = [(one if isinstance(one, str) else text("widgets.train.own_recipe", self.lang), one) for one in names]
+        self.controls.filled(lambda: put_options(self._recipe, options, chosen))
+        self._other.options = tuple(self.others())
+        if self._spoken != self.lang:
+            self._spoken, self._dirty, self._status, self._drawn = self.lang, True, "", 0.0
+        self.look()
+        self._enable(self.step.state())
+
+    def look(self) -> bool:
+        """Read what is new of the run, and show it, not more often than the kernel can bear."""
+        state = self._read()
+        pause = max(_LEAST_PAUSE, _SHARE * self._cost)
+        over = not state.alive
+        if self._dirty and (over or time.monotonic() - self._drawn >= pause):
+            self._draw()
+        return bool(state.alive or self._dirty)
+
+    def _read(self) -> Any:
+        """What is new; on a change of the state the buttons, and at an end its words."""
+        events = self.step.poll()
+        state = self.step.state()
+        self._dirty = self._dirty or bool(events)
+        if events or state.status != self._status:
+            area(self._words, status_html(self.step, state, self.lang))
+            self._bar.max = max(1, state.total_steps or self.step.history.total_steps)
+            self._bar.value = min(self._bar.max, max(state.step, self.step.history.step))
+        if state.status != self._status:
+            before, self._status = self._status, state.status
+            self._turned(before, state)
+        return state
+
+    def _turned(self, before: str, state: Any) -> None:
+        self._dirty = True
+        self._enable(state)
+        if state.status in ("failed", "died"):
+            say, do = self.step.words(self.lang)
+            self.fail(Failed("runs.ended_badly", message=say, remedy=do))
+        if before and not state.alive:
+            self._draw()
+            self.keep()
+
+    def _enable(self, state: Any) -> None:
+        going = self.busy or state.alive
+        known = self.run is not None and not self.step.replaying
+        resumable = known and not going and state.status in ("stopped", "failed", "died")
+        self.controls.enable(start=not going, stop=state.alive and state.status != "stopping", resume=resumable)
+
+    def _draw(self) -> None:
+        begun = time.monotonic()
+        self._dirty, self._drawn = False, begun
+        area(self._curves, curves_html_of(self.step, self.lang))
+        area(self._samples, samples_html_of(self.step.history, self.lang))
+        area(self._numbers, numbers_html(self.step, self.lang))
+        self._fill_picker()
+        if begun - self._kept > _KEPT:
+            self._kept = begun
+            self.keep()
+        self._cost = time.monotonic() - begun
+
+    def _fill_picker(self) -> None:
+        found, best = self.step.checkpoints(), self.step.best_step()
+        self._picker_box.layout.display = None if found else "none"
+        options = [(checkpoint_words(one, best, self.lang), one.step) for one in found]
+        known = [value for _, value in self._checkpoint.options]
+        chosen = self._checkpoint.value
+        # until somebody chooses, the best is chosen
+        follow = chosen not in [one.step for one in found] or chosen == getattr(self, "_followed", None)
+        if follow:
+            chosen = self._followed = best
+        self.controls.filled(lambda: put_options(self._checkpoint, options, chosen))
+        if known != [value for _, value in options] or follow:
+            self._choose()
+
+    def _choose(self) -> None:
+        """Say of the chosen checkpoint why it has its score."""
+        one = next((c for c in self.step.checkpoints() if c.step == self._checkpoint.value), None)
+        verdict = self.step.history.verdicts.get(one.step) if one else None
+        from workbench.render import verdict_text
+
+        said = verdict_text(verdict, self.lang) if verdict else one.why if one else ""
+        area(self._why, f"<p>{escape(said)}</p>" if said else "")
+
+    def picture(self) -> str:
+        """The run so far."""
+        state = self.step.state()
+        parts = [status_html(self.step, state, self.lang)]
+        if self.run is not None:
+            parts += [curves_html_of(self.step, self.lang), samples_html_of(self.step.history, self.lang)]
+        return joined(parts)
+
+    def others(self) -> list[str]:
+        """The runs beside this panel's."""
+        return [str(run.path) for run in list_runs(self.step.out.parent)]

@@ -1,0 +1,134 @@
+"""The five panels over one folder, one after the other. Knows the project and the panels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as ipw
+
+from workbench.errors import WorkbenchError
+from workbench.steps import Project
+from workbench.texts import text
+from workbench.widgets.chat import ChatPanel
+from workbench.widgets.data import DataPanel
+from workbench.widgets.export import ExportPanel
+from workbench.widgets.mask import MaskPanel
+from workbench.widgets.panel import Panel, joined
+from workbench.widgets.train import TrainPanel
+
+STEPS = ("data", "template", "train", "export", "chat")
+_NAMES = {"data": "data", "template": "mask", "train": "train", "export": "export", "chat": "chat"}
+
+
+class Workbench(Panel):
+    """All five steps: what one settles goes on to the next, and is found again in the folder.
+
+    Args:
+        folder: where everything is kept; a :class:`~workbench.steps.Project` is taken as it is.
+        lang, presenter: as in :class:`Panel`.
+    """
+
+    name = "whole"
+    hidden_on_stage = ("code",)
+
+    def __init__(
+        self, folder: str | Path | Project = "my-assistant", *, lang: str | None = None, presenter: bool = False
+    ) -> None:
+        self.project = folder if isinstance(folder, Project) else Project(folder, lang)
+        self.panels: dict[str, Panel] = {}
+        super().__init__(_Whole(self.project), lang=lang, presenter=presenter)
+        self.hide("undo")  # each step has its own
+        self.project.data.subscribe(lambda what: self._remember() if what == "settings" else None)
+        self.project.train.subscribe(lambda what: self._remember() if what == "settings" else None)
+        self.open("train" if self.project.train.run is not None else "data")
+
+    def open(self, step: str) -> Panel:
+        """Show the panel of a step: ``data``, ``template``, ``train``, ``export`` or ``chat``."""
+        if step not in self.panels:
+            self.panels[step] = self._make(step)
+        panel = self.panels[step]
+        if panel.lang != self.lang:
+            panel.speak(self.lang)
+        panel.controls.filled(panel.fill)
+        self.controls.filled(lambda: setattr(self._choice, "value", step))
+        self._stage.children = [panel.root]
+        panel.wake()
+        return panel
+
+    def _make(self, step: str) -> Panel:
+        how: dict[str, Any] = {"lang": self.lang, "presenter": self.presenter}
+        makers: dict[str, Callable[[], Panel]] = {
+            "data": lambda: DataPanel(self.project, **how),
+            "template": lambda: MaskPanel(self.project.template, conversations=self._own(), **how),
+            "train": lambda: TrainPanel(self.project.train, **how),
+            "export": lambda: ExportPanel(self.project.export, **how),
+            "chat": lambda: ChatPanel(self.project.chat, **how),
+        }
+        panel = makers[step]()
+        panel.hide("language")
+        panel.root.remove_class("wb-widget").add_class("wb-inner")
+        return panel
+
+    def _own(self) -> list[Any]:
+        """A few conversations of the set, to look at their masks."""
+        made = self.project.data.made
+        groups = made.groups() if made else {}
+        return [one for rows in groups.values() for one in rows[:2]]
+
+    def _remember(self) -> None:
+        with suppress(WorkbenchError):  # what cannot be kept is still here; saving the set will say why
+            self.project.save()
+
+    def build(self) -> list[Any]:
+        """The way, and the step that is open."""
+        self._choice = ipw.ToggleButtons(options=[("1", STEPS[0])], value=STEPS[0])
+        self._choice.add_class("wb-way")
+        self._choice.observe(lambda change: self._chosen(change["new"]), names="value")
+        self.controls.add("step", self._choice)
+        self._stage = ipw.VBox([])
+        return [self._choice, self._stage]
+
+    def _chosen(self, step: str | None) -> None:
+        if step and not self.controls.filling:
+            self.attempt(lambda: self.open(step))
+
+    def fill(self) -> None:
+        """The names of the steps in the panel's language, and the open panel in it too."""
+        options = [(f"{n} {text(f'widgets.way.{step}', self.lang)}", step) for n, step in enumerate(STEPS, 1)]
+        chosen = self._choice.value
+        self.controls.filled(lambda: setattr(self._choice, "options", options))
+        self.controls.filled(lambda: setattr(self._choice, "value", chosen))
+        for panel in self.panels.values():
+            if panel.lang != self.lang:
+                panel.speak(self.lang)
+
+    def picture(self) -> str:
+        """All steps that were opened, one under the other."""
+        parts = []
+        for step, panel in self.panels.items():
+            parts.append(f"<h4>{text(f'widgets.way.{step}', self.lang)}</h4>")
+            parts.append(panel.picture())
+        return joined(parts)
+
+
+class _Whole:
+    """The project in the shape of a step, for head and foot."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def subscribe(self, listener: Callable[[str], None]) -> None:
+        """Hear of a reset of the whole."""
+        self._listener = listener
+
+    def reset(self) -> None:
+        """All steps back to the beginning."""
+        self._project.reset()
+        self._listener("reset")
+
+    def code(self) -> str:
+        """The lines that do all of it."""
+        return self._project.code()
