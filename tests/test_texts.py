@@ -60,9 +60,9 @@ def values_of(said: Any) -> set[str]:
 
 @cache
 def nodes() -> list[tuple[str, ast.AST]]:
-    """(where, node) of every call and string in the package."""
+    """(where, node) of every call and string in the package and in the apps."""
     found: list[tuple[str, ast.AST]] = []
-    for file in sorted(PACKAGE.rglob("*.py")):
+    for file in sorted([*PACKAGE.rglob("*.py"), *(ROOT / "apps").rglob("*.py")]):
         tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         told = (node for node in tree if isinstance(node, ast.Call | ast.Constant | ast.JoinedStr))
         found += [(f"{file.relative_to(ROOT)}:{node.lineno}", node) for node in told]

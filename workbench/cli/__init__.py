@@ -26,6 +26,8 @@ COMMANDS = {
     "merge": "workbench.cli.export:merge",
     "chat": "workbench.cli.chat:chat",
     "compare": "workbench.cli.chat:compare",
+    "deploy": "workbench.cli.deploy:deploy",
+    "studio": "workbench.cli.studio:studio",
     "lab": "workbench.cli.lab:lab",
     "doctor": "workbench.cli.doctor:doctor",
 }

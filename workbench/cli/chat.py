@@ -70,6 +70,7 @@ def load(model: str, **how: Any) -> Assistant:
 @click.option("--question", help=text("chat.command.question"))
 @click.option("--system", default="", help=text("chat.command.system"))
 @click.option("--history", type=click.Path(path_type=Path, dir_okay=False), help=text("chat.command.history"))
+@click.option("--web", type=click.Choice(["gradio", "streamlit"]), help=text("chat.command.web"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 def chat(
     model: str,
@@ -80,10 +81,14 @@ def chat(
     question: str | None,
     system: str,
     history: Path | None,
+    web: str | None,
     as_json: bool,
     **sampling: Any,
 ) -> None:
-    """Answer once, or talk."""
+    """Answer once, or talk; in the terminal, or on a page."""
+    if web:
+        serve(web, model, adapter=adapter, quantization=quantization, template=template, device=device)
+        return
     from workbench.chat import Chat, Sampling
     from workbench.cli.terminal import Terminal
 
@@ -99,6 +104,14 @@ def chat(
         terminal.talk()
     else:
         terminal.read(sys.stdin)
+
+
+def serve(web: str, model: str, **how: Any) -> None:
+    """The assistant on a page, until Ctrl-C."""
+    from workbench.cli.studio import app
+
+    options = [part for name, value in how.items() if value is not None for part in (f"--{name}", str(value))]
+    app(f"assistant_{web}", web).main([model, *options])
 
 
 @click.command(help=text("chat.command.compare"))

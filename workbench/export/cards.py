@@ -35,15 +35,15 @@ def _front(note: Mapping[str, Any], *, adapter: bool) -> str:
 
 def _body(note: Mapping[str, Any], kind: str) -> str:
     persona, run, base = part(note, "persona"), part(note, "run"), part(note, "base")
-    name = _plain(persona.get("name")) or text("export.card.unnamed")
-    lines = [f"# {name}", "", text(f"export.card.{kind}", name=name, base=_plain(base.get("name")))]
+    name = plain(persona.get("name")) or text("export.card.unnamed")
+    lines = [f"# {name}", "", text(f"export.card.{kind}", name=name, base=plain(base.get("name")))]
     if persona.get("author"):
-        lines.append(text("export.card.author", author=_plain(persona["author"])))
+        lines.append(text("export.card.author", author=plain(persona["author"])))
     lines += ["", f"## {text('export.card.made')}", ""]
     lines += [f"- {line}" for line in (*_made(note), *_scored(run))]
     lines += ["", f"## {text('export.card.use')}", "", text("export.card.use_here"), "", "```bash"]
     use = "adapter" if kind == "adapter" else "merged"
-    lines += [text(f"export.card.command_{use}", base=_plain(base.get("name"))), "```", ""]
+    lines += [text(f"export.card.command_{use}", base=plain(base.get("name"))), "```", ""]
     lines += [
         text(f"export.card.elsewhere_{use}"),
         "",
@@ -57,13 +57,13 @@ def _body(note: Mapping[str, Any], kind: str) -> str:
 
 def _made(note: Mapping[str, Any]) -> list[str]:
     base, template, recipe, merged = (part(note, key) for key in ("base", "template", "recipe", "merge"))
-    lines = [text("export.card.base", name=_plain(base.get("name")), fingerprint=base.get("fingerprint", "?"))]
+    lines = [text("export.card.base", name=plain(base.get("name")), fingerprint=base.get("fingerprint", "?"))]
     if template.get("fingerprint"):
         name = template.get("name") or text("export.card.own_template")
         lines.append(text("export.card.template", name=name, fingerprint=str(template["fingerprint"])[:16]))
     if recipe:
         told = ", ".join(f"{key} {value}" for key, value in recipe.items() if not isinstance(value, (dict, list)))
-        lines.append(text("export.card.recipe", settings=_plain(told)))
+        lines.append(text("export.card.recipe", settings=plain(told)))
     if merged:
         full = merged.get("method") == "full"
         dtype = merged.get("dtype", "?")
@@ -79,13 +79,13 @@ def _made(note: Mapping[str, Any]) -> list[str]:
 def _scored(run: Mapping[str, Any]) -> list[str]:
     if "step" not in run:
         return []
-    lines = [text("export.card.step", step=run["step"], run=_plain(run.get("name")))]
+    lines = [text("export.card.step", step=run["step"], run=plain(run.get("name")))]
     if run.get("reason"):
-        lines.append(text("export.card.reason", reason=_plain(run["reason"])))
+        lines.append(text("export.card.reason", reason=plain(run["reason"])))
     return lines
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """A name on one line, with the characters that mean something in Markdown or HTML made harmless."""
     line = " ".join(str(value or "").split())
     for sign in "\\`*_[]#|":

@@ -1,0 +1,5 @@
+"""``python -m apps.assistant_gradio MODEL``: see ``--help``."""
+
+from .app import main
+
+main()

@@ -1,0 +1,1 @@
+"""The finished assistant as a web page, with Streamlit: ``python -m apps.assistant_streamlit MODEL``."""

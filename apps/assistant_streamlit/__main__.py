@@ -1,0 +1,5 @@
+"""``python -m apps.assistant_streamlit MODEL``: see ``--help``."""
+
+from .app import main
+
+main()

@@ -1,0 +1,66 @@
+"""Starting the page: arguments in, a server up. Knows Streamlit's command; the page is in ``page.py``."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.chat.door import door
+from workbench.chat.serving import face, serving
+from workbench.environment import prepare
+from workbench.errors import WorkbenchError
+from workbench.render.palette import BLUE
+from workbench.texts import text
+
+PAGE = Path(__file__).with_name("page.py")
+FIRST = 8501
+
+
+def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
+    """Serve ``page`` until Ctrl-C."""
+    prepare()
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        settings = serving(given, "assistant_streamlit")
+        entrance = door(settings.host, settings.port)
+    except WorkbenchError as error:
+        print(f"workbench: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    port = entrance.port or free_port(entrance.host)
+    print(text("web.page.serving", name=face(settings).name, url=f"http://{entrance.host}:{port}/"), flush=True)
+    from streamlit.web import cli
+
+    sys.argv = ["streamlit", "run", str(page), *flags(entrance.host, port), "--", *given]
+    cli.main()
+
+
+def flags(host: str, port: int) -> list[str]:
+    """Streamlit's own settings: nothing reported, nothing opened, no errors' insides shown, no uploads, our colour."""
+    options = {
+        "server.address": host,
+        "server.port": port,
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "server.maxUploadSize": 1,
+        "server.enableXsrfProtection": "true",
+        "browser.gatherUsageStats": "false",
+        "client.showErrorDetails": "none",
+        "client.toolbarMode": "minimal",
+        "theme.primaryColor": BLUE,
+    }
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def free_port(host: str) -> int:
+    """The usual port, or where that is taken any free one."""
+    for port in (FIRST, 0):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind((host, port))
+            except OSError:
+                continue
+            return int(tried.getsockname()[1])
+    return FIRST

@@ -1,0 +1,255 @@
+"""The page, run from top to bottom at every click. Knows Streamlit; conversations, turns and limits are the desk's.
+
+Text of visitors and of the model is shown by ``st.text``, which knows neither Markdown nor tags.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from workbench.chat.desk import Desk, Turn, Wish, paced
+from workbench.chat.door import door
+from workbench.chat.serving import Serving, desk, serving
+from workbench.errors import WorkbenchError
+from workbench.render.markup import escape
+from workbench.texts import language, text
+
+LANGUAGES = {"中文": "zh", "English": "en"}
+STYLE = """<style>
+.block-container{max-width:62rem;padding-top:2.2rem;padding-bottom:6rem}
+[data-testid="stText"]{font:inherit;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext}
+[data-testid="stText"] *{font-family:inherit}
+</style>"""
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def _desk(settings: Serving) -> Desk:
+    """One desk for all visitors of this process."""
+    return desk(settings).warm()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The page of what ``arguments`` name."""
+    settings = serving(arguments, "assistant_streamlit")
+    at = _desk(settings)
+    st.set_page_config(page_title=at.face.name, layout="wide", initial_sidebar_state="auto")
+    st.html(STYLE)
+    lang = _language(settings.lang)
+    if not _let_in(lang):
+        return
+    key = st.session_state.setdefault("key", secrets.token_urlsafe(16))
+    wish = _sidebar(at, key, lang)
+    st.html(f"<h1 style='margin:0;font-size:1.6rem'>{escape(at.face.name)}</h1>")
+    _state(at, lang)
+    _conversation(at, key, wish, lang)
+
+
+def _language(fixed: str | None) -> str:
+    """The visitor's choice, else the fixed one, else the browser's."""
+    asked = fixed or str(getattr(st.context, "locale", "") or "") or None
+    first = list(LANGUAGES.values()).index(language(asked))
+    chosen = st.sidebar.radio(
+        "语言 / Language", list(LANGUAGES), index=first, horizontal=True, key="lang", label_visibility="collapsed"
+    )
+    return LANGUAGES[str(chosen)]
+
+
+def _let_in(lang: str) -> bool:
+    """Whether the visitor may come in; asks for the password where there is one."""
+    try:
+        # Started without an address, Streamlit listens everywhere.
+        entrance = door(str(st.get_option("server.address") or "0.0.0.0"))  # noqa: S104
+    except WorkbenchError as error:
+        st.error(error.say(lang) + "\n\n" + error.do(lang))
+        return False
+    if not entrance.password or st.session_state.get("let_in"):
+        return True
+    with st.form("door"):
+        given = st.text_input(text("web.page.password", lang), type="password")
+        if st.form_submit_button(text("web.page.enter", lang), type="primary"):
+            if entrance.opens("", given):
+                st.session_state["let_in"] = True
+                st.rerun()
+            st.warning(text("web.page.wrong", lang))
+    return False
+
+
+def _sidebar(at: Desk, key: str, lang: str) -> Wish:
+    """How to answer, and the earlier conversations."""
+
+    def say(name: str) -> str:
+        return text(f"web.page.{name}", lang)
+
+    with st.sidebar:
+        if st.button(say("new"), width="stretch"):
+            at.reset(key)
+            st.session_state.pop("asked", None)
+        compare = st.toggle(say("compare"), help=say("compare_info"), key="compare", disabled=_no_base(at))
+        system = st.text_area(
+            say("system"), help=say("system_info"), key="system", max_chars=at.limits.characters, height=80
+        )
+        heat = st.slider(say("temperature"), 0.0, 2.0, 0.0, 0.1, help=say("temperature_info"), key="heat")
+        top_p = st.slider(say("top_p"), 0.05, 1.0, 1.0, 0.05, help=say("top_p_info"), key="top_p")
+        longest = st.slider(say("max_new_tokens"), 1, at.limits.new_tokens, 256, key="longest")
+        _earlier(at, key, lang)
+        st.caption(say("careful"))
+    return Wish(system or "", heat, top_p, longest, compare=bool(compare))
+
+
+def _no_base(at: Desk) -> bool:
+    return at.settled and not at.can_compare
+
+
+def _earlier(at: Desk, key: str, lang: str) -> None:
+    session = at.session(key)
+    if session.turns:
+        said = [
+            {"role": r, "content": c} for t in session.turns for r, c in (("user", t.question), ("assistant", t.answer))
+        ]
+        line = json.dumps({"messages": said}, ensure_ascii=False) + "\n"
+        st.download_button(
+            text("web.page.keep", lang), line, "conversation.jsonl", "application/jsonl", width="stretch"
+        )
+    if session.earlier:
+        st.write(text("web.page.earlier", lang))
+    for number, turns in enumerate(session.earlier):
+        name = "".join(c if c.isalnum() else " " for c in turns[0].question)[:40]  # a label knows Markdown
+        if st.button(f"{number + 1}. {name}", key=f"earlier{number}", width="stretch"):
+            at.recall(key, number)
+            st.rerun()
+
+
+def _state(at: Desk, lang: str) -> None:
+    """Loading, or what answers on which device; looks again by itself until the model is there.
+
+    Only such a look begins the page anew: the run of a question would lose it.
+    """
+    settled, looks = at.settled, 0
+
+    @st.fragment(run_every=None if settled else 1.0)
+    def told() -> None:
+        nonlocal looks
+        looks += 1
+        st.html(f'<p role="status" style="margin:0;opacity:.8">{escape(at.state(lang))}</p>')
+        if looks > 1 and at.settled and not settled:
+            st.rerun()
+
+    told()
+
+
+def _conversation(at: Desk, key: str, wish: Wish, lang: str) -> None:
+    """What was said, the question box, and the answer that is being written."""
+    with st.chat_message("assistant"):
+        st.text(at.face.greeting(lang))
+    session = at.session(key)
+    for number, turn in enumerate(session.turns):
+        _turn(at, turn, lang, number)
+    here = st.container()
+    question = st.chat_input(text("web.page.ask", lang), max_chars=at.limits.characters) or _example(at, key, lang)
+    if question:
+        with here:
+            _ask(at, key, str(question), wish, lang)
+
+
+def _example(at: Desk, key: str, lang: str) -> str:
+    """The example question that was clicked; they are shown while nothing was said."""
+    if at.session(key).turns:
+        return ""
+    chosen = ""
+    place = st.empty()
+    with place.container():
+        for column, question in zip(st.columns(2) * 2, at.face.examples(lang), strict=False):
+            label = question.replace("[", "\\[").replace("*", "\\*").replace("`", "\\`").replace("$", "\\$")
+            if column.button(label, key=f"example{question}", width="stretch"):
+                chosen = question
+    if chosen:
+        place.empty()
+    return chosen
+
+
+def _turn(at: Desk, turn: Turn, lang: str, number: int) -> None:
+    with st.chat_message("user"):
+        st.text(turn.question)
+    _answers(at, turn, lang)
+    if turn.answer:
+        with st.popover(text("web.page.copy", lang), key=f"copy{number}"):
+            st.code(turn.answer, language=None, wrap_lines=True)
+
+
+def _answers(at: Desk, turn: Turn, lang: str) -> tuple[Any, Any, Any]:
+    """The places of the answer, of the base's, and of the note; filled with what is there."""
+    with st.chat_message("assistant"):
+        own, base = (st.container(), None) if turn.base is None else st.columns(2)
+        with own:
+            if base is not None:
+                st.html(f"<small>{escape(at.face.name)}</small>")
+            answer = st.empty()
+        beside = None
+        if base is not None:
+            with base:
+                st.caption(text("web.page.base", lang))
+                beside = st.empty()
+        note = st.empty()
+    _fill(turn, answer, beside, note)
+    return answer, beside, note
+
+
+def _fill(turn: Turn, answer: Any, beside: Any, note: Any) -> None:
+    answer.text(turn.answer or "…")
+    if beside is not None:
+        beside.text(turn.base or "…")
+    if turn.note:
+        note.html(f'<p role="status" style="margin:0;font-weight:600">{escape(turn.note)}</p>')
+
+
+def _ask(at: Desk, key: str, question: str, wish: Wish, lang: str) -> None:
+    """Ask and show the answer as it comes. A click on stop, or on anything else, ends it: Streamlit then begins the
+    page anew, and what was said so far is kept."""
+    try:
+        turn = at.admit(key, question)
+    except WorkbenchError as error:
+        if error.key == "web.still_answering":  # the run of the page that was answering is about to end
+            at.stop(key)
+        st.warning(f"{error.say(lang)} {error.do(lang)}")
+        return
+    if wish.compare and at.can_compare:
+        turn = Turn(turn.question, base="")
+    with st.chat_message("user"):
+        st.text(question)
+    places = _answers(at, turn, lang)
+    place = st.empty()
+    with place.container():
+        st.button(text("web.page.stop", lang), on_click=at.stop, args=(key,), key=f"stop{at.session(key).number}")
+    for now in paced(_while_here(at.answer(key, wish, lang), at, key)):
+        _fill(now, *places)
+    st.rerun()
+
+
+def _while_here(turns: Any, at: Desk, key: str) -> Any:
+    """The same, until the visitor's browser is gone: then the turn is another's."""
+    here = _watch()
+    for turn in turns:
+        if not here():
+            at.stop(key)
+        yield turn
+
+
+def _watch() -> Any:
+    """Asks whether the browser of this session is still connected; always so where there is no server (tests)."""
+    from streamlit.runtime import exists, get_instance
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    context = get_script_run_ctx()
+    if context is None or not exists():
+        return lambda: True
+    return lambda: get_instance().is_active_session(context.session_id)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""The studio: the five steps on one page, for several people at once: ``workbench studio``."""

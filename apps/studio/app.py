@@ -1,0 +1,66 @@
+"""Starting the studio: a root folder in, a server up. Knows Gradio's ``launch``; the page is in ``page.py``."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+
+from workbench.chat.door import door
+from workbench.environment import prepare
+from workbench.errors import WorkbenchError
+from workbench.texts import text
+
+
+def serve(
+    root: Path,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    lang: str | None = None,
+    at_once: int = 1,
+    recipe: str = "pocket-qlora",
+    wait: bool = True,
+) -> Any:
+    """Serve until Ctrl-C; with ``wait`` off, return the running page.
+
+    Args:
+        root: everybody's workspaces are in this folder.
+        host, port: where; see :func:`workbench.chat.door.door`.
+        lang: of the page, before the visitor chooses.
+        at_once: trainings at the same time; the others wait in line.
+        recipe: what trainings begin with: a shipped recipe's name or a file.
+    """
+    prepare()
+    try:
+        entrance = door(host, port)
+        from ..assistant_gradio.app import launch
+        from .line import Line
+        from .page import HEAD, STYLE, Studio, build
+        from .workspaces import Workspaces
+
+        rooms = Workspaces(root, lang=lang, recipe=recipe)
+        page = build(Studio(rooms, Line(at_once, running=rooms.running()), lang, secret_of(root)))
+        launch(page, entrance, styles=[STYLE], head=HEAD, max_file_size=rooms.limits.upload)
+    except WorkbenchError as error:
+        print(f"workbench: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    print(text("web.page.serving", name=text("studio.title"), url=page.local_url), flush=True)
+    if wait:
+        page.block_thread()
+    return page
+
+
+def secret_of(root: Path) -> str:
+    """The key with which the browsers' memory of their workspace is kept, the same after a restart."""
+    file = root.expanduser() / "browser.key"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w", encoding="ascii") as out:
+        out.write(secrets.token_hex(8))
+    return file.read_text(encoding="ascii")

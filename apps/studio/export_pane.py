@@ -1,0 +1,122 @@
+"""Step four on the page: adapter, merged model, and whether both answer alike. Knows Gradio and the export step."""
+
+from __future__ import annotations
+
+import queue
+import tempfile
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from workbench.errors import BadInput
+from workbench.render.markup import escape, said, table
+from workbench.texts import text
+
+from .parts import Pane, Studio, flow, shown
+from .workspaces import Workspace
+
+LARGEST = 200_000_000  # bytes of a model that is offered for download
+
+
+def build(lang: str) -> tuple[Pane, Any]:
+    """The pane and its parts."""
+    pane = Pane("export", 4)
+    with gr.Column(elem_classes="wb-step", elem_id="step-export"):
+        pane.head(lang)
+        with gr.Row():
+            chosen = pane.make(gr.Dropdown, lang, [], say={"label": "export.checkpoint"}, min_width=200)
+            make = pane.make(
+                gr.Button, lang, say={"value": "export.make"}, variant="primary", elem_id="merge", min_width=160
+            )
+            take = pane.make(gr.DownloadButton, lang, say={"label": "export.take"}, visible=False, min_width=160)
+        out = gr.HTML("", elem_id="out-export", padding=False)
+    pane.shown = [chosen, out]
+    pane.state = _state
+    return pane, (chosen, make, take, out)
+
+
+def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
+    """What the click does; returns its event."""
+    chosen, make, take, out = parts
+    how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "work"}
+    return make.click(flow(studio, _made, 2), [lang, chosen], [take, out, pane.note], **how)
+
+
+def _made(ws: Workspace, lang: str, checkpoint: Any) -> Iterator[list[Any]]:
+    """Convert, merge, compare; says what is being done."""
+    step = ws.project.export
+    if ws.project.train.run is None:
+        raise BadInput("steps.no_run")
+    if not ws.guard.acquire(blocking=False):
+        raise BadInput("steps.still_answering")
+    try:
+        step.change(run=str(ws.project.train.run.path), checkpoint=_step(checkpoint))
+        told: queue.Queue[Any] = queue.Queue()
+        worker = threading.Thread(target=_work, args=(step, told), daemon=True)
+        worker.start()
+        while not isinstance(found := told.get(), (BaseException, type(None))):
+            yield [gr.skip(), shown(f"<p>{escape(text(f'studio.export.stage.{found}', lang))}</p>", lang)]
+        worker.join()
+        if found is not None:
+            raise found
+    finally:
+        ws.guard.release()
+    yield [_download(step), _shown(step, lang)]
+
+
+def _step(chosen: Any) -> int | None:
+    """The checkpoint's step; None for the best."""
+    return chosen if isinstance(chosen, int) and chosen >= 0 else None
+
+
+def _work(step: Any, told: queue.Queue[Any]) -> None:
+    try:
+        step.everything(lambda stage, done, _: told.put(stage) if not done else None)
+        told.put(None)
+    except BaseException as error:
+        told.put(error)
+
+
+def _state(ws: Workspace, lang: str) -> list[Any]:
+    step, run = ws.project.export, ws.project.train.run
+    best = ws.project.train.best_step()
+    choices = [(text("studio.export.best", lang, step=best if best is not None else "–"), -1)]
+    choices += [(text("steps.label.step", lang, step=c.step), c.step) for c in (run.checkpoints() if run else [])]
+    value = step.settings.checkpoint if any(step.settings.checkpoint == n for _, n in choices) else -1
+    return [gr.update(choices=choices, value=value), _shown(step, lang) if run and step.made() else ""]
+
+
+def _shown(step: Any, lang: str) -> str:
+    """What lies there, and how merged and adapter compare."""
+    lines = "".join(f"<li>{escape(text(f'studio.export.{name}', lang))}</li>" for name in step.made())
+    found = step.honest
+    if found is None:
+        return shown(f"<ul>{lines}</ul>", lang)
+    key = "matches" if found.merged_matches_adapter else "differs"
+    parted = [
+        (q, a, m)
+        for q, a, m in zip(found.questions, found.reference, found.of("merged").answers, strict=True)
+        if a != m
+    ]
+    if parted and key == "matches":
+        key = "ties"
+    told = text(f"export.honesty.{key}", lang, n=len(parted), all=len(found.questions))
+    rows = [[said(q), said(a)] for q, a in zip(found.questions, found.of("merged").answers, strict=True)]
+    head = [escape(text(f"studio.data.{part}", lang)) for part in ("question", "answer")]
+    return shown(f"<ul>{lines}</ul><p><strong>{escape(told)}</strong></p>{table(head, rows)}", lang)
+
+
+def _download(step: Any) -> Any:
+    """The merged model in one file, where it is small enough."""
+    files = [file for file in sorted(step.merged.iterdir()) if file.is_file()]
+    if sum(file.stat().st_size for file in files) > LARGEST:
+        return gr.update(visible=False)
+    place = Path(tempfile.mkdtemp(prefix="studio-")) / "assistant.zip"
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as out:
+        for file in files:
+            out.write(file, f"assistant/{file.name}")
+    return gr.update(value=str(place), visible=True)

@@ -1,0 +1,183 @@
+"""Everybody's own folder, found again by a secret that only their browser knows. Knows folders; nothing of pages.
+
+A client names a workspace by its secret and by nothing else; every path is put together here. What a secret may look
+like is settled before it touches the disk.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.steps import Project
+
+from workbench.chat import Assistant
+from workbench.errors import BadInput, Failed, WorkbenchError
+from workbench.runs import Run, list_runs
+
+_SECRET = re.compile(r"[0-9a-f]{32}")
+_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one may bring along.
+
+    Args:
+        upload: bytes of a file.
+        rows: conversations in it.
+        workspaces: in all; beyond that nobody new is let in.
+        open: workspaces that are kept in memory; the others are found on the disk.
+    """
+
+    upload: int = 20_000_000
+    rows: int = 20_000
+    workspaces: int = 2000
+    open: int = 64
+
+
+@dataclass(eq=False)
+class Workspace:
+    """One person's folder, with the five steps over it.
+
+    Args:
+        secret: its name.
+        project: the steps.
+        guard: held while a step works that must not work twice at once.
+        seen: what each page was shown last, so that only what is new is drawn again.
+    """
+
+    secret: str
+    project: Project
+    guard: threading.Lock = field(default_factory=threading.Lock)
+    seen: dict[str, object] = field(default_factory=dict)
+    used: float = field(default_factory=time.monotonic)
+
+
+class Workspaces:
+    """All of them.
+
+    Args:
+        root: the folder that they are in; made when it is needed.
+        limits: what one may bring along.
+        lang: the language that a new one begins in.
+        recipe: what trainings begin with.
+    """
+
+    def __init__(
+        self, root: Path, limits: Limits | None = None, lang: str | None = None, recipe: str = "pocket-qlora"
+    ) -> None:
+        self.root = root.expanduser().resolve()
+        self.limits = limits or Limits()
+        self.lang = lang
+        self.recipe = recipe
+        self._open: dict[str, Workspace] = {}
+        self._visitors: dict[str, str] = {}
+        self._bases: dict[str, Assistant] = {}
+        self._lock = threading.RLock()
+        self._loading = threading.Lock()
+
+    def enter(self, visitor: str, secret: object, lang: str | None = None) -> Workspace:
+        """The workspace of ``secret``, else a new one, for the page of that session.
+
+        Raises:
+            Failed: there are too many already, or no space.
+        """
+        with self._lock:
+            known = isinstance(secret, str) and bool(_SECRET.fullmatch(secret)) and (self.root / secret).is_dir()
+            found = self._opened(str(secret)) if known else self._new(lang or self.lang)
+            self._visitors[visitor] = found.secret
+            return found
+
+    def of(self, visitor: str) -> Workspace:
+        """The workspace that this session entered.
+
+        Raises:
+            BadInput: it entered none: the server was started anew.
+        """
+        with self._lock:
+            secret = self._visitors.get(visitor)
+            if secret is None:
+                raise BadInput("studio.stranger")
+            return self._opened(secret)
+
+    def leave(self, visitor: str) -> None:
+        """The page is closed; folder and training stay."""
+        with self._lock:
+            left = self._open.get(self._visitors.pop(visitor, ""))
+            if left is not None:
+                for key in [key for key in left.seen if key.startswith(visitor)]:
+                    del left.seen[key]
+
+    def running(self) -> list[tuple[str, Run]]:
+        """The runs that are alive now, by workspace."""
+        found = []
+        for folder in self.root.iterdir() if self.root.is_dir() else ():
+            if _SECRET.fullmatch(folder.name):
+                found += [(folder.name, run) for run in list_runs(folder / "runs") if run.state().alive]
+        return found
+
+    def base(self, name: str) -> Assistant:
+        """A base model, loaded once for everybody."""
+        with self._loading:
+            if name not in self._bases:
+                self._bases[name] = Assistant.load(name)
+            return self._bases[name]
+
+    def take(self, workspace: Workspace, content: bytes, name: str) -> Path:
+        """Keep an uploaded file; its name is ours, of the sender's only the ending counts.
+
+        Raises:
+            BadInput: too large, too many rows, of no known kind, or no conversations.
+        """
+        from workbench.data import read
+
+        suffix = Path(name).suffix.lower()
+        if suffix not in _SUFFIXES:
+            raise BadInput("studio.upload_kind", given=suffix or "–", known=" ".join(_SUFFIXES))
+        if len(content) > self.limits.upload:
+            raise BadInput("studio.upload_size", size=len(content) / 1e6, limit=self.limits.upload / 1e6)
+        folder = workspace.project.folder / "uploads"
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{secrets.token_hex(8)}{suffix}"
+        file.write_bytes(content)
+        try:
+            rows = len(read(file, limit=self.limits.rows + 1))
+            if rows > self.limits.rows:
+                raise BadInput("studio.upload_rows", limit=self.limits.rows)
+        except WorkbenchError:
+            file.unlink()
+            raise
+        for old in folder.iterdir():  # one at a time, so that nobody fills the disk
+            if old != file:
+                old.unlink()
+        return file
+
+    def _new(self, lang: str | None) -> Workspace:
+        self.root.mkdir(parents=True, exist_ok=True)
+        if sum(1 for _ in self.root.iterdir()) >= self.limits.workspaces:
+            raise Failed("web.busy")
+        secret = secrets.token_hex(16)
+        (self.root / secret).mkdir(mode=0o700)
+        return self._opened(secret, lang)
+
+    def _opened(self, secret: str, lang: str | None = None) -> Workspace:
+        found = self._open.get(secret)
+        if found is None:
+            found = self._open[secret] = Workspace(
+                secret, Project(self.root / secret, lang or self.lang, recipe=self.recipe)
+            )
+            self._close_idle()
+        found.used = time.monotonic()
+        return found
+
+    def _close_idle(self) -> None:
+        """Forget the one that rested longest; its folder stays, and it is opened anew when somebody comes back."""
+        entered = set(self._visitors.values())
+        idle = sorted((one for key, one in self._open.items() if key not in entered), key=lambda one: one.used)
+        for one in idle[: max(0, len(self._open) - self.limits.open)]:
+            del self._open[one.secret]

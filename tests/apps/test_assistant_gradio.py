@@ -1,0 +1,258 @@
+"""The finished assistant with Gradio, driven over HTTP as its page and as a program would."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+gr = pytest.importorskip("gradio")
+
+from apps.assistant_gradio.app import launch, main  # noqa: E402
+from apps.assistant_gradio.page import build  # noqa: E402
+from tests.apps.conftest import NASTY, PERSONA  # noqa: E402
+from workbench.chat import Assistant  # noqa: E402
+from workbench.chat.desk import Desk, Limits  # noqa: E402
+from workbench.chat.door import Door  # noqa: E402
+from workbench.chat.face import Face  # noqa: E402
+from workbench.chat.serving import Opened  # noqa: E402
+from workbench.data.conversation import Message  # noqa: E402
+from workbench.templates import prompt_ids  # noqa: E402
+
+# what Gradio's own libraries say to programmers
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+HERE = Door("127.0.0.1", 0)
+
+
+@pytest.fixture(scope="module")
+def page(adapter: Path) -> Iterator[Any]:
+    """The page as its command starts it."""
+    made = main([str(adapter), "--device", "cpu", "--lang", "en"], wait=False)
+    yield made
+    made.close(verbose=False)
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[[Desk], Any]]:
+    """Pages of other desks."""
+    pages = []
+
+    def serve(desk: Desk, at: Door = HERE) -> Any:
+        made = build(desk, "en")
+        launch(made, at)
+        pages.append(made)
+        return made
+
+    yield serve
+    for made in pages:
+        made.close(verbose=False)
+
+
+def client(page: Any, **how: Any) -> Any:
+    from gradio_client import Client
+
+    return Client(page.local_url, verbose=False, **how)
+
+
+def ask(to: Any, question: str, system: str = "", longest: int = 8) -> str:
+    return str(to.predict(question, system, 0.0, 1.0, longest, api_name="/ask"))
+
+
+def over_http(page: Any, session: str, question: str) -> str:
+    """The same without a client's library: a call, then its events to the end."""
+    import httpx
+
+    url = f"{page.local_url}gradio_api/call/ask"
+    body = {"data": [question, "", 0.0, 1.0, 8], "session_hash": session}
+    with httpx.Client(timeout=100, trust_env=False) as http:
+        event = http.post(url, json=body).json()["event_id"]
+        with http.stream("GET", f"{url}/{event}") as events:
+            lines = list(events.iter_lines())
+    assert "event: complete" in lines, lines
+    return str(json.loads([line for line in lines if line.startswith("data:")][-1].removeprefix("data:"))[0])
+
+
+def test_it_answers_as_the_assistant_does(page: Any, assistant: Assistant) -> None:
+    assert ask(client(page), "Who are you?", longest=12) == assistant.ask("Who are you?", max_new_tokens=12)
+
+
+def test_the_answer_is_streamed(page: Any) -> None:
+    job = client(page).submit("Who are you?", "", 0.0, 1.0, 60, api_name="/ask")
+    job.result(60)
+    said = job.outputs()
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(said))
+
+
+def test_the_model_receives_the_prompt_that_was_trained(page: Any, assistant: Assistant, received: Any) -> None:
+    to, tokenizer = client(page), assistant.loaded.tokenizer
+    said = [Message("system", "短。")]
+    for question in ("你是谁？", NASTY):
+        with received() as prompts:
+            answer = ask(to, question, "短。")
+        said.append(Message("user", question))
+        assert prompts[0] == list(prompt_ids(said, tokenizer))
+        said.append(Message("assistant", answer))
+
+
+def test_two_visitors_have_conversations_of_their_own(page: Any, assistant: Assistant, received: Any) -> None:
+    one, two = client(page), client(page)
+    ask(one, "你是谁？")
+    with received() as prompts:
+        ask(two, "hi")
+    assert prompts[0] == assistant.prompt("hi")
+
+
+def test_history_that_a_client_sends_is_not_taken(page: Any) -> None:
+    """The conversation shown is an output only: no event of the page reads it back."""
+    chats = {number for number, block in page.blocks.items() if isinstance(block, gr.Chatbot)}
+    assert chats and not [fn for fn in page.fns.values() if chats & {one._id for one in fn.inputs}]
+
+
+def test_fifty_at_once_all_get_the_right_answer(served: Any) -> None:
+    class Echo:
+        def stream(self, asked: Any, **_: Any) -> Iterator[str]:
+            for letter in " | ".join(m.content for m in asked if m.role == "user"):
+                time.sleep(0.001)
+                yield letter
+
+    made = served(Desk(lambda: Opened(Echo()), Face("Echo"), Limits(at_once=4, waiting=100)))
+    heard: dict[int, list[str]] = {}
+
+    def visit(number: int) -> None:
+        heard[number] = [over_http(made, f"visitor{number}", f"v{number} {word}") for word in ("a", "b")]
+
+    threads = [threading.Thread(target=visit, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert heard == {n: [f"v{n} a", f"v{n} a | v{n} b"] for n in range(50)}
+
+
+class Slow:
+    """Goes on until it is stopped, and notes when it was let go."""
+
+    def __init__(self) -> None:
+        self.running = 0
+
+    def stream(self, asked: Any, *, should_stop: Any, **_: Any) -> Iterator[str]:
+        self.running += 1
+        try:
+            for _ in range(2000):
+                if should_stop():
+                    return
+                time.sleep(0.01)
+                yield "x"
+        finally:
+            self.running -= 1
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "never happened"
+        time.sleep(0.05)
+
+
+def test_beyond_the_line_it_says_busy(served: Any) -> None:
+    slow = Slow()
+    desk = Desk(lambda: Opened(slow), Face("Slow"), Limits(at_once=1, waiting=0))
+    made = served(desk)
+    first = client(made).submit("long", "", 0.0, 1.0, 8, api_name="/ask")
+    until(lambda: slow.running == 1)
+    # what the page does on a click; programs wait in the server's own queue
+    with pytest.raises(Exception, match="Too many"):
+        desk.admit("somebody else", "hi")
+    first.cancel()
+    until(lambda: slow.running == 0)
+
+
+def test_a_client_that_breaks_off_frees_its_turn(served: Any) -> None:
+    """A browser that is closed, seen from the server: the stream of events is cut."""
+    import httpx
+
+    slow = Slow()
+    desk = Desk(lambda: Opened(slow), Face("Slow"), Limits(at_once=1))
+    made = served(desk)
+    base = f"{made.local_url}gradio_api"
+    body = {"data": ["long", "", 0, 1, 8], "session_hash": "gone", "fn_index": api(made, "ask")}
+    assert httpx.post(f"{base}/queue/join", json=body).status_code == 200
+    with httpx.stream("GET", f"{base}/queue/data", params={"session_hash": "gone"}, timeout=20) as events:
+        for _ in events.iter_lines():
+            if slow.running:
+                break
+    until(lambda: slow.running == 0)
+    assert desk.places.served == 0
+
+
+def api(page: Any, name: str) -> int:
+    return next(number for number, fn in page.fns.items() if fn.api_name == name)
+
+
+def test_a_password_is_asked_for(served: Any, assistant: Assistant) -> None:
+    made = served(Desk(lambda: Opened(assistant), Face("x")), Door("127.0.0.1", 0, "long enough"))
+    with pytest.raises(Exception, match=r"401|login"):
+        client(made, auth=("anybody", "wrong"))
+    assert ask(client(made, auth=("anybody", "long enough")), "hi")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/etc/passwd", "{repo}/pyproject.toml", "{adapter}/adapter_config.json", "../../etc/passwd", "{repo}/.git/config"],
+)
+def test_no_file_of_the_machine_is_served(page: Any, adapter: Path, root: Path, path: str) -> None:
+    import httpx
+
+    wanted = path.format(repo=root, adapter=adapter)
+    for route in ("gradio_api/file=", "file=", "gradio_api/file/", "static/../"):
+        answer = httpx.get(f"{page.local_url}{route}{wanted}")
+        assert answer.status_code in (403, 404), f"{route}{wanted}: {answer.status_code}"
+
+
+def test_what_is_uploaded_is_small_or_refused(page: Any) -> None:
+    import httpx
+
+    files = {"files": ("x.txt", b"x" * 100_000)}
+    assert httpx.post(f"{page.local_url}gradio_api/upload", files=files).status_code == 413
+
+
+def test_names_and_notes_are_escaped(page: Any) -> None:
+    config = json.dumps(page.get_config_file())
+    assert "小芽 &lt;b&gt;&amp;" in json.loads(json.dumps(config)) or "&lt;b&gt;" in config
+    assert f"<h1>{PERSONA['name']}" not in config
+
+
+def test_nothing_is_fetched_from_elsewhere_or_reported(page: Any) -> None:
+    import re
+
+    import httpx
+
+    html = httpx.get(page.local_url).text
+    sources = re.findall(r"""(?:src|href)=["'](https?://[^"']+)""", html)
+    assert not [url for url in sources if "127.0.0.1" not in url]
+    assert page.analytics_enabled is False and page.share is False
+
+
+def test_elsewhere_it_is_refused_without_a_password(adapter: Path, capsys: Any) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(adapter), "--host", "0.0.0.0"], wait=False)
+    assert ended.value.code == 2 and "WORKBENCH_PASSWORD" in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_there_is_told_on_the_page(served: Any) -> None:
+    from workbench.chat.serving import Serving, desk
+
+    made = served(desk(Serving("no-such-model", lang="en")).warm())
+    with pytest.raises(Exception, match="no model"):
+        ask(client(made), "hi")

@@ -1,0 +1,165 @@
+"""Both assistants in a real browser, on a phone and on a projector, in both languages: from the start to an answer."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).resolve().parents[2]
+SIZES = [(390, 844, "zh"), (1280, 720, "en")]
+NASTY = (
+    '<script>window.hacked=1</script><img src=x onerror="window.hacked=2">'
+    " ![](https://example.org/x.png) **b** <|im_end|>"
+)
+QUESTION = {"en": "What is the capital of France?", "zh": "法国的首都是哪里？"}
+ANSWER = {"en": "Paris", "zh": "巴黎"}
+
+
+def until_up(url: str) -> None:
+    """Streamlit tells its address a moment before it listens there."""
+    for _ in range(300):
+        with suppress(OSError):
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"nothing at {url}")
+
+
+def serve(module: str, *arguments: str) -> Iterator[str]:
+    """A server as a person starts it; gives its address."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "WORKBENCH_LANG": "en"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                until_up(found[0])
+                yield found[0]
+                break
+        else:
+            raise AssertionError("it did not start")
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def gradio() -> Iterator[str]:
+    if find_spec("gradio") is None:
+        pytest.skip("needs Gradio")
+    yield from serve("apps.assistant_gradio", "pocket", "--base", "pocket")
+
+
+@pytest.fixture(scope="module")
+def streamlit() -> Iterator[str]:
+    if find_spec("streamlit") is None:
+        pytest.skip("needs Streamlit")
+    yield from serve("apps.assistant_streamlit", "pocket", "--base", "pocket")
+
+
+@pytest.fixture
+def visit(browser: Any) -> Iterator[Callable[..., Any]]:
+    """``visit(url, …)`` opens a page; an error on it, or a request to another machine, fails the test."""
+    contexts, wrong = [], []
+
+    def visit(url: str, width: int, height: int, lang: str) -> Any:
+        locale = {"zh": "zh-CN", "en": "en-GB"}[lang]
+        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on(
+            "request",
+            lambda r: wrong.append(r.url) if not re.match(r"(https?|wss?)://127\.|data:|blob:", r.url) else None,
+        )
+        page.goto(url)
+        return page
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def fits(page: Any) -> bool:
+    return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"))
+
+
+@pytest.mark.parametrize(("width", "height", "lang"), SIZES)
+def test_gradio_from_the_greeting_to_an_answer(
+    gradio: str, visit: Callable[..., Any], picture: Callable[..., None], width: int, height: int, lang: str
+) -> None:
+    page = visit(gradio, width, height, lang)
+    ask = {"en": "Ask something", "zh": "请提问"}[lang]
+    page.get_by_placeholder(re.compile(ask)).wait_for()
+    picture(page, f"gradio_{width}_{lang}_0")
+    page.locator(".wb-example").nth(2).click()
+    page.locator("#chat").get_by_text(ANSWER[lang]).first.wait_for()
+    page.locator("#send").wait_for()
+    assert fits(page)
+    picture(page, f"gradio_{width}_{lang}_1")
+    page.locator("#question textarea").fill(NASTY)
+    page.locator("#send").click()
+    page.locator("#send").wait_for()
+    page.locator("#chat").get_by_text("window.hacked=1").wait_for()
+    assert page.evaluate("window.hacked") is None and page.locator("#chat img[src*=example]").count() == 0
+    picture(page, f"gradio_{width}_{lang}_2")
+
+
+def test_gradio_compares_stops_resets_and_brings_back(
+    gradio: str, visit: Callable[..., Any], picture: Callable[..., None]
+) -> None:
+    page = visit(gradio, 1280, 720, "en")
+    page.locator("#settings button").first.click()
+    page.locator("#compare input").check()
+    page.locator("#question textarea").fill(QUESTION["en"])
+    page.keyboard.press("Enter")
+    page.locator("#base").get_by_text("Paris").wait_for()
+    picture(page, "gradio_compare", full_page=True)
+    page.locator("#new").click()
+    page.locator("#chat").get_by_text("Paris").wait_for(state="detached")
+    page.locator("#earlier").click()
+    page.get_by_role("option").first.click()
+    page.locator("#chat").get_by_text("Paris").first.wait_for()
+    page.get_by_text("中文").click()
+    page.get_by_placeholder("请提问……").wait_for()
+    picture(page, "gradio_zh", full_page=True)
+
+
+@pytest.mark.parametrize(("width", "height", "lang"), SIZES)
+def test_streamlit_from_the_greeting_to_an_answer(
+    streamlit: str, visit: Callable[..., Any], picture: Callable[..., None], width: int, height: int, lang: str
+) -> None:
+    page = visit(streamlit, width, height, lang)
+    box = page.locator("[data-testid=stChatInputTextArea]")
+    box.wait_for()
+    picture(page, f"streamlit_{width}_{lang}_0")
+    box.fill(QUESTION[lang])
+    box.press("Enter")
+    page.locator("[data-testid=stChatMessage]").last.get_by_text(ANSWER[lang]).wait_for()
+    assert fits(page)
+    picture(page, f"streamlit_{width}_{lang}_1")
+    box.fill(NASTY)
+    box.press("Enter")
+    page.get_by_text("window.hacked=1").first.wait_for()
+    page.get_by_test_id("stPopover").nth(1).wait_for()
+    assert page.evaluate("window.hacked") is None and page.locator("img[src*=example]").count() == 0
+    picture(page, f"streamlit_{width}_{lang}_2")

@@ -1,0 +1,370 @@
+"""One assistant and its many visitors. Knows sessions, turns and limits; nothing of any page.
+
+A page keeps no conversation of its own: what a browser sends is a question and how to answer it. What was said is kept
+here, by session, so that no client can rewrite it, read another's, or lose a message when the connection breaks.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
+
+from workbench.chat.assistant import Sampling
+from workbench.chat.face import Face
+from workbench.chat.places import Places
+from workbench.data.conversation import Message
+from workbench.errors import BadInput, Failed, WorkbenchError
+from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.chat.serving import Opened
+
+EARLIER = 20  # conversations of one visitor that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one visitor may ask for.
+
+    Args:
+        characters: of a question, and of a system message.
+        new_tokens: of an answer.
+        at_once: answers that are written at the same time.
+        waiting: visitors who may wait for a turn; the next one is told that it is busy.
+        sessions: conversations that are kept; beyond that the one that rested longest is forgotten.
+        messages: of one conversation; beyond that a new one must be begun.
+    """
+
+    characters: int = 8000
+    new_tokens: int = 1024
+    at_once: int = 4
+    waiting: int = 100
+    sessions: int = 1000
+    messages: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a visitor wants to be answered; whatever the page sends is brought within its range.
+
+    Args:
+        compare: whether the base answers the same, beside it.
+    """
+
+    system: str = ""
+    temperature: float = 0.0
+    top_p: float = 1.0
+    max_new_tokens: int = 256
+    seed: int = 0
+    compare: bool = False
+
+    def sampling(self, limits: Limits) -> Sampling:
+        """The same as settings of the draw."""
+        return Sampling(
+            max_new_tokens=int(_within(self.max_new_tokens, 1, limits.new_tokens)),
+            temperature=_within(self.temperature, 0.0, 2.0),
+            top_p=_within(self.top_p, 0.01, 1.0),
+            seed=int(_within(self.seed, 0, 2**31 - 1)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question and what was answered so far.
+
+    Args:
+        question: as asked.
+        answer: so far.
+        base: the base's answer so far; None where it was not asked.
+        note: a sentence of the page itself: stopped, cut, in trouble.
+    """
+
+    question: str
+    answer: str = ""
+    base: str | None = None
+    note: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One visitor's conversation.
+
+    Args:
+        turns: what was said.
+        earlier: conversations that were put aside, the latest first.
+        asked: the question that waits for its answer, or is being answered.
+        stop: whether the answer is to end.
+        used: when it was last used, in seconds of the monotonic clock.
+        number: of questions asked so far.
+    """
+
+    turns: tuple[Turn, ...] = ()
+    earlier: tuple[tuple[Turn, ...], ...] = ()
+    asked: Turn | None = None
+    stop: bool = False
+    used: float = field(default_factory=time.monotonic)
+    number: int = 0
+
+
+class Desk:
+    """Where visitors ask. Every method may be called from any thread.
+
+    Args:
+        opener: loads what answers; called once, in a thread of its own.
+        face: who answers.
+        limits: what one visitor may ask for.
+    """
+
+    def __init__(self, opener: Callable[[], Opened], face: Face, limits: Limits | None = None) -> None:
+        self.face = face
+        self.limits = limits or Limits()
+        self.places = Places(self.limits.at_once, self.limits.waiting)
+        self._opener = opener
+        self._opened: Opened | None = None
+        self._trouble: WorkbenchError | None = None
+        self._ready = threading.Event()
+        self._begun = False
+        self._sessions: dict[str, Session] = {}
+        self._lock = threading.Lock()
+
+    def warm(self) -> Desk:
+        """Begin to load the model, unless it was begun; returns at once."""
+        with self._lock:
+            begin, self._begun = not self._begun, True
+        if begin:
+            threading.Thread(target=self._load, name="load", daemon=True).start()
+        return self
+
+    def _load(self) -> None:
+        try:
+            self._opened = self._opener()
+        except WorkbenchError as error:
+            self._trouble = error
+        except Exception as error:  # whatever it is, the page must say it rather than wait for ever
+            self._trouble = Failed("web.cannot_load", reason=_line(error))
+            raise
+        finally:
+            self._ready.set()
+
+    @property
+    def can_compare(self) -> bool:
+        """Whether there is a base to compare with; False while the model loads."""
+        return self._opened is not None and self._opened.base is not None
+
+    def state(self, lang: str | None = None) -> str:
+        """A sentence on where it stands: loading, not to be loaded, or what answers on which device."""
+        if self._trouble is not None:
+            return _told(self._trouble, lang)
+        if self._opened is None:
+            return text("web.loading", lang)
+        return " ".join([text(f"web.{key}", lang) for key in self._opened.remarks] + list(self._opened.notices))
+
+    @property
+    def settled(self) -> bool:
+        """Whether the loading has ended, well or not."""
+        return self._ready.is_set()
+
+    def opened(self, timeout: float | None = None) -> Opened:
+        """What answers, as soon as it is loaded.
+
+        Raises:
+            Failed: it could not be loaded, or not within ``timeout`` seconds.
+        """
+        self.warm()._ready.wait(timeout)
+        if self._trouble is not None:
+            raise self._trouble
+        if self._opened is None:
+            raise Failed("web.busy")
+        return self._opened
+
+    def session(self, key: str) -> Session:
+        """The session of that key; a new one where there is none."""
+        with self._lock:
+            found = self._sessions.get(key)
+            if found is None:
+                found = self._sessions[key] = Session()
+                self._forget()
+            found.used = time.monotonic()
+            return found
+
+    def _forget(self) -> None:
+        idle = sorted((s.used, key) for key, s in self._sessions.items() if s.asked is None)
+        for _, key in idle[: max(0, len(self._sessions) - self.limits.sessions)]:
+            del self._sessions[key]
+
+    def leave(self, key: str) -> None:
+        """The visitor is gone: an answer being written ends, and the conversation is forgotten."""
+        with self._lock:
+            found = self._sessions.pop(key, None)
+        if found is not None:
+            found.stop = True
+
+    def stop(self, key: str) -> None:
+        """End the answer that is being written; what came of it stays."""
+        self.session(key).stop = True
+
+    def reset(self, key: str) -> None:
+        """Begin a new conversation; the one so far is put aside."""
+        session = self.session(key)
+        session.stop = True
+        with self._lock:
+            if session.turns:
+                session.earlier = (session.turns, *session.earlier)[:EARLIER]
+            session.turns, session.asked = (), None
+
+    def recall(self, key: str, number: int) -> None:
+        """Go on with an earlier conversation; the one so far takes a place among them."""
+        session = self.session(key)
+        with self._lock:
+            if session.asked is None and 0 <= number < len(session.earlier):
+                rest = (*session.earlier[:number], *session.earlier[number + 1 :])
+                aside = (session.turns,) if session.turns else ()
+                session.turns, session.earlier = session.earlier[number], (*aside, *rest)
+
+    def admit(self, key: str, question: str) -> Turn:
+        """Take a question in, or refuse it at once; :meth:`answer` answers it.
+
+        Raises:
+            BadInput: empty, too long, or the last one is still being answered. Failed: too many wait.
+        """
+        asked = _checked(question, "web.long_question", self.limits.characters).strip()
+        if not asked:
+            raise BadInput("web.empty_question")
+        session = self.session(key)
+        with self._lock:
+            if session.asked is not None:
+                raise BadInput("web.still_answering")
+            if 2 * len(session.turns) >= self.limits.messages:
+                raise BadInput("web.long_conversation", n=self.limits.messages)
+            busy = sum(s.asked is not None for s in self._sessions.values())
+            if busy >= self.limits.at_once + self.limits.waiting:
+                raise Failed("web.busy")
+            session.asked, session.stop = Turn(asked), False
+            session.number += 1
+            return session.asked
+
+    def answer(self, key: str, wish: Wish, lang: str | None = None) -> Iterator[Turn]:
+        """The answer to the question that was admitted, growing; nothing where there is none.
+
+        However it ends, what was said stays in the conversation, and the turn is free again. Trouble is told in the
+        turn's note, never raised: a page has nobody to catch it.
+        """
+        session = self.session(key)
+        turn = session.asked
+        if turn is None:
+            return
+        number = session.number
+        try:
+            with self.places.place(lambda: _gone(session, number)) as came:
+                if came:
+                    for turn in self._write(session, turn, wish, lang):  # noqa: B020  it grows
+                        yield turn
+        except GeneratorExit:
+            turn = replace(turn, note=text("web.stopped", lang))
+            raise
+        except WorkbenchError as error:
+            turn = replace(turn, note=_told(error, lang))
+            yield turn
+        except Exception as error:
+            turn = replace(turn, note=_told(Failed("web.broke_off", reason=_line(error)), lang))
+            yield turn
+        finally:
+            self._keep(session, turn, number)
+
+    def ask(self, key: str, question: str, wish: Wish | None = None, lang: str | None = None) -> Iterator[Turn]:
+        """:meth:`admit` and :meth:`answer` in one."""
+        self.admit(key, question)
+        yield from self.answer(key, wish or Wish(), lang)
+
+    def _keep(self, session: Session, turn: Turn, number: int) -> None:
+        with self._lock:
+            if session.number != number or session.asked is None:
+                return
+            session.asked = None
+            if turn.answer or turn.base or turn.note:
+                session.turns = (*session.turns, turn)
+
+    def _write(self, session: Session, turn: Turn, wish: Wish, lang: str | None) -> Iterator[Turn]:
+        system = _checked(wish.system, "web.long_system", self.limits.characters)
+        opened = self.opened()
+        cut: list[int] = []
+        number = session.number
+        sampling = wish.sampling(self.limits)
+        how: dict[str, Any] = {
+            "sampling": replace(sampling, seed=sampling.seed + number),  # asked again, a drawn answer is another one
+            "should_stop": lambda: _gone(session, number),
+            "on_cut": cut.append,
+        }
+        asked = [*said(session.turns, system), Message("user", turn.question)]
+        streams = [opened.answers.stream(asked, **how)]
+        if wish.compare and opened.base is not None:
+            streams.append(opened.base.stream(asked, **how))
+            turn = replace(turn, base="")
+        for pieces in zip_longest(*streams, fillvalue=""):
+            if turn.base is not None:
+                turn = replace(turn, base=turn.base + pieces[-1])
+            turn = replace(turn, answer=turn.answer + pieces[0])
+            yield turn
+        note = text("web.stopped", lang) if session.stop else text("chat.cut", lang, n=cut[0]) if cut else turn.note
+        if not turn.answer and not note:
+            note = text("web.said_nothing", lang)
+        if note:
+            yield replace(turn, note=note)
+
+
+def said(turns: tuple[Turn, ...], system: str = "") -> list[Message]:
+    """The messages of a conversation; a question without an answer is left out, and no system message is sent empty."""
+    messages = [Message("system", system)] if system.strip() else []
+    for turn in turns:
+        if turn.answer:
+            messages += [Message("user", turn.question), Message("assistant", turn.answer)]
+    return messages
+
+
+def _gone(session: Session, number: int) -> bool:
+    """Whether nobody waits for the answer of that number any more: stopped, or put aside."""
+    return session.stop or session.asked is None or session.number != number
+
+
+def _checked(given: Any, key: str, limit: int) -> str:
+    if not isinstance(given, str):
+        raise BadInput("web.not_text")
+    if len(given) > limit:
+        raise BadInput(key, length=len(given), limit=limit)
+    return given
+
+
+def _within(given: Any, low: float, high: float) -> float:
+    """A number that a page sent, within its range; the lower end where it is none."""
+    try:
+        value = float(given)
+    except (TypeError, ValueError, OverflowError):
+        return low
+    return low if math.isnan(value) else min(max(value, low), high)
+
+
+def _told(error: WorkbenchError, lang: str | None) -> str:
+    return " ".join(part for part in (error.say(lang), error.do(lang)) if part)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
+def paced(turns: Iterator[Turn], seconds: float = 0.05) -> Iterator[Turn]:
+    """The same, but no more often than every ``seconds``: the first at once, and always the last."""
+    shown, held = 0.0, None
+    for turn in turns:
+        now = time.monotonic()
+        if now - shown >= seconds:
+            shown, held = now, None
+            yield turn
+        else:
+            held = turn
+    if held is not None:
+        yield held

@@ -1,0 +1,65 @@
+"""Who greets the visitor: name, greeting, example questions. Knows notes and texts; nothing of models or pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.models.notes import part
+from workbench.texts import lookup, text
+
+EXAMPLES = 4
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The assistant as it introduces itself.
+
+    Args:
+        name: the persona's, else the model's.
+        author: who made it; may be empty.
+        purpose: what it is for; may be empty.
+        questions: the run's own questions, any language.
+        known: whether the model was trained to be this persona.
+    """
+
+    name: str
+    author: str = ""
+    purpose: str = ""
+    questions: tuple[str, ...] = ()
+    known: bool = False
+
+    def greeting(self, lang: str | None = None) -> str:
+        """What it says before it is asked. It is shown, and never sent to the model."""
+        if not self.known:
+            return text("web.greeting.model", lang, name=self.name)
+        key = "web.greeting.made" if self.author else "web.greeting.persona"
+        told = text(key, lang, name=self.name, **({"author": self.author} if self.author else {}))
+        if self.purpose:
+            told += text("web.greeting.space", lang) + text("web.greeting.purpose", lang, purpose=self.purpose)
+        return told
+
+    def examples(self, lang: str | None = None) -> list[str]:
+        """Questions to begin with: the run's own of this language, then the usual ones."""
+        usual = list(lookup("web.examples", lang))
+        chinese = text("web.code", lang) == "zh"
+        own = [q for q in self.questions if bool(_CHINESE.search(q)) == chinese]
+        return list(dict.fromkeys([*own, *usual]))[:EXAMPLES]
+
+
+def face_of(note: Mapping[str, Any], model: str) -> Face:
+    """The face that a folder's note describes; a plain one under the model's name where it names no persona."""
+    persona, recipe = part(note, "persona"), part(note, "recipe")
+    questions = recipe.get("questions")
+    asked = tuple(q for q in questions if isinstance(q, str) and q.strip()) if isinstance(questions, list) else ()
+    name = _line(persona.get("name"))
+    if not name:
+        return Face(model, questions=asked)
+    return Face(name, _line(persona.get("author")), _line(persona.get("purpose")), asked, known=True)
+
+
+def _line(value: Any) -> str:
+    return " ".join(value.split())[:200] if isinstance(value, str) else ""

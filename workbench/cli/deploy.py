@@ -1,0 +1,69 @@
+"""``workbench deploy``: the assistant as a folder for a host. Knows the command line; bundles are the export room's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.texts import text
+
+TARGETS = ("openxlab", "modelscope", "huggingface", "docker")
+
+
+@click.command(help=text("deploy.command.help"))
+@click.argument("target", type=click.Choice(TARGETS))
+@click.argument("source", metavar="RUN|MODEL")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--ui", "interface", type=click.Choice(["gradio", "streamlit"]), default="gradio", show_default=True,
+              help=text("deploy.command.ui"))  # fmt: skip
+@click.option("--keep-adapter", is_flag=True, help=text("deploy.command.keep_adapter"))
+@click.option("--quantization", type=click.Choice(["none", "nf4"]), default="none", help=text("deploy.command.nf4"))
+@click.option("--weights-url", default="", metavar="URL", help=text("deploy.command.weights_url"))
+@click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help=text("deploy.command.lang"))
+@click.option("--overwrite", is_flag=True, help=text("deploy.command.overwrite"))
+@click.option("--check", is_flag=True, help=text("deploy.command.check"))
+@click.option("--reuse", is_flag=True, help=text("deploy.command.reuse"))
+@click.option("--question", default=None, help=text("deploy.command.question"))
+@click.option("--push", "remote", default="", metavar="URL", help=text("deploy.command.push"))
+@click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
+def deploy(
+    source: str, out: Path, overwrite: bool, check: bool, reuse: bool, question: str | None, remote: str, as_json: bool,
+    **order: Any,
+) -> None:  # fmt: skip
+    """Bundle, check, push."""
+    from workbench.export.bundle import Order, bundle
+    from workbench.export.bundle_git import hidden, push
+    from workbench.export.preflight import preflight
+
+    def tell(stage: str) -> None:
+        click.echo(text(f"deploy.stage.{stage}"), err=True)
+
+    bundle(Order(source=source, **order), out, overwrite=overwrite, tell=tell)
+    told: dict[str, Any] = {"out": str(out), "target": order["target"]}
+    if check or reuse:
+        found = preflight(out, question or text("deploy.question"), reuse=reuse, tell=tell)
+        told |= {"answer": found.answer, "install_seconds": round(found.install, 1)}
+        told |= {"start_seconds": round(found.start, 1)}
+    if remote:
+        tell("push")
+        told["branch"] = push(out, remote)
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    _say(told, hidden(remote))
+
+
+def _say(told: dict[str, Any], remote: str) -> None:
+    from workbench.cli.terminal import printable
+
+    click.echo(text("deploy.made", out=told["out"]))
+    if "answer" in told:
+        seconds = {"install": told["install_seconds"], "start": told["start_seconds"]}
+        click.echo(text("deploy.checked", answer=printable(told["answer"]), **seconds))
+    if remote:
+        click.echo(text("deploy.pushed", url=remote, branch=told["branch"]))
+    else:
+        click.echo(text(f"deploy.next.{told['target']}", out=told["out"]))

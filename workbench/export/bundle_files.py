@@ -1,0 +1,264 @@
+"""The small files of a bundle: its start, its pinned libraries, and what each host wants to be told.
+
+Knows what the hosts read (front matter, ``ms_deploy.json``, a Dockerfile); copies no weights, runs nothing.
+
+Sources: Hugging Face, "Spaces Configuration Reference"; ModelScope, the schema that its own files name; Docker, the
+Dockerfile reference. OpenXLab starts ``app.py`` of a repository and shows what listens on port 7860.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadInput
+from workbench.export.cards import plain
+from workbench.models.notes import part
+from workbench.texts import text
+
+PORT = 7860  # what Spaces, ModelScope and OpenXLab look at
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host.
+
+    Args:
+        branch: what it builds from.
+        public: whether the page is for everybody as soon as it is there.
+    """
+
+    branch: str
+    public: bool
+
+
+TARGETS = {
+    "openxlab": Target("main", public=True),
+    "modelscope": Target("master", public=True),
+    "huggingface": Target("main", public=True),
+    "docker": Target("main", public=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What is in the bundle.
+
+    Args:
+        target, interface, quantization, lang: as ordered.
+        adapter: whether base and adapter stand side by side.
+        url: where the weights lie, if they do not travel along.
+    """
+
+    target: str
+    interface: str
+    quantization: str
+    adapter: bool
+    url: str
+    lang: str | None
+
+    @property
+    def docker(self) -> bool:
+        """Whether the host builds an image; Spaces has no other way for Streamlit."""
+        return self.target == "docker" or (self.target == "huggingface" and self.interface == "streamlit")
+
+    @property
+    def arguments(self) -> list[str]:
+        """The command line of the app."""
+        made = ["model"] + (["--adapter", "adapter"] if self.adapter else [])
+        made += ["--quantization", self.quantization] if self.quantization != "none" else []
+        return made + (["--lang", self.lang] if self.lang else [])
+
+
+def write_files(folder: Path, made: Bundle, note: Mapping[str, Any]) -> None:
+    """All of them, into ``folder``."""
+    files = {
+        "app.py": app_py(made),
+        "requirements.txt": requirements(made),
+        "packages.txt": "",  # Debian packages: none is needed
+        "README.md": _front(made, note) + card(made, note),
+    }
+    if made.target == "modelscope":
+        files["ms_deploy.json"] = json.dumps(_modelscope(made), indent=2) + "\n"
+    if made.docker:
+        files |= {"Dockerfile": DOCKERFILE.format(python=_python(), port=PORT), ".dockerignore": ".git\n.venv\n"}
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8", newline="\n")
+
+
+def app_py(made: Bundle) -> str:
+    """The program that a host starts."""
+    lines = [
+        APP_HEAD,
+        "import os",
+        "from pathlib import Path",
+        "",
+        "HERE = Path(__file__).resolve().parent",
+        "os.chdir(HERE)",
+    ]
+    if TARGETS[made.target].public:
+        lines += [
+            "# This host shows the page to everybody. Elsewhere: WORKBENCH_HOST=127.0.0.1, or a WORKBENCH_PASSWORD.",
+            'os.environ.setdefault("WORKBENCH_HOST", "0.0.0.0")',
+            f'os.environ.setdefault("WORKBENCH_PORT", "{PORT}")',
+            'os.environ.setdefault("WORKBENCH_PUBLIC", "1")',
+        ]
+    lines += [f"ARGUMENTS = {json.dumps(made.arguments)}", ""]
+    return "\n".join(lines) + READY + START[made.interface]
+
+
+APP_HEAD = '"""Starts the assistant. Everything it needs beside the pinned libraries is in this folder."""\n'
+READY = """
+def ready():
+    from workbench.environment import prepare
+    from workbench.errors import WorkbenchError
+    from workbench.models.fetching import ensure
+
+    prepare()
+    try:
+        ensure(HERE, lambda name: print("fetching", name, flush=True))
+    except WorkbenchError as error:
+        raise SystemExit(str(error))
+
+"""
+START = {
+    "gradio": """
+def start():
+    from assistant.app import main
+
+    main(ARGUMENTS)
+
+
+if __name__ == "__main__":
+    ready()
+    start()
+""",
+    "streamlit": """
+def start():
+    from assistant.app import main
+
+    main(ARGUMENTS, page=HERE / "app.py")
+
+
+def show():
+    from assistant.page import main
+
+    main(ARGUMENTS)
+
+
+if __name__ == "__main__":
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+    ready()
+    show() if get_script_run_ctx(suppress_warning=True) else start()
+""",
+}
+
+DOCKERFILE = """FROM python:{python}-slim
+WORKDIR /app
+COPY requirements.txt packages.txt ./
+RUN if [ -s packages.txt ]; then apt-get update && xargs -r apt-get install -y --no-install-recommends < packages.txt \\
+    && rm -rf /var/lib/apt/lists/*; fi
+RUN pip install --no-cache-dir -r requirements.txt
+RUN useradd --create-home --uid 1000 assistant
+COPY --chown=assistant . .
+USER assistant
+# The port is open to whoever reaches the container: give a password with -e WORKBENCH_PASSWORD=…
+ENV WORKBENCH_HOST=0.0.0.0 WORKBENCH_PORT={port} PYTHONUNBUFFERED=1
+EXPOSE {port}
+CMD ["python", "app.py"]
+"""
+
+
+def requirements(made: Bundle) -> str:
+    """The libraries and all that they need, each at the version that is installed here."""
+    roots = ["torch", "transformers", "tokenizers", "safetensors", "numpy", "pyyaml", "jinja2", "regex", made.interface]
+    roots += ["peft", "accelerate"] if made.adapter else []
+    roots += ["bitsandbytes", "accelerate"] if made.quantization == "nf4" else []
+    return "".join(f"{name}=={version}\n" for name, version in sorted(pins(roots).items()))
+
+
+def pins(roots: Iterable[str]) -> dict[str, str]:
+    """The version of each of ``roots`` and of what it needs, as installed here; a build's own mark (``+cpu``) left out.
+
+    Raises:
+        BadInput: one of ``roots`` is not installed.
+    """
+    found: dict[str, str] = {}
+    waiting = list(dict.fromkeys(roots))
+    needed = set(waiting)
+    while waiting:
+        name = waiting.pop()
+        try:
+            installed = distribution(name)
+        except PackageNotFoundError:
+            if name in needed:
+                raise BadInput("web.needs", library=name) from None
+            continue  # needed on other systems only
+        key = re.sub(r"[-_.]+", "-", installed.metadata["Name"]).lower()
+        if key not in found:
+            found[key] = installed.version.partition("+")[0]
+            plain_needs = (need for need in installed.requires or () if "extra ==" not in need)
+            waiting += [match[0] for need in plain_needs if (match := re.match(r"[A-Za-z0-9._-]+", need))]
+    return found
+
+
+def card(made: Bundle, note: Mapping[str, Any]) -> str:
+    """What a visitor of the repository reads."""
+    persona, base = part(note, "persona"), part(note, "base")
+    name = plain(persona.get("name")) or text("export.card.unnamed", made.lang)
+    kind = "adapter" if made.adapter else "merged" if base.get("name") else "model"
+    lines = [f"# {name}", "", text(f"deploy.card.{kind}", made.lang, name=name, base=plain(base.get("name")))]
+    if persona.get("author"):
+        lines.append(text("export.card.author", made.lang, author=plain(persona["author"])))
+    lines += ["", f"## {text('deploy.card.start', made.lang)}", "", "```bash", *_commands(made), "```", ""]
+    lines += [text(f"deploy.card.{'docker' if made.docker else 'here'}", made.lang), ""]
+    lines += [text("deploy.card.weights", made.lang, url=made.url), ""] if made.url else []
+    lines += [f"## {text('export.card.limits', made.lang)}", "", text("export.card.careful", made.lang), ""]
+    return "\n".join(lines)
+
+
+def _commands(made: Bundle) -> list[str]:
+    if made.target == "docker":
+        return [
+            "docker build -t assistant .",
+            f"docker run -e WORKBENCH_PASSWORD=… -p 127.0.0.1:{PORT}:{PORT} assistant",
+        ]
+    return ["pip install -r requirements.txt", "WORKBENCH_HOST=127.0.0.1 python app.py"]
+
+
+def _front(made: Bundle, note: Mapping[str, Any]) -> str:
+    """The lines that Spaces reads. JSON is YAML, so no name can break out of its line."""
+    if made.target != "huggingface":
+        return ""
+    persona = part(note, "persona")
+    name = " ".join(str(persona.get("name") or "").split()) or text("export.card.unnamed", made.lang)
+    told: dict[str, Any] = {"title": name, "emoji": "🌱", "colorFrom": "blue", "colorTo": "green"}
+    if made.docker:
+        told |= {"sdk": "docker", "app_port": PORT}
+    else:
+        version = pins([made.interface])[made.interface]
+        told |= {"sdk": made.interface, "sdk_version": version, "python_version": _python(), "app_file": "app.py"}
+    told |= {"pinned": False, "suggested_hardware": "cpu-basic", "short_description": text("deploy.short", made.lang)}
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()]
+    return "\n".join(["---", *lines, "---", "", ""])
+
+
+def _modelscope(made: Bundle) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "$schema": "https://modelscope.cn/api/v1/studios/deploy_schema.json",
+        "sdk_type": made.interface,
+        "resource_configuration": "platform/2v-cpu-16g-mem",
+        "base_image": "ubuntu22.04-py311-torch2.9.1-modelscope1.35.0",
+    }
+    return told | ({"sdk_version": pins(["gradio"])["gradio"]} if made.interface == "gradio" else {})
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -1,0 +1,116 @@
+"""A folder as a git repository: the first commit, with git-lfs, and the push. Knows git's commands; no weights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from workbench.errors import BadInput, Failed
+
+ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\ntokenizer.json -diff\n* text=auto eol=lf\n"
+IGNORED = "__pycache__/\n*.pyc\n*.part\n.gradio/\n.venv/\n"
+_WHO = {"GIT_AUTHOR_NAME": "assistant", "GIT_AUTHOR_EMAIL": "assistant@localhost"}
+
+
+def commit(folder: Path, branch: str) -> None:
+    """Make ``folder`` a repository with one commit of everything in it; large files go by git-lfs.
+
+    Raises:
+        Failed: git or git-lfs is missing, or refuses.
+    """
+    _needed()
+    (folder / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+    (folder / ".gitignore").write_text(IGNORED, encoding="utf-8")
+    git(folder, "init", "--quiet", f"--initial-branch={branch}")
+    git(folder, "lfs", "install", "--local")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "The assistant", named=True)
+
+
+def push(folder: str | Path, url: str) -> str:
+    """Push the bundle to ``url``, its large files by git-lfs; returns the branch.
+
+    The address is not kept in the folder, since people put keys into it.
+
+    Raises:
+        BadInput: no bundle is there, or the address cannot be one. Failed: git refuses; what it says is told.
+    """
+    place = Path(folder).expanduser()
+    if not (place / ".git").is_dir():
+        raise BadInput("deploy.no_repository", folder=folder)
+    if url.startswith("-") or "::" in url or not url.strip():
+        raise BadInput("deploy.bad_remote", given=hidden(url))
+    if Path(url).expanduser().is_dir():  # git takes a path, git-lfs only an address
+        url = Path(url).expanduser().resolve().as_uri()
+    _needed()
+    branch = git(place, "symbolic-ref", "--short", "HEAD").strip()
+    git(place, "push", "--quiet", url, f"HEAD:refs/heads/{branch}", said=hidden(url))
+    return branch
+
+
+def clone(folder: Path, out: Path) -> None:
+    """A clone of what was committed, with the large files, as a host would make it.
+
+    Raises:
+        Failed: git or git-lfs is missing, or refuses.
+    """
+    _needed()
+    lfs = ["-c", "filter.lfs.process=git-lfs filter-process", "-c", "filter.lfs.smudge=git-lfs smudge -- %f"]
+    needed = ["-c", "filter.lfs.required=true", "-c", "protocol.file.allow=always"]
+    git(Path.cwd(), *lfs, *needed, "clone", "--quiet", "--no-hardlinks", folder.resolve().as_uri(), str(out))
+
+
+def hidden(url: str) -> str:
+    """An address without the name and the password that it may hold."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc="…@" + parts.netloc.rpartition("@")[2]).geturl()
+
+
+def git(folder: Path, *arguments: str, said: str = "", named: bool = False) -> str:
+    """What ``git`` prints; no terminal, so that it asks for nothing.
+
+    Args:
+        said: what stands in an error in the place of the arguments' last address.
+        named: give an author where the person has told git none.
+
+    Raises:
+        Failed: git refuses.
+    """
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+    if named and not _identity(folder):
+        env |= _WHO | {name.replace("AUTHOR", "COMMITTER"): value for name, value in _WHO.items()}
+    done = subprocess.run(  # noqa: S603  a list, never a shell
+        ["git", *arguments],  # noqa: S607  the person's own git
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode:
+        reason = " ".join(done.stderr.split())[-600:] or str(done.returncode)
+        for argument in arguments:  # git repeats the address that it was given, with whatever key is in it
+            reason = reason.replace(argument, hidden(argument)) if "@" in argument else reason
+        raise Failed("deploy.git_refused", command=f"git {arguments[0]}", where=said or folder, reason=reason)
+    return done.stdout
+
+
+def _identity(folder: Path) -> bool:
+    try:
+        return bool(git(folder, "config", "user.email").strip())
+    except Failed:
+        return False
+
+
+def _needed() -> None:
+    for program in ("git", "git-lfs"):
+        if shutil.which(program) is None:
+            raise Failed("deploy.no_git", program=program)

@@ -1,0 +1,229 @@
+"""The check before a bundle is pushed: a fresh environment from that folder alone, started offline, asked a question.
+
+Knows processes, environments and the two web servers' ways of being asked; nothing of models. What is checked is a
+clone of the bundle: a file that was not committed, or a large one that git-lfs does not hold, is found missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, Request, build_opener
+
+from workbench.errors import Failed
+from workbench.export.bundle_git import clone
+
+START = 120.0  # seconds for the first answer; what is aimed at is 10
+INSTALL = 3600.0
+_NOWHERE = "http://127.0.0.1:9"  # nothing listens at the discard port: whatever honours proxies stays offline
+_OPEN = build_opener(ProxyHandler({}))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What came of it.
+
+    Args:
+        answer: what the app said.
+        install, start: seconds until the libraries were there; from the start of the app to the answer's end.
+    """
+
+    answer: str
+    install: float
+    start: float
+
+
+def preflight(
+    folder: str | Path, question: str, *, reuse: bool = False, tell: Callable[[str], None] = lambda _: None
+) -> Checked:
+    """Clone the bundle, make an environment from its ``requirements.txt``, start it offline, and ask.
+
+    Args:
+        folder: the bundle.
+        question: what is asked.
+        reuse: take the libraries of this environment instead of installing them; of the project itself the clone sees
+            nothing but what the bundle carries.
+        tell: told what is being done: ``clone``, ``install``, ``start``, ``ask``.
+
+    Raises:
+        Failed: one of these did not work; says which, and the last lines of its output.
+    """
+    with tempfile.TemporaryDirectory(prefix="workbench-preflight-", ignore_cleanup_errors=True) as scratch:
+        place, here = Path(scratch) / "bundle", Path(scratch)
+        tell("clone")
+        clone(Path(folder).expanduser(), place)
+        begun = time.monotonic()
+        tell("install")
+        python = _environment(here / "env", place, reuse)
+        installed = time.monotonic()
+        tell("start")
+        with _running(python, place, here) as (process, port):
+            streamlit = (place / "assistant" / "__init__.py").read_text(encoding="utf-8").count("Streamlit") > 0
+            if streamlit:
+                _until_up(process, port, here, "/_stcore/health", installed)
+                tell("ask")
+                answer = _ask_streamlit(python, place, here, question)
+            else:
+                _until_up(process, port, here, "/gradio_api/info", installed)
+                tell("ask")
+                answer = _ask_gradio(process, port, here, question)
+        return Checked(answer, installed - begun, time.monotonic() - installed)
+
+
+def _environment(folder: Path, place: Path, reuse: bool) -> Path:
+    """The Python of a fresh environment with the bundle's libraries."""
+    _run([sys.executable, "-m", "venv", *(["--without-pip"] if reuse else []), str(folder)], place, {}, "environment")
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if reuse:
+        paths = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
+        inside = _run(
+            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], place, {}, "python"
+        )
+        # folders in a .pth are not searched for further .pth, so an editable workbench does not come along
+        (Path(inside.strip()) / "libraries.pth").write_text("\n".join(sorted(paths)) + "\n", encoding="utf-8")
+    else:
+        install = [str(python), "-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"]
+        _run(install, place, {}, "install", timeout=INSTALL)
+    code = "import workbench, pathlib; print(pathlib.Path(workbench.__file__).resolve().parent)"
+    found = _run([str(python), "-c", code], place, {}, "import").strip()
+    if Path(found) != (place / "workbench").resolve():
+        raise Failed("deploy.preflight", stage="import", reason=found)
+    return python
+
+
+def _run(command: list[str], folder: Path, env: Mapping[str, str], stage: str, *, timeout: float = START) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603  a list, never a shell
+            command, cwd=folder, env={**_variables(folder.parent), **env}, capture_output=True, text=True,
+            encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL, timeout=timeout, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise Failed("deploy.preflight", stage=stage, reason=f"{timeout:.0f} s") from error
+    if done.returncode:
+        raise Failed("deploy.preflight", stage=stage, reason=_last(done.stderr or done.stdout))
+    return done.stdout
+
+
+def _variables(scratch: Path) -> dict[str, str]:
+    """Of this process's variables those that a system needs; none that would lead to this one's modules."""
+    kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "LANG", "WORKBENCH_LANG")
+    pip = [name for name in os.environ if name.startswith("PIP_") or name.endswith("_CERT_FILE")]
+    found = {name: os.environ[name] for name in (*kept, *pip) if name in os.environ}
+    return found | {"HOME": str(scratch), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def _offline(port: int) -> dict[str, str]:
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), _NOWHERE)
+    hub = {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "no_proxy": "127.0.0.1,localhost",
+        "NO_PROXY": "127.0.0.1",
+    }
+    return {
+        **proxies,
+        **hub,
+        "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
+        "WORKBENCH_HOST": "127.0.0.1",
+        "WORKBENCH_PORT": str(port),
+    }
+
+
+@contextmanager
+def _running(python: Path, place: Path, scratch: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The app, until the block ends; it and all that it started are ended then."""
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", 0))
+        port = int(tried.getsockname()[1])
+    with (scratch / "log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603  a list, never a shell
+            [str(python), "app.py"],
+            cwd=place,
+            env=_variables(scratch) | _offline(port),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=os.name != "nt",
+        )
+        try:
+            yield process, port
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill() if os.name == "nt" else os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _until_up(process: subprocess.Popen[bytes], port: int, scratch: Path, path: str, begun: float) -> None:
+    while time.monotonic() - begun < START:
+        if process.poll() is not None:
+            break
+        try:
+            with _OPEN.open(f"http://127.0.0.1:{port}{path}", timeout=5):
+                return
+        except (URLError, OSError):
+            time.sleep(0.1)
+    raise Failed("deploy.preflight", stage="start", reason=_log(scratch))
+
+
+def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, question: str) -> str:
+    """By the server's own interface for programs: a call, then its events."""
+    url = f"http://127.0.0.1:{port}/gradio_api/call/ask"
+    body = json.dumps({"data": [question, "", 0.0, 1.0, 64]}).encode()
+    said: Any = None
+    try:
+        request = Request(url, data=body, headers={"Content-Type": "application/json"})
+        with _OPEN.open(request, timeout=START) as answer:
+            event = json.load(answer)["event_id"]
+        with _OPEN.open(f"{url}/{event}", timeout=START) as answer:
+            kind = ""
+            for raw in answer:
+                line = raw.decode("utf-8").strip()
+                kind = line.removeprefix("event:").strip() if line.startswith("event:") else kind
+                if line.startswith("data:") and kind in ("complete", "generating", "error"):
+                    said = json.loads(line.removeprefix("data:"))
+    except (HTTPError, URLError, OSError, ValueError) as error:
+        raise Failed("deploy.preflight", stage="ask", reason=f"{error} {_log(scratch)}") from error
+    if process.poll() is not None or kind != "complete" or not said or not str(said[0]).strip():
+        raise Failed("deploy.preflight", stage="ask", reason=f"{said} {_log(scratch)}")
+    return str(said[0])
+
+
+# Streamlit's page speaks a protocol of its own; its library runs the same page and answers for it.
+_STREAMLIT = """
+import json, os, sys
+from streamlit.testing.v1 import AppTest
+page = AppTest.from_file(os.path.abspath("app.py"), default_timeout=float(sys.argv[2])).run()
+page.chat_input[0].set_value(sys.argv[1]).run()
+assert not page.exception, [one.value for one in page.exception]
+print(json.dumps([one.value for one in page.chat_message[-1].text]))
+"""
+
+
+def _ask_streamlit(python: Path, place: Path, scratch: Path, question: str) -> str:
+    command = [str(python), "-c", _STREAMLIT, question, str(START)]
+    printed = _run(command, place, _offline(0), "ask", timeout=START)
+    said = json.loads(printed.strip().splitlines()[-1])
+    if not said or not str(said[0]).strip(" …"):
+        raise Failed("deploy.preflight", stage="ask", reason=f"{said} {_log(scratch)}")
+    return str(said[0])
+
+
+def _log(scratch: Path) -> str:
+    return _last((scratch / "log").read_text(encoding="utf-8", errors="replace"))
+
+
+def _last(output: str) -> str:
+    return "\n".join(output.strip().splitlines()[-15:]) or "–"
