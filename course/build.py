@@ -1,8 +1,8 @@
 """The lessons' sources to notebooks: ``python course/build.py``; ``--check`` only says what is not up to date.
 
-A source is a Markdown file: YAML between two lines of ``---``, then prose; a fence of ``python`` is a code cell, a fence
-of ``quiz`` is a self-check, everything else stays as it is. Knows that form; nothing of what the lessons teach. Outputs
-are never stored, and the same source gives the same bytes.
+A source is a Markdown file: YAML between two lines of ``---``, then prose; a fence of ``python`` is a code cell, a
+fence of ``quiz`` is a self-check, everything else stays as it is. Knows that form; nothing of what the lessons teach.
+Outputs are never stored, and the same source gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ WORDS: dict[str, dict[str, str]] = {
     "en": {
         "title": "# Lesson {lesson}. {title}",
         "time": "**Time:** {minutes} minutes of reading and thinking. The cells compute for about {cpu} seconds on two "
-        "cores of a laptop's CPU, and {gpu} seconds on an 8-GB slice of a GPU (an estimate; with *pocket* most of it is "
-        "loading).",
+        "cores of a laptop's CPU, and {gpu} seconds on an 8-GB slice of a GPU (an estimate; with *pocket* most of it "
+        "is loading).",
         "control": "**The one new control:** `{control}`. All others keep the values of the recipe.",
         "no_control": "**The one new control:** none; this lesson only looks.",
         "right": "✓ Right.",

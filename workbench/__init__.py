@@ -25,6 +25,7 @@ _HOME = {
     "merge": "workbench.export",
     "compare": "workbench.chat",
     "Assistant": "workbench.chat",
+    "show": "workbench.widgets.show",
 }
 
 __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from workbench.runs import Run
     from workbench.templates import encode
     from workbench.training import Recipe, train
+    from workbench.widgets.show import show
 
 
 def __getattr__(name: str) -> Any:
