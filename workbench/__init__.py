@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "show": "workbench.widgets.show",
     "Persona": "workbench.data",
     "Conversation": "workbench.data",
     "Message": "workbench.data",
@@ -25,7 +26,6 @@ _HOME = {
     "merge": "workbench.export",
     "compare": "workbench.chat",
     "Assistant": "workbench.chat",
-    "show": "workbench.widgets.show",
 }
 
 __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
