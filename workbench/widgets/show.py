@@ -78,7 +78,8 @@ def _mask(view: MaskView, other: MaskView | None, lang: str | None) -> Shown:
     from workbench.render import compare_html, mask_html, mask_text
 
     told = io.StringIO()
-    console = Console(file=told, width=100)
+    # without these it would itself display, where it finds itself in a notebook
+    console = Console(file=told, width=100, force_jupyter=False, force_terminal=False, color_system=None)
     for one in filter(None, (view, other)):
         console.print(mask_text(one, lang=lang))
     html = compare_html(view, other, lang=lang) if other else mask_html(view, lang=lang)
