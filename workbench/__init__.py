@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "show": "workbench.widgets.show",
     "Persona": "workbench.data",
     "Conversation": "workbench.data",
     "Message": "workbench.data",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from workbench.templates import encode
     from workbench.training import Recipe, train
     from workbench.widgets import ChatPanel, DataPanel, ExportPanel, MaskPanel, TrainPanel, Workbench
+    from workbench.widgets.show import show
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,167 @@
+"""The lessons' sources: ten a language, with the same code, all their parts, and notebooks made of them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+COURSE = Path(__file__).resolve().parents[2] / "course"
+SOURCES = sorted(COURSE.glob("*/[0-9][0-9]-*.md"))
+NAMES = sorted({source.name for source in SOURCES})
+HEAD = {"lesson", "title", "minutes", "cpu", "gpu", "control"}
+# What every lesson has, as its headings of the second level begin.
+PARTS = {
+    "en": ["What you will be able to do", "Predict", "Run", "Compare", "Explain", "A failure on purpose|Failure on",
+           "The same in XTuner", "Check yourself", "Take-away", "Tasks"],
+    "zh": ["学完你能", "先猜", "再跑", "对照", "解释", "故意出", "在 XTuner 里", "自测", "要点", "练习"],
+}  # fmt: skip
+TASKS = {"en": ("**Base task (", "**Stretch task ("), "zh": ("**基础（", "**进阶（")}
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+all_sources = pytest.mark.parametrize("source", SOURCES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+all_lessons = pytest.mark.parametrize("name", NAMES)
+
+
+def code(build: ModuleType, source: Path) -> list[str]:
+    return [text for kind, text in build.parts(source)[1] if kind == "python"]
+
+
+def prose(build: ModuleType, source: Path) -> str:
+    return "\n\n".join(text for kind, text in build.parts(source)[1] if kind == "prose")
+
+
+def quizzes(build: ModuleType, source: Path) -> list[dict[str, Any]]:
+    return [one for kind, text in build.parts(source)[1] if kind == "quiz" for one in build.questions(text)]
+
+
+def test_there_are_ten_lessons_in_each_language(build: ModuleType) -> None:
+    for lang in build.LANGUAGES:
+        heads = [build.parts(COURSE / lang / name)[0] for name in NAMES]
+        assert [head["lesson"] for head in heads] == list(range(10))
+
+
+@all_sources
+def test_the_head_names_lesson_title_times_and_control(build: ModuleType, source: Path) -> None:
+    head = build.parts(source)[0]
+    assert set(head) == HEAD
+    assert source.name.startswith(f"{head['lesson']:02d}-") and 0 < head["cpu"] < 120
+
+
+@all_sources
+def test_every_part_of_a_lesson_is_there_in_order(build: ModuleType, source: Path) -> None:
+    headings = re.findall(r"^## (.+)$", prose(build, source), re.MULTILINE)
+    at = [next((i for i, h in enumerate(headings) if re.match(part, h)), -1) for part in PARTS[source.parent.name]]
+    assert -1 not in at, dict(zip(PARTS[source.parent.name], at, strict=True))
+    assert at[-4:] == sorted(at[-4:]) and at[-1] == len(headings) - 1
+    assert at[1] < at[2] < at[3] < at[4], "predict, run, compare, explain"
+
+
+@all_sources
+def test_there_is_a_base_task_and_a_stretch_task(build: ModuleType, source: Path) -> None:
+    assert all(prose(build, source).count(task) == 1 for task in TASKS[source.parent.name])
+
+
+@all_lessons
+def test_both_languages_have_the_same_code_but_for_the_first_cell(build: ModuleType, name: str) -> None:
+    en, zh = (code(build, COURSE / lang / name) for lang in build.LANGUAGES)
+    assert en[1:] == zh[1:]
+
+
+@all_lessons
+def test_the_first_cells_differ_in_texts_alone(build: ModuleType, name: str) -> None:
+    trees = [ast.parse(code(build, COURSE / lang / name)[0]) for lang in build.LANGUAGES]
+    pairs = zip(*([node for node in ast.walk(tree) if isinstance(node, ast.Constant)] for tree in trees), strict=True)
+    for one, two in pairs:
+        same = one.value == two.value or (one.value, two.value) == ("en", "zh")
+        assert same or CHINESE.search(two.value), (one.value, two.value)
+        one.value = two.value = ""
+    assert ast.dump(trees[0]) == ast.dump(trees[1])
+
+
+@all_lessons
+def test_both_languages_have_the_same_heads_and_headings(build: ModuleType, name: str) -> None:
+    heads = [build.parts(COURSE / lang / name)[0] for lang in build.LANGUAGES]
+    assert {**heads[0], "title": ""} == {**heads[1], "title": ""}
+    counts = [len(re.findall(r"^## ", prose(build, COURSE / lang / name), re.MULTILINE)) for lang in build.LANGUAGES]
+    assert counts[0] == counts[1]
+
+
+@all_sources
+def test_each_question_has_one_right_answer_and_explains_every_answer(build: ModuleType, source: Path) -> None:
+    found = quizzes(build, source)
+    assert 3 <= len(found) <= 5
+    for question in found:
+        assert len(question["options"]) >= 3
+        assert [bool(o.get("right")) for o in question["options"]].count(True) == 1, question["ask"]
+        assert all(len(o["why"]) > 8 and set(o) <= {"say", "why", "right"} for o in question["options"])
+
+
+@all_lessons
+def test_both_languages_ask_the_same_questions(build: ModuleType, name: str) -> None:
+    en, zh = (quizzes(build, COURSE / lang / name) for lang in build.LANGUAGES)
+    rights = [[[bool(o.get("right")) for o in q["options"]] for q in found] for found in (en, zh)]
+    assert rights[0] == rights[1]
+
+
+@all_sources
+def test_code_cells_are_short_and_can_be_parsed(build: ModuleType, source: Path) -> None:
+    cells = code(build, source)
+    for cell in cells:
+        ast.parse(re.sub(r"^%%time\n", "", cell))
+    assert max(len(cell.splitlines()) for cell in cells) <= 30
+
+
+@all_sources
+def test_every_control_is_a_word_of_the_lessons_code(build: ModuleType, source: Path) -> None:
+    control = build.parts(source)[0]["control"]
+    said = "\n".join([*code(build, source), prose(build, source)])
+    assert control is None or re.search(rf"\b{re.escape(control)}\b", said)
+
+
+def test_the_notebooks_are_what_their_sources_say(build: ModuleType) -> None:
+    stale = [s.name for s in SOURCES if s.with_suffix(".ipynb").read_text(encoding="utf-8") != build.notebook_text(s)]
+    assert not stale, "python course/build.py"
+
+
+def test_every_notebook_has_its_source() -> None:
+    assert {path.with_suffix(".md") for path in COURSE.rglob("*.ipynb")} == set(SOURCES)
+
+
+@all_sources
+def test_no_output_is_stored(source: Path) -> None:
+    cells = json.loads(source.with_suffix(".ipynb").read_text(encoding="utf-8"))["cells"]
+    coded = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert coded and all(cell["outputs"] == [] and cell["execution_count"] is None for cell in coded)
+
+
+@all_sources
+def test_the_notebook_is_valid(source: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    nbformat.validate(nbformat.read(source.with_suffix(".ipynb"), as_version=4))
+
+
+def test_every_link_of_the_course_leads_somewhere() -> None:
+    link = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+    pages = {page: link.findall(page.read_text(encoding="utf-8")) for page in COURSE.rglob("*.md")}
+    links = [(page, to) for page, found in pages.items() for to in found if not to.startswith("http")]
+    assert links and not [f"{page.name}: {to}" for page, to in links if not (page.parent / to).exists()]
+
+
+def test_a_self_check_opens_each_answer_to_its_reason(build: ModuleType) -> None:
+    question = {"ask": "Q?", "options": [{"say": "`<a>`", "why": "w1"}, {"say": "b", "why": "w2", "right": True}]}
+    made = build.quiz(question, "en")
+    assert made.count("<details>") == 2 and "<code>&lt;a&gt;</code>" in made
+    assert "✗ No. w1" in made and "✓ Right. w2" in made
+
+
+def test_a_fence_that_is_never_closed_is_refused(build: ModuleType, tmp_path: Path) -> None:
+    source = tmp_path / "00-x.md"
+    source.write_text("---\nlesson: 0\n---\n```python\n1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="never closed"):
+        build.parts(source)
