@@ -84,7 +84,9 @@ def recorded() -> dict[str, dict[str, float]]:
     return scores
 
 
-@pytest.mark.xfail(strict=True, reason="93 % in English, 97 % in Chinese: yes_no, repeat, names and captions stay below")
+@pytest.mark.xfail(
+    strict=True, reason="93 % in English, 97 % in Chinese: yes_no, repeat, names and captions stay below"
+)
 def test_the_recorded_scores_reach_the_targets_of_the_project() -> None:
     for kinds in recorded().values():
         assert kinds["all"] >= 0.97
