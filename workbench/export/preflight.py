@@ -206,6 +206,7 @@ _STREAMLIT = """
 import json, os, sys
 from streamlit.testing.v1 import AppTest
 page = AppTest.from_file(os.path.abspath("app.py"), default_timeout=float(sys.argv[2])).run()
+assert page.chat_input, [one.value for one in (*page.exception, *page.error)]
 page.chat_input[0].set_value(sys.argv[1]).run()
 assert not page.exception, [one.value for one in page.exception]
 print(json.dumps([one.value for one in page.chat_message[-1].text]))
