@@ -79,7 +79,7 @@ def _head(parts: Parts, desk: Desk, lang: str) -> None:
 
 
 def _talk(parts: Parts, desk: Desk, lang: str) -> None:
-    # No Markdown and no tags, so that nothing can be fetched or run from an answer. Gradio still sets a message as HTML:
+    # No Markdown and no tags, so that nothing can be fetched or run from an answer. Gradio still sets it as HTML:
     # what is shown is escaped (:func:`_as_text`), and its sanitizer stays on behind that.
     plain: dict[str, Any] = {
         "render_markdown": False,
