@@ -15,7 +15,7 @@ import gradio as gr
 from workbench.chat.desk import Desk, Turn, Wish, paced
 from workbench.chat.face import EXAMPLES
 from workbench.errors import WorkbenchError
-from workbench.render.markup import escape
+from workbench.render.markup import escape, visible
 from workbench.texts import language, text
 
 LANGUAGES = [("中文", "zh"), ("English", "en")]
@@ -79,12 +79,12 @@ def _head(parts: Parts, desk: Desk, lang: str) -> None:
 
 
 def _talk(parts: Parts, desk: Desk, lang: str) -> None:
-    # Text as it is: no Markdown, no tags, so that nothing can be fetched or run from an answer. It is set as text, not
-    # as HTML; a sanitizer before that would only take words away from what looks like tags.
+    # No Markdown and no tags, so that nothing can be fetched or run from an answer. Gradio still sets it as HTML:
+    # what is shown is escaped (:func:`_as_text`), and its sanitizer stays on behind that.
     plain: dict[str, Any] = {
         "render_markdown": False,
         "allow_tags": False,
-        "sanitize_html": False,
+        "sanitize_html": True,
         "latex_delimiters": [],
         "buttons": ["copy", "copy_all"],
         "feedback_options": None,
@@ -288,14 +288,19 @@ def _bubbles(desk: Desk, turns: tuple[Turn, ...], now: Turn | None, lang: str) -
         shown += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer or "–"}]
     if now is not None:
         shown += [{"role": "user", "content": now.question}, {"role": "assistant", "content": now.answer or WAITING}]
-    return shown
+    return [{"role": one["role"], "content": _as_text(one["content"])} for one in shown]
+
+
+def _as_text(said: str) -> str:
+    """Words as HTML that shows them, whatever they look like; quotes stay, since the copy button copies this."""
+    return visible(said).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _beside(turns: tuple[Turn, ...], now: Turn | None) -> list[dict[str, str]]:
     """The same for the base, of the turns in which it was asked."""
     asked = [turn for turn in (*turns, *([now] if now else [])) if turn.base is not None]
     return [
-        {"role": role, "content": said or WAITING}
+        {"role": role, "content": _as_text(said or WAITING)}
         for turn in asked
         for role, said in (("user", turn.question), ("assistant", turn.base or ""))
     ]

@@ -136,7 +136,6 @@ def _offline(port: int) -> dict[str, str]:
     return {
         **proxies,
         **hub,
-        "STREAMLIT_SERVER_ADDRESS": "127.0.0.1",
         "WORKBENCH_HOST": "127.0.0.1",
         "WORKBENCH_PORT": str(port),
     }
@@ -204,8 +203,11 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
 # Streamlit's page speaks a protocol of its own; its library runs the same page and answers for it.
 _STREAMLIT = """
 import json, os, sys
+from streamlit import config
 from streamlit.testing.v1 import AppTest
+config.set_option("server.address", "127.0.0.1")
 page = AppTest.from_file(os.path.abspath("app.py"), default_timeout=float(sys.argv[2])).run()
+assert page.chat_input, [one.value for one in (*page.exception, *page.error)]
 page.chat_input[0].set_value(sys.argv[1]).run()
 assert not page.exception, [one.value for one in page.exception]
 print(json.dumps([one.value for one in page.chat_message[-1].text]))
