@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
-from workbench.steps import ChatStep, Model
 
 from workbench.errors import BadInput
 from workbench.render.markup import escape, said
+from workbench.steps import ChatStep, Model
 
 from .parts import Pane, Studio, click, flow, shown
 from .workspaces import Workspace

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from workbench.steps import DataStep
-from workbench.steps.data import LANGUAGES, MANNERS
 
 from workbench.errors import BadInput
 from workbench.render.markup import escape, said, table
+from workbench.steps import DataStep
+from workbench.steps.data import LANGUAGES, MANNERS
 from workbench.texts import text
 
 from .parts import Pane, Studio, click, shown

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
-from workbench.steps import told
 
 from workbench.errors import BadInput, WorkbenchError
 from workbench.render.markup import escape, root
+from workbench.steps import told
 from workbench.texts import language, text
 
 from .line import Line

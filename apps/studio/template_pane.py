@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from workbench.steps.template import LOSS_ON
 
 from workbench.render import mask_html
+from workbench.steps.template import LOSS_ON
 from workbench.texts import text
 
 from .parts import Pane, Studio, click

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-from workbench.steps import TrainStep, field
 
 from workbench.errors import BadInput
 from workbench.render import curves_html, curves_of, samples_html, samples_of
 from workbench.render.markup import escape
+from workbench.steps import TrainStep, field
 from workbench.texts import text
 
 from .parts import Pane, Studio, card, click, shown, visitor

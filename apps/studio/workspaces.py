@@ -13,11 +13,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.steps import Project
-
 from workbench.chat import Assistant
 from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.runs import Run, list_runs
+from workbench.steps import Project
 
 _SECRET = re.compile(r"[0-9a-f]{32}")
 _SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
