@@ -62,7 +62,7 @@ def test_from_an_empty_workspace_to_the_first_sentence(
         page.locator(part).scroll_into_view_if_needed()
         picture(page, f"{shot}_{step}")
 
-    page.wait_for_function("document.querySelector('#name input, #name textarea').value")  # the workspace is open
+    page.wait_for_function("document.querySelector('#name input, #name textarea')?.value")  # the workspace is open
     page.locator("#name input, #name textarea").first.fill(name)
     page.locator("#author input, #author textarea").first.fill("the class")
     page.locator("#make").click()
