@@ -16,7 +16,7 @@ from workbench.cli import lab as command_of
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN = {"IdentityProvider.token": "", "ServerApp.password": "", "ServerApp.disable_check_xsrf": "True"}
-PATIENCE = 60_000  # ms
+PATIENCE = 30_000  # ms
 
 
 class Lab:
