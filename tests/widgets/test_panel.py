@@ -101,9 +101,9 @@ def test_a_mistake_becomes_a_card_with_the_remedy_and_the_control_goes_back(tmp_
     assert "needs a number" in panel._card.value
     assert "1e-3" in panel._card.value
     assert rate.value == before
-    rate.value = "0.002"
+    rate.value = "0.003"
     assert panel._card.value == ""
-    assert panel.step.recipe.optimizer.learning_rate == 0.002
+    assert panel.step.recipe.optimizer.learning_rate == 0.003
 
 
 def test_what_learners_write_is_escaped_wherever_it_is_shown(tmp_path: Path) -> None:
