@@ -141,7 +141,7 @@ def grown_by(panel: TrainPanel, run: Run, evaluations: int, steps_between: int, 
 def test_live_updates_leave_nothing_behind(recorded: Recorded) -> None:
     run = recorded()
     panel = TrainPanel(out=run.path, lang="en")
-    # The caches are full by then. Alone it grows by less than 4; after a whole suite other things move in the same memory.
+    # The caches are full by then. Alone it grows by less than 4; after a whole suite other things move in that memory.
     assert grown_by(panel, run, evaluations=36, steps_between=50, since=20) < 25
 
 
