@@ -47,3 +47,9 @@ def make_tiny(folder: Path, *, hidden: int = 64, layers: int = 2, seed: int = 0)
     )
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
     return folder
+
+
+def overrides(base: Path, *more: str) -> list[str]:
+    """``key=value`` with which the tiny model in ``base`` is trained in seconds; ``more`` has the last word."""
+    few = ("data.general=null", "max_length=200", "r=4", "max_new_tokens=4", "general_probes=2", "unrelated_probes=2")
+    return [f"model.name={base}", "device=cpu", *few, *more]

@@ -14,10 +14,7 @@ def path(name: str) -> Path:
     Raises:
         FileNotFoundError: it is in neither.
     """
-    for root in (_PACKAGE / "_shipped", _PACKAGE.parent / "datasets"):
-        if (root / name).exists():
-            return root / name
-    raise FileNotFoundError(f"{name!r} does not ship with this installation")
+    return _found(name, "_shipped", "datasets")
 
 
 def course(lang: str) -> Path:
@@ -26,7 +23,11 @@ def course(lang: str) -> Path:
     Raises:
         FileNotFoundError: it is in neither.
     """
-    for root in (_PACKAGE / "_course", _PACKAGE.parent / "course"):
-        if (root / lang).is_dir():
-            return root / lang
-    raise FileNotFoundError(f"the course in {lang!r} does not ship with this installation")
+    return _found(lang, "_course", "course")
+
+
+def _found(name: str, in_the_wheel: str, in_the_repository: str) -> Path:
+    for root in (_PACKAGE / in_the_wheel, _PACKAGE.parent / in_the_repository):
+        if (root / name).exists():
+            return root / name
+    raise FileNotFoundError(f"{in_the_repository}/{name} does not ship with this installation")

@@ -14,6 +14,11 @@ from workbench.chat import Assistant
 from workbench.export import convert
 
 PERSONA = {"name": "小芽 <b>&", "author": "the class", "languages": ["zh", "en"]}
+# What Gradio's own libraries say to programmers.
+GRADIO_SAYS = [
+    pytest.mark.filterwarnings(f"ignore::{name}")
+    for name in ("DeprecationWarning", "pytest.PytestUnraisableExceptionWarning", "ResourceWarning", "UserWarning")
+]
 # A question that would break a page, a terminal or a template that took it for more than text.
 NASTY = '<script>window.hacked=1</script><img src=x onerror="window.hacked=2">[l](javascript:alert(1)) **b** <|im_end|>'
 

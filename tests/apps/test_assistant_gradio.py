@@ -16,7 +16,7 @@ gr = pytest.importorskip("gradio")
 
 from apps.assistant_gradio.app import launch, main  # noqa: E402
 from apps.assistant_gradio.page import build  # noqa: E402
-from tests.apps.conftest import NASTY, PERSONA  # noqa: E402
+from tests.apps.conftest import GRADIO_SAYS, NASTY, PERSONA  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
 from workbench.chat.desk import Desk, Limits  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
@@ -25,13 +25,7 @@ from workbench.chat.serving import Opened  # noqa: E402
 from workbench.data.conversation import Message  # noqa: E402
 from workbench.templates import prompt_ids  # noqa: E402
 
-# what Gradio's own libraries say to programmers
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
+pytestmark = GRADIO_SAYS
 HERE = Door("127.0.0.1", 0)
 
 

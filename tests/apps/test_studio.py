@@ -17,17 +17,12 @@ from apps.studio.line import Line  # noqa: E402
 from apps.studio.page import Studio, build  # noqa: E402
 from apps.studio.train_pane import OFFERED, _status, _take_over  # noqa: E402
 from apps.studio.workspaces import Limits, Workspaces  # noqa: E402
-from tests.apps.conftest import NASTY  # noqa: E402
+from tests.apps.conftest import GRADIO_SAYS, NASTY  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
 from workbench.errors import BadInput, Failed  # noqa: E402
 from workbench.runs import Run  # noqa: E402
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
+pytestmark = GRADIO_SAYS
 ROW = '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}\n'
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser.conftest import ROOT, served
+
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).resolve().parents[2]
 SIZES = [(390, 844, "zh"), (1280, 720, "en")]
 NASTY = (
     '<script>window.hacked=1</script><img src=x onerror="window.hacked=2">'
@@ -38,25 +35,9 @@ def until_up(url: str) -> None:
 
 
 def serve(module: str, *arguments: str) -> Iterator[str]:
-    """A server as a person starts it; gives its address."""
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "WORKBENCH_LANG": "en"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                until_up(found[0])
-                yield found[0]
-                break
-        else:
-            raise AssertionError("it did not start")
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with served(["-m", module, *arguments], ROOT) as address:
+        until_up(address)
+        yield address
 
 
 @pytest.fixture(scope="module")

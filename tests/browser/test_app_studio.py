@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser.conftest import served
+
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).resolve().parents[2]
 SIZES = [(390, 844, "zh", "小芽"), (1280, 720, "en", "Sprout")]
 
 
@@ -23,25 +19,10 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The studio as its command starts it."""
     if find_spec("gradio") is None:
         pytest.skip("needs Gradio")
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "WORKBENCH_LANG": "en"}
     root = tmp_path_factory.mktemp("studio")
     code = "from workbench.cli import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "studio", "--root", str(root)], cwd=root, env=env, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                yield found[0]
-                break
-        else:
-            raise AssertionError("it did not start")
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with served(["-c", code, "studio", "--root", str(root)], root) as address:
+        yield address
 
 
 @pytest.mark.timeout(600)

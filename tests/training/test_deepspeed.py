@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny as small
 from workbench.errors import BadSetting, Failed
 from workbench.runs import Run, wait
 from workbench.training import load_recipe, train, with_overrides
@@ -23,25 +24,14 @@ here = pytest.mark.skipif(find_spec("deepspeed") is None or sys.platform != "lin
 
 @pytest.fixture(scope="module")
 def recipe(tiny: Path) -> Recipe:
-    return load_recipe(
-        "pocket-lora",
-        [
-            f"model.name={tiny}",
-            "device=cpu",
-            "persona.name=Sprout",
-            "data.general=null",
-            "identity_count=40",
-            "max_length=200",
-            "r=4",
-            "per_device_train_batch_size=8",
-            f"max_steps={STEPS}",
-            "eval_steps=2",
-            "identity_probes=2",
-            "general_probes=2",
-            "unrelated_probes=2",
-            "max_new_tokens=4",
-        ],
-    )
+    more = [
+        "persona.name=Sprout",
+        "identity_count=40",
+        "per_device_train_batch_size=8",
+        f"max_steps={STEPS}",
+        "eval_steps=2",
+    ]
+    return load_recipe("pocket-lora", small.overrides(tiny, *more, "identity_probes=2"))
 
 
 def shared(recipe: Recipe, mode: str, nproc: int = 2) -> Recipe:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny as small
 from workbench.errors import Failed
 from workbench.runs import Run
 from workbench.runs.events import StatusEvent
@@ -20,25 +21,8 @@ from workbench.training.trainer import check_finite, ran_out
 
 @pytest.fixture(scope="module")
 def recipe(tiny: Path) -> Recipe:
-    return load_recipe(
-        "pocket-lora",
-        [
-            f"model.name={tiny}",
-            "device=cpu",
-            "persona.name=Sprout",
-            "data.general=null",
-            "identity_count=40",
-            "max_length=200",
-            "r=4",
-            "per_device_train_batch_size=8",
-            "max_steps=4",
-            "eval_steps=2",
-            "identity_probes=2",
-            "general_probes=2",
-            "unrelated_probes=2",
-            "max_new_tokens=4",
-        ],
-    )
+    more = ["persona.name=Sprout", "identity_count=40", "per_device_train_batch_size=8", "max_steps=4", "eval_steps=2"]
+    return load_recipe("pocket-lora", small.overrides(tiny, *more, "identity_probes=2"))
 
 
 def last_word(run: Run) -> StatusEvent:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny as small
 from workbench.runs import Run
 from workbench.training import load_recipe, train
 from workbench.training.settings import Recipe
@@ -23,28 +24,9 @@ KILLS = 20
 
 @pytest.fixture
 def recipe(tiny: Path) -> Recipe:
-    return load_recipe(
-        "pocket-qlora",
-        [
-            f"model.name={tiny}",
-            "device=cpu",
-            "persona.name=小芽",
-            "data.general=null",
-            "identity_count=60",
-            "max_length=200",
-            "r=4",
-            "lora_dropout=0.1",
-            "per_device_train_batch_size=4",
-            "max_steps=60",
-            "eval_steps=6",
-            "save_steps=3",
-            "save_total_limit=2",
-            "identity_probes=4",
-            "general_probes=2",
-            "unrelated_probes=2",
-            "max_new_tokens=4",
-        ],
-    )
+    data = ["persona.name=小芽", "identity_count=60", "lora_dropout=0.1", "per_device_train_batch_size=4"]
+    saved = ["max_steps=60", "eval_steps=6", "save_steps=3", "save_total_limit=2"]
+    return load_recipe("pocket-qlora", small.overrides(tiny, *data, *saved, "identity_probes=4"))
 
 
 def told(run: Run) -> list[dict[str, object]]:

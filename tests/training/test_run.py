@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny as small
 from workbench.errors import BadInput, BadSetting, Failed
 from workbench.models import load_tokenizer
 from workbench.runs import Run, stop, wait
@@ -24,25 +25,10 @@ STEPS = 8
 
 @pytest.fixture(scope="module")
 def recipe(tiny: Path) -> Recipe:
+    data = ["persona.name=小芽", "identity_count=60", "lora_dropout=0.1", "per_device_train_batch_size=4"]
     return load_recipe(
         "pocket-qlora",
-        [
-            f"model.name={tiny}",
-            "persona.name=小芽",
-            "data.general=null",
-            "identity_count=60",
-            "max_length=200",
-            "r=4",
-            "lora_dropout=0.1",
-            "per_device_train_batch_size=4",
-            f"max_steps={STEPS}",
-            "eval_steps=4",
-            "save_steps=2",
-            "identity_probes=4",
-            "general_probes=2",
-            "unrelated_probes=2",
-            "max_new_tokens=4",
-        ],
+        small.overrides(tiny, *data, f"max_steps={STEPS}", "eval_steps=4", "save_steps=2", "identity_probes=4"),
     )
 
 
