@@ -186,14 +186,14 @@ class Panel:
     def tick(self) -> bool:
         """One look; whether to look again. Errors become a card, since nobody else would see them."""
         try:
-            more = self.look()
-            if self.job is not None and self.job.over:
-                ended, self.job = self.job, None
+            ended = self.job if self.job is not None and self.job.over else None
+            if ended is not None:  # before the look, which then sees what the job has begun
+                self.job = None
                 self.fill()
                 if ended.error is not None:
                     self.fail(ended.error)
                 self.keep()
-            return more or self.job is not None
+            return self.look() or self.job is not None
         except Exception as error:
             self.fail(error)
             return False
