@@ -67,8 +67,9 @@ _SEVERAL = re.compile(
     r"(answer|byte|character|checkpoint|conversation|file|finding|group|lesson|message|question|row|step|token)s\b"
     r"(?: (are|were|have)\b)?"
 )
+_SINGULAR = {"are": "is", "were": "was", "have": "has"}
 
 
 def _one(several: re.Match[str]) -> str:
     what, verb = f"1 {several[1]}{several[2]}", several[3]
-    return f"{what} {dict(are='is', were='was', have='has')[verb]}" if verb else what
+    return f"{what} {_SINGULAR[verb]}" if verb else what
