@@ -113,7 +113,7 @@ for number in range({evaluations}):
     evaluate(run, step, 2.0 + number % 3)
     panel._read()
     panel._draw()
-    if number % 3:
+    if number % 3 == 0:
         panel.keep()
     if number % 30 == 0:
         grown.append(megabytes())
