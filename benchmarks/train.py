@@ -5,9 +5,9 @@
 Each way runs in a process of its own, one after the other. Timed is the training itself, from its first step to its
 last: no imports, no loading, no encoding, no evaluation, no checkpoint. TRL and LLaMA-Factory get environments of their
 own (venv and pip, in ``--envs``; made once, kept there if you name the folder), in which torch is that of this one.
-Each is measured in the settings that its users would try (numbers, attention, padding, grouping by length, packing), and
-the quickest that reaches a held-out loss as good counts. The held-out loss is measured in the
-same way for all: by one program, on the adapter that was saved. Peak memory is that of the process (``ru_maxrss``).
+Each is measured in the settings that its users would try (numbers, attention, padding, grouping by length, packing),
+and the quickest that reaches a held-out loss as good counts. The held-out loss is measured in the same way for all: by
+one program, on the adapter that was saved. Peak memory is that of the process (``ru_maxrss``).
 """
 
 from __future__ import annotations

@@ -31,10 +31,10 @@ found: dict[str, Any] = {}
 class Clock(TrainerCallback):
     """From the first step's beginning to the last one's end."""
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
         found.update(before=peak(), start=time.perf_counter())
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_train_end(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
         found.update(seconds=time.perf_counter() - found.pop("start"), steps=state.global_step, peak=peak())
 
 
