@@ -16,7 +16,6 @@ from .parts import Pane, Studio, click, shown
 from .workspaces import Workspace
 
 SAMPLES = 6
-LONGEST = 120  # characters of a name, an author, a purpose
 SPOKEN = [("中文", "zh"), ("English", "en")]
 FIELDS = ("name", "author", "purpose", "manner", "languages", "ratio")
 
@@ -28,9 +27,7 @@ def build(lang: str) -> tuple[Pane, Any]:
         pane.head(lang)
         with gr.Row():
             texts = [
-                pane.make(
-                    gr.Textbox, lang, say={"label": f"data.{name}"}, max_length=LONGEST, min_width=200, elem_id=name
-                )
+                pane.make(gr.Textbox, lang, say={"label": f"data.{name}"}, max_length=120, min_width=200, elem_id=name)
                 for name in ("name", "author", "purpose")
             ]
         with gr.Row():
@@ -101,7 +98,7 @@ def _made(ws: Workspace, lang: str, *values: Any) -> list[Any]:
     """Take the settings over and make the set."""
     step = ws.project.data
     given: dict[str, Any] = dict(zip(FIELDS, values, strict=True))
-    given |= {key: str(given[key] or "")[:LONGEST] for key in ("name", "author", "purpose", "manner")}
+    given |= {key: str(given[key] or "") for key in ("name", "author", "purpose", "manner")}
     given["languages"] = tuple(one for one in given["languages"] or () if one in LANGUAGES) or LANGUAGES
     given["ratio"] = min(max(float(given["ratio"]), 0.0), 10.0)
     with ws.alone():

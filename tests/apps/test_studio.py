@@ -151,12 +151,12 @@ def test_a_setting_out_of_range_is_refused_whole(rooms: Workspaces, bad: Any) ->
     assert [ws.project.train.value(key) for key in OFFERED] == before
 
 
-def test_a_name_is_cut_where_the_page_would_have_cut_it(rooms: Workspaces) -> None:
-    from apps.studio.data_pane import LONGEST, _made
+def test_a_name_that_only_a_program_can_send_is_refused(rooms: Workspaces) -> None:
+    from apps.studio.data_pane import _made
 
     ws = rooms.enter("page", None)
-    _made(ws, "en", "n" * 10**6, "", "", "plain", ["en"], 0)
-    assert ws.project.data.settings.name == "n" * LONGEST
+    with pytest.raises(BadInput, match="at most 60"):
+        _made(ws, "en", "n" * 10**6, "", "", "plain", ["en"], 0)
 
 
 class Job:
