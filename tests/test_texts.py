@@ -237,3 +237,8 @@ def test_an_error_speaks_both_languages() -> None:
 def test_an_unknown_key_is_a_mistake_of_ours() -> None:
     with pytest.raises(KeyError, match=r"cli\.nothing"):
         text("cli.nothing")
+
+
+def test_one_conversation_is_not_one_conversations() -> None:
+    said = text("templates.summary.examples", "en", examples=1, tokens=11, trained=2, share=0.5)
+    assert said.startswith("1 conversation, 11 tokens, of which 2 are trained")

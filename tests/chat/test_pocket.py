@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from workbench.chat import Assistant, Chat
+from workbench.chat import Assistant, Chat, Sampling
 from workbench.cli import run
 from workbench.data.conversation import Message
 
@@ -38,7 +38,7 @@ def test_pocket_ends_its_answers(pocket: Assistant) -> None:
 
 
 def test_a_long_talk_stays_within_the_context(pocket: Assistant) -> None:
-    chat = Chat(pocket, system="短")
+    chat = Chat(pocket, system="短", sampling=Sampling(max_new_tokens=8))
     chat.messages = [Message("user", "Who are you?"), Message("assistant", "I am Pocket.")] * 100
     chat.say("What is the capital of France?")
     assert chat.cut > 0

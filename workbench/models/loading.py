@@ -6,6 +6,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 Quantization = Literal["none", "nf4"]
 POCKET = Path(__file__).parent / "pocket" / "weights"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+QUICK = 200 * 2**20
 # Names that people know these by; each loads with the code of the transformers library alone.
 KNOWN = (
     "pocket",
@@ -125,12 +129,29 @@ def load(
     if quantization == "nf4":
         settings["quantization_config"] = nf4(compute)
         settings["device_map"] = {"": where}
-    with Said(model, place):
+    with Said(model, place), _bars(place):
         network = AutoModelForCausalLM.from_pretrained(place, **settings)
     network = mend_4bit(network) if quantization == "nf4" else network.to(where)
     network.requires_grad_(False).eval()
     loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
     return _with_adapter(loaded, adapter) if adapter else loaded
+
+
+@contextmanager
+def _bars(place: str) -> Iterator[None]:
+    """The library's progress bars only for what takes long: the hub, and folders of more than ``QUICK`` bytes."""
+    from transformers.utils import logging
+
+    folder = Path(place)
+    quick = folder.is_dir() and sum(file.stat().st_size for file in folder.glob("*.safetensors")) < QUICK
+    if not quick or not logging.is_progress_bar_enabled():
+        yield
+        return
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def best_device() -> str:
@@ -207,6 +228,8 @@ def fingerprint(model: str) -> str:
 def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
     from peft import PeftModel
 
+    # PEFT asks for a property that transformers has renamed; not a matter for whoever loads a model
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     folder = Path(adapter)
     config = folder / "adapter_config.json"
     if not config.exists() or not (folder / "adapter_model.safetensors").exists():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import locale
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -56,4 +57,18 @@ def entry(key: str, lang: str | None = None) -> dict[str, str]:
 
 def text(key: str, /, lang: str | None = None, **values: object) -> str:
     """The sentence of ``key``, with ``values`` filled in."""
-    return str(lookup(key, lang)).format(**values)
+    said = str(lookup(key, lang)).format(**values)
+    return _SEVERAL.sub(_one, said) if values and language(lang) == "en" else said
+
+
+# "1 conversations are": what is counted in the sentences, after a one
+_SEVERAL = re.compile(
+    r"(?<![\d.,])1 ((?:different |general |held-out |identity |more |oldest |trained |training )?)"
+    r"(answer|byte|character|checkpoint|conversation|file|finding|group|lesson|message|question|row|step|token)s\b"
+    r"(?: (are|were|have)\b)?"
+)
+
+
+def _one(several: re.Match[str]) -> str:
+    what, verb = f"1 {several[1]}{several[2]}", several[3]
+    return f"{what} {dict(are='is', were='was', have='has')[verb]}" if verb else what
