@@ -36,7 +36,7 @@ def test_what_was_said_becomes_less_likely_as_in_the_library(loaded: Loaded) -> 
     import torch
 
     ids = torch.tensor([PROMPTS[1]])
-    how = {"max_new_tokens": 10, "repetition_penalty": 1.5}
+    how = {"max_new_tokens": 10, "repetition_penalty": 100.0}
     theirs = loaded.model.generate(
         ids, attention_mask=torch.ones_like(ids), do_sample=False, eos_token_id=None, pad_token_id=0, **how
     )
