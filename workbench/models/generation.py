@@ -68,22 +68,33 @@ def stream(
     top_p: float = 1.0,
     top_k: int = 0,
     seed: int = 0,
+    repetition_penalty: float = 1.0,
 ) -> Iterator[int]:
-    """The answer to ``prompt``, a token id at a time, without the stop token."""
+    """The answer to ``prompt``, a token id at a time, without the stop token.
+
+    Args:
+        repetition_penalty: above 1, tokens that stand in prompt or answer already become less likely (Keskar et al.
+            2019, CTRL, section 4.1).
+    """
     import torch
+    from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
     choose = chooser(do_sample=do_sample, temperature=temperature, top_p=top_p, top_k=top_k)
     generator = torch.Generator(device=loaded.device).manual_seed(seed)
     ids = torch.tensor([list(prompt)], device=loaded.device)
     past, stops = None, set(stop_ids)
+    penalty = RepetitionPenaltyLogitsProcessor(repetition_penalty) if repetition_penalty != 1 else None
+    seen = ids
     for _ in range(max_new_tokens):
         with torch.inference_mode():
             out = loaded.model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
-            token = int(choose(out.logits[:, -1].float(), generator)[0])
+            logits = out.logits[:, -1].float()
+            token = int(choose(penalty(seen, logits) if penalty else logits, generator)[0])
         if token in stops:
             return
         yield token
         past, ids = out.past_key_values, torch.tensor([[token]], device=loaded.device)
+        seen = torch.cat([seen, ids], 1) if penalty else seen
 
 
 def chooser(
