@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SHOWN = {"identity": 4, "general": 4, "unrelated": 2, "sample": 1_000}
 
 # Held-out conversations whose loss is measured at each evaluation, spread evenly: time belongs to the training.
-HELD_OUT = 48
+HELD_OUT = 40
 
 
 def main(arguments: list[str] | None = None) -> int:
