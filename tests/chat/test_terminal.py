@@ -100,7 +100,7 @@ class Screen:
         """What is shown since the last keys."""
         return ESCAPES.sub("", self.seen.decode(errors="replace"))
 
-    def until(self, wanted: str, *, after: str = "", seconds: float = 90) -> str:
+    def until(self, wanted: str, *, after: str = "", seconds: float = 20) -> str:
         """What is shown, as soon as ``wanted`` is among it, behind ``after``."""
         end = time.monotonic() + seconds
         while wanted not in self.shown().partition(after)[2] if after else wanted not in self.shown():
