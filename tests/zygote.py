@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 WORKER = "workbench.training.worker"
@@ -58,7 +58,7 @@ def forked_workers() -> Iterator[None]:
     """While it lasts, ``workbench.runs.start`` forks its training workers."""
     from workbench.runs import Run, front
 
-    spawn = front._spawn
+    spawn, ahead = front._spawn, front.ahead
 
     def forked(run: Run, command: list[str], env: Mapping[str, str] | None) -> int:
         if _real or command[1:3] != ["-m", WORKER]:
@@ -66,11 +66,11 @@ def forked_workers() -> Iterator[None]:
         return ZYGOTE.spawn(run.path, {**os.environ, **(env or {})})
 
     if sys.platform == "linux":
-        front._spawn = forked
+        front._spawn, front.ahead = forked, lambda: ahead() if _real else nullcontext()
     try:
         yield
     finally:
-        front._spawn = spawn
+        front._spawn, front.ahead = spawn, ahead
         ZYGOTE.close()
 
 

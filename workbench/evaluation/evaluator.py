@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from workbench.models import Loaded
 
+# Probes over which the drift is taken.
+DRIFT = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -143,7 +146,7 @@ class Evaluator:
         """Mean KL(base ‖ now) of the first token of the answers to the general probes."""
         import torch
 
-        rows = [i for i, p in enumerate(self.probes) if p.kind in ("general", "unrelated")][:32]
+        rows = [i for i, p in enumerate(self.probes) if p.kind in ("general", "unrelated")][:DRIFT]
         if not rows:
             return None
         now = torch.log_softmax(self._next(loaded, [self.prompts[i] for i in rows]), -1)
