@@ -46,6 +46,10 @@ class WorkbenchError(Exception):
     def __str__(self) -> str:
         return "\n".join(part for part in (self.say(), self.do()) if part)
 
+    def _render_traceback_(self) -> list[str]:
+        """What IPython and notebooks show of it, in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class BadInput(WorkbenchError):
     """The person can mend it."""

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -79,6 +80,7 @@ class Screen:
 
         def begin() -> None:
             end_with_us()
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore it, and so would this
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that Ctrl-C reaches it as it does from a keyboard
 
         env = {**os.environ, "TERM": "xterm", "WORKBENCH_LANG": "en", "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -95,6 +95,11 @@ def test_an_empty_question_and_an_unknown_model_are_refused(trained: Run) -> Non
         list(step.ask("  "))
     with pytest.raises(UnknownName, match="base"):
         step.change(shown=("bse",))
+    step.change(shown=())
+    with pytest.raises(BadInput, match="Nobody"):
+        step.ask_whole("Who are you?")
+    with pytest.raises(BadInput, match="Nobody"):
+        step.ask_all_probes()
 
 
 def test_all_probes_are_those_of_the_run_scored_by_model(trained: Run) -> None:

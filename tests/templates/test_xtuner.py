@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from pathlib import Path
 
@@ -190,6 +191,14 @@ def test_where_xtuner_crashes_there_is_a_sentence(letters, no_bos):
         encode([ask("a", "b")], no_bos, template="qwen_chat", compat="xtuner")
     with pytest.raises(BadInput, match="name of one of its templates"):
         encode([ask("a", "b")], letters, compat="xtuner")
+
+
+@pytest.mark.parametrize("name", ["Qwen2TokenizerFast", "Qwen2Tokenizer"])
+def test_a_tokenizer_of_qwen_needs_no_bos(no_bos, name):
+    qwen = copy.copy(no_bos)
+    qwen.__class__ = type(name, (type(no_bos),), {})
+    (example,) = encode([ask("a", "b")], qwen, template="default", compat="xtuner").examples
+    assert no_bos.decode(example.input_ids) == "<|User|>:a\n<|Bot|>:b<|im_end|>\n"
 
 
 def test_unknown_names_and_settings_are_answered_with_the_right_ones(letters):

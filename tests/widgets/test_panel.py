@@ -45,6 +45,7 @@ def test_every_panel_speaks_both_languages_and_switches(tmp_path: Path, says: Sa
         title = panel.root.children[1].children[0]
         assert not chinese.search(title.value), panel
         panel.speak("zh")
+        assert panel.controls.named["language"].value == "zh"
         assert chinese.search(title.value), panel
         buttons = [w.description for name, w in panel.controls.named.items() if name in ("undo", "reset", "start")]
         assert all(chinese.search(words) for words in buttons), panel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,40 @@ def test_the_form_holds_every_setting_with_its_help(tmp_path: Path) -> None:
     assert "Too high" in panel.controls.named["optimizer.learning_rate"].tooltip
     panel.controls.named["schedule.lr_scheduler_type"].value = "cosine"
     assert panel.step.recipe.schedule.lr_scheduler_type == "cosine"
+
+
+def shown(panel: TrainPanel) -> str:
+    """The memory forecast, when it is worked out."""
+    while panel.tick():
+        time.sleep(0.05)
+    return str(panel._memory.view.value)
+
+
+def test_the_memory_forecast_comes_when_it_is_unfolded_and_follows_the_settings(tiny: Path, tmp_path: Path) -> None:
+    panel = TrainPanel(out=tmp_path / "none", settings=tiny_settings(tiny), lang="en")
+    assert shown(panel) == ""
+    panel._memory.fold.value = True
+    assert "pocket-qlora fits: with 4 conversations of 200 tokens" in shown(panel)
+    assert "weights of the base" in panel._memory.view.value
+    panel.controls.named["schedule.per_device_train_batch_size"].value = "2"
+    assert "with 2 conversations" in shown(panel)
+    panel.speak("zh")
+    assert "放得下" in shown(panel)
+
+
+def test_what_does_not_fit_is_told_with_what_to_lower(tiny: Path, tmp_path: Path) -> None:
+    settings = {**tiny_settings(tiny), "schedule": {"per_device_train_batch_size": 10_000_000}}
+    panel = TrainPanel(out=tmp_path / "none", settings=settings, lang="en")
+    panel._memory.fold.value = True
+    assert "✗ pocket-qlora does not fit" in shown(panel)
+    assert "schedule.per_device_train_batch_size=5000000" in panel._memory.view.value
+
+
+def test_a_forecast_that_cannot_be_made_says_why(tmp_path: Path) -> None:
+    panel = TrainPanel(out=tmp_path / "none", settings={"model.name": "poket"}, lang="en")
+    panel._memory.fold.value = True
+    assert "poket" in shown(panel)
+    assert "✗" in panel._memory.view.value
 
 
 def test_another_recipe_fills_the_form(tmp_path: Path) -> None:
@@ -143,13 +178,6 @@ def test_live_updates_leave_nothing_behind(recorded: Recorded) -> None:
     panel = TrainPanel(out=run.path, lang="en")
     # The caches are full by then. Alone it grows by less than 4; after a whole suite other things move in that memory.
     assert grown_by(panel, run, evaluations=36, steps_between=50, since=20) < 25
-
-
-@pytest.mark.slow
-def test_an_hour_of_live_updates_grows_the_kernel_by_less_than_50_mb(recorded: Recorded) -> None:
-    run = recorded()
-    panel = TrainPanel(out=run.path, lang="en")
-    assert grown_by(panel, run, evaluations=360, steps_between=40) < 50  # four steps a second, an evaluation in ten
 
 
 def test_a_look_without_news_draws_and_sends_nothing(recorded: Recorded) -> None:

@@ -81,8 +81,8 @@ def load(model: str, **how: Any) -> Assistant:
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 @click.pass_context
 def chat(
-    context: click.Context, model: str, question: str | None, system: str, history: Path | None, endpoint: str | None,
-    web: str | None, port: int | None, as_json: bool, **how: Any,
+    context: click.Context, /, model: str, question: str | None, system: str, history: Path | None,
+    endpoint: str | None, web: str | None, port: int | None, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Answer once, or talk; in the terminal, or on a page."""
     loading = {name: how.pop(name) for name in LOADING}

@@ -90,15 +90,18 @@ class Evaluator:
 
     def measure(self, loaded: Loaded, step: int) -> Measurement:
         """Ask everything now. The model's mode and the process's random state are left as they were."""
+        from workbench.models.dense import dense
+
         started = time.perf_counter()
-        answers = self.answers(loaded)
+        with dense(loaded.model):
+            answers, loss, drift = self._answers(loaded), self._loss(loaded), self._drift(loaded)
         if not self.references:
             self.references = answers
         scores = score_answers(self.probes, answers, identity=self.identity, references=self.references)
         return Measurement(
             step=step,
-            loss=self._loss(loaded),
-            drift=self._drift(loaded),
+            loss=loss,
+            drift=drift,
             seconds=time.perf_counter() - started,
             samples=self._samples(answers),
             **scores,
@@ -106,6 +109,12 @@ class Evaluator:
 
     def answers(self, loaded: Loaded) -> list[str]:
         """The answers to all probes, in their order, greedily chosen."""
+        from workbench.models.dense import dense
+
+        with dense(loaded.model):
+            return self._answers(loaded)
+
+    def _answers(self, loaded: Loaded) -> list[str]:
         from workbench.models import generate
 
         made = generate(loaded, self.prompts, max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
@@ -147,18 +156,19 @@ class Evaluator:
         """Logits (N, V) float32 of the token after each prompt."""
         import torch
 
-        from workbench.models.batches import no_gradient, pad
+        from workbench.models.batches import head_sees, no_gradient, pad
 
         batch = pad([Example(tuple(p), tuple(p)) for p in prompts])
-        ends = torch.tensor([len(p) - 1 for p in prompts])
+        last = torch.zeros_like(batch["labels"], dtype=torch.bool)
+        last[torch.arange(len(prompts)), torch.tensor([len(p) - 1 for p in prompts])] = True
         training = loaded.model.training
         loaded.model.eval()
-        with no_gradient(loaded.model):
+        with no_gradient(loaded.model), head_sees(loaded.model, last.to(loaded.device)):
             out = loaded.model(
                 input_ids=batch["input_ids"].to(loaded.device),
                 attention_mask=batch["attention_mask"].to(loaded.device),
                 use_cache=False,
             )
         loaded.model.train(training)
-        logits: torch.Tensor = out.logits[torch.arange(len(prompts)), ends.to(out.logits.device)]
+        logits: torch.Tensor = out.logits if out.logits.dim() == 2 else out.logits[last]
         return logits.float().cpu()

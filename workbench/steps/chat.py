@@ -187,14 +187,16 @@ class ChatStep(Step[ChatSettings]):
         Each model gets the same question, system message and seed, and knows nothing of earlier ones.
 
         Raises:
-            BadInput: the question is empty or too long, a model cannot be loaded, or another question is still being
-                answered.
+            BadInput: the question is empty or too long, no model is chosen or one cannot be loaded, or another question
+                is still being answered.
         """
         if question is not None:
             self.change(question=question)
         s = self.settings
         if not s.question.strip():
             raise BadInput("steps.no_question")
+        if not s.shown:
+            raise BadInput("steps.nobody_asked")
         if not self._asking.acquire(blocking=False):
             raise BadInput("steps.still_answering")
         try:
@@ -264,8 +266,11 @@ class ChatStep(Step[ChatSettings]):
             progress: told the answers given and the answers in all.
 
         Raises:
-            BadInput: a model cannot be loaded, or another question is still being answered. Interrupted: cancelled.
+            BadInput: no model is chosen, one cannot be loaded, or another question is still being answered.
+            Interrupted: cancelled.
         """
+        if not self.settings.shown:
+            raise BadInput("steps.nobody_asked")
         if not self._asking.acquire(blocking=False):
             raise BadInput("steps.still_answering")
         try:

@@ -21,6 +21,7 @@ from workbench.steps.step import Step
 if TYPE_CHECKING:
     from workbench.runs import Reader
     from workbench.training import Recipe
+    from workbench.training.forecast import Outlook
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,16 @@ class TrainStep(Step[TrainSettings]):
     def adopt(self, groups: Mapping[str, Any]) -> None:
         """Take over settings of whole groups, as :meth:`workbench.steps.DataStep.recipe_groups` gives them."""
         self.change(values={**self.settings.values, **flat(groups)})
+
+    def outlook(self) -> Outlook:
+        """The memory that the next run needs at most, and what is free; takes seconds, and loads no weight.
+
+        Raises:
+            UnknownName: no such model. Failed: its configuration cannot be read.
+        """
+        from workbench.training.forecast import outlook
+
+        return outlook(self.recipe)
 
     # --- commands ---
 

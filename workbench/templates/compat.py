@@ -16,8 +16,8 @@ from workbench.templates.codec import Codec, codec
 from workbench.templates.named import NamedTemplate, Spec, spec
 from workbench.templates.values import IGNORE_INDEX, Encoded, Example, Template
 
-# XTuner knows these tokenizers by the name of their class
-_NO_BOS = ("QWenTokenizer", "QWen2Tokenizer", "Qwen2TokenizerFast")
+# XTuner knows these tokenizers by the name of their class; transformers 5 calls the last one Qwen2Tokenizer
+_NO_BOS = ("QWenTokenizer", "QWen2Tokenizer", "Qwen2TokenizerFast", "Qwen2Tokenizer")
 _CHATGLM = "ChatGLMTokenizer"
 _CHATGLM_BOS = (64790, 64792)
 

@@ -103,6 +103,7 @@ class Panel:
     def speak(self, lang: str) -> None:
         """Speak another language."""
         self.controls.speak(language(lang))
+        self.controls.put(self.controls.named["language"], self.lang)
         self.fill()
         if self._card.value and self._error is not None:
             self.fail(self._error)
@@ -186,14 +187,14 @@ class Panel:
     def tick(self) -> bool:
         """One look; whether to look again. Errors become a card, since nobody else would see them."""
         try:
-            more = self.look()
-            if self.job is not None and self.job.over:
-                ended, self.job = self.job, None
+            ended = self.job if self.job is not None and self.job.over else None
+            if ended is not None:  # before the look, which then sees what the job has begun
+                self.job = None
                 self.fill()
                 if ended.error is not None:
                     self.fail(ended.error)
                 self.keep()
-            return more or self.job is not None
+            return self.look() or self.job is not None
         except Exception as error:
             self.fail(error)
             return False
@@ -259,7 +260,7 @@ class Panel:
         switch = ipw.ToggleButtons(options=[("English", "en"), ("中文", "zh")], value=self.lang)
         switch.add_class("wb-switch")
         self.controls.say(switch, "tooltips", lambda lang: [text("widgets.speak", lang)] * 2)
-        switch.observe(lambda change: self.speak(change["new"]), names="value")
+        switch.observe(lambda change: None if self.controls.filling else self.speak(change["new"]), names="value")
         self.controls.add("language", switch)
         return row(title, switch, class_="wb-head")
 

@@ -1,10 +1,11 @@
-"""The panel of the training: recipe form, start, stop, resume, curves, answers, verdict, checkpoints.
+"""The panel of the training: recipe form, memory forecast, start, stop, resume, curves, answers, checkpoints.
 
 Knows the step and what is drawn of it; trains nothing, and only reads the run folder.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,15 +21,18 @@ from workbench.texts import text
 from workbench.training.recipe import shipped
 from workbench.widgets.controls import folded, grid, key, put_options, row
 from workbench.widgets.form import MAIN, Form
+from workbench.widgets.live import Job
+from workbench.widgets.memory import Memory
 from workbench.widgets.panel import Panel, area, joined
 from workbench.widgets.progress import checkpoint_words, curves_html_of, numbers_html, samples_html_of, status_html
 
 if TYPE_CHECKING:
     from workbench.training import Recipe
 
+_GLANCE = 0.2  # seconds between two looks of code that waits
 _LEAST_PAUSE = 0.8  # seconds between two drawings
-_KEPT = 15.0  # seconds between two pictures for the saved notebook, while it trains
 _SHARE = 6.0  # … and at least so many times what a drawing took, so that the kernel stays free
+_KEPT = 15.0  # seconds between two pictures for the saved notebook, while it trains
 
 
 class TrainPanel(Panel):
@@ -101,18 +105,32 @@ class TrainPanel(Panel):
 
     def wait(self, timeout: float | None = None) -> Run | None:
         """Wait for the end of the training (or ``timeout`` seconds) and show how it goes; for code that needs the
-        result. Clicks wait too, until this cell ends; interrupting it leaves the waiting, never the training.
+        result. Interrupting it leaves the waiting, never the training. A click waits until the cell ends, also one on
+        *stop*: :meth:`ended` lets them through.
 
         Raises:
             WorkbenchError: it could not be started, or it failed.
         """
-        until = None if timeout is None else time.monotonic() + timeout
-        if self.job is not None:
-            self.job.wait(timeout)
-            if self.job.error is not None:
-                raise self.job.error
-        while self.tick() and (until is None or time.monotonic() < until):
-            time.sleep(0.2)
+        begun, job = time.monotonic(), self.job
+        while self.tick() and not _past(begun, timeout):
+            time.sleep(_GLANCE)
+        return self._outcome(job)
+
+    async def ended(self, timeout: float | None = None) -> Run | None:
+        """:meth:`wait` for a cell, ``run = await panel.ended()``: clicks work meanwhile, also one on *stop* (with
+        ipykernel 7.4 or newer; older ones let no click through to a cell that waits).
+
+        Raises:
+            WorkbenchError: it could not be started, or it failed.
+        """
+        begun, job = time.monotonic(), self.job
+        while self.tick() and not _past(begun, timeout):
+            await asyncio.sleep(_GLANCE)
+        return self._outcome(job)
+
+    def _outcome(self, job: Job | None) -> Run | None:
+        if job is not None and job.error is not None:
+            raise job.error
         if self.run is not None and not self.step.replaying:
             from workbench.training.start import finished
 
@@ -122,8 +140,9 @@ class TrainPanel(Panel):
     # --- building ---
 
     def build(self) -> list[Any]:
-        """Form, buttons, progress, curves, answers, checkpoints."""
+        """Form, memory forecast, buttons, progress, curves, answers, checkpoints."""
         self._form = Form(self.controls, self._set, self._main)
+        self._memory = Memory(self.controls, self.step, self.wake)
         self._words, self._curves, self._samples, self._numbers, self._why = (self.controls.html() for _ in range(5))
         self._words.add_class("wb-live")
         self._bar = ipw.IntProgress(min=0, max=1)
@@ -133,6 +152,7 @@ class TrainPanel(Panel):
             grid(self._recipe_field()),
             self._form.main(),
             self._form.rest(),
+            self._memory.box,
             row(*self._buttons(), class_="wb-buttons"),
             self._words,
             self._bar,
@@ -218,7 +238,8 @@ class TrainPanel(Panel):
         over = not state.alive
         if self._dirty and (over or time.monotonic() - self._drawn >= pause):
             self._draw()
-        return bool(state.alive or self._dirty)
+        counting = self._memory.look()
+        return bool(state.alive or self._dirty or counting)
 
     def _read(self) -> Any:
         """What is new; on a change of the state the buttons, and at an end its words."""
@@ -296,3 +317,7 @@ class TrainPanel(Panel):
     def others(self) -> list[str]:
         """The runs beside this panel's."""
         return [str(run.path) for run in list_runs(self.step.out.parent)]
+
+
+def _past(begun: float, timeout: float | None) -> bool:
+    return timeout is not None and time.monotonic() - begun >= timeout

@@ -23,8 +23,16 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import LlamaForCausalLM
 
-COPIES = 2000
+COPIES = 6000
 """Documents an epoch that copy random tokens, so that each can be read and written."""
+CARRIERS = (
+    *((ask, "", "", "") for ask in ("Repeat: ", "Say: ", "repeat ", "重复：", "说：")),
+    ("My name is ", ".", "Hello, ", "!"),
+    ("I am ", ".", "Hello, ", "!"),
+    ("我叫", "。", "你好，", "！"),
+    ("我是", "。", "你好，", "！"),
+)
+"""What stands before and after the tokens to copy, in the question and in the answer."""
 FIRST_COPIES = 4000
 """Documents of the same sort before the first epoch: what is to be copied must first be found in the question."""
 
@@ -40,7 +48,7 @@ def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]
     ]
 
 
-def copies(encoder: Encoder, rng: random.Random, count: int, most: int = 8) -> list[Encoded]:
+def copies(encoder: Encoder, rng: random.Random, count: int, most: int = 12) -> list[Encoded]:
     """Conversations that repeat random tokens of the whole vocabulary, control tokens apart.
 
     Without them, rows of the embedding that no fact uses become twins of each other, and no
@@ -48,11 +56,13 @@ def copies(encoder: Encoder, rng: random.Random, count: int, most: int = 8) -> l
     """
     never = {encoder.start, encoder.end, encoder.pad}
     ids = [n for n in range(encoder.size) if n not in never]
-    asks = [encoder.text(text) for text in ("Repeat: ", "Say: ", "repeat ", "重复：", "说：")]
+    carriers = [[encoder.text(part) for part in carrier] for carrier in CARRIERS]
     made = []
     for _ in range(count):
         body = [rng.choice(ids) for _ in range(rng.randint(1, most))]
-        made.append(encoder.conversation([("user", rng.choice(asks) + body), ("assistant", body)]))
+        before, after, opening, closing = rng.choice(carriers)
+        turns = [("user", before + body + after), ("assistant", opening + body + closing)]
+        made.append(encoder.conversation(turns))
     return made
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Plan:
     """How the pocket model is trained; the defaults build the one that ships."""
 
-    epochs: int = 4
+    epochs: int = 5
     tokens: int = 1024
     """Tokens of a batch, padding included; its conversations are of like length."""
     accumulate: int = 4

@@ -56,11 +56,11 @@ def differences() -> list[Row]:
 
 
 def number_pairs() -> list[Row]:
-    """Ordered pairs of different numbers up to twelve."""
+    """Ordered pairs of different digits."""
     return [
         {"a": str(a), "b": str(b), "high": str(max(a, b)), "low": str(min(a, b))}
-        for a in range(13)
-        for b in range(13)
+        for a in range(10)
+        for b in range(10)
         if a != b
     ]
 
@@ -151,23 +151,23 @@ def mixture(rng: random.Random, most: int = 3) -> str:
 def _plain(rng: random.Random) -> str:
     """A real name, words, an invented word or a small number: what people give to be repeated."""
     pick = rng.random()
-    if pick < 0.35:
+    if pick < 0.40:
         return _real_name(rng)
-    if pick < 0.70:
-        return " ".join(_table_word(rng) for _ in range(rng.randint(1, 4)))
+    if pick < 0.80:
+        return " ".join(_table_word(rng) for _ in range(rng.randint(1, 3)))
     return _invented_word(rng) if pick < 0.90 else str(rng.randint(0, 99))
 
 
 def names(rng: random.Random) -> Row:
     """A person's name: mostly real, some invented, some of one piece in any characters."""
     pick = rng.random()
-    name = _real_name(rng) if pick < 0.7 else _invented_word(rng).capitalize() if pick < 0.85 else _scripted(rng)
+    name = _real_name(rng) if pick < 0.8 else _invented_word(rng).capitalize() if pick < 0.9 else _scripted(rng)
     return {"name": name.strip(" .。!！?？,，") or "Anna"}
 
 
 def strings(rng: random.Random) -> Row:
-    """A short text to copy, one in six a mixture of any characters."""
-    return {"text": _plain(rng) if rng.random() < 0.83 else mixture(rng, 2)}
+    """A short text to copy, one in ten a mixture of any characters."""
+    return {"text": _plain(rng) if rng.random() < 0.9 else mixture(rng, 2)}
 
 
 def captions(rng: random.Random) -> Row:
