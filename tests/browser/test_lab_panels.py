@@ -36,7 +36,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 
 @pytest.fixture
-def opened(lab: Lab, browser: Any) -> Iterator[Callable[..., Notebook]]:
+def opened(lab: Lab, browser: Any, picture: Picture) -> Iterator[Callable[..., Notebook]]:
     """``opened(name, *cells)`` writes a notebook and opens it; errors of the page fail the test."""
     contexts: list[Any] = []
     wrong: list[str] = []
@@ -51,7 +51,8 @@ def opened(lab: Lab, browser: Any) -> Iterator[Callable[..., Notebook]]:
         return Notebook(page, lab, f"{name}.ipynb")
 
     yield open_
-    for context in contexts:
+    for number, context in enumerate(contexts):
+        picture(context.pages[0], f"last-{number}-{Path(context.pages[0].url).stem}")
         context.close()
     lab.end_kernels()
     assert not wrong

@@ -96,14 +96,18 @@ class Screen:
         self.seen = b""
         os.write(self.ours, typed.encode())
 
-    def until(self, wanted: str, seconds: float = 90) -> str:
-        """What is shown since the last keys, as soon as ``wanted`` is among it."""
+    def shown(self) -> str:
+        """What is shown since the last keys."""
+        return ESCAPES.sub("", self.seen.decode(errors="replace"))
+
+    def until(self, wanted: str, *, after: str = "", seconds: float = 20) -> str:
+        """What is shown, as soon as ``wanted`` is among it, behind ``after``."""
         end = time.monotonic() + seconds
-        while wanted not in (shown := ESCAPES.sub("", self.seen.decode(errors="replace"))):
-            assert time.monotonic() < end, f"{wanted!r} never came: {shown!r}"
+        while wanted not in self.shown().partition(after)[2] if after else wanted not in self.shown():
+            assert time.monotonic() < end, f"{wanted!r} never came: {self.shown()!r}"
             if select.select([self.ours], [], [], 0.2)[0]:
                 self.seen += os.read(self.ours, 65536)
-        return shown
+        return self.shown()
 
     def close(self) -> int:
         """Wait for the end; its exit status."""
@@ -123,8 +127,7 @@ def test_a_talk_in_a_real_terminal(server: Any, tmp_path: Path) -> None:
     screen.keys("你是谁？\r")
     assert " two" not in screen.until("sprout: one")  # the server has not said it yet
     server.go.set()
-    screen.until("one two[2J")  # what would clear the screen is shown without its escape
-    screen.until("You:")
+    screen.until("You:", after="one two[2J")  # what would clear the screen is shown without its escape
     screen.keys("/system Answer in one word.\r")
     screen.until("The system message is now: Answer in one word.")
     server.go.clear()
@@ -140,8 +143,7 @@ def test_a_talk_in_a_real_terminal(server: Any, tmp_path: Path) -> None:
     screen.keys("/reset\r")
     screen.until("Forgotten")
     screen.keys("third\r")
-    screen.until("two")
-    screen.until("You:")
+    screen.until("You:", after="two")
     screen.keys("\x03")
     screen.until("Ctrl-D or /quit leaves")
     screen.keys("\x04")
