@@ -24,6 +24,9 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from workbench.runs.process import tied  # noqa: E402
+
 QUESTION = "What is the capital of France?"
 
 
@@ -112,9 +115,8 @@ def main() -> None:
     given = parser.parse_args()
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "WORKBENCH_LANG": "en"}
     began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "apps.assistant_gradio", "pocket"], cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "apps.assistant_gradio", "pocket"]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, **tied())
     try:
         assert process.stdout is not None
         url = next(m[0] for line in process.stdout if (m := re.search(r"http://127\.0\.0\.1:\d+", line)))

@@ -3,11 +3,11 @@
     python benchmarks/train.py [--model pocket] [--rows 960] [--epochs 1] [--envs FOLDER] [--json train.json]
 
 Each way runs in a process of its own, one after the other. Timed is the training itself, from its first step to its
-last: no imports, no loading, no encoding, no evaluation, no checkpoint. TRL gets an environment of its own (venv and
-pip, in ``--envs``; made once, kept there if you name the folder), in which torch, transformers and PEFT are those of
-this one. It is measured in each of the settings that its users would try (numbers, attention, padding, grouping by
-length, packing), and the quickest that reaches a held-out loss as good counts. The held-out loss is measured in the
-same way for all: by one program, on the adapter that was saved. Peak memory is that of the process (``ru_maxrss``).
+last: no imports, no loading, no encoding, no evaluation, no checkpoint. TRL and LLaMA-Factory get environments of their
+own (venv and pip, in ``--envs``; made once, kept there if you name the folder), in which torch is that of this one.
+Each is measured in the settings that its users would try (numbers, attention, padding, grouping by length, packing),
+and the quickest that reaches a held-out loss as good counts. The held-out loss is measured in the same way for all: by
+one program, on the adapter that was saved. Peak memory is that of the process (``ru_maxrss``).
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ import os
 import subprocess
 import sys
 import tempfile
-import venv
 from pathlib import Path
 from typing import Any
 
+from encode import environment
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-TRL = "trl==1.16.0"
 # A held-out loss counts as equal within this share.
 EQUAL = 0.05
 
-# name -> (program, settings); "trl" runs in TRL's environment
+# peers with an environment of their own -> (its name, their program)
+PEERS = {"trl": ("TRL", "train_trl.py"), "llamafactory": ("LLaMA-Factory", "train_llamafactory.py")}
+# name -> (program, settings)
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "workbench": ("ours", {}),
     "plain Trainer + PEFT": ("plain", {"attention": "sdpa"}),
@@ -38,6 +40,8 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "TRL, by length, eager": ("trl", {"attention": "eager", "grouped": True}),
     "TRL, packing": ("trl", {"attention": "sdpa", "packing": True}),
     "TRL, bfloat16, by length": ("trl", {"attention": "sdpa", "grouped": True, "dtype": "bfloat16"}),
+    "LLaMA-Factory": ("llamafactory", {"attention": "sdpa"}),
+    "LLaMA-Factory, by length, eager": ("llamafactory", {"attention": "disabled", "grouped": True}),
 }
 
 
@@ -48,7 +52,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch", type=int, default=16, help="conversations a step")
     parser.add_argument("--only", nargs="*", default=list(WAYS), help="these ways")
-    parser.add_argument("--envs", type=Path, default=None, help="where TRL's environment is kept")
+    parser.add_argument("--envs", type=Path, default=None, help="where the peers' environments are kept")
     parser.add_argument("--json", type=Path, default=None, help="write the figures here")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -79,9 +83,10 @@ def measured(name: str, order: dict[str, Any], envs: Path) -> dict[str, Any]:
     out = Path(order["work"]) / name.replace(" ", "-").replace(",", "")
     told = {**order, **settings, "way": way, "out": str(out)}
     try:
-        if way == "trl":
+        if way in PEERS:
+            peer, program = PEERS[way]
             told["model"] = model_folder(order["model"])
-            command = [str(environment(envs)), str(HERE / "peers" / "train_trl.py"), json.dumps(told)]
+            command = [str(environment(peer, envs)), str(HERE / "peers" / program), json.dumps(told)]
             env = {"PYTHONPATH": "", "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
             found = last_json(command, env)
         else:
@@ -105,23 +110,6 @@ def last_json(command: list[str], env: dict[str, str]) -> dict[str, Any]:
     )
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
-
-
-def environment(envs: Path) -> Path:
-    """The interpreter of TRL's own environment; made where it is not there."""
-    place = envs / "TRL"
-    python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if (place / "done").exists():
-        return python
-    venv.create(place, with_pip=True, clear=True)
-    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", TRL]
-    subprocess.run(pip, check=True, capture_output=True, text=True)
-    import torch
-
-    site = next(place.rglob("site-packages"))
-    (site / "from_here.pth").write_text(f"{Path(torch.__file__).parents[1]}\n", encoding="utf-8")
-    (place / "done").touch()
-    return python
 
 
 def model_folder(name: str) -> str:
@@ -257,7 +245,7 @@ def ratios(results: dict[str, dict[str, Any]]) -> dict[str, float]:
     """How many times as fast as the best of each peer we are, among its ways that reach a loss as good."""
     mine = results.get("workbench", {})
     found = {}
-    for peer in ("TRL", "plain Trainer + PEFT"):
+    for peer in ("TRL", "LLaMA-Factory", "plain Trainer + PEFT"):
         ways = [r for name, r in results.items() if name.startswith(peer) and "seconds" in r]
         fair = [r for r in ways if "held_out" in mine and r["held_out"] <= mine["held_out"] * (1 + EQUAL)] or ways
         if fair and "seconds" in mine:

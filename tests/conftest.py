@@ -64,6 +64,15 @@ def no_network() -> Iterator[None]:
     assert not _refused, f"reached for the network: {_refused}"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def forked_workers() -> Iterator[None]:
+    """Training workers are forked from a process that has the libraries loaded: see ``tests/zygote.py``."""
+    from tests import zygote
+
+    with zygote.forked_workers():
+        yield
+
+
 def pytest_configure() -> None:
     """Hypothesis: the same cases at every run, no time limit on a busy machine, nothing kept on disk."""
     from hypothesis import settings

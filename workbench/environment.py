@@ -19,6 +19,8 @@ DEFAULTS = {
     "TOKENIZERS_PARALLELISM": "false",
     # transformers' advice is for programmers; what a person must know is said in the workbench's own words.
     "TRANSFORMERS_VERBOSITY": "error",
+    # Nothing here is compiled; for bitsandbytes alone torch would load its compiler, a second and a half at each start.
+    "TORCHDYNAMO_DISABLE": "1",
 }
 # conda's NumPy brings an MKL that asks for Intel's threads, and torch has loaded GNU's: "MKL_THREADING_LAYER=INTEL is
 # incompatible with libgomp" (pytorch issue 37377). Only Linux's torch stands on libgomp.

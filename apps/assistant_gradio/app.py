@@ -6,11 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from workbench.chat.door import Door, door
+from workbench.chat.door import PASSWORD, Door, door
+from workbench.chat.endpoint import is_loopback
 from workbench.chat.serving import desk, serving
 from workbench.environment import prepare
-from workbench.errors import WorkbenchError
+from workbench.errors import BadInput, WorkbenchError
 from workbench.texts import text
 
 # No page of ours takes files, yet the server has a way to send some: they may be no larger than this.
@@ -20,19 +22,19 @@ SMALLEST = "16kb"
 def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
     """Serve until Ctrl-C; with ``wait`` off, return the running page.
 
-    The model begins to load when Gradio is there, and not before: two threads that import the same library for the
-    first time get in each other's way.
+    The model begins to load when the page is up, and not before: two threads that import the same library for the
+    first time get in each other's way, and Gradio gives its own server three seconds to answer at the start.
     """
     prepare()
     try:
         settings = serving(sys.argv[1:] if arguments is None else arguments, "assistant_gradio")
         entrance = door(settings.host, settings.port)
-        from .page import build
+        from .page import HEAD, build
 
         served = desk(settings)
         page = build(served, settings.lang)
+        launch(page, entrance, head=HEAD)
         served.warm()
-        launch(page, entrance)
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
@@ -44,8 +46,11 @@ def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
 
 def launch(page: Any, entrance: Door, styles: Sequence[Path] = (), **more: Any) -> None:
     """Open the page at the door, closed to everything that it does not need."""
+    from starlette.middleware import Middleware
+
     from .look import look
 
+    guards = [Middleware(OnlyHere)] if entrance.private else []
     page.launch(
         server_name=entrance.host,
         server_port=entrance.port or None,
@@ -58,5 +63,44 @@ def launch(page: Any, entrance: Door, styles: Sequence[Path] = (), **more: Any) 
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
+        app_kwargs={"middleware": guards},
         **{"max_file_size": SMALLEST, **look(*styles), **more},
     )
+
+
+class OnlyHere:
+    """Refuses what was asked for under another name than this machine's own.
+
+    Without a password, being reachable from here only is all that protects a page; and a page of another site, opened
+    in a browser here, can point a name of its own at 127.0.0.1 (DNS rebinding), or send requests from where it is.
+
+    Args:
+        app: an ASGI application.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers with status 421, or lets ``app`` answer."""
+        if scope["type"] != "http" or (name := _elsewhere(scope["headers"])) is None:
+            await self.app(scope, receive, send)
+            return
+        from starlette.responses import PlainTextResponse
+
+        refusal = BadInput("web.door.another_name", name=name, variable=PASSWORD)
+        await PlainTextResponse(str(refusal), status_code=421)(scope, receive, send)
+
+
+def _elsewhere(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """The name in ``Host`` or ``Origin`` that is not this machine's own; None where there is none."""
+    for key, value in headers:
+        if key in (b"host", b"origin"):
+            given = value.decode("latin-1")
+            try:
+                name = urlsplit(given if key == b"origin" else f"//{given}").hostname or given
+            except ValueError:
+                return given
+            if not is_loopback(name):
+                return name
+    return None

@@ -1,6 +1,7 @@
 """The page: what is where, and what a click does. Knows Gradio; conversations, turns and limits are the desk's.
 
-Nothing that a browser sends is taken as history: the page's own conversation is only shown, never read back.
+Nothing that a browser sends is taken as history: the page's own conversation is only shown, never read back. What a
+browser keeps, as long as its tab is open, is a secret of its own making; by it a reload finds the conversation again.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,6 +22,20 @@ from workbench.texts import language, text
 
 LANGUAGES = [("中文", "zh"), ("English", "en")]
 WAITING = "…"
+HEAD = f"<script>{Path(__file__).with_name('page.js').read_text(encoding='utf-8')}</script>"
+# The tab's own storage: another tab is another conversation, and who comes after at a shared machine finds none. Where
+# a browser allows no storage, as in some frames, there is no secret.
+MEMORY = """() => {
+  try {
+    let secret = sessionStorage.getItem("workbench-conversation") || "";
+    if (!/^[0-9a-f]{32}$/.test(secret)) {
+      const bytes = crypto.getRandomValues(new Uint8Array(16));
+      secret = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+      sessionStorage.setItem("workbench-conversation", secret);
+    }
+    return [secret];
+  } catch { return [""]; }
+}"""
 
 
 @dataclass
@@ -27,6 +43,7 @@ class Parts:
     """The parts of the page that handlers speak of, and the words that each of them bears."""
 
     lang: Any = None
+    secret: Any = None
     title: Any = None
     chat: Any = None
     base: Any = None
@@ -76,6 +93,7 @@ def _head(parts: Parts, desk: Desk, lang: str) -> None:
         parts.lang = gr.Radio(
             LANGUAGES, value=lang, show_label=False, container=False, elem_classes="wb-lang", min_width=180, scale=0
         )
+    parts.secret = gr.Textbox(visible=False)
 
 
 def _talk(parts: Parts, desk: Desk, lang: str) -> None:
@@ -198,7 +216,8 @@ def _connect_rest(
     def speak(lang: str, request: gr.Request) -> list[Any]:
         return _spoken(parts, desk, _key(request), lang)
 
-    def begin(request: gr.Request) -> list[Any]:
+    def begin(secret: Any, request: gr.Request) -> list[Any]:
+        desk.enter(_key(request), secret)
         lang = fixed or _browsers(request)
         return [lang, *_spoken(parts, desk, _key(request), lang)]
 
@@ -218,7 +237,7 @@ def _connect_rest(
     parts.lang.input(speak, parts.lang, _worded(parts), **quick)
     parts.compare.input(side, parts.compare, parts.base, **quick)
     timer.tick(look_again, parts.lang, [parts.title, parts.compare, timer], **quick)
-    page.load(begin, None, [parts.lang, *_worded(parts)], **quick)
+    page.load(begin, parts.secret, [parts.lang, *_worded(parts)], js=MEMORY, **quick)
     page.unload(leave)
 
     def ask(question: str, system: str, temperature: float, top_p: float, max_new_tokens: int, request: gr.Request):

@@ -116,6 +116,7 @@ def _earlier(at: Desk, key: str, lang: str) -> None:
         st.download_button(
             text("web.page.keep", lang), line, "conversation.jsonl", "application/jsonl", width="stretch"
         )
+        st.caption(text("web.page.reload", lang))
     if session.earlier:
         st.write(text("web.page.earlier", lang))
     for number, turns in enumerate(session.earlier):

@@ -36,6 +36,9 @@ def serve(
     prepare()
     try:
         entrance = door(host, port)
+        from workbench.training import load_recipe
+
+        load_recipe(recipe)  # a mistake in it is told now, and not to every visitor
         from ..assistant_gradio.app import launch
         from .line import Line
         from .page import HEAD, STYLE, Studio, build

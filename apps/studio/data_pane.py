@@ -101,10 +101,8 @@ def _made(ws: Workspace, lang: str, *values: Any) -> list[Any]:
     given |= {key: str(given[key] or "") for key in ("name", "author", "purpose", "manner")}
     given["languages"] = tuple(one for one in given["languages"] or () if one in LANGUAGES) or LANGUAGES
     given["ratio"] = min(max(float(given["ratio"]), 0.0), 10.0)
-    with ws.guard:
-        step.change(
-            **{key: value if key in ("languages", "ratio") else str(value or "") for key, value in given.items()}
-        )
+    with ws.alone():
+        step.change(**given)
         step.make()
         ws.project.save()
     return [gr.update(visible=step.settings.file is not None), _shown(step, lang)]

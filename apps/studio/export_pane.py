@@ -47,25 +47,23 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
 
 
 def _made(ws: Workspace, lang: str, checkpoint: Any) -> Iterator[list[Any]]:
-    """Convert, merge, compare; says what is being done."""
+    """Convert, merge, compare; says what is being done. Who leaves in the midst stops it."""
     step = ws.project.export
     if ws.project.train.run is None:
         raise BadInput("steps.no_run")
-    if not ws.guard.acquire(blocking=False):
-        raise BadInput("steps.still_answering")
+    told: queue.Queue[Any] = queue.Queue()
+    run = str(ws.project.train.run.path)
+    threading.Thread(target=_work, args=(ws, run, _step(checkpoint), told), daemon=True).start()
     try:
-        step.change(run=str(ws.project.train.run.path), checkpoint=_step(checkpoint))
-        told: queue.Queue[Any] = queue.Queue()
-        worker = threading.Thread(target=_work, args=(step, told), daemon=True)
-        worker.start()
         while not isinstance(found := told.get(), (BaseException, type(None))):
             yield [gr.skip(), shown(f"<p>{escape(text(f'studio.export.stage.{found}', lang))}</p>", lang)]
-        worker.join()
-        if found is not None:
-            raise found
-    finally:
-        ws.guard.release()
-    yield [_download(step), _shown(step, lang)]
+    except GeneratorExit:
+        step.cancel()
+        raise
+    if found is not None:
+        raise found
+    with tempfile.TemporaryDirectory(prefix="studio-") as place:  # Gradio makes a copy when it is given the file
+        yield [_download(step, Path(place)), _shown(step, lang)]
 
 
 def _step(chosen: Any) -> int | None:
@@ -73,9 +71,13 @@ def _step(chosen: Any) -> int | None:
     return chosen if isinstance(chosen, int) and chosen >= 0 else None
 
 
-def _work(step: Any, told: queue.Queue[Any]) -> None:
+def _work(ws: Workspace, run: str, checkpoint: int | None, told: queue.Queue[Any]) -> None:
+    """The work itself, in a thread: it holds the workspace for as long as it lasts, whoever still looks."""
+    step = ws.project.export
     try:
-        step.everything(lambda stage, done, _: told.put(stage) if not done else None)
+        with ws.alone():
+            step.change(run=run, checkpoint=checkpoint)
+            step.everything(lambda stage, done, _: told.put(stage) if not done else None)
         told.put(None)
     except BaseException as error:
         told.put(error)
@@ -110,12 +112,12 @@ def _shown(step: Any, lang: str) -> str:
     return shown(f"<ul>{lines}</ul><p><strong>{escape(told)}</strong></p>{table(head, rows)}", lang)
 
 
-def _download(step: Any) -> Any:
-    """The merged model in one file, where it is small enough."""
+def _download(step: Any, folder: Path) -> Any:
+    """The merged model in one file in ``folder``, where it is small enough."""
     files = [file for file in sorted(step.merged.iterdir()) if file.is_file()]
     if sum(file.stat().st_size for file in files) > LARGEST:
         return gr.update(visible=False)
-    place = Path(tempfile.mkdtemp(prefix="studio-")) / "assistant.zip"
+    place = folder / "assistant.zip"
     with zipfile.ZipFile(place, "w", zipfile.ZIP_STORED) as out:
         for file in files:
             out.write(file, f"assistant/{file.name}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from workbench.errors import BadInput, Failed, WorkbenchError
-from workbench.runs import Run
+from workbench.runs import Run, stop
 
 POLL = 0.5
 
@@ -31,6 +31,7 @@ class Line:
         self._running = dict(running)
         self._line: deque[tuple[str, Callable[[], Run]]] = deque()
         self._starting: set[str] = set()
+        self._unwanted: set[str] = set()
         self._trouble: dict[str, WorkbenchError] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -52,11 +53,14 @@ class Line:
         self._wake.set()
 
     def leave(self, key: str) -> bool:
-        """Give the place in the line back; whether there was one."""
+        """Give the place in the line back; whether there was one. What is just being started is stopped at once."""
         with self._lock:
             kept = [entry for entry in self._line if entry[0] != key]
             left = len(kept) < len(self._line)
             self._line = deque(kept)
+            if key in self._starting:
+                self._unwanted.add(key)
+                left = True
         return left
 
     def place(self, key: str) -> int:
@@ -97,6 +101,10 @@ class Line:
             run = start()
             with self._lock:
                 self._running[key] = run
+                self._starting.discard(key)
+                unwanted = key in self._unwanted
+            if unwanted:
+                stop(run)
         except WorkbenchError as error:
             self._trouble[key] = error
         except Exception as error:  # the line goes on for the others; the page says what it was
@@ -106,6 +114,7 @@ class Line:
         finally:
             with self._lock:
                 self._starting.discard(key)
+                self._unwanted.discard(key)
 
     def settled(self, timeout: float = 30.0) -> bool:
         """Whether nothing waits or starts any more; waits for it up to ``timeout`` seconds."""

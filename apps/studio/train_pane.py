@@ -64,7 +64,7 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
     outputs = [resume, *drawn, pane.note]
 
     def begin(ws: Workspace, spoken: str, *values: Any) -> list[Any]:
-        with ws.guard:
+        with ws.alone():
             _take_over(ws, values)
             ws.project.save()
             studio.line.join(ws.secret, ws.project.train.start)

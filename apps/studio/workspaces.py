@@ -10,6 +10,8 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,12 +33,14 @@ class Limits:
         rows: conversations in it.
         workspaces: in all; beyond that nobody new is let in.
         open: workspaces that are kept in memory; the others are found on the disk.
+        absent: seconds that a page may be away before it is forgotten.
     """
 
     upload: int = 20_000_000
     rows: int = 20_000
     workspaces: int = 2000
     open: int = 64
+    absent: float = 3600.0
 
 
 @dataclass(eq=False)
@@ -55,6 +59,20 @@ class Workspace:
     guard: threading.Lock = field(default_factory=threading.Lock)
     seen: dict[str, object] = field(default_factory=dict)
     used: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def alone(self, patience: float = 15.0) -> Iterator[None]:
+        """Hold the workspace for the block, after up to ``patience`` seconds of waiting for it.
+
+        Raises:
+            BadInput: something else of this workspace still works.
+        """
+        if not self.guard.acquire(timeout=patience):
+            raise BadInput("studio.at_work")
+        try:
+            yield
+        finally:
+            self.guard.release()
 
 
 class Workspaces:
@@ -76,6 +94,7 @@ class Workspaces:
         self.recipe = recipe
         self._open: dict[str, Workspace] = {}
         self._visitors: dict[str, str] = {}
+        self._left: dict[str, float] = {}
         self._bases: dict[str, Assistant] = {}
         self._lock = threading.RLock()
         self._loading = threading.Lock()
@@ -102,15 +121,15 @@ class Workspaces:
             secret = self._visitors.get(visitor)
             if secret is None:
                 raise BadInput("studio.stranger")
+            self._left.pop(visitor, None)
             return self._opened(secret)
 
     def leave(self, visitor: str) -> None:
-        """The page is closed; folder and training stay."""
+        """The page is gone; folder and training stay. It may come back: a phone that sleeps looks as if it left."""
         with self._lock:
-            left = self._open.get(self._visitors.pop(visitor, ""))
-            if left is not None:
-                for key in [key for key in left.seen if key.startswith(visitor)]:
-                    del left.seen[key]
+            if visitor in self._visitors:
+                self._left[visitor] = time.monotonic()
+            self._forget()
 
     def running(self) -> list[tuple[str, Run]]:
         """The runs that are alive now, by workspace."""
@@ -156,8 +175,22 @@ class Workspaces:
                 old.unlink()
         return file
 
+    def _forget(self) -> None:
+        """The pages that left long ago; with the last page of a workspace in which nothing was done goes its folder."""
+        now = time.monotonic()
+        for visitor in [one for one, when in self._left.items() if now - when > self.limits.absent]:
+            del self._left[visitor]
+            secret = self._visitors.pop(visitor)
+            if found := self._open.get(secret):
+                found.seen = {key: seen for key, seen in found.seen.items() if not key.startswith(visitor)}
+            if secret not in self._visitors.values():
+                with suppress(OSError):  # not empty: something was done
+                    (self.root / secret).rmdir()
+                    self._open.pop(secret, None)
+
     def _new(self, lang: str | None) -> Workspace:
         self.root.mkdir(parents=True, exist_ok=True)
+        self._forget()
         if sum(1 for _ in self.root.iterdir()) >= self.limits.workspaces:
             raise Failed("web.busy")
         secret = secrets.token_hex(16)
@@ -176,7 +209,7 @@ class Workspaces:
 
     def _close_idle(self) -> None:
         """Forget the one that rested longest; its folder stays, and it is opened anew when somebody comes back."""
-        entered = set(self._visitors.values())
+        entered = {secret for visitor, secret in self._visitors.items() if visitor not in self._left}
         idle = sorted((one for key, one in self._open.items() if key not in entered), key=lambda one: one.used)
         for one in idle[: max(0, len(self._open) - self.limits.open)]:
             del self._open[one.secret]

@@ -190,6 +190,35 @@ def test_a_client_that_breaks_off_frees_its_turn(served: Any) -> None:
     assert desk.places.served == 0
 
 
+def opens(page: Any, session: str, secret: str) -> str:
+    """What a page is given when it opens."""
+    import httpx
+
+    number = next(number for number, fn in page.fns.items() if any(kind == "load" for _, kind in fn.targets))
+    body = {"data": [secret], "fn_index": number, "session_hash": session}
+    return httpx.post(f"{page.local_url}gradio_api/run/predict", json=body, timeout=60).text
+
+
+def test_a_reloaded_page_shows_its_conversation_and_another_browser_does_not(page: Any) -> None:
+    opens(page, "before", "0" * 32)
+    over_http(page, "before", "a question of mine")
+    assert "a question of mine" in opens(page, "after", "0" * 32)
+    for session, secret in (("other", "1" * 32), ("bad", "0" * 31), ("none", "")):
+        assert "a question of mine" not in opens(page, session, secret)
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example:80"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
+)
+def test_without_a_password_only_this_machines_own_names_are_answered(page: Any, headers: dict[str, str]) -> None:
+    import httpx
+
+    for path in ("", "config", "gradio_api/info"):
+        answer = httpx.get(f"{page.local_url}{path}", headers=headers)
+        assert answer.status_code == 421 and "WORKBENCH_PASSWORD" in answer.text
+    assert httpx.get(page.local_url, headers={"Host": "localhost:7860"}).status_code == 200
+
+
 def api(page: Any, name: str) -> int:
     return next(number for number, fn in page.fns.items() if fn.api_name == name)
 
@@ -199,6 +228,9 @@ def test_a_password_is_asked_for(served: Any, assistant: Assistant) -> None:
     with pytest.raises(Exception, match=r"401|login"):
         client(made, auth=("anybody", "wrong"))
     assert ask(client(made, auth=("anybody", "long enough")), "hi")
+    import httpx
+
+    assert httpx.get(f"{made.local_url}config", headers={"Host": "lab.example"}).status_code == 401
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from workbench.chat.serving import Serving, desk
 from workbench.data.conversation import Message
 from workbench.export import merge
 from workbench.models.loading import POCKET
+from workbench.runs.process import tied
 from workbench.templates import prompt_ids
 
 pytestmark = [
@@ -67,7 +67,7 @@ def server(merged: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         port = tried.getsockname()[1]
     log = (prompts.parent / "log").open("wb")
     command = [sys.executable, "-c", SERVER, str(prompts), str(merged), str(port)]
-    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": ""})
+    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **tied())
     try:
         for _ in range(600):
             assert process.poll() is None, (prompts.parent / "log").read_text()

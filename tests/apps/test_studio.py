@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +24,7 @@ from tests.apps.conftest import GRADIO_SAYS, NASTY  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
 from workbench.errors import BadInput, Failed  # noqa: E402
 from workbench.runs import Run  # noqa: E402
+from workbench.runs.process import Process  # noqa: E402
 
 pytestmark = GRADIO_SAYS
 ROW = '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}\n'
@@ -74,6 +78,29 @@ def test_a_page_that_never_entered_has_no_workspace(rooms: Workspaces) -> None:
         rooms.of("somebody")
 
 
+def test_a_page_that_was_away_goes_on_and_an_empty_workspace_goes_with_its_last_page(tmp_path: Path) -> None:
+    rooms = Workspaces(tmp_path / "root", Limits(absent=60))
+    empty = rooms.enter("page", None).project.folder
+    rooms.leave("page")
+    assert rooms.of("page").project.folder == empty
+    short = Workspaces(tmp_path / "root", Limits(absent=-1))
+    used = short.enter("a", None)
+    used.project.save()
+    empty = short.enter("b", None).project.folder
+    short.leave("a"), short.leave("b")
+    assert used.project.folder.is_dir() and not empty.exists()
+    with pytest.raises(BadInput, match="started anew"):
+        short.of("a")
+
+
+def test_what_must_not_happen_twice_at_once_waits_and_then_says_so(rooms: Workspaces) -> None:
+    ws = rooms.enter("page", None)
+    with ws.alone(), pytest.raises(BadInput, match="still being done"), ws.alone(patience=0.05):
+        pass
+    with ws.alone(patience=0.05):
+        pass
+
+
 def test_there_is_an_end_of_workspaces(tmp_path: Path) -> None:
     rooms = Workspaces(tmp_path / "root", Limits(workspaces=2))
     rooms.enter("a", None), rooms.enter("b", None)
@@ -122,6 +149,14 @@ def test_a_setting_out_of_range_is_refused_whole(rooms: Workspaces, bad: Any) ->
     with pytest.raises(BadInput, match="Take something from"):
         _take_over(ws, (bad, *before[1:]))
     assert [ws.project.train.value(key) for key in OFFERED] == before
+
+
+def test_a_name_that_only_a_program_can_send_is_refused(rooms: Workspaces) -> None:
+    from apps.studio.data_pane import _made
+
+    ws = rooms.enter("page", None)
+    with pytest.raises(BadInput, match="at most 60"):
+        _made(ws, "en", "n" * 10**6, "", "", "plain", ["en"], 0)
 
 
 class Job:
@@ -176,6 +211,29 @@ def test_one_training_a_workspace_and_busy_when_the_line_is_full(tmp_path: Path)
     job.over.set()
 
 
+def running(run: Run, process: Process) -> None:
+    """The state that a worker writes which is that process."""
+    record = {**process.record(), "status": "running", "step": 7, "total_steps": 40}
+    (run.path / "state.json").write_text(json.dumps(record | {"updated": time.time(), "since": time.time()}))
+
+
+def test_what_is_stopped_while_it_starts_is_stopped_when_it_has_started(tmp_path: Path) -> None:
+    line, go = Line(at_once=1), threading.Event()
+
+    def slowly() -> Run:
+        go.wait(10)
+        run = Run.create(tmp_path / "run", "model: {}\n")
+        running(run, Process.here())
+        return run
+
+    line.join("a", slowly)
+    until(lambda: "a" in line._starting)
+    assert line.leave("a")
+    go.set()
+    assert line.settled()
+    until((tmp_path / "run" / "stop").exists)
+
+
 def test_a_training_that_cannot_start_is_told_and_the_next_one_starts(tmp_path: Path) -> None:
     line, good = Line(at_once=1), Job(tmp_path)
 
@@ -189,19 +247,12 @@ def test_a_training_that_cannot_start_is_told_and_the_next_one_starts(tmp_path: 
     good.over.set()
 
 
-def test_a_worker_that_died_is_told_with_the_way_on(rooms: Workspaces, tmp_path: Path) -> None:
-    import json
-    import subprocess
-    import sys
-
+def test_a_worker_that_died_is_told_with_the_way_on(rooms: Workspaces) -> None:
     ws = rooms.enter("page", None)
     run = Run.create(ws.project.folder / "runs" / "first", "model: {}\n")
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    from workbench.runs.process import Process
-
-    record = {**Process.of(gone.pid).record(), "pid": gone.pid, "status": "running", "step": 7, "total_steps": 40}
-    (run.path / "state.json").write_text(json.dumps(record | {"updated": time.time(), "since": time.time()}))
+    running(run, Process.of(gone.pid))
     ws.project.train.attach(run)
     told = _status(Studio(rooms, Line(), "en", "0" * 16), ws, "en")
     assert ws.project.train.state().status == "died" and 'role="alert"' in told and "resume" in told.lower()
@@ -228,6 +279,70 @@ def event(page: Any, part: str, kind: str) -> int:
     """The number of the event ``kind`` of the part with that id."""
     wanted = next(number for number, block in page.blocks.items() if getattr(block, "elem_id", None) == part)
     return next(number for number, fn in page.fns.items() if (wanted, kind) in fn.targets)
+
+
+class Slow:
+    """Goes on until it is stopped, and counts who it answers."""
+
+    def __init__(self) -> None:
+        self.running = 0
+
+    def stream(self, _: str, *, should_stop: Callable[[], bool], **__: Any) -> Iterator[str]:
+        self.running += 1
+        try:
+            while not should_stop():
+                time.sleep(0.01)
+                yield "x"
+        finally:
+            self.running -= 1
+
+
+class Quick:
+    def stream(self, question: str, **_: Any) -> Iterator[str]:
+        yield f"answer to {question}"
+
+
+def asked(page: Any, session: str, question: str, enough: Callable[[str], bool]) -> None:
+    """A click on Ask, its events read until ``enough`` of one; then the connection is cut."""
+    import httpx
+
+    base = f"{page.local_url}gradio_api"
+    body = {"data": ["en", question, []], "session_hash": session, "fn_index": event(page, "ask-button", "click")}
+    assert httpx.post(f"{base}/queue/join", json=body).status_code == 200
+    with httpx.stream("GET", f"{base}/queue/data", params={"session_hash": session}, timeout=30) as events:
+        assert any(enough(line) for line in events.iter_lines())
+
+
+def test_who_leaves_in_the_midst_of_an_answer_frees_the_turn_for_the_next(page: Any, rooms: Workspaces) -> None:
+    slow = Slow()
+    rooms.enter("gone", None).project.chat.models = {"base": slow}  # type: ignore[dict-item]
+    rooms.enter("next", None).project.chat.models = {"base": Quick()}  # type: ignore[dict-item]
+    asked(page, "gone", "long", lambda _: bool(slow.running))
+    asked(page, "next", "short", lambda line: "answer to short" in line)
+    until(lambda: slow.running == 0)
+    assert not rooms.of("gone").project.chat.answering
+
+
+def test_who_leaves_a_merge_stops_it_and_the_workspace_is_free(rooms: Workspaces, tmp_path: Path) -> None:
+    from apps.studio.export_pane import _made
+
+    ws = rooms.enter("page", None)
+    ws.project.train.run = Run.create(tmp_path / "run", "model: {}\n")
+    step = ws.project.export
+
+    def everything(progress: Callable[[str, int, int], None]) -> None:
+        progress("merge", 0, 0)
+        until(step.cancelled)
+        raise Failed("steps.cancelled")
+
+    step.everything = everything  # type: ignore[method-assign,assignment]
+    going = _made(ws, "en", None)
+    assert "Merging" in next(going)[1]
+    with pytest.raises(BadInput, match="still being done"), ws.alone(patience=0.05):
+        pass
+    going.close()
+    with ws.alone():
+        assert step.cancelled()
 
 
 def test_a_stranger_is_told_to_reload(page: Any) -> None:

@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from workbench.runs.process import tied
+
 ROOT = Path(__file__).resolve().parents[2]
 _OFF = ("gpu", "quic", "background-networking", "component-update", "sync")
 FLAGS = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in _OFF)]
@@ -43,7 +45,7 @@ def served(command: Sequence[str], folder: Path) -> Iterator[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "WORKBENCH_LANG": "en"}
     process = subprocess.Popen(
         [sys.executable, *command], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True,
+        text=True, start_new_session=True, **tied(),
     )  # fmt: skip
     try:
         assert process.stdout is not None

@@ -125,6 +125,34 @@ def test_gradio_compares_stops_resets_and_brings_back(
     picture(page, "gradio_zh", full_page=True)
 
 
+@pytest.mark.parametrize("clipboard", [True, False])
+def test_gradio_copies_what_was_written_and_a_reload_keeps_the_conversation(
+    gradio: str, visit: Callable[..., Any], clipboard: bool
+) -> None:
+    page = visit(gradio, 1280, 720, "en")
+    if not clipboard:  # as over http from another machine, where browsers have none
+        page.add_init_script("delete Navigator.prototype.clipboard")
+        page.reload()
+    written = 'if a < b && c > d: "&lt;" <b>'
+    page.locator("#question textarea").fill(written)
+    page.locator("#send").click()
+    page.locator("#stop").wait_for(state="hidden")
+    page.locator("#send").wait_for()
+    page.locator("#chat").get_by_text(written).wait_for()
+    page.locator("#chat [data-testid=user]").last.hover()
+    page.get_by_role("button", name="Copy message").nth(-2).click()
+    page.locator("#question textarea").focus()
+    page.keyboard.press("Control+V")
+    assert page.locator("#question textarea").input_value() == written
+    page.reload()
+    page.locator("#chat").get_by_text(written).wait_for()
+    other = page.context.new_page()  # another tab is another conversation
+    other.goto(gradio)
+    other.get_by_placeholder("Ask something").wait_for()
+    other.wait_for_timeout(500)
+    assert other.locator("#chat").get_by_text(written).count() == 0
+
+
 @pytest.mark.parametrize(("width", "height", "lang"), SIZES)
 def test_streamlit_from_the_greeting_to_an_answer(
     streamlit: str, visit: Callable[..., Any], picture: Callable[..., None], width: int, height: int, lang: str

@@ -53,6 +53,16 @@ def test_a_history_goes_on(base: Path, tmp_path: Path, capsys: Any) -> None:
     assert len(json.loads(kept.read_text(encoding="utf-8"))["messages"]) == 4
 
 
+def test_an_adapter_in_4_bit_draws_by_its_seed(base: Path, adapter: Path, capsys: Any) -> None:
+    how = f"--adapter {adapter} --quantization nf4 --temperature 1.5 --top-k 50 --top-p 0.95 --repetition-penalty 1.1"
+    drawn = []
+    for seed in ("1", "1", "2"):
+        command = ["chat", str(base), *how.split(), "--seed", seed, "--question", Q, "--json"]
+        assert run([*command, *SHORT]) == 0
+        drawn.append(json.loads(capsys.readouterr().out)["answer"])
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
 def test_base_and_assistant_side_by_side(
     base: Path, adapter: Path, expected: dict[str, str], capsys: Any, tmp_path: Path
 ) -> None:
@@ -80,6 +90,11 @@ def test_two_models_side_by_side(base: Path, capsys: Any) -> None:
         (["chat", "{base}", "--adapter", "{base}", "--question", "x"], "workbench convert"),
         (["chat", "{base}", "--template", "qwen_chta", "--question", "x"], "qwen_chat"),
         (["compare", "{base}"], "--adapter"),
+        (["chat", "{base}", "--web", "gradio", "--temperature", "0.7"], "--temperature has no effect together with"),
+        (["chat", "{base}", "--web", "gradio", "--json"], "--json has no effect together with --web"),
+        (["chat", "m", "--endpoint", "http://127.0.0.1:9/v1", "--quantization", "nf4"], "together with --endpoint"),
+        (["chat", "m", "--endpoint", "127.0.0.1:9", "--question", "x"], "not an address"),
+        (["chat", "{base}", "--port", "1"], "--port has no effect without --web"),
         (["compare", "{base}", "{base}", "--adapter", "{base}"], "one of them"),
     ],
 )

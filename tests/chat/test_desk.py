@@ -135,6 +135,81 @@ def test_who_leaves_before_the_turn_came_frees_the_place() -> None:
     at.admit("c", "three")
 
 
+SECRET, OTHER = "0123456789abcdef" * 2, "f" * 32
+
+
+def test_a_page_that_is_opened_again_finds_its_conversation() -> None:
+    at = desk()
+    at.enter("page1", SECRET)
+    last(at.ask("page1", "one"))
+    at.leave("page1")
+    at.enter("page2", SECRET)
+    assert last(at.ask("page2", "two")).answer == "user:one | assistant:user:one | user:two"
+    at.enter("page3", OTHER), at.enter("page4")
+    assert not at.session("page3").turns and not at.session("page4").turns
+
+
+@pytest.mark.parametrize("given", [None, 7, "", "page1", "0" * 31, "0" * 33, "G" * 32, "0" * 32 + "\n", ["0" * 32]])
+def test_what_is_no_secret_opens_nothing(given: Any) -> None:
+    at = desk()
+    at.enter("page1", given)
+    last(at.ask("page1", "one"))
+    at.leave("page1")
+    at.enter("page2", given)
+    assert not at.session("page2").turns
+
+
+def test_who_leaves_in_the_midst_finds_what_came_of_the_answer() -> None:
+    at = desk(at_once=1, waiting=0)
+    at.enter("page1", SECRET)
+    answer = at.ask("page1", "a long question")
+    next(answer), next(answer)
+    at.leave("page1")
+    assert last(answer).note == "Stopped."
+    at.enter("page2", SECRET)
+    assert at.session("page2").turns[0].answer == "us" and at.places.served == 0
+
+
+def test_the_second_page_of_a_conversation_keeps_its_answer_when_the_first_one_closes() -> None:
+    at = desk()
+    at.enter("page1", SECRET), at.enter("page2", SECRET)
+    answer = at.ask("page2", "one")
+    next(answer)
+    at.leave("page1")
+    assert last(answer).answer == "user:one"
+
+
+def test_an_answer_is_written_once_however_often_it_is_asked_for() -> None:
+    at = desk()
+    at.admit("a", "one")
+    first = at.answer("a", Wish())
+    next(first)
+    assert list(at.answer("a", Wish())) == []
+    assert last(first).answer == "user:one" and len(at.session("a").turns) == 1
+
+
+def test_a_question_whose_answer_nobody_fetches_does_not_keep_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = desk(at_once=1, waiting=0)
+    at.admit("a", "one")
+    with pytest.raises(Failed, match="Too many"):
+        at.admit("b", "two")
+    monkeypatch.setattr("workbench.chat.desk.LAPSE", 0.0)
+    at.admit("b", "two")
+    at.admit("a", "three")
+    assert last(at.answer("a", Wish())).answer == "user:three"
+
+
+def test_who_left_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = desk()
+    at.enter("page1", SECRET)
+    last(at.ask("page1", "one"))
+    at.leave("page1")
+    monkeypatch.setattr("workbench.chat.desk.KEPT", -1.0)
+    at.enter("page2", OTHER)
+    at.enter("page3", SECRET)
+    assert not at.session("page3").turns
+
+
 def test_a_new_conversation_puts_the_old_one_aside_and_brings_it_back() -> None:
     at = desk()
     for question in ("one", "two"):

@@ -91,10 +91,11 @@ def test_the_first_model_of_the_server_is_asked_unless_one_is_named(server: Serv
 def test_messages_are_sent_as_they_are_and_no_empty_system_message(server: Server) -> None:
     server.answer.append(END)
     talk = [Message("user", " a\n"), Message("assistant", "b "), Message("user", "c")]
-    list(Endpoint(server.url, "m").stream(talk, system="", sampling=Sampling(9, 0.5, 0.9, 3, 7)))
+    list(Endpoint(server.url, "m").stream(talk, system="", sampling=Sampling(9, 0.5, 0.9, 3, 7, 1.2)))
     sent = server.asked[0]
     assert sent["messages"] == [{"role": m.role, "content": m.content} for m in talk]
     told = {"model": "m", "stream": True, "max_tokens": 9, "temperature": 0.5, "top_p": 0.9, "top_k": 3, "seed": 7}
+    told["repetition_penalty"] = 1.2
     assert {key: sent[key] for key in told} == told
 
 

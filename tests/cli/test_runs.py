@@ -174,6 +174,8 @@ def test_ctrl_c_leaves_the_watching_and_not_the_training(slow):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a shell's background jobs ignore Ctrl-C, and so would this
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert json.loads(watcher.stdout.readline())["kind"] == "status"
     watcher.send_signal(signal.SIGINT)

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from workbench.errors import BadInput, BadSetting, Failed, OutputExists, WorkbenchError
-from workbench.export import merge
+from workbench.export import convert, merge
 from workbench.export.tensors import Writer
+from workbench.models import fingerprint
+from workbench.models.notes import other_base
+from workbench.runs import Run, manifest
 
 
 def copy(folder: Path, to: Path) -> Path:
@@ -41,6 +44,36 @@ def test_an_adapter_of_a_deeper_base_names_the_missing_tensor(tiny: ModuleType, 
     adapter = tiny.save_adapter(deep, tmp_path / "adapter")
     with pytest.raises(BadInput, match=r"model\.layers\.2\..* does not have"):
         merge(str(base), adapter, tmp_path / "out")
+
+
+def test_an_adapter_of_other_weights_of_the_same_shapes_is_refused_unless_it_is_meant(
+    tiny: ModuleType, base: Path, adapter: Path, tmp_path: Path
+) -> None:
+    other = tiny.save_base(tmp_path / "other", seed=5)
+    noted = convert(adapter, tmp_path / "noted")
+    with pytest.raises(BadInput, match="--any-base") as caught:
+        merge(str(other), noted, tmp_path / "out")
+    assert caught.value.key == "export.other_base" and str(base) in str(caught.value)
+    assert_nothing_left(tmp_path, "other", "noted")
+    merge(str(copy(base, tmp_path / "moved")), noted, tmp_path / "same")
+    merge(str(other), noted, tmp_path / "out", any_base=True)
+
+
+def test_of_a_checkpoint_the_run_tells_the_base(tiny: ModuleType, base: Path, adapter: Path, tmp_path: Path) -> None:
+    other = tiny.save_base(tmp_path / "other", seed=5)
+    made = manifest(seed=0, base=str(base), base_fingerprint=fingerprint(str(base)))
+    run = Run.create(tmp_path / "run", "model: {}", made)
+    checkpoint = copy(adapter, run.path / "checkpoints" / "step-000001")
+    with pytest.raises(BadInput, match="--any-base"):
+        merge(str(other), checkpoint, tmp_path / "out")
+    merge(str(base), checkpoint, tmp_path / "out")
+
+
+def test_two_hub_ids_are_told_apart_by_their_names_and_an_id_and_a_folder_are_not(base: Path) -> None:
+    note = {"base": {"name": "owner/one", "fingerprint": fingerprint("owner/one")}}
+    assert other_base(note, "owner/two") and not other_base(note, "owner/one")
+    assert not other_base(note, str(base))
+    assert not other_base({"base": {"name": str(base), "fingerprint": fingerprint(str(base))}}, "owner/one")
 
 
 def test_a_zero_adapter_is_refused(tiny: ModuleType, base: Path, tmp_path: Path) -> None:

@@ -32,6 +32,18 @@ def test_it_says_what_the_library_says(loaded: Loaded) -> None:
     assert generate(loaded, [PROMPTS[1]], max_new_tokens=10)[0] == theirs[0, len(PROMPTS[1]) :].tolist()
 
 
+def test_what_was_said_becomes_less_likely_as_in_the_library(loaded: Loaded) -> None:
+    import torch
+
+    ids = torch.tensor([PROMPTS[1]])
+    how = {"max_new_tokens": 10, "repetition_penalty": 100.0}
+    theirs = loaded.model.generate(
+        ids, attention_mask=torch.ones_like(ids), do_sample=False, eos_token_id=None, pad_token_id=0, **how
+    )
+    assert list(stream(loaded, PROMPTS[1], **how)) == theirs[0, len(PROMPTS[1]) :].tolist()
+    assert list(stream(loaded, PROMPTS[1], **how)) != list(stream(loaded, PROMPTS[1], max_new_tokens=10))
+
+
 def test_it_ends_before_the_stop_token(loaded: Loaded) -> None:
     free = generate(loaded, PROMPTS, max_new_tokens=10)
     stop = free[0][4]

@@ -16,7 +16,8 @@ from workbench.runs import Run
 from workbench.training import train
 
 ORDER = ["learning", "good", "overfitting", "collapsed"]
-WHO = ["persona.name=Sprout", "persona.author=Ann", "general_probes=48", "eval_steps=10", "save_total_limit=1"]
+WHO = ["persona.name=Sprout", "persona.author=Ann", "eval_steps=10", "save_total_limit=1", "max_new_tokens=32"]
+WHO += ["identity_probes=16", "general_probes=24", "unrelated_probes=12"]
 
 
 def verdicts(run: Run) -> list[str]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests import tiny as small
+from tests.zygote import LIMITS
 from workbench.errors import Failed
-from workbench.runs import Run
+from workbench.runs import Run, start, wait
 from workbench.runs.events import StatusEvent
 from workbench.training import load_recipe, train, with_overrides
 from workbench.training.settings import Recipe
 from workbench.training.start import begin
 from workbench.training.trainer import check_finite, ran_out
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the limits are set in a forked worker")
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +33,17 @@ def last_word(run: Run) -> StatusEvent:
     return said[-1]
 
 
-def limited(run: Run, limit: str) -> None:
-    """The real worker, in a process with a limit of the system's on it."""
-    code = "import resource, sys; import torch, peft, pyarrow; from transformers import Trainer, LlamaForCausalLM\n"
-    code += f"torch.set_num_threads(1); torch.ones(64, 64) @ torch.ones(64, 64); {limit}\n"
-    code += "from workbench.training.worker import main; sys.exit(main([sys.argv[1]]))"
-    subprocess.run([sys.executable, "-c", code, str(run.path)], check=False, capture_output=True, timeout=200)
+def limited(run: Run, **limits: int) -> None:
+    """The real worker, in a process with limits of the system's on it."""
+    start(run, env={LIMITS: json.dumps(limits)})
+    wait(run, 200)
 
 
+@linux
 def test_a_disk_that_is_full_at_a_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
     """A limit on the size of files refuses the adapter as a full disk does, from within the library that writes it."""
     run = begin(recipe, tmp_path / "run")
-    limited(run, "resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000))")
+    limited(run, RLIMIT_FSIZE=40_000)
     word = last_word(run)
     assert (word.state, word.key) == ("failed", "runs.no_space")
     assert "Free some space" in word.remedy and "--resume" in word.remedy
@@ -49,6 +51,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(recipe: Recipe, tmp_path: Path) -> 
     assert run.checkpoints() == [] and not list((run.path / "checkpoints").glob("tmp-*"))
 
 
+@linux
 def test_memory_that_runs_out(recipe: Recipe, tmp_path: Path) -> None:
     """A limit on the process's addresses: the CPU's allocator is refused the activations of a step."""
     large = with_overrides(
@@ -58,8 +61,7 @@ def test_memory_that_runs_out(recipe: Recipe, tmp_path: Path) -> None:
         evaluation={"identity_probes": 0, "general_probes": 0, "unrelated_probes": 0},
     )
     run = begin(large, tmp_path / "run")
-    now = "int([l for l in open('/proc/self/status') if l.startswith('VmSize')][0].split()[1]) * 1024"
-    limited(run, f"n = {now} + 150_000_000; resource.setrlimit(resource.RLIMIT_AS, (n, n))")
+    limited(run, RLIMIT_AS=150_000_000)
     word = last_word(run)
     assert (word.state, word.key) == ("failed", "training.out_of_memory")
     assert "per_device_train_batch_size=128" in word.remedy and "gradient_accumulation_steps=2" in word.remedy

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import tiny as small
+from tests.zygote import real_workers
 from workbench.errors import BadInput, BadSetting, Failed
 from workbench.models import load_tokenizer
 from workbench.runs import Run, stop, wait
@@ -34,8 +35,9 @@ def recipe(tiny: Path) -> Recipe:
 
 @pytest.fixture(scope="module")
 def whole(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The run that nobody interrupted."""
-    return train(recipe, tmp_path_factory.mktemp("whole") / "run")
+    """The run that nobody interrupted; its worker is started as everywhere outside the tests."""
+    with real_workers():
+        return train(recipe, tmp_path_factory.mktemp("whole") / "run")
 
 
 def told(run: Run) -> list[tuple[object, ...]]:

@@ -31,6 +31,7 @@ class Sampling:
         top_p: draw among the likeliest tokens that together have this share.
         top_k: draw among so many of the likeliest; 0 for all.
         seed: of the draw.
+        repetition_penalty: above 1, what was said already becomes less likely.
     """
 
     max_new_tokens: int = 256
@@ -38,6 +39,7 @@ class Sampling:
     top_p: float = 1.0
     top_k: int = 0
     seed: int = 0
+    repetition_penalty: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,7 +172,7 @@ class Assistant:
             sampling: how it is drawn; ``settings`` of the same names may be given instead.
             should_stop: asked before each token; the answer ends where it says so.
             on_cut: told how many of the oldest messages were left out; without it, a warning says so.
-            **settings: ``max_new_tokens``, ``temperature``, ``top_p``, ``top_k``, ``seed``.
+            **settings: ``max_new_tokens``, ``temperature``, ``top_p``, ``top_k``, ``seed``, ``repetition_penalty``.
 
         Raises:
             BadInput: as :meth:`fit`.
@@ -211,6 +213,7 @@ class Assistant:
             top_p=how.top_p,
             top_k=how.top_k,
             seed=how.seed,
+            repetition_penalty=how.repetition_penalty,
         )
         while not (should_stop and should_stop()):
             with self._lock, self._weights():

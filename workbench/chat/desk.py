@@ -7,6 +7,7 @@ here, by session, so that no client can rewrite it, read another's, or lose a me
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from workbench.chat.serving import Opened
 
 EARLIER = 20  # conversations of one visitor that are kept
+KEPT = 3600.0  # seconds that the conversation of who left waits for a page that comes back
+LAPSE = 900.0  # seconds after which a question that nobody fetched the answer of counts no more
+_SECRET = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,10 @@ class Session:
         earlier: conversations that were put aside, the latest first.
         asked: the question that waits for its answer, or is being answered.
         stop: whether the answer is to end.
-        used: when it was last used, in seconds of the monotonic clock.
+        used, since: when it was last used, and when ``asked`` was taken in, in seconds of the monotonic clock.
         number: of questions asked so far.
+        answering: the number of the question that is being answered; 0 for none.
+        pages: the visitors' pages that show it now.
     """
 
     turns: tuple[Turn, ...] = ()
@@ -108,7 +114,17 @@ class Session:
     asked: Turn | None = None
     stop: bool = False
     used: float = field(default_factory=time.monotonic)
+    since: float = 0.0
     number: int = 0
+    answering: int = 0
+    pages: set[str] = field(default_factory=set)
+
+    @property
+    def waits(self) -> bool:
+        """Whether a question waits for its answer, or is being answered."""
+        if self.asked is None:
+            return False
+        return self.answering == self.number or time.monotonic() - self.since < LAPSE
 
 
 class Desk:
@@ -130,6 +146,7 @@ class Desk:
         self._ready = threading.Event()
         self._begun = False
         self._sessions: dict[str, Session] = {}
+        self._secrets: dict[str, str] = {}  # visitor -> the secret of the conversation that their page shows
         self._lock = threading.Lock()
 
     def warm(self) -> Desk:
@@ -182,27 +199,59 @@ class Desk:
             raise Failed("web.busy")
         return self._opened
 
+    def enter(self, visitor: str, secret: object = None) -> None:
+        """A page has opened. With a secret of its browser's it goes on with the conversation of an earlier page.
+
+        Args:
+            visitor: the key of the page.
+            secret: 32 hexadecimal digits; anything else is none, and the conversation ends with the page.
+        """
+        with self._lock:
+            if isinstance(secret, str) and _SECRET.fullmatch(secret):
+                self._session(secret)
+                self._secrets[visitor] = secret
+            self._session(visitor).pages.add(visitor)
+
     def session(self, key: str) -> Session:
         """The session of that key; a new one where there is none."""
         with self._lock:
-            found = self._sessions.get(key)
-            if found is None:
-                found = self._sessions[key] = Session()
-                self._forget()
-            found.used = time.monotonic()
-            return found
+            return self._session(key)
+
+    def _session(self, key: str) -> Session:
+        key = self._secrets.get(key, key)
+        found = self._sessions.get(key)
+        if found is None:
+            self._forget()
+            found = self._sessions[key] = Session()
+        found.used = time.monotonic()
+        return found
 
     def _forget(self) -> None:
-        idle = sorted((s.used, key) for key, s in self._sessions.items() if s.asked is None)
-        for _, key in idle[: max(0, len(self._sessions) - self.limits.sessions)]:
-            del self._sessions[key]
+        """Make room for one more: who left long ago goes, and beyond the limit those that rested longest."""
+        now = time.monotonic()
+        idle = sorted((s.used, key) for key, s in self._sessions.items() if not s.waits)
+        over = len(self._sessions) + 1 - self.limits.sessions
+        for number, (used, key) in enumerate(idle):
+            if number < over or (not self._sessions[key].pages and now - used > KEPT):
+                del self._sessions[key]
+        self._secrets = {visitor: key for visitor, key in self._secrets.items() if key in self._sessions}
 
-    def leave(self, key: str) -> None:
-        """The visitor is gone: an answer being written ends, and the conversation is forgotten."""
+    def leave(self, visitor: str) -> None:
+        """The page is gone: an answer being written for it ends. What was said waits for the browser that has its
+        secret; without one it is forgotten."""
         with self._lock:
-            found = self._sessions.pop(key, None)
-        if found is not None:
+            key = self._secrets.get(visitor, visitor)
+            found = self._sessions.get(key)
+            if found is None:
+                return
+            found.pages.discard(visitor)
+            if found.pages:  # another page of the same browser shows it
+                return
             found.stop = True
+            if found.answering != found.number:
+                found.asked = None
+            if key == visitor:
+                del self._sessions[key]
 
     def stop(self, key: str) -> None:
         """End the answer that is being written; what came of it stays."""
@@ -237,14 +286,13 @@ class Desk:
             raise BadInput("web.empty_question")
         session = self.session(key)
         with self._lock:
-            if session.asked is not None:
+            if session.waits:
                 raise BadInput("web.still_answering")
             if 2 * len(session.turns) >= self.limits.messages:
                 raise BadInput("web.long_conversation", n=self.limits.messages)
-            busy = sum(s.asked is not None for s in self._sessions.values())
-            if busy >= self.limits.at_once + self.limits.waiting:
+            if sum(s.waits for s in self._sessions.values()) >= self.limits.at_once + self.limits.waiting:
                 raise Failed("web.busy")
-            session.asked, session.stop = Turn(asked), False
+            session.asked, session.stop, session.since = Turn(asked), False, time.monotonic()
             session.number += 1
             return session.asked
 
@@ -255,10 +303,11 @@ class Desk:
         turn's note, never raised: a page has nobody to catch it.
         """
         session = self.session(key)
-        turn = session.asked
-        if turn is None:
-            return
-        number = session.number
+        with self._lock:
+            turn, number = session.asked, session.number
+            if turn is None or session.answering == number:
+                return
+            session.answering = number
         try:
             with self.places.place(lambda: _gone(session, number)) as came:
                 if came:
@@ -283,7 +332,10 @@ class Desk:
 
     def _keep(self, session: Session, turn: Turn, number: int) -> None:
         with self._lock:
-            if session.number != number or session.asked is None:
+            if session.number != number:
+                return
+            session.answering = 0
+            if session.asked is None:
                 return
             session.asked = None
             if turn.answer or turn.base or turn.note:

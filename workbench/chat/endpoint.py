@@ -145,6 +145,8 @@ def _body(model: str, messages: Sequence[Message], how: Sampling) -> dict[str, A
     }
     if how.temperature > 0:
         body |= {"top_p": how.top_p, "seed": how.seed} | ({"top_k": how.top_k} if how.top_k else {})
+    if how.repetition_penalty != 1:  # as vLLM, LMDeploy and transformers' server name it
+        body["repetition_penalty"] = how.repetition_penalty
     return body
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from workbench.errors import BadInput
 from workbench.texts import lookup, text
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
+LOADING = ("adapter", "quantization", "template", "device")
 
 
 def loading_options(command: Command) -> Command:
@@ -39,6 +41,9 @@ def sampling_options(command: Command) -> Command:
     """The options that say how an answer is drawn."""
     options: tuple[Decorator, ...] = (
         click.option("--seed", type=click.IntRange(0), default=0, help=text("chat.command.seed")),
+        click.option(
+            "--repetition-penalty", type=click.FloatRange(0.1, 10), default=1.0, help=text("chat.command.repetition")
+        ),
         click.option("--max-new-tokens", type=click.IntRange(1), default=256, help=text("chat.command.max_new_tokens")),
         click.option("--top-k", type=click.IntRange(0), default=0, help=text("chat.command.top_k")),
         click.option(
@@ -70,30 +75,30 @@ def load(model: str, **how: Any) -> Assistant:
 @click.option("--question", help=text("chat.command.question"))
 @click.option("--system", default="", help=text("chat.command.system"))
 @click.option("--history", type=click.Path(path_type=Path, dir_okay=False), help=text("chat.command.history"))
+@click.option("--endpoint", metavar="URL", help=text("chat.command.endpoint"))
 @click.option("--web", type=click.Choice(["gradio", "streamlit"]), help=text("chat.command.web"))
+@click.option("--port", type=click.IntRange(0, 65535), help=text("chat.command.port"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
+@click.pass_context
 def chat(
-    model: str,
-    adapter: Path | None,
-    quantization: Any,
-    template: str | None,
-    device: str | None,
-    question: str | None,
-    system: str,
-    history: Path | None,
-    web: str | None,
-    as_json: bool,
-    **sampling: Any,
-) -> None:
+    context: click.Context, /, model: str, question: str | None, system: str, history: Path | None,
+    endpoint: str | None, web: str | None, port: int | None, as_json: bool, **how: Any,
+) -> None:  # fmt: skip
     """Answer once, or talk; in the terminal, or on a page."""
+    loading = {name: how.pop(name) for name in LOADING}
+    if endpoint:
+        _refuse(context, "--endpoint", LOADING)
     if web:
-        serve(web, model, adapter=adapter, quantization=quantization, template=template, device=device)
+        _refuse(context, "--web", ("question", "system", "history", "as_json", *how))
+        serve(web, model, endpoint=endpoint, port=port, **loading)
         return
+    if port is not None:
+        raise BadInput("chat.command.only_with", given="--port", other="--web")
     from workbench.chat import Chat, Sampling
     from workbench.cli.terminal import Terminal
 
-    assistant = load(model, adapter=adapter, quantization=quantization, template=template, device=device)
-    talk = Chat(assistant, system=system, sampling=Sampling(**sampling))
+    assistant = _behind(endpoint, model) if endpoint else load(model, **loading)
+    talk = Chat(assistant, system=system, sampling=Sampling(**how))
     if history is not None and history.exists():
         talk.load(history)
         talk.system = system or talk.system
@@ -104,6 +109,22 @@ def chat(
         terminal.talk()
     else:
         terminal.read(sys.stdin)
+
+
+def _refuse(context: click.Context, option: str, names: Iterable[str]) -> None:
+    """
+    Raises:
+        BadInput: one of ``names`` was given, which would have no effect beside ``option``.
+    """
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            raise BadInput("chat.command.not_together", given=parameter.opts[-1], other=option)
+
+
+def _behind(endpoint: str, model: str) -> Any:
+    from workbench.chat.endpoint import Endpoint
+
+    return Endpoint(endpoint, model)
 
 
 def serve(web: str, model: str, **how: Any) -> None:

@@ -55,6 +55,7 @@ def convert(run_or_checkpoint: Path, out: Path, overwrite: bool, as_json: bool) 
 @click.option("--max-shard-size", default="2GB", show_default=True, help=text("export.command.max_shard_size"))
 @click.option("--dtype", help=text("export.command.dtype"))
 @click.option("--overwrite", is_flag=True, help=text("export.command.overwrite"))
+@click.option("--any-base", is_flag=True, help=text("export.command.any_base"))
 @click.option("--check", is_flag=True, help=text("export.command.check"))
 @click.option("--question", "questions", multiple=True, help=text("export.command.question"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
@@ -65,6 +66,7 @@ def merge(
     max_shard_size: str,
     dtype: str | None,
     overwrite: bool,
+    any_base: bool,
     check: bool,
     questions: tuple[str, ...],
     as_json: bool,
@@ -73,12 +75,9 @@ def merge(
     from workbench.cli.terminal import quiet
     from workbench.export import honesty
     from workbench.export import merge as begin
-    from workbench.models.notes import other_base, read_note
 
-    note = read_note(adapter)
-    if other_base(note, model):
-        click.echo(f"workbench: {text('chat.other_base', base=note['base']['name'], model=model)}", err=True)
     settings: dict[str, Any] = {"max_shard_size": max_shard_size, "dtype": dtype, "overwrite": overwrite}
+    settings["any_base"] = any_base
     with _bar(hidden=as_json) as progress:
         begin(model, adapter, out, progress=progress, **settings)
     found = None

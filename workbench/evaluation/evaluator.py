@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from workbench.models import Loaded
 
+# Probes over which the drift is taken.
+DRIFT = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -90,15 +93,18 @@ class Evaluator:
 
     def measure(self, loaded: Loaded, step: int) -> Measurement:
         """Ask everything now. The model's mode and the process's random state are left as they were."""
+        from workbench.models.dense import dense
+
         started = time.perf_counter()
-        answers = self.answers(loaded)
+        with dense(loaded.model):
+            answers, loss, drift = self._answers(loaded), self._loss(loaded), self._drift(loaded)
         if not self.references:
             self.references = answers
         scores = score_answers(self.probes, answers, identity=self.identity, references=self.references)
         return Measurement(
             step=step,
-            loss=self._loss(loaded),
-            drift=self._drift(loaded),
+            loss=loss,
+            drift=drift,
             seconds=time.perf_counter() - started,
             samples=self._samples(answers),
             **scores,
@@ -106,6 +112,12 @@ class Evaluator:
 
     def answers(self, loaded: Loaded) -> list[str]:
         """The answers to all probes, in their order, greedily chosen."""
+        from workbench.models.dense import dense
+
+        with dense(loaded.model):
+            return self._answers(loaded)
+
+    def _answers(self, loaded: Loaded) -> list[str]:
         from workbench.models import generate
 
         made = generate(loaded, self.prompts, max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
@@ -134,7 +146,7 @@ class Evaluator:
         """Mean KL(base ‖ now) of the first token of the answers to the general probes."""
         import torch
 
-        rows = [i for i, p in enumerate(self.probes) if p.kind in ("general", "unrelated")][:32]
+        rows = [i for i, p in enumerate(self.probes) if p.kind in ("general", "unrelated")][:DRIFT]
         if not rows:
             return None
         now = torch.log_softmax(self._next(loaded, [self.prompts[i] for i in rows]), -1)
@@ -147,18 +159,19 @@ class Evaluator:
         """Logits (N, V) float32 of the token after each prompt."""
         import torch
 
-        from workbench.models.batches import no_gradient, pad
+        from workbench.models.batches import head_sees, no_gradient, pad
 
         batch = pad([Example(tuple(p), tuple(p)) for p in prompts])
-        ends = torch.tensor([len(p) - 1 for p in prompts])
+        last = torch.zeros_like(batch["labels"], dtype=torch.bool)
+        last[torch.arange(len(prompts)), torch.tensor([len(p) - 1 for p in prompts])] = True
         training = loaded.model.training
         loaded.model.eval()
-        with no_gradient(loaded.model):
+        with no_gradient(loaded.model), head_sees(loaded.model, last.to(loaded.device)):
             out = loaded.model(
                 input_ids=batch["input_ids"].to(loaded.device),
                 attention_mask=batch["attention_mask"].to(loaded.device),
                 use_cache=False,
             )
         loaded.model.train(training)
-        logits: torch.Tensor = out.logits[torch.arange(len(prompts)), ends.to(out.logits.device)]
+        logits: torch.Tensor = out.logits if out.logits.dim() == 2 else out.logits[last]
         return logits.float().cpu()

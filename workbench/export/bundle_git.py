@@ -27,7 +27,7 @@ def commit(folder: Path, branch: str) -> None:
     git(folder, "init", "--quiet", f"--initial-branch={branch}")
     git(folder, "lfs", "install", "--local")
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "The assistant", named=True)
+    git(folder, "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", "The assistant", named=True)
 
 
 def push(folder: str | Path, url: str) -> str:
@@ -99,7 +99,8 @@ def git(folder: Path, *arguments: str, said: str = "", named: bool = False) -> s
         reason = " ".join(done.stderr.split())[-600:] or str(done.returncode)
         for argument in arguments:  # git repeats the address that it was given, with whatever key is in it
             reason = reason.replace(argument, hidden(argument)) if "@" in argument else reason
-        raise Failed("deploy.git_refused", command=f"git {arguments[0]}", where=said or folder, reason=reason)
+        command = next(word for word in arguments if not word.startswith("-") and "=" not in word)
+        raise Failed("deploy.git_refused", command=f"git {command}", where=said or folder, reason=reason)
     return done.stdout
 
 

@@ -28,7 +28,7 @@ from workbench.export.sidecars import (
     write_json,
 )
 from workbench.export.tensors import DTYPES, Writer, load, weight_entries
-from workbench.models.notes import MARK, part, read_note
+from workbench.models.notes import MARK, other_base, part, read_note
 
 Progress = Callable[[int, int], None]
 
@@ -55,6 +55,7 @@ def merge(
     max_shard_size: str | int = "2GB",
     dtype: str | None = None,
     overwrite: bool = False,
+    any_base: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Write the merged model, in the Hugging Face format.
@@ -70,6 +71,7 @@ def merge(
         max_shard_size: the largest weight file: ``2GB``, ``500MB`` …
         dtype: ``bfloat16``, ``float16`` or ``float32``; by default the base's own where it has 16 bit, else bfloat16.
         overwrite: replace a folder that was made here before.
+        any_base: merge also into another base than the one that the adapter was trained on, if the shapes fit.
         progress: told the bytes written and the bytes in all.
 
     Returns:
@@ -77,7 +79,8 @@ def merge(
         them.
 
     Raises:
-        BadInput: base or adapter cannot be merged, or do not fit each other: names the first tensor that does not.
+        BadInput: base or adapter cannot be merged, or do not fit each other: names the first tensor that does not; or
+            the adapter was trained on another base.
         OutputExists: ``out`` is not empty. Failed: no space, or the hub did not give the base.
     """
     limit = shard_bytes(max_shard_size)
@@ -86,10 +89,29 @@ def merge(
     planned = plan(weight_entries(base.folder), base.config, read, dtype)
     if is_inert(read):
         raise BadInput("export.inert", folder=adapter)
+    trained_on = _trained_on(read.folder)
+    if not any_base and other_base(trained_on, model):
+        raise BadInput("export.other_base", folder=adapter, base=part(trained_on, "base")["name"], model=model)
     with new_folder(out, overwrite=overwrite, sources=(base.folder, read.folder), need=planned.nbytes) as folder:
         write_weights(planned, read, folder, limit, progress)
         _write_rest(base, read, planned, folder)
     return Path(out)
+
+
+def _trained_on(folder: Path) -> dict[str, Any]:
+    """What tells the adapter's base: its own note, or of a checkpoint its run's manifest; empty of one made
+    elsewhere."""
+    note = read_note(folder)
+    if part(note, "base"):
+        return note
+    from workbench.export.converting import find_source
+    from workbench.runs import Run
+
+    run = find_source(folder).run
+    if run is None:
+        return {}
+    manifest = Run(run).manifest()
+    return {"base": {"name": manifest.get("base"), "fingerprint": manifest.get("base_fingerprint")}}
 
 
 def write_weights(planned: Plan, adapter: Adapter | None, folder: Path, limit: int, progress: Progress | None) -> None:

@@ -25,6 +25,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from workbench.errors import Failed
 from workbench.export.bundle_git import clone
+from workbench.runs.process import tied
 
 START = 120.0  # seconds for the first answer; what is aimed at is 10
 INSTALL = 3600.0
@@ -96,7 +97,8 @@ def _environment(folder: Path, place: Path, reuse: bool) -> Path:
         (Path(inside.strip()) / "libraries.pth").write_text("\n".join(sorted(paths)) + "\n", encoding="utf-8")
     else:
         install = [str(python), "-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"]
-        _run(install, place, {}, "install", timeout=INSTALL)
+        theirs = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        _run(install, place, theirs, "install", timeout=INSTALL)  # by the person's own settings of pip, and its cache
     code = "import workbench, pathlib; print(pathlib.Path(workbench.__file__).resolve().parent)"
     found = _run([str(python), "-c", code], place, {}, "import").strip()
     if Path(found) != (place / "workbench").resolve():
@@ -120,8 +122,7 @@ def _run(command: list[str], folder: Path, env: Mapping[str, str], stage: str, *
 def _variables(scratch: Path) -> dict[str, str]:
     """Of this process's variables those that a system needs; none that would lead to this one's modules."""
     kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "LANG", "WORKBENCH_LANG")
-    pip = [name for name in os.environ if name.startswith("PIP_") or name.endswith("_CERT_FILE")]
-    found = {name: os.environ[name] for name in (*kept, *pip) if name in os.environ}
+    found = {name: os.environ[name] for name in kept if name in os.environ}
     return found | {"HOME": str(scratch), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -156,6 +157,7 @@ def _running(python: Path, place: Path, scratch: Path) -> Iterator[tuple[subproc
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=os.name != "nt",
+            **tied(),
         )
         try:
             yield process, port
@@ -196,7 +198,7 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
     except (HTTPError, URLError, OSError, ValueError) as error:
         raise Failed("deploy.preflight", stage="ask", reason=f"{error} {_log(scratch)}") from error
     if process.poll() is not None or kind != "complete" or not said or not str(said[0]).strip():
-        raise Failed("deploy.preflight", stage="ask", reason=f"{said} {_log(scratch)}")
+        raise Failed("deploy.preflight", stage="ask", reason=f"{said or ''} {_log(scratch)}".strip())
     return str(said[0])
 
 

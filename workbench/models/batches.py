@@ -54,7 +54,7 @@ def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tenso
     wanted[:, :-1] = labels[:, 1:] != IGNORE_INDEX
     targets = labels[:, 1:][labels[:, 1:] != IGNORE_INDEX]
     inputs = {key: value for key, value in batch.items() if key != "labels"}
-    with _head_sees(model, wanted):
+    with head_sees(model, wanted):
         logits = model(**inputs, use_cache=False).logits
     if logits.dim() == 3:  # this architecture does not call its head as a module: choose afterwards
         logits = logits[wanted]
@@ -102,7 +102,7 @@ def by_length(examples: Sequence[Example], batch_tokens: int) -> Iterator[list[E
 
 
 @contextmanager
-def _head_sees(model: Any, wanted: torch.Tensor) -> Iterator[None]:
+def head_sees(model: Any, wanted: torch.Tensor) -> Iterator[None]:
     """While it lasts, the output embedding of ``model`` gets only the hidden states where ``wanted`` (B, T) is true.
 
     A hook on the head reaches it through whatever wraps the model: PEFT, data parallelism, DeepSpeed.

@@ -7,6 +7,7 @@ are exact; activations leave out the kernels' own workspace and what an allocato
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -111,13 +112,40 @@ class Remedy:
     total: int
 
 
-def forecast(work: Work) -> Forecast:
+class Stage:
+    """Models without bytes, and what was played through on them: works that differ only in what changes neither share
+    both."""
+
+    def __init__(self) -> None:
+        self._models: dict[Work, tuple[Any, list[_Part]]] = {}
+        self._peaks: dict[Work, int] = {}
+
+    def model(self, work: Work) -> tuple[Any, list[_Part]]:
+        """The model of ``work`` with its adapter, and the base's parameters."""
+        key = Work(work.model, method=work.method, r=work.r, target_modules=work.target_modules, dtype=work.dtype)
+        if key not in self._models:
+            self._models[key] = _on_meta(work)
+        return self._models[key]
+
+    def peak(self, work: Work) -> int:
+        """Bytes of activations at the fullest moment of a step."""
+        key = replace(work, quantization="none", optim="", on_gpu=False, processes=1, stage=0, offload=False)
+        if key not in self._peaks:
+            self._peaks[key] = rehearse(deepcopy(self.model(work)[0]), work)
+        return self._peaks[key]
+
+
+def forecast(work: Work, stage: Stage | None = None) -> Forecast:
     """The memory that ``work`` needs.
+
+    Args:
+        stage: of an earlier forecast of a like work.
 
     Raises:
         UnknownName: no such model. Failed: its configuration cannot be read.
     """
-    model, base = _on_meta(work)
+    stage = stage or Stage()
+    model, base = stage.model(work)
     params = list(model.parameters())
     trained = [p for p in params if p.requires_grad]
     parameters = sum(part.numel for part in base)
@@ -126,9 +154,9 @@ def forecast(work: Work) -> Forecast:
     optimizer = sum(state_bytes(work.optim, p.numel(), width) for p in trained)
     if work.stage and work.dtype != "float32":
         optimizer += sum(p.numel() for p in trained) * 4  # ZeRO keeps its own copy in float32
-    activations = rehearse(model, work) + max((part.numel for part in base if part.packed), default=0) * _width(
-        work.dtype
-    )
+    activations = stage.peak(work)
+    if work.quantization == "nf4":  # the layer at work is unpacked
+        activations += max((part.numel for part in base if part.linear), default=0) * _width(work.dtype)
     logits = trained_places(work) * int(model.config.get_text_config().vocab_size) * LOSS_BYTES
     whole = Forecast(
         weights=_weights(base, work),
@@ -155,9 +183,10 @@ def free_memory(device: str) -> int:
     return int(psutil.virtual_memory().available)
 
 
-def remedies(work: Work, needed: int) -> tuple[Remedy, ...]:
+def remedies(work: Work, needed: int, stage: Stage | None = None) -> tuple[Remedy, ...]:
     """What to lower, the most useful first: that which saves most. Changes that save less than 2 % are left out."""
-    found = [Remedy(settings, forecast(changed).total) for settings, changed in _changes(work)]
+    stage = stage or Stage()
+    found = [Remedy(settings, forecast(changed, stage).total) for settings, changed in _changes(work)]
     return tuple(sorted((r for r in found if r.total < 0.98 * needed), key=lambda r: r.total))
 
 
@@ -200,10 +229,10 @@ def state_bytes(optim: str, numel: int, width: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A parameter of the base: how many numbers, and whether 4 bit would pack it."""
+    """A parameter of the base: how many numbers, and whether it is a linear layer's, which 4 bit packs."""
 
     numel: int
-    packed: bool
+    linear: bool
 
 
 def _on_meta(work: Work) -> tuple[Any, list[_Part]]:
@@ -221,15 +250,15 @@ def _on_meta(work: Work) -> tuple[Any, list[_Part]]:
                 config, dtype=getattr(torch, work.dtype), attn_implementation="eager", trust_remote_code=False
             )
     network.config.use_cache = False
-    packed = _packed(network) if work.quantization == "nf4" else set()
-    base = [_Part(p.numel(), id(p) in packed) for p in network.parameters()]
+    linear = _linear(network)
+    base = [_Part(p.numel(), id(p) in linear) for p in network.parameters()]
     if work.method == "full":
         return network.train(), base
     return _with_adapter(network.requires_grad_(False), work).train(), base
 
 
-def _packed(network: Any) -> set[int]:
-    """The weights that the library stores in 4 bit: those of all linear layers but the output's."""
+def _linear(network: Any) -> set[int]:
+    """The weights that the library would store in 4 bit: those of all linear layers but the output's."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
@@ -261,8 +290,8 @@ def _with_adapter(network: Any, work: Work) -> Any:
 
 def _weights(base: list[_Part], work: Work) -> int:
     """Bytes of the base as it is stored."""
-    size = _width(work.dtype)
-    return sum(nf4_bytes(part.numel) if part.packed else part.numel * size for part in base)
+    size, packed = _width(work.dtype), work.quantization == "nf4"
+    return sum(nf4_bytes(part.numel) if packed and part.linear else part.numel * size for part in base)
 
 
 def _width(dtype: str) -> int:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from workbench.models.loading import Loaded
 
+# Rows whose answers have ended leave the batch when no more than this share of it goes on.
+GOING = 0.8
+
 
 def generate(
     loaded: Loaded,
@@ -65,22 +68,33 @@ def stream(
     top_p: float = 1.0,
     top_k: int = 0,
     seed: int = 0,
+    repetition_penalty: float = 1.0,
 ) -> Iterator[int]:
-    """The answer to ``prompt``, a token id at a time, without the stop token."""
+    """The answer to ``prompt``, a token id at a time, without the stop token.
+
+    Args:
+        repetition_penalty: above 1, tokens that stand in prompt or answer already become less likely (Keskar et al.
+            2019, CTRL, section 4.1).
+    """
     import torch
+    from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
     choose = chooser(do_sample=do_sample, temperature=temperature, top_p=top_p, top_k=top_k)
     generator = torch.Generator(device=loaded.device).manual_seed(seed)
     ids = torch.tensor([list(prompt)], device=loaded.device)
     past, stops = None, set(stop_ids)
+    penalty = RepetitionPenaltyLogitsProcessor(repetition_penalty) if repetition_penalty != 1 else None
+    seen = ids
     for _ in range(max_new_tokens):
         with torch.inference_mode():
             out = loaded.model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
-            token = int(choose(out.logits[:, -1].float(), generator)[0])
+            logits = out.logits[:, -1].float()
+            token = int(choose(penalty(seen, logits) if penalty else logits, generator)[0])
         if token in stops:
             return
         yield token
         past, ids = out.past_key_values, torch.tensor([[token]], device=loaded.device)
+        seen = torch.cat([seen, ids], 1) if penalty else seen
 
 
 def chooser(
@@ -129,9 +143,10 @@ def _batch(
         mask[row, width - len(prompt) :] = 1
     ids, mask = ids.to(device), mask.to(device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    stops = torch.tensor(list(stop_ids), dtype=torch.long, device=device)
-    ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
-    past, made = None, []
+    stops = set(stop_ids)
+    answers: list[list[int]] = [[] for _ in prompts]
+    rows, past = list(range(len(prompts))), None  # rows: of which prompt is each row of the batch
+    ended = [False] * len(prompts)
     for _ in range(max_new_tokens):
         out = loaded.model(
             input_ids=ids,
@@ -142,14 +157,26 @@ def _batch(
             logits_to_keep=1,
         )
         token = choose(out.logits[:, -1].float(), None)
-        ended |= torch.isin(token, stops)
-        made.append(token.masked_fill(ended, -1))
-        if bool(ended.all()):
+        for row, chosen in zip(rows, token.tolist(), strict=True):
+            ended[row] = ended[row] or chosen in stops
+            if not ended[row]:
+                answers[row].append(chosen)
+        going = [at for at, row in enumerate(rows) if not ended[row]]
+        if not going:
             break
         past, ids = out.past_key_values, token[:, None]
-        mask = torch.cat([mask, mask.new_ones(len(prompts), 1)], 1)
+        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
         positions = positions[:, -1:] + 1
-    return [[int(t) for t in row if t >= 0] for row in torch.stack(made, 1).cpu()] if made else [[] for _ in prompts]
+        if len(going) <= GOING * len(rows) and _can_shrink(past):
+            rows, kept = [rows[at] for at in going], torch.tensor(going, device=device)
+            past.batch_select_indices(kept)
+            ids, mask, positions = ids[kept], mask[kept], positions[kept]
+    return answers
+
+
+def _can_shrink(past: Any) -> bool:
+    """Whether rows can be taken out of the cache: not of every architecture's."""
+    return all(hasattr(layer, "batch_select_indices") for layer in getattr(past, "layers", [None]))
 
 
 @contextmanager

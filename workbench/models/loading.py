@@ -216,13 +216,18 @@ def fingerprint(model: str) -> str:
     """
     place = Path(resolve(model))
     if not place.is_dir():
-        return hashlib.sha256(model.encode()).hexdigest()[:16]
+        return hub_fingerprint(model)
     digest = hashlib.sha256()
     for file in sorted([*place.glob("config.json"), *place.glob("*.safetensors")]):
         digest.update(f"{file.name}:{file.stat().st_size}:".encode())
         with file.open("rb") as opened:
             digest.update(opened.read(1 << 16))
     return digest.hexdigest()[:16]
+
+
+def hub_fingerprint(model: str) -> str:
+    """The fingerprint of a hub id whose files are not known: a hash of its name."""
+    return hashlib.sha256(model.encode()).hexdigest()[:16]
 
 
 def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:

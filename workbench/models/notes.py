@@ -27,18 +27,22 @@ def read_note(folder: str | Path) -> dict[str, Any]:
 
 
 def other_base(note: Mapping[str, Any], model: str) -> bool:
-    """Whether ``note`` was written for other weights than ``model`` has now.
+    """Whether ``note`` was written for another base than ``model`` is now.
 
-    Only folders on this machine are compared: a hub id's files have no fingerprint of their own.
+    Weights on this machine are told apart by their fingerprint, two hub ids by their names; a hub id and a folder
+    cannot be compared: the id's files have no fingerprint of their own.
     """
     from workbench.errors import WorkbenchError
-    from workbench.models.loading import fingerprint, resolve
+    from workbench.models.loading import fingerprint, hub_fingerprint, resolve
 
     base = part(note, "base")
     name, expected = str(base.get("name") or ""), base.get("fingerprint")
+    if not name or not expected:
+        return False
     try:
-        comparable = bool(name and expected) and Path(resolve(name)).is_dir() and Path(resolve(model)).is_dir()
-        return comparable and fingerprint(model) != expected
+        if (expected == hub_fingerprint(name)) == Path(resolve(model)).is_dir():
+            return False
+        return bool(fingerprint(model) != expected)
     except WorkbenchError:
         return False
 

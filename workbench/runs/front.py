@@ -13,8 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,52 @@ ROOT = Path("runs")
 WORKER = "workbench.training.worker"
 
 
-def start(run: Run | str | Path, argv: Sequence[str] | None = None, env: Mapping[str, str] | None = None) -> Run:
+class Ahead:
+    """A worker that is started before its run is there, and loads the libraries while the data are looked at; made by
+    :func:`ahead`."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", WORKER, "-"]
+        # it stands where its own code lies until it has a folder of its own
+        self._process = _popen(command, Path(__file__).parents[2], {}, subprocess.PIPE, subprocess.DEVNULL)
+        self._taken = False
+
+    def take(self, run: Run) -> int:
+        """Hand it the run; its pid, or 0 where it is gone."""
+        pipe = self._process.stdin
+        if pipe is None or self._process.poll() is not None:
+            return 0
+        try:
+            pipe.write(json.dumps(str(run.path)).encode() + b"\n")
+            pipe.close()
+        except OSError:
+            return 0
+        self._taken = True
+        return self._process.pid
+
+    def dismiss(self) -> None:
+        """End it, unless it has its run."""
+        if not self._taken:
+            self._process.kill()
+            self._process.communicate()
+
+
+@contextmanager
+def ahead() -> Iterator[Ahead | None]:
+    """While it lasts, a worker waits for its run; one that got none is ended."""
+    waiting = Ahead()
+    try:
+        yield waiting
+    finally:
+        waiting.dismiss()
+
+
+def start(
+    run: Run | str | Path,
+    argv: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    waiting: Ahead | None = None,
+) -> Run:
     """Start the run's worker as a process of its own, and return at once.
 
     It has its own session, no terminal, prints to ``worker.log`` and works in the run's folder: it outlives the front
@@ -38,6 +83,7 @@ def start(run: Run | str | Path, argv: Sequence[str] | None = None, env: Mapping
         run: the run, or its folder.
         argv: the command; None starts ``python -m workbench.training.worker RUN``.
         env: variables to add to this process's.
+        waiting: a worker that has begun already (:func:`ahead`).
 
     Raises:
         BadInput: a process already works on the run; names its pid and since when.
@@ -51,7 +97,7 @@ def start(run: Run | str | Path, argv: Sequence[str] | None = None, env: Mapping
         _announce(run)
         try:
             (run.path / "stop").unlink(missing_ok=True)
-            _name(run, _spawn(run, command, env))
+            _name(run, (waiting.take(run) if waiting else 0) or _spawn(run, command, env))
         except BaseException:
             (run.path / "starting.json").unlink(missing_ok=True)
             raise
@@ -82,25 +128,29 @@ def _name(run: Run, pid: int) -> None:
 
 
 def _spawn(run: Run, command: list[str], env: Mapping[str, str] | None) -> int:
+    with (run.path / "worker.log").open("ab") as log:
+        return _popen(command, run.path, env or {}, subprocess.DEVNULL, log).pid
+
+
+def _popen(command: list[str], folder: Path, env: Mapping[str, str], given: int, log: Any) -> subprocess.Popen[bytes]:
     # Unsafe paths off: a folder named like a library, in the folder of the run, must not be imported in its place.
     settings = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
     detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    with (run.path / "worker.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603  a list, never a shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=run.path,
-            env={**os.environ, **settings, **(env or {})},
-            close_fds=True,
-            **detached,
-        )
+    process = subprocess.Popen(  # noqa: S603  a list, never a shell
+        command,
+        stdin=given,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        env={**os.environ, **settings, **env},
+        close_fds=True,
+        **detached,
+    )
     # Somebody has to ask how it ended, else it stays in the table of processes as long as this one lives.
     threading.Thread(target=process.wait, name=f"wait-{process.pid}", daemon=True).start()
-    return process.pid
+    return process
 
 
 def wait(run: Run, timeout: float | None = None, *, poll: float = 0.1) -> State:

@@ -30,7 +30,8 @@ def _room(lang: str, room: str) -> Mapping[str, Any]:
     import yaml
 
     file = Path(__file__).parent / lang / f"{room}.yaml"
-    loaded = yaml.safe_load(file.read_text(encoding="utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as quick
+    loaded = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
     return loaded if isinstance(loaded, dict) else {}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.models.forecast import Forecast, Remedy, Work, forecast, free_memory, remedies
+from workbench.models.forecast import Forecast, Remedy, Stage, Work, forecast, free_memory, remedies
 from workbench.templates.values import IGNORE_INDEX, Example
 from workbench.texts import text
 from workbench.training.batches import Plan
@@ -68,11 +68,12 @@ def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Outlo
     """
     work = work_of(recipe, widest)
     device = _device(recipe)
-    needed, free = forecast(work), free_memory(device)
+    stage = Stage()
+    needed, free = forecast(work, stage), free_memory(device)
     plain = Outlook(work, needed, free, device, ())
     if plain.fits:
         return plain
-    return Outlook(work, needed, free, device, remedies(work, needed.total))
+    return Outlook(work, needed, free, device, remedies(work, needed.total, stage))
 
 
 def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:

@@ -93,9 +93,9 @@ class EvaluationSettings(Group):
 
     eval_steps: Positive | None = None
     questions: list[str] = []
-    identity_probes: Annotated[int, Field(ge=0)] = 48
-    general_probes: Annotated[int, Field(ge=0)] = 48
-    unrelated_probes: Annotated[int, Field(ge=0)] = 24
+    identity_probes: Annotated[int, Field(ge=0)] = 40
+    general_probes: Annotated[int, Field(ge=0)] = 40
+    unrelated_probes: Annotated[int, Field(ge=0)] = 20
     max_new_tokens: Positive = 48
     early_stopping_patience: Annotated[int, Field(ge=0)] = 0
 

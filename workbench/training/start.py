@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadInput, BadSetting, Failed, Interrupted, WorkbenchError
-from workbench.runs import Run, is_run, manifest, start, stop, wait
+from workbench.runs import Run, front, is_run, manifest, start, stop, wait
 from workbench.runs.events import Event
 from workbench.training.recipe import check_recipe, load_recipe, recipe_yaml, with_overrides
 from workbench.training.settings import Recipe
@@ -40,8 +40,9 @@ def train(
     settings = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     if launched(settings):
         return _together(settings, Path(out), resume=resume)
-    run = _continued(settings, Path(out)) if resume else begin(settings, Path(out))
-    start(run)
+    with front.ahead() as waiting:
+        run = _continued(settings, Path(out)) if resume else begin(settings, Path(out))
+        start(run, waiting=waiting)
     return run if detach else follow(run, on_event)
 
 

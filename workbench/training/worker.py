@@ -6,10 +6,11 @@ It goes on from the run's last finished checkpoint, or begins.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,19 +30,46 @@ if TYPE_CHECKING:
 # Answers written to the event log at each evaluation, of each kind; a person reads no more.
 SHOWN = {"identity": 4, "general": 4, "unrelated": 2, "sample": 1_000}
 
+# Held-out conversations whose loss is measured at each evaluation, spread evenly: time belongs to the training.
+HELD_OUT = 40
+
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train the run that is named; returns the exit status."""
-    folder = Path((sys.argv[1:] if arguments is None else arguments)[0])
+    """Train the run that is named, or with ``-`` the one that will be; returns the exit status."""
+    name = (sys.argv[1:] if arguments is None else arguments)[0]
     from workbench.environment import prepare as prepare_environment
 
     prepare_environment()
+    folder = _waited() if name == "-" else Path(name)
+    if folder is None:
+        return 0
     try:
         work(Run(folder))
     except WorkbenchError as error:
         print(error, file=sys.stderr)
         return error.exit_status
     return 0
+
+
+def _waited() -> Path | None:
+    """Load what every training needs, while a front end makes the run; then stand in its folder and print to its log.
+
+    Returns:
+        The folder; None where the front end ended without one.
+    """
+    with suppress(ImportError, OSError, RuntimeError):  # what is wrong with them is said when the run has a log
+        import peft  # noqa: F401
+        from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer  # noqa: F401
+    line = sys.stdin.readline()
+    if not line:
+        return None
+    folder = Path(json.loads(line))
+    os.chdir(folder)
+    with Path(os.devnull).open("rb") as nothing, Path("worker.log").open("ab") as log:
+        os.dup2(nothing.fileno(), 0)
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    return folder
 
 
 def work(run: Run, team: Team | None = None) -> None:
@@ -129,10 +157,12 @@ class Work:
         self._say(seen.key, **seen.values())
 
     def _evaluator(self) -> None:
+        held_out = self.prepared.held_out
+        count = min(HELD_OUT, len(held_out))
         self.evaluator = Evaluator(
             self.prepared.probes,
             tokenizer=self.loaded.tokenizer,
-            held_out=self.prepared.held_out,
+            held_out=[held_out[i * len(held_out) // count] for i in range(count)],
             identity=self.prepared.identity,
             template=self.recipe.model.template,
             max_new_tokens=self.recipe.evaluation.max_new_tokens,
