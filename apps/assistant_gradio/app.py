@@ -22,8 +22,8 @@ SMALLEST = "16kb"
 def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
     """Serve until Ctrl-C; with ``wait`` off, return the running page.
 
-    The model begins to load when Gradio is there, and not before: two threads that import the same library for the
-    first time get in each other's way.
+    The model begins to load when the page is up, and not before: two threads that import the same library for the
+    first time get in each other's way, and Gradio gives its own server three seconds to answer at the start.
     """
     prepare()
     try:
@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
 
         served = desk(settings)
         page = build(served, settings.lang)
-        served.warm()
         launch(page, entrance, head=HEAD)
+        served.warm()
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         sys.exit(error.exit_status)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -68,8 +67,7 @@ def server(merged: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
         port = tried.getsockname()[1]
     log = (prompts.parent / "log").open("wb")
     command = [sys.executable, "-c", SERVER, str(prompts), str(merged), str(port)]
-    env = {**os.environ, "PYTHONPATH": ""}
-    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=env, **tied())
+    process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, **tied())
     try:
         for _ in range(600):
             assert process.poll() is None, (prompts.parent / "log").read_text()

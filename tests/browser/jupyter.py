@@ -122,7 +122,7 @@ class Notebook:
         """Restart the kernel through the menu."""
         self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
         self.page.get_by_text("Restart Kernel…", exact=True).click()
-        self.page.locator(".jp-Dialog").get_by_role("button", name="Restart").click()
+        self.page.locator(".jp-Dialog").get_by_role("button", name="Confirm").click()
         self.page.wait_for_selector(".jp-Dialog", state="detached")
         self.page.wait_for_timeout(2000)  # until then the page may still show the old kernel's state
         self.ready()

@@ -76,3 +76,9 @@ def test_its_code_makes_the_same_own_conversations(tmp_path: Path, monkeypatch: 
     exec(compile(step.code(), "code", "exec"), space)
     assert space["own"] == list(step.make().own)
     assert (tmp_path / "train.jsonl").exists()
+
+
+def test_the_check_of_a_generated_set_is_clean_whatever_is_mixed_in() -> None:
+    step = DataStep(Persona("Sprout", "Lin"), ratio=4.0)
+    assert step.findings("en") == []
+    assert len(step.make().train) > 4 * len(step.make().own) * 0.8

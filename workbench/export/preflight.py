@@ -198,7 +198,7 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
     except (HTTPError, URLError, OSError, ValueError) as error:
         raise Failed("deploy.preflight", stage="ask", reason=f"{error} {_log(scratch)}") from error
     if process.poll() is not None or kind != "complete" or not said or not str(said[0]).strip():
-        raise Failed("deploy.preflight", stage="ask", reason=f"{said} {_log(scratch)}")
+        raise Failed("deploy.preflight", stage="ask", reason=f"{said or ''} {_log(scratch)}".strip())
     return str(said[0])
 
 

@@ -154,8 +154,10 @@ class DataStep(Step[DataSettings]):
         from workbench.data import check
 
         made = self.make()
-        only = [code for code in _CODES if code != "identity_share" or self.settings.general]
-        own = [c for c in made.train if not c.kind.startswith("general")]
+        known = {id(conversation) for conversation in made.own}
+        own = [conversation for conversation in made.train if id(conversation) in known]
+        # a generated wording with and without a greeting is meant, and stands in one group
+        only = _CODES if self.settings.file else [code for code in _CODES if code != "near_duplicates"]
         return check(own, persona=self.persona, validation=made.held_out, only=only, lang=lang or self.lang)
 
     def mend(self, code: str) -> None:

@@ -190,13 +190,14 @@ def folded(widget: Any, controls: Controls, words: Said) -> Any:
     closed = ipw.ToggleButton(value=False, icon="caret-right")
     closed.add_class("wb-fold")
     controls.say(closed, "description", words)
-    widget.layout.display = "none"
+    inside = ipw.VBox([widget])  # what is inside may have a display of its own, such as a grid's
+    inside.layout.display = "none"
 
     def turn(change: Any) -> None:
-        widget.layout.display = None if change["new"] else "none"
+        inside.layout.display = None if change["new"] else "none"
         closed.icon = "caret-down" if change["new"] else "caret-right"
 
     closed.observe(turn, names="value")
-    made = ipw.VBox([closed, widget])
+    made = ipw.VBox([closed, inside])
     made.add_class("wb-folded")
     return made
