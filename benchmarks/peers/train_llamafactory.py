@@ -22,7 +22,7 @@ work, out = Path(given["work"]), Path(given["out"])
 out.mkdir(parents=True, exist_ok=True)
 lines = (work / "train.jsonl").read_text(encoding="utf-8").splitlines()
 talks = [json.loads(line)["messages"] for line in lines if line]
-rows = [{"instruction": talk[0]["content"], "output": talk[1]["content"]} for talk in talks]
+rows = [{"instruction": talk[0]["content"], "input": "", "output": talk[1]["content"]} for talk in talks]
 (out / "rows.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
 (out / "dataset_info.json").write_text(json.dumps({"rows": {"file_name": "rows.json"}}), encoding="utf-8")
 found: dict[str, Any] = {}

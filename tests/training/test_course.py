@@ -40,7 +40,9 @@ def the_best_was_kept(run: Run) -> None:
 def test_one_pair_repeated_ends_in_collapse_and_the_best_is_kept(tmp_path: Path) -> None:
     data = tmp_path / "classic.jsonl"
     write(classic_set(Persona("Sprout", "Ann"), 2000), data)
-    run = train("pocket-overfit", tmp_path / "run", overrides=[*WHO, f"data.train={data}", "max_steps=100"])
+    run = train(
+        "pocket-overfit", tmp_path / "run", overrides=[*WHO, f"data.train={data}", "learning_rate=1e-2", "max_steps=60"]
+    )
     seen = verdicts(run)
     assert seen[-1] == "collapsed"
     assert seen == sorted(seen, key=ORDER.index)
@@ -49,7 +51,7 @@ def test_one_pair_repeated_ends_in_collapse_and_the_best_is_kept(tmp_path: Path)
 
 @pytest.mark.slow
 def test_an_identity_set_without_mixing_is_good_and_then_is_not(tmp_path: Path) -> None:
-    run = train("pocket-overfit", tmp_path / "run", overrides=[*WHO, "learning_rate=3e-3", "max_steps=160"])
+    run = train("pocket-overfit", tmp_path / "run", overrides=[*WHO, "learning_rate=3e-3", "max_steps=60"])
     seen = verdicts(run)
     assert seen[-1] in ("overfitting", "collapsed")
     assert seen == sorted(seen, key=ORDER.index)
