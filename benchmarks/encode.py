@@ -71,6 +71,8 @@ def main() -> int:
         for name in given.only:
             print(f"{name} …", file=sys.stderr, flush=True)
             results[name] = peer(name, given.envs or work / "envs", work, folder)
+            found = results[name]  # said at once: the slowest peer may take longer than one waits
+            print(f"  {found.get('missing') or round(found['per_second'])} a second", file=sys.stderr, flush=True)
     report = {"conversations": len(rows), "cores": os.cpu_count(), "rates": results, "ratios": ratios(results)}
     print(table(report))
     if given.json:
