@@ -44,6 +44,7 @@ def _looked(ws: Workspace, lang: str, question: Any, answer: Any, template: Any,
     with ws.alone():
         step.change(template=str(template or "") or None, loss_on=str(loss_on))
         step.ask(str(question or "")[:1000], str(answer or "")[:2000])
+        ws.looked = True
         return [mask_html(step.view(), lang=lang)]
 
 
@@ -54,7 +55,8 @@ def _state(ws: Workspace, lang: str) -> list[Any]:
     if made and made.own and conversation == step.samples[0]:
         conversation = made.own[0]
     losses = gr.update(value=step.settings.loss_on, choices=_losses(lang))
-    return [conversation.question, conversation.answer, step.settings.template or "chat_template", losses, gr.skip()]
+    mask = mask_html(step.view(), lang=lang) if ws.looked else ""
+    return [conversation.question, conversation.answer, step.settings.template or "chat_template", losses, mask]
 
 
 def _templates() -> list[str]:

@@ -52,12 +52,14 @@ class Workspace:
         project: the steps.
         guard: held while a step works that must not work twice at once.
         seen: what each page was shown last, so that only what is new is drawn again.
+        looked: whether a mask was asked for; then it is drawn again in another language.
     """
 
     secret: str
     project: Project
     guard: threading.Lock = field(default_factory=threading.Lock)
     seen: dict[str, object] = field(default_factory=dict)
+    looked: bool = False
     used: float = field(default_factory=time.monotonic)
 
     @contextmanager

@@ -130,5 +130,6 @@ def test_on_a_projector_in_the_dark(visit: Callable[..., Any], picture: Callable
     picture(page, "studio_1920_dark", full_page=True)
     page.get_by_text("中文", exact=True).first.click()
     page.get_by_role("heading", name="模板与掩码").wait_for()
+    page.locator("#out-template").get_by_text("个词元中有").wait_for()
     assert page.locator("#name input, #name textarea").first.input_value() == "Sprout"
     picture(page, "studio_1920_dark_zh", full_page=True)
