@@ -114,8 +114,7 @@ class Quickstart:
         from workbench.data import read, write
         from workbench.training import with_overrides
 
-        if self.out.exists() and not (self.out.is_dir() and not any(self.out.iterdir())):
-            return  # which is refused next
+        Run.check_free(self.out)  # before the base is asked, which takes a while
         given = read(general)
         said = in_own_words(Assistant.load(self.settings.model.name), given)
         if not said:

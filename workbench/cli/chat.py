@@ -61,7 +61,7 @@ def load(model: str, **how: Any) -> Assistant:
     from workbench.chat import Assistant
     from workbench.cli.terminal import quiet
 
-    quiet(model)
+    quiet()
     assistant = Assistant.load(model, **how)
     for notice in assistant.notices:
         click.echo(f"workbench: {notice}", err=True)

@@ -82,7 +82,7 @@ def merge(
         begin(model, adapter, out, progress=progress, **settings)
     found = None
     if check or questions:
-        quiet(model)
+        quiet()
         found = honesty(model, adapter, out, list(questions) or list(lookup("export.questions")))
     if as_json:
         click.echo(json.dumps({"out": str(out), **(_as_json(found) if found else {})}, ensure_ascii=False))

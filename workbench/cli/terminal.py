@@ -26,14 +26,11 @@ def printable(said: str) -> str:
     return _CONTROL.sub("", said)
 
 
-def quiet(model: str) -> None:
-    """Keep the libraries' remarks off the screen; the bar of a long load stays where somebody sees it."""
-    import warnings
-
+def quiet() -> None:
+    """The bar of a long load only where somebody sees it."""
     from transformers.utils import logging
 
-    warnings.simplefilter("ignore", FutureWarning)
-    if model == "pocket" or not sys.stderr.isatty():
+    if not sys.stderr.isatty():
         logging.disable_progress_bar()
 
 

@@ -59,7 +59,7 @@ class Ahead:
 
 
 @contextmanager
-def ahead() -> Iterator[Ahead | None]:
+def ahead() -> Iterator[Ahead]:
     """While it lasts, a worker waits for its run; one that got none is ended."""
     waiting = Ahead()
     try:

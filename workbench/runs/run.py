@@ -74,8 +74,7 @@ class Run:
                 folder.mkdir(parents=True, exist_ok=True)
             except (FileExistsError, NotADirectoryError) as error:
                 raise BadInput("runs.not_a_folder", path=str(folder)) from error
-            if any(folder.iterdir()):
-                raise OutputExists("runs.exists", path=str(folder))
+            cls.check_free(folder)
             try:  # of two that make the same folder at once, one wins
                 with (folder / "recipe.yaml").open("x", encoding="utf-8"):
                     pass
@@ -84,6 +83,18 @@ class Run:
         write_json(folder / "manifest.json", dict(manifest or {}))
         write_bytes(folder / "recipe.yaml", recipe_text.encode())
         return cls(folder)
+
+    @staticmethod
+    def check_free(path: str | Path) -> None:
+        """
+        Raises:
+            OutputExists: a folder is there, and not empty. BadInput: a file is there.
+        """
+        folder = Path(path).absolute()
+        if folder.exists() and not folder.is_dir():
+            raise BadInput("runs.not_a_folder", path=str(folder))
+        if folder.is_dir() and any(folder.iterdir()):
+            raise OutputExists("runs.exists", path=str(folder))
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
