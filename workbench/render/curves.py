@@ -155,7 +155,7 @@ def _draw_loss(axes: Axes, curves: Curves, ink: _Ink) -> None:
     axes.set_ylim(0, max(value for _, value in (*train, *held_out)) * 1.08 or 1.0)
     _shade_gap(axes, finite(smooth(curves.train)), held_out, ink)
     _lines(axes, {"train": curves.train, "held_out": curves.held_out}, ink)
-    _mark_best(axes, curves.best_step, ink)
+    _mark_best(axes, curves.best_step, [train, held_out], ink)
 
 
 def _draw_scores(axes: Axes, curves: Curves, ink: _Ink) -> None:
@@ -168,7 +168,7 @@ def _draw_scores(axes: Axes, curves: Curves, ink: _Ink) -> None:
     axes.set_ylim(-0.03, 1.05)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     _lines(axes, series, ink)
-    _mark_best(axes, curves.best_step, ink)
+    _mark_best(axes, curves.best_step, list(series.values()), ink)
 
 
 def _lines(axes: Axes, series: dict[str, Points], ink: _Ink) -> None:
@@ -238,14 +238,34 @@ def _shade_gap(axes: Axes, train: list[tuple[int, float]], held_out: list[tuple[
               bbox=ink.ground(), **ink.type(8.5, "soft"))  # fmt: skip
 
 
-def _mark_best(axes: Axes, best: int | None, ink: _Ink) -> None:
+def _mark_best(axes: Axes, best: int | None, series: list[Points], ink: _Ink) -> None:
     if best is None:
         return
     axes.axvline(best, linestyle=(0, (1, 2)), linewidth=1.6, color=ink.tones["fg"], zorder=2)
-    right = best > 0.6 * axes.get_xlim()[1]
-    axes.annotate(ink.say("best", step=best), (best, 0.5), xycoords=("data", "axes fraction"),
+    end = axes.get_xlim()[1]
+    right = best > 0.6 * end
+    beside = (best - 0.3 * end, best) if right else (best, best + 0.3 * end)
+    height = _clear_height(axes, series, *beside)
+    axes.annotate(ink.say("best", step=best), (best, height), xycoords=("data", "axes fraction"),
                   xytext=(-5 if right else 5, 0), textcoords="offset points", ha="right" if right else "left",
                   va="center", bbox=ink.ground(), **ink.type(9))  # fmt: skip
+
+
+def _clear_height(axes: Axes, series: list[Points], start: float, end: float) -> float:
+    """The height, as a share of the axes', that is farthest from every curve between two steps; the middle if it is
+    far enough."""
+    import numpy as np
+
+    low, high = axes.get_ylim()
+    steps = np.linspace(start, end, 25)
+    known = [list(zip(*finite(points), strict=True)) for points in series if finite(points)]
+    taken = [(np.interp(steps, *columns) - low) / (high - low) for columns in known]
+
+    def room(height: float) -> float:
+        return min([0.15, *(float(np.abs(curve - height).min()) for curve in taken)])
+
+    heights = sorted(np.linspace(0.06, 0.84, 27).tolist(), key=lambda height: abs(height - 0.5))
+    return float(max(heights, key=room))
 
 
 def _nothing(axes: Axes, ink: _Ink) -> None:
