@@ -37,11 +37,14 @@ help:
 quickstart: $(READY)
 	@$(BIN)/workbench quickstart $(GIVE_NAME) $(GIVE_OUT) $(ARGS)
 
+# On all cores, four at most: each of the processes holds torch. A file's tests stay together, and share what they made.
+PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-all: $(READY)
-	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+	$(PYTEST) -m "not gpu" $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -16,6 +16,10 @@ import pytest
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="workbench-tests-")  # removed when the tests end
 
+# Beside other tests, each keeps to its share of the cores; torch's threads wait for one another by turning in circles.
+if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
+
 # Set before any library is imported: several read these once, when they load. Children inherit them.
 os.environ.update(
     HF_HUB_OFFLINE="1",
