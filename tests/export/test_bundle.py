@@ -21,7 +21,7 @@ from workbench.errors import BadInput, Failed, OutputExists
 from workbench.export import convert
 from workbench.export.bundle import Order, bundle
 from workbench.export.bundle_files import TARGETS, pins
-from workbench.export.bundle_git import git, hidden, push
+from workbench.export.bundle_git import LARGE, by_lfs, commit, git, hidden, push
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("git") or not shutil.which("git-lfs"), reason="a bundle is a git repository with git-lfs"
@@ -70,6 +70,30 @@ def test_weights_go_by_git_lfs_and_nothing_else_large_is_there(made: dict[str, P
     assert pointer.startswith("version https://git-lfs")
     others = [folder / name for name in committed(folder) if not name.endswith(".safetensors")]
     assert max(file.stat().st_size for file in others) < 1_000_000
+
+
+def test_whatever_a_host_refuses_outside_git_lfs_goes_by_it(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "tokenizer.json").write_bytes(b"x" * (LARGE + 1))
+    (tmp_path / "model" / "tokenizer.model").write_bytes(b"\0binary")
+    (tmp_path / "model" / "config.json").write_text("{}\n")
+    commit(tmp_path, "main")
+    assert by_lfs(tmp_path) == ["model/tokenizer.json", "model/tokenizer.model"]
+    for name in by_lfs(tmp_path):
+        assert git(tmp_path, "show", f"HEAD:{name}").startswith("version https://git-lfs")
+        assert "text: unset" in git(tmp_path, "check-attr", "text", name)
+    assert git(tmp_path, "show", "HEAD:model/config.json") == "{}\n"
+
+
+def test_spaces_may_choose_its_own_pydantic_and_other_hosts_may_not(made: dict[str, Path]) -> None:
+    pinned = {target: (folder / "requirements.txt").read_text() for target, folder in made.items()}
+    assert "pydantic" not in pinned["huggingface"]
+    assert all("pydantic==" in text for target, text in pinned.items() if target != "huggingface")
+
+
+def test_what_only_another_python_or_system_needs_is_left_out() -> None:
+    assert "audioop-lts" not in pins(["gradio"], "3.11")
+    assert "colorama" not in pins(["click"]) and "numpy" in pins(["gradio"])
 
 
 def test_each_host_is_told_what_it_asks_for(made: dict[str, Path]) -> None:
@@ -173,6 +197,16 @@ def test_a_push_takes_the_weights_along(made: dict[str, Path], tmp_path: Path) -
     sent = (made["modelscope"] / "model" / "model.safetensors").read_bytes()
     assert (copy / "model" / "model.safetensors").read_bytes() == sent
     assert "remote" not in (made["modelscope"] / ".git" / "config").read_text()
+
+
+def test_a_push_replaces_what_is_there_only_when_told_to(made: dict[str, Path], tmp_path: Path) -> None:
+    remote = tmp_path / "remote.git"
+    git(tmp_path, "init", "--quiet", "--bare", str(remote))
+    push(made["openxlab"], str(remote))
+    with pytest.raises(Failed, match="--replace"):
+        push(made["docker"], str(remote))
+    assert push(made["docker"], str(remote), replace=True) == "main"
+    assert git(remote, "rev-parse", "main") == git(made["docker"], "rev-parse", "HEAD")
 
 
 def test_a_refused_push_says_what_git_says_and_hides_the_key(made: dict[str, Path], tmp_path: Path) -> None:

@@ -71,3 +71,11 @@ def test_weights_that_are_no_numbers_are_refused(run: Run, tmp_path: Path) -> No
     with pytest.raises(BadInput, match=name.replace(".", r"\.")):
         convert(run.path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_assistant_of_full_fine_tuning_is_deployed_as_a_model(run: Run, tmp_path: Path) -> None:
+    from workbench.export.bundle import Order, bundle
+
+    made = bundle(Order("docker", str(run.path)), tmp_path / "bundle")
+    assert (made / "model" / "model.safetensors").is_file() and not (made / "adapter").exists()
+    assert "peft" not in (made / "requirements.txt").read_text()

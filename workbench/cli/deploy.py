@@ -28,10 +28,11 @@ TARGETS = ("openxlab", "modelscope", "huggingface", "docker")
 @click.option("--reuse", is_flag=True, help=text("deploy.command.reuse"))
 @click.option("--question", default=None, help=text("deploy.command.question"))
 @click.option("--push", "remote", default="", metavar="URL", help=text("deploy.command.push"))
+@click.option("--replace", is_flag=True, help=text("deploy.command.replace"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 def deploy(
-    source: str, out: Path, overwrite: bool, check: bool, reuse: bool, question: str | None, remote: str, as_json: bool,
-    **order: Any,
+    source: str, out: Path, overwrite: bool, check: bool, reuse: bool, question: str | None, remote: str, replace: bool,
+    as_json: bool, **order: Any,
 ) -> None:  # fmt: skip
     """Bundle, check, push."""
     from workbench.export.bundle import Order, bundle
@@ -49,7 +50,7 @@ def deploy(
         told |= {"start_seconds": round(found.start, 1)}
     if remote:
         tell("push")
-        told["branch"] = push(out, remote)
+        told["branch"] = push(out, remote, replace=replace)
     if as_json:
         click.echo(json.dumps(told, ensure_ascii=False))
         return

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import workbench.errors
 from workbench.errors import BadInput, BadSetting, nearest
 from workbench.export.bundle_files import TARGETS, Bundle, write_files
-from workbench.export.bundle_git import commit
+from workbench.export.bundle_git import by_lfs, commit
 from workbench.export.cards import adapter_card, merged_card
 from workbench.export.converting import convert, find_source
 from workbench.export.folders import new_folder
@@ -100,8 +100,7 @@ def _fill(folder: Path, order: Order, model: Path, adapter: Path | None, url: st
         write_json(folder / "adapter" / CONFIG, config | {"base_model_name_or_path": "model"})
     _copy_code(folder, order.interface)
     note = read_note(folder / ("model" if adapter is None else "adapter"))
-    names = sorted(f.relative_to(folder).as_posix() for f in folder.glob("*/*.safetensors"))
-    write_json(folder / LIST, describe(folder, names, url))
+    write_json(folder / LIST, describe(folder, by_lfs(folder), url))
     if url:
         for file in (folder / "model").glob("*.safetensors"):
             file.unlink()
@@ -117,6 +116,8 @@ def _parts(order: Order, scratch: Path, tell: Callable[[str], None]) -> tuple[Pa
     adapter = _adapter(place, scratch, tell)
     if adapter is None:
         return model_folder(order.source), None
+    if not (adapter / CONFIG).is_file():  # all of the weights were trained: it is a model already
+        return adapter, None
     base = str(part(read_note(adapter), "base").get("name") or read_config(adapter / CONFIG)["base_model_name_or_path"])
     if order.keep_adapter:
         return model_folder(base), adapter

@@ -17,12 +17,15 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from workbench.errors import BadInput
 from workbench.export.cards import plain
 from workbench.models.notes import part
 from workbench.texts import text
 
 PORT = 7860  # what Spaces, ModelScope and OpenXLab look at
+_STUDIO = "3.11"  # the Python of ModelScope's image
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +184,19 @@ def requirements(made: Bundle) -> str:
     roots = ["torch", "transformers", "tokenizers", "safetensors", "numpy", "pyyaml", "jinja2", "regex", made.interface]
     roots += ["peft", "accelerate"] if made.adapter else []
     roots += ["bitsandbytes", "accelerate"] if made.quantization == "nf4" else []
-    return "".join(f"{name}=={version}\n" for name, version in sorted(pins(roots).items()))
+    found = pins(roots, _STUDIO if made.target == "modelscope" else _python())
+    if made.target == "huggingface" and not made.docker:
+        # this host installs gradio[oauth,mcp] in the same breath, and that asks for an older pydantic
+        found = {name: version for name, version in found.items() if not name.startswith("pydantic")}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
 
 
-def pins(roots: Iterable[str]) -> dict[str, str]:
+def pins(roots: Iterable[str], python: str = "") -> dict[str, str]:
     """The version of each of ``roots`` and of what it needs, as installed here; a build's own mark (``+cpu``) left out.
+
+    Args:
+        roots: libraries.
+        python: of the host, ``3.11``: what is needed with other Pythons or other systems than Linux is left out.
 
     Raises:
         BadInput: one of ``roots`` is not installed.
@@ -193,6 +204,9 @@ def pins(roots: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     waiting = list(dict.fromkeys(roots))
     needed = set(waiting)
+    python = python or _python()
+    host = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux", "extra": ""}
+    host |= {"platform_system": "Linux", "os_name": "posix", "platform_machine": "x86_64"}
     while waiting:
         name = waiting.pop()
         try:
@@ -204,8 +218,8 @@ def pins(roots: Iterable[str]) -> dict[str, str]:
         key = re.sub(r"[-_.]+", "-", installed.metadata["Name"]).lower()
         if key not in found:
             found[key] = installed.version.partition("+")[0]
-            plain_needs = (need for need in installed.requires or () if "extra ==" not in need)
-            waiting += [match[0] for need in plain_needs if (match := re.match(r"[A-Za-z0-9._-]+", need))]
+            needs = map(Requirement, installed.requires or ())
+            waiting += [need.name for need in needs if need.marker is None or need.marker.evaluate(host)]
     return found
 
 
@@ -255,7 +269,7 @@ def _modelscope(made: Bundle) -> dict[str, Any]:
         "$schema": "https://modelscope.cn/api/v1/studios/deploy_schema.json",
         "sdk_type": made.interface,
         "resource_configuration": "platform/2v-cpu-16g-mem",
-        "base_image": "ubuntu22.04-py311-torch2.9.1-modelscope1.35.0",
+        "base_image": f"ubuntu22.04-py{_STUDIO.replace('.', '')}-torch2.9.1-modelscope1.35.0",
     }
     return told | ({"sdk_version": pins(["gradio"])["gradio"]} if made.interface == "gradio" else {})
 

@@ -10,7 +10,10 @@ from urllib.parse import urlsplit
 
 from workbench.errors import BadInput, Failed
 
-ATTRIBUTES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\ntokenizer.json -diff\n* text=auto eol=lf\n"
+_LFS = "filter=lfs diff=lfs merge=lfs -text"
+# of two patterns that fit a file, git takes the last
+ATTRIBUTES = f"* text=auto eol=lf\ntokenizer.json -diff\n*.safetensors {_LFS}\n*.model {_LFS}\n"
+LARGE = 9_000_000  # bytes; Hugging Face refuses what is larger than 10 MiB, and every binary file, outside git-lfs
 IGNORED = "__pycache__/\n*.pyc\n*.part\n.gradio/\n.venv/\n"
 _WHO = {"GIT_AUTHOR_NAME": "assistant", "GIT_AUTHOR_EMAIL": "assistant@localhost"}
 
@@ -22,7 +25,8 @@ def commit(folder: Path, branch: str) -> None:
         Failed: git or git-lfs is missing, or refuses.
     """
     _needed()
-    (folder / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
+    more = "".join(f"/{name} {_LFS}\n" for name in by_lfs(folder) if not name.endswith((".safetensors", ".model")))
+    (folder / ".gitattributes").write_text(ATTRIBUTES + more, encoding="utf-8")
     (folder / ".gitignore").write_text(IGNORED, encoding="utf-8")
     git(folder, "init", "--quiet", f"--initial-branch={branch}")
     git(folder, "lfs", "install", "--local")
@@ -30,10 +34,22 @@ def commit(folder: Path, branch: str) -> None:
     git(folder, "-c", "commit.gpgsign=false", "commit", "--quiet", "--message", "The assistant", named=True)
 
 
-def push(folder: str | Path, url: str) -> str:
+def by_lfs(folder: Path) -> list[str]:
+    """The files of ``folder`` that go by git-lfs: weights, binary vocabularies, and whatever is :data:`LARGE`."""
+    files = (file for file in folder.rglob("*") if file.is_file() and ".git" not in file.parts)
+    chosen = (f for f in files if f.suffix in (".safetensors", ".model") or f.stat().st_size > LARGE)
+    return sorted(file.relative_to(folder).as_posix() for file in chosen)
+
+
+def push(folder: str | Path, url: str, *, replace: bool = False) -> str:
     """Push the bundle to ``url``, its large files by git-lfs; returns the branch.
 
     The address is not kept in the folder, since people put keys into it.
+
+    Args:
+        folder: the bundle.
+        url: the host's repository.
+        replace: put it in the place of what that branch holds: the bundle before, or a host's first commit.
 
     Raises:
         BadInput: no bundle is there, or the address cannot be one. Failed: git refuses; what it says is told.
@@ -47,7 +63,8 @@ def push(folder: str | Path, url: str) -> str:
         url = Path(url).expanduser().resolve().as_uri()
     _needed()
     branch = git(place, "symbolic-ref", "--short", "HEAD").strip()
-    git(place, "push", "--quiet", url, f"HEAD:refs/heads/{branch}", said=hidden(url))
+    force = ["--force"] if replace else []
+    git(place, "push", "--quiet", *force, url, f"HEAD:refs/heads/{branch}", said=hidden(url))
     return branch
 
 

@@ -27,7 +27,8 @@ from workbench.errors import Failed
 from workbench.export.bundle_git import clone
 from workbench.runs.process import tied
 
-START = 120.0  # seconds for the first answer; what is aimed at is 10
+START = 120.0  # seconds until the page is up; what is aimed at, with its first answer, is 10
+ASK = 900.0  # seconds for an answer of a large model on a CPU
 INSTALL = 3600.0
 _NOWHERE = "http://127.0.0.1:9"  # nothing listens at the discard port: whatever honours proxies stays offline
 _OPEN = build_opener(ProxyHandler({}))
@@ -96,7 +97,7 @@ def _environment(folder: Path, place: Path, reuse: bool) -> Path:
         # folders in a .pth are not searched for further .pth, so an editable workbench does not come along
         (Path(inside.strip()) / "libraries.pth").write_text("\n".join(sorted(paths)) + "\n", encoding="utf-8")
     else:
-        install = [str(python), "-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"]
+        install = [str(python), "-m", "pip", "install", "--quiet", "--requirement", "requirements.txt", *_added(place)]
         theirs = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         _run(install, place, theirs, "install", timeout=INSTALL)  # by the person's own settings of pip, and its cache
     code = "import workbench, pathlib; print(pathlib.Path(workbench.__file__).resolve().parent)"
@@ -104,6 +105,15 @@ def _environment(folder: Path, place: Path, reuse: bool) -> Path:
     if Path(found) != (place / "workbench").resolve():
         raise Failed("deploy.preflight", stage="import", reason=found)
     return python
+
+
+def _added(place: Path) -> list[str]:
+    """What the host installs together with the bundle's own requirements: Spaces, more of Gradio."""
+    lines = (place / "README.md").read_text(encoding="utf-8").splitlines()
+    if 'sdk: "gradio"' not in lines:
+        return []
+    version = next(line.split('"')[1] for line in lines if line.startswith("sdk_version: "))
+    return [f"gradio[oauth,mcp]=={version}"]
 
 
 def _run(command: list[str], folder: Path, env: Mapping[str, str], stage: str, *, timeout: float = START) -> str:
@@ -188,7 +198,7 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
         request = Request(url, data=body, headers={"Content-Type": "application/json"})
         with _OPEN.open(request, timeout=START) as answer:
             event = json.load(answer)["event_id"]
-        with _OPEN.open(f"{url}/{event}", timeout=START) as answer:
+        with _OPEN.open(f"{url}/{event}", timeout=ASK) as answer:
             kind = ""
             for raw in answer:
                 line = raw.decode("utf-8").strip()
@@ -210,6 +220,7 @@ from streamlit.testing.v1 import AppTest
 config.set_option("server.address", "127.0.0.1")
 page = AppTest.from_file(os.path.abspath("app.py"), default_timeout=float(sys.argv[2])).run()
 assert page.chat_input, [one.value for one in (*page.exception, *page.error)]
+page.slider(key="longest").set_value(64)
 page.chat_input[0].set_value(sys.argv[1]).run()
 assert not page.exception, [one.value for one in page.exception]
 print(json.dumps([one.value for one in page.chat_message[-1].text]))
@@ -217,8 +228,8 @@ print(json.dumps([one.value for one in page.chat_message[-1].text]))
 
 
 def _ask_streamlit(python: Path, place: Path, scratch: Path, question: str) -> str:
-    command = [str(python), "-c", _STREAMLIT, question, str(START)]
-    printed = _run(command, place, _offline(0), "ask", timeout=START)
+    command = [str(python), "-c", _STREAMLIT, question, str(ASK)]
+    printed = _run(command, place, _offline(0), "ask", timeout=ASK)
     said = json.loads(printed.strip().splitlines()[-1])
     if not said or not str(said[0]).strip(" …"):
         raise Failed("deploy.preflight", stage="ask", reason=f"{said} {_log(scratch)}")
