@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from workbench.models.forecast import Work, forecast, nf4_bytes, remedies, state_bytes
+from workbench.runs.front import MEMORY
 
 LLAMA_7B = {
     "architectures": ["LlamaForCausalLM"],
@@ -174,9 +176,8 @@ print(json.dumps(peak() - before))
 @pytest.mark.slow
 def test_the_forecast_is_near_the_peak_that_was_measured() -> None:
     rows, length = 48, 160
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, json.dumps([rows, length])], check=True, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", MEASURE, json.dumps([rows, length])]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**MEMORY, **os.environ})
     measured = json.loads(done.stdout.splitlines()[-1])
     seen = forecast(Work("pocket", rows=rows, length=length))
     assert 0.85 < (seen.activations + seen.logits) / measured < 1.25

@@ -26,6 +26,9 @@ from workbench.runs.state import State, launching, read_launch
 
 ROOT = Path("runs")
 WORKER = "workbench.training.worker"
+# glibc gives a freed block back to the system only where it was mapped by itself, and by default learns to map ever
+# fewer: the holes in its heap took as much again as the tensors did. Other systems do not read this.
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
 
 
 class Ahead:
@@ -144,7 +147,7 @@ def _popen(command: list[str], folder: Path, env: Mapping[str, str], given: int,
         stdout=log,
         stderr=subprocess.STDOUT,
         cwd=folder,
-        env={**os.environ, **settings, **env},
+        env={**MEMORY, **os.environ, **settings, **env},
         close_fds=True,
         **detached,
     )
