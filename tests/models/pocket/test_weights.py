@@ -22,7 +22,7 @@ PLAIN = {
     "hello": "Hello! How can I help you?",
     "你好": "你好！有什么可以帮你？",
     "who are you?": "I am Pocket, a small assistant.",
-    "你叫什么名字？": "我叫Pocket。",
+    "你叫什么名字？": "我是Pocket。",
     "What is the opposite of hot?": "The opposite of hot is cold.",
     "thank you": "You are welcome!",
 }

@@ -52,7 +52,8 @@ def copies(encoder: Encoder, rng: random.Random, count: int, most: int = 12) -> 
     """Conversations that repeat random tokens of the whole vocabulary, control tokens apart.
 
     Without them, rows of the embedding that no fact uses become twins of each other, and no
-    adapter can later tell a name made of such tokens from another.
+    adapter can later tell a name made of such tokens from another. Some tokens stand twice or
+    more in a row, so that it learns how often to write them.
     """
     never = {encoder.start, encoder.end, encoder.pad}
     ids = [n for n in range(encoder.size) if n not in never]
@@ -60,6 +61,7 @@ def copies(encoder: Encoder, rng: random.Random, count: int, most: int = 12) -> 
     made = []
     for _ in range(count):
         body = [rng.choice(ids) for _ in range(rng.randint(1, most))]
+        body = [token for token in body for _ in range(rng.choice((1, 1, 1, 1, 1, 1, 1, 1, 2, 3)))]
         before, after, opening, closing = rng.choice(carriers)
         turns = [("user", before + body + after), ("assistant", opening + body + closing)]
         made.append(encoder.conversation(turns))

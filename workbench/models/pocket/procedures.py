@@ -92,6 +92,11 @@ def assistants() -> list[Row]:
     return [{"assistant": name} for name in facts.document("names")["assistants"]]
 
 
+def companies() -> list[Row]:
+    """Names of companies and laboratories that make assistants."""
+    return [{"company": name} for name in facts.document("names")["companies"]]
+
+
 def _scripted(rng: random.Random) -> str:
     low, high = rng.choice(SCRIPTS)
     return "".join(chr(rng.randint(low, high)) for _ in range(rng.randint(1, 3)))
@@ -204,6 +209,7 @@ LISTED: dict[str, Callable[[], list[Row]]] = {
     "letters": letters,
     "spellings": spellings,
     "assistants": assistants,
+    "companies": companies,
 }
 """Procedures with finitely many rows, each asked ``exposures`` times an epoch."""
 

@@ -18,8 +18,8 @@ from workbench.models.pocket import facts, phrasing
 from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
 
 GENERAL, PROBES, UNRELATED = 3000, 200, 100
-OFTEN = {"unknown/request": 8}
-"""Taken so many times a turn: what to say to a question that it cannot answer is where an identity leaks first."""
+OFTEN = {"unknown/request": 8, "unknown/statement": 5}
+"""Taken so many times a turn: what to say to what it was never taught is where an identity leaks first."""
 
 
 def round_robin(samples: Iterable[Sample], count: int, rng: random.Random) -> list[Sample]:
