@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from workbench.chat.door import PASSWORD, Door, door
+from workbench.chat.door import PASSWORD, PORT, Door, door
 from workbench.chat.endpoint import is_loopback
 from workbench.chat.serving import desk, serving
 from workbench.environment import prepare
-from workbench.errors import BadInput, WorkbenchError
+from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.texts import text
 
 # No page of ours takes files, yet the server has a way to send some: they may be no larger than this.
@@ -45,12 +45,26 @@ def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
 
 
 def launch(page: Any, entrance: Door, styles: Sequence[Path] = (), **more: Any) -> None:
-    """Open the page at the door, closed to everything that it does not need."""
+    """Open the page at the door, closed to everything that it does not need.
+
+    Raises:
+        Failed: the port is taken.
+    """
     from starlette.middleware import Middleware
 
     from .look import look
 
     guards = [Middleware(OnlyHere)] if entrance.private else []
+    try:
+        _launch(page, entrance, guards, **look(*styles), **more)
+    except OSError as error:
+        if error.errno is not None:  # Gradio's own has no number
+            raise
+        address = f"{entrance.host}:{entrance.port}" if entrance.port else entrance.host
+        raise Failed("web.door.taken", address=address, variable=PORT) from error
+
+
+def _launch(page: Any, entrance: Door, guards: list[Any], **more: Any) -> None:
     page.launch(
         server_name=entrance.host,
         server_port=entrance.port or None,
@@ -64,7 +78,7 @@ def launch(page: Any, entrance: Door, styles: Sequence[Path] = (), **more: Any) 
         run_history=False,
         enable_monitoring=False,
         app_kwargs={"middleware": guards},
-        **{"max_file_size": SMALLEST, **look(*styles), **more},
+        **{"max_file_size": SMALLEST, **more},
     )
 
 

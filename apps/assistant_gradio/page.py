@@ -217,8 +217,9 @@ def _connect_rest(
         return _spoken(parts, desk, _key(request), lang)
 
     def begin(secret: Any, request: gr.Request) -> list[Any]:
-        desk.enter(_key(request), secret)
         lang = fixed or _browsers(request)
+        desk.enter(_key(request), secret)
+        desk.settle(_key(request), lang)
         return [lang, *_spoken(parts, desk, _key(request), lang)]
 
     def look_again(lang: str) -> list[Any]:
@@ -297,7 +298,8 @@ def _shown(desk: Desk, key: str, turn: Turn | None, lang: str) -> list[Any]:
 
 
 def _whole(desk: Desk, key: str, lang: str) -> list[Any]:
-    return [*_shown(desk, key, None, language(lang)), _earlier(desk, key, language(lang))]
+    """The same as it stands now, whoever the answer is being written for, and the earlier conversations."""
+    return [*_shown(desk, key, desk.session(key).asked, language(lang)), _earlier(desk, key, language(lang))]
 
 
 def _bubbles(desk: Desk, turns: tuple[Turn, ...], now: Turn | None, lang: str) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from workbench.texts import text
 
 PAGE = Path(__file__).with_name("page.py")
 FIRST = 8501
+# The option server.allowedHosts, parted by blanks. A flag would not do: older Streamlits refuse those they do not know.
+NAMES = "STREAMLIT_SERVER_ALLOWED_HOSTS"
 
 
 def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
@@ -28,6 +31,8 @@ def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+    if entrance.private:
+        os.environ[NAMES] = names(entrance.host)
     port = entrance.port or free_port(entrance.host)
     print(text("web.page.serving", name=face(settings).name, url=f"http://{entrance.host}:{port}/"), flush=True)
     from streamlit.web import cli
@@ -53,11 +58,21 @@ def flags(host: str, port: int) -> list[str]:
     return [f"--{name}={value}" for name, value in options.items()]
 
 
+def names(host: str) -> str:
+    """The names under which a page without a password may be asked for: this machine's own.
+
+    A page of another site, opened in a browser here, can point a name of its own at 127.0.0.1 (DNS rebinding);
+    Streamlit by itself takes any name, as long as it is the page's own too.
+    """
+    return " ".join(sorted({"localhost", "127.0.0.1", "::1", host.strip("[]")}))
+
+
 def free_port(host: str) -> int:
     """The usual port, or where that is taken any free one."""
     for port in (FIRST, 0):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name != "nt":  # there it would let in a second server beside the first
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 tried.bind((host, port))
             except OSError:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -34,6 +35,17 @@ def _desk(settings: Serving) -> Desk:
     return desk(settings).warm()
 
 
+@st.cache_resource(scope="session", show_spinner=False, on_release=lambda leave: leave())
+def _enter(_at: Desk, key: str) -> Callable[[], None]:
+    """The tab comes to the desk; Streamlit calls what is returned when its browser is gone.
+
+    The key is given as the browser's secret, so that one whose connection only broke finds its conversation again.
+    """
+    tab = f"the tab of {key}"
+    _at.enter(tab, key)
+    return partial(_at.leave, tab)
+
+
 def main(arguments: Sequence[str]) -> None:
     """The page of what ``arguments`` name."""
     settings = serving(arguments, "assistant_streamlit")
@@ -43,7 +55,9 @@ def main(arguments: Sequence[str]) -> None:
     lang = _language(settings.lang)
     if not _let_in(lang):
         return
-    key = st.session_state.setdefault("key", secrets.token_urlsafe(16))
+    key = st.session_state.setdefault("key", secrets.token_hex(16))
+    _enter(at, key)
+    at.settle(key, lang)  # Streamlit does not wait for the run that was answering: it ends at its next call
     wish = _sidebar(at, key, lang)
     st.html(f"<h1 style='margin:0;font-size:1.6rem'>{escape(at.face.name)}</h1>")
     _state(at, lang)
@@ -159,8 +173,9 @@ def _conversation(at: Desk, key: str, wish: Wish, lang: str) -> None:
 
 
 def _example(at: Desk, key: str, lang: str) -> str:
-    """The example question that was clicked; they are shown while nothing was said."""
-    if at.session(key).turns:
+    """The example question that was clicked; they are shown until something is answered, so that the second click of
+    two asks again."""
+    if any(turn.answer for turn in at.session(key).turns):
         return ""
     chosen = ""
     place = st.empty()
@@ -215,8 +230,6 @@ def _ask(at: Desk, key: str, question: str, wish: Wish, lang: str) -> None:
     try:
         turn = at.admit(key, question)
     except WorkbenchError as error:
-        if error.key == "web.still_answering":  # the run of the page that was answering is about to end
-            at.stop(key)
         st.warning(f"{error.say(lang)} {error.do(lang)}")
         return
     if wish.compare and at.can_compare:
@@ -227,29 +240,9 @@ def _ask(at: Desk, key: str, question: str, wish: Wish, lang: str) -> None:
     place = st.empty()
     with place.container():
         st.button(text("web.page.stop", lang), on_click=at.stop, args=(key,), key=f"stop{at.session(key).number}")
-    for now in paced(_while_here(at.answer(key, wish, lang), at, key)):
+    for now in paced(at.answer(key, wish, lang)):
         _fill(now, *places)
     st.rerun()
-
-
-def _while_here(turns: Any, at: Desk, key: str) -> Any:
-    """The same, until the visitor's browser is gone: then the turn is another's."""
-    here = _watch()
-    for turn in turns:
-        if not here():
-            at.stop(key)
-        yield turn
-
-
-def _watch() -> Any:
-    """Asks whether the browser of this session is still connected; always so where there is no server (tests)."""
-    from streamlit.runtime import exists, get_instance
-    from streamlit.runtime.scriptrunner import get_script_run_ctx
-
-    context = get_script_run_ctx()
-    if context is None or not exists():
-        return lambda: True
-    return lambda: get_instance().is_active_session(context.session_id)
 
 
 if __name__ == "__main__":

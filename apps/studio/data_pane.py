@@ -82,8 +82,9 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> list[Any]:
 
 
 def _name(content: bytes) -> str:
-    """Only the content comes from the browser: which of the kinds it is stands in its first bytes."""
-    head = content.lstrip()[:1]
+    """Only the content comes from the browser: which of the kinds it is stands in its first bytes, after the byte order
+    mark, and in UTF-16 and UTF-32 between zeros."""
+    head = content.lstrip(b"\xef\xbb\xbf\xfe\xff\0 \t\r\n")[:1]
     if content[:4] == b"PAR1":
         return "data.parquet"
     if head == b"[":

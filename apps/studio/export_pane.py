@@ -14,12 +14,14 @@ import gradio as gr
 
 from workbench.errors import BadInput
 from workbench.render.markup import escape, said, table
+from workbench.steps import ExportStep
 from workbench.texts import text
 
 from .parts import Pane, Studio, flow, shown
 from .workspaces import Workspace
 
 LARGEST = 200_000_000  # bytes of a model that is offered for download
+BEAT = 1.0  # seconds after which the page hears something; only then it is noticed that somebody left
 
 
 def build(lang: str) -> tuple[Pane, Any]:
@@ -47,21 +49,21 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
 
 
 def _made(ws: Workspace, lang: str, checkpoint: Any) -> Iterator[list[Any]]:
-    """Convert, merge, compare; says what is being done. Who leaves in the midst stops it."""
-    step = ws.project.export
-    if ws.project.train.run is None:
+    """Convert, merge, compare; says what is being done. Who leaves in the midst stops it.
+
+    The step is one of its own: the workspace's turns to another run when a training starts meanwhile.
+    """
+    run = ws.project.train.run
+    if run is None:
         raise BadInput("steps.no_run")
-    told: queue.Queue[Any] = queue.Queue()
-    run = str(ws.project.train.run.path)
-    threading.Thread(target=_work, args=(ws, run, _step(checkpoint), told), daemon=True).start()
+    step, told = ExportStep(run, checkpoint=_step(checkpoint)), queue.Queue[Any]()
+    threading.Thread(target=_work, args=(ws, step, told), daemon=True).start()
     try:
-        while not isinstance(found := told.get(), (BaseException, type(None))):
-            yield [gr.skip(), shown(f"<p>{escape(text(f'studio.export.stage.{found}', lang))}</p>", lang)]
+        for stage in _stages(told):
+            yield [gr.skip(), _doing(stage, lang) if stage else gr.skip()]
     except GeneratorExit:
         step.cancel()
         raise
-    if found is not None:
-        raise found
     with tempfile.TemporaryDirectory(prefix="studio-") as place:  # Gradio makes a copy when it is given the file
         yield [_download(step, Path(place)), _shown(step, lang)]
 
@@ -71,13 +73,27 @@ def _step(chosen: Any) -> int | None:
     return chosen if isinstance(chosen, int) and chosen >= 0 else None
 
 
-def _work(ws: Workspace, run: str, checkpoint: int | None, told: queue.Queue[Any]) -> None:
+def _stages(told: queue.Queue[Any]) -> Iterator[str]:
+    """Each stage as it begins, and in between an empty one at every beat; raises what the work raised."""
+    while True:
+        try:
+            found = told.get(timeout=BEAT)
+        except queue.Empty:
+            yield ""
+            continue
+        if found is None:
+            return
+        if isinstance(found, BaseException):
+            raise found
+        yield found
+
+
+def _work(ws: Workspace, step: ExportStep, told: queue.Queue[Any]) -> None:
     """The work itself, in a thread: it holds the workspace for as long as it lasts, whoever still looks."""
-    step = ws.project.export
     try:
         with ws.alone():
-            step.change(run=run, checkpoint=checkpoint)
             step.everything(lambda stage, done, _: told.put(stage) if not done else None)
+            ws.project.export.adopt(step)
         told.put(None)
     except BaseException as error:
         told.put(error)
@@ -90,6 +106,10 @@ def _state(ws: Workspace, lang: str) -> list[Any]:
     choices += [(text("steps.label.step", lang, step=c.step), c.step) for c in (run.checkpoints() if run else [])]
     value = step.settings.checkpoint if any(step.settings.checkpoint == n for _, n in choices) else -1
     return [gr.update(choices=choices, value=value), _shown(step, lang) if run and step.made() else ""]
+
+
+def _doing(stage: str, lang: str) -> str:
+    return shown(f"<p>{escape(text(f'studio.export.stage.{stage}', lang))}</p>", lang)
 
 
 def _shown(step: Any, lang: str) -> str:

@@ -172,8 +172,9 @@ class Workspaces:
         except WorkbenchError:
             file.unlink()
             raise
-        for old in folder.iterdir():  # one at a time, so that nobody fills the disk
-            if old != file:
+        wanted = _wanted(workspace.project)
+        for old in folder.iterdir():  # no more than are needed, so that nobody fills the disk
+            if old != file and old.name not in wanted:
                 old.unlink()
         return file
 
@@ -215,3 +216,13 @@ class Workspaces:
         idle = sorted((one for key, one in self._open.items() if key not in entered), key=lambda one: one.used)
         for one in idle[: max(0, len(self._open) - self.limits.open)]:
             del self._open[one.secret]
+
+
+def _wanted(project: Project) -> str:
+    """Whatever names an upload that is still needed: the recipes of the runs, for each may go on, and the choice until
+    now, which a training that starts may be reading."""
+    named = [project.data.settings.file or ""]
+    for run in list_runs(project.folder / "runs"):
+        with suppress(WorkbenchError):  # one without its recipe does not go on
+            named.append(run.recipe_text())
+    return "\n".join(named)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -207,6 +208,21 @@ def test_a_reloaded_page_shows_its_conversation_and_another_browser_does_not(pag
         assert "a question of mine" not in opens(page, session, secret)
 
 
+@pytest.mark.parametrize("left", [True, False])
+def test_a_page_reloaded_in_the_midst_of_an_answer_shows_what_came_of_it(served: Any, left: bool) -> None:
+    desk = Desk(lambda: Opened(Slow()), Face("Slow"))
+    made = served(desk)
+    opens(made, "before", "0" * 32)
+    answer = desk.ask("before", "a question of mine")
+    next(answer)
+    if left:
+        desk.leave("before")
+    assert "a question of mine" in opens(made, "after", "0" * 32)
+    assert bool(desk.session("after").turns) is left
+    assert bool(next(answer, None)) is not left  # where the other page is open still, it goes on
+    answer.close()
+
+
 @pytest.mark.parametrize(
     "headers", [{"Host": "evil.example:80"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
 )
@@ -274,6 +290,19 @@ def test_elsewhere_it_is_refused_without_a_password(adapter: Path, capsys: Any) 
     with pytest.raises(SystemExit) as ended:
         main([str(adapter), "--host", "0.0.0.0"], wait=False)
     assert ended.value.code == 2 and "WORKBENCH_PASSWORD" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_port_that_is_taken_is_told_in_a_sentence(
+    adapter: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch, lang: str
+) -> None:
+    monkeypatch.setenv("WORKBENCH_LANG", lang)
+    with socket.create_server(("127.0.0.1", 0)) as other, pytest.raises(SystemExit) as ended:
+        port = other.getsockname()[1]
+        main([str(adapter), "--device", "cpu", "--port", str(port)], wait=False)
+    told = capsys.readouterr().err
+    assert ended.value.code == 1 and f"127.0.0.1:{port}" in told and "WORKBENCH_PORT" in told
+    assert "Traceback" not in told
 
 
 def test_a_model_that_is_not_there_is_told_on_the_page(served: Any) -> None:

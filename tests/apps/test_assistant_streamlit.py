@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +17,13 @@ st = pytest.importorskip("streamlit")
 
 from streamlit.testing.v1 import AppTest  # noqa: E402
 
-from apps.assistant_streamlit.app import PAGE, flags  # noqa: E402
+from apps.assistant_streamlit.app import PAGE, flags, free_port  # noqa: E402
 from tests.apps.conftest import NASTY, PERSONA  # noqa: E402
+from tests.browser.conftest import served as running  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
+from workbench.chat.desk import Desk, Limits  # noqa: E402
+from workbench.chat.face import Face  # noqa: E402
+from workbench.chat.serving import Opened  # noqa: E402
 from workbench.data.conversation import Message  # noqa: E402
 from workbench.templates import prompt_ids  # noqa: E402
 
@@ -42,6 +51,25 @@ def address() -> Iterator[Callable[[str], None]]:
 def page(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr("sys.argv", [str(PAGE), str(adapter), "--device", "cpu", "--lang", "en"])
     return AppTest.from_file(str(PAGE), default_timeout=120).run()
+
+
+class Echo:
+    """Answers with the last question, a letter at a time; before the first one it thinks."""
+
+    def stream(self, asked: Any, **_: Any) -> Iterator[str]:
+        yield from ("", *asked[-1].content)
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Callable[[Desk], Any]:
+    """The page of a desk of the test's own."""
+
+    def serve(at: Desk) -> Any:
+        monkeypatch.setattr("workbench.chat.serving.desk", lambda _: at)
+        monkeypatch.setattr("sys.argv", [str(PAGE), "model", "--lang", "en"])
+        return AppTest.from_file(str(PAGE), default_timeout=120).run()
+
+    return serve
 
 
 def said(page: Any) -> list[tuple[str, str]]:
@@ -98,6 +126,57 @@ def test_the_base_stands_beside_the_assistant(page: Any, assistant: Assistant) -
     assert texts == [a.ask("Who are you?", max_new_tokens=8).strip() for a in (assistant, assistant.base)]
 
 
+# Streamlit begins the page anew without waiting for the run that writes an answer; here that run is ``before``.
+
+
+def test_a_question_in_the_midst_of_an_answer_ends_it_and_is_answered(served: Any) -> None:
+    at = Desk(lambda: Opened(Echo()), Face("Echo"))
+    page = served(at)
+    before = at.ask(page.session_state["key"], "first one")
+    next(before), next(before)
+    assert ask(page, "second one") == "second one"
+    assert [words for _, words in said(page)[1:]] == ["first one", "f", "second one", "second one"]
+    assert not page.warning and not list(before)
+
+
+def test_what_was_stopped_stays_on_the_page(served: Any) -> None:
+    at = Desk(lambda: Opened(Echo()), Face("Echo"))
+    page = served(at)
+    before = at.ask(page.session_state["key"], "a question")
+    next(before), next(before)
+    at.stop(page.session_state["key"])
+    page.run()
+    assert said(page)[1:] == [("user", "a question"), ("assistant", "a")]
+    assert at.session(page.session_state["key"]).turns[0].note == "Stopped."
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_example_that_is_clicked_twice_is_answered(served: Any, begun: bool) -> None:
+    at = Desk(lambda: Opened(Echo()), Face("Echo"))
+    page = served(at)
+    example = at.face.examples("en")[0]
+    before = at.ask(page.session_state["key"], example)
+    next(before) if begun else at.admit(page.session_state["key"], example)
+    page.button(key=f"example{example}").click().run()
+    assert said(page)[-2:] == [("user", example), ("assistant", example)] and not page.warning
+
+
+def test_a_tab_that_is_closed_frees_its_turn_and_finds_its_conversation_when_it_is_back(served: Any) -> None:
+    from streamlit.runtime.caching import clear_session_resource_cache
+
+    at = Desk(lambda: Opened(Echo()), Face("Echo"), Limits(at_once=1, waiting=0))
+    page = served(at)
+    session = at.session(page.session_state["key"])
+    assert session.pages
+    answer = at.ask(page.session_state["key"], "a question")
+    next(answer), next(answer)
+    clear_session_resource_cache("test session id")  # what Streamlit does when the browser is gone
+    assert session.stop and not session.pages
+    answer.close()
+    page.run()
+    assert session.pages and said(page)[1:] == [("user", "a question"), ("assistant", "a")]
+
+
 def test_both_languages(page: Any) -> None:
     page.radio(key="lang").set_value("中文").run()
     assert "你好" in said(page)[0][1] and page.chat_input[0].placeholder.startswith("请")
@@ -131,3 +210,48 @@ def test_the_server_is_told_to_keep_to_itself() -> None:
     told = dict(flag.removeprefix("--").split("=") for flag in flags("127.0.0.1", 8501))
     assert told["server.address"] == "127.0.0.1" and told["browser.gatherUsageStats"] == "false"
     assert told["client.showErrorDetails"] == "none"
+
+
+def until_up(port: int) -> None:
+    for _ in range(600):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not start")
+
+
+def greeted(port: int, name: str) -> int:
+    """The status with which the page's own connection is answered, asked for by a page of that name."""
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    how = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    key = {"Sec-WebSocket-Key": "d29ya2JlbmNoIHRlc3RzIQ=="}
+    line.request("GET", "/_stcore/stream", headers={"Host": name, "Origin": f"http://{name}", **how, **key})
+    status = line.getresponse().status
+    line.close()
+    return status
+
+
+def test_without_a_password_only_this_machines_own_names_are_answered(root: Path) -> None:
+    with running(["-m", "apps.assistant_streamlit", "pocket"], root) as url:
+        port = int(url.rpartition(":")[2])
+        until_up(port)
+        for name, status in {"127.0.0.1": 101, "localhost": 101, "[::1]": 101, "evil.example": 403}.items():
+            assert greeted(port, f"{name}:{port}") == status
+
+
+@pytest.mark.parametrize("system", ["posix", "nt"])
+def test_a_port_that_is_taken_is_not_tried_to_be_shared(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+    told: list[Any] = []
+
+    class Noted(socket.socket):
+        def setsockopt(self, *how: Any) -> None:
+            told.append(how[1])
+            super().setsockopt(*how)
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        monkeypatch.setattr("apps.assistant_streamlit.app.FIRST", taken)
+        monkeypatch.setattr("apps.assistant_streamlit.app.os", SimpleNamespace(name=system))
+        monkeypatch.setattr("socket.socket", Noted)
+        assert free_port("127.0.0.1") != taken
+    assert (socket.SO_REUSEADDR in told) is (system == "posix")

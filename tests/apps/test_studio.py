@@ -16,15 +16,17 @@ import pytest
 gr = pytest.importorskip("gradio")
 
 from apps.assistant_gradio.app import launch  # noqa: E402
+from apps.studio.export_pane import _made as _merged  # noqa: E402
 from apps.studio.line import Line  # noqa: E402
 from apps.studio.page import Studio, build  # noqa: E402
 from apps.studio.train_pane import OFFERED, _status, _take_over  # noqa: E402
 from apps.studio.workspaces import Limits, Workspaces  # noqa: E402
 from tests.apps.conftest import GRADIO_SAYS, NASTY  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
-from workbench.errors import BadInput, Failed  # noqa: E402
+from workbench.errors import BadInput, Failed, Interrupted  # noqa: E402
 from workbench.runs import Run  # noqa: E402
 from workbench.runs.process import Process  # noqa: E402
+from workbench.steps import ExportStep  # noqa: E402
 
 pytestmark = GRADIO_SAYS
 ROW = '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]}\n'
@@ -140,6 +142,32 @@ def test_only_the_last_upload_is_kept(rooms: Workspaces) -> None:
     rooms.take(ws, ROW.encode(), "a.jsonl")
     last = rooms.take(ws, ROW.encode() * 2, "b.jsonl")
     assert list(ws.project.folder.glob("uploads/*")) == [last]
+
+
+def test_an_upload_that_is_needed_is_kept(rooms: Workspaces) -> None:
+    """Of a run that may go on, and of a training that may be reading it just now."""
+    from workbench.training.recipe import recipe_yaml
+
+    ws = rooms.enter("page", None)
+    taken = []
+    for number in range(4):
+        taken.append(rooms.take(ws, ROW.encode(), "a.jsonl"))
+        ws.project.data.change(file=str(taken[-1]))
+        if number == 0:
+            Run.create(ws.project.folder / "runs" / "first", recipe_yaml(ws.project.train.recipe))
+    assert set(ws.project.folder.glob("uploads/*")) == {taken[0], taken[2], taken[3]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_an_upload_is_known_by_its_content_in_every_encoding_that_is_read(rooms: Workspaces, encoding: str) -> None:
+    from apps.studio.data_pane import _name
+    from workbench.data import read
+
+    ws = rooms.enter("page", None)
+    for content, suffix in ((ROW, "jsonl"), (f"[{ROW}]", "json"), ("instruction,input,output\nhi,,ho\n", "csv")):
+        encoded = content.encode(encoding)
+        assert _name(encoded) == f"data.{suffix}"
+        assert [one.answer for one in read(rooms.take(ws, encoded, _name(encoded)))] == ["ho"]
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1, "x", None, True, 10**9, "__import__('os')"])
@@ -302,12 +330,12 @@ class Quick:
         yield f"answer to {question}"
 
 
-def asked(page: Any, session: str, question: str, enough: Callable[[str], bool]) -> None:
-    """A click on Ask, its events read until ``enough`` of one; then the connection is cut."""
+def clicked(page: Any, session: str, part: str, data: list[Any], enough: Callable[[str], bool]) -> None:
+    """A click on that part, its events read until ``enough`` of one; then the connection is cut."""
     import httpx
 
     base = f"{page.local_url}gradio_api"
-    body = {"data": ["en", question, []], "session_hash": session, "fn_index": event(page, "ask-button", "click")}
+    body = {"data": ["en", *data], "session_hash": session, "fn_index": event(page, part, "click")}
     assert httpx.post(f"{base}/queue/join", json=body).status_code == 200
     with httpx.stream("GET", f"{base}/queue/data", params={"session_hash": session}, timeout=30) as events:
         assert any(enough(line) for line in events.iter_lines())
@@ -317,32 +345,70 @@ def test_who_leaves_in_the_midst_of_an_answer_frees_the_turn_for_the_next(page: 
     slow = Slow()
     rooms.enter("gone", None).project.chat.models = {"base": slow}  # type: ignore[dict-item]
     rooms.enter("next", None).project.chat.models = {"base": Quick()}  # type: ignore[dict-item]
-    asked(page, "gone", "long", lambda _: bool(slow.running))
-    asked(page, "next", "short", lambda line: "answer to short" in line)
+    clicked(page, "gone", "ask-button", ["long", []], lambda _: bool(slow.running))
+    clicked(page, "next", "ask-button", ["short", []], lambda line: "answer to short" in line)
     until(lambda: slow.running == 0)
     assert not rooms.of("gone").project.chat.answering
 
 
-def test_who_leaves_a_merge_stops_it_and_the_workspace_is_free(rooms: Workspaces, tmp_path: Path) -> None:
-    from apps.studio.export_pane import _made
+@pytest.fixture
+def merging(monkeypatch: pytest.MonkeyPatch) -> list[ExportStep]:
+    """The steps that merge: each says so once, and then nothing until it is cancelled."""
+    begun: list[ExportStep] = []
 
-    ws = rooms.enter("page", None)
-    ws.project.train.run = Run.create(tmp_path / "run", "model: {}\n")
-    step = ws.project.export
-
-    def everything(progress: Callable[[str, int, int], None]) -> None:
+    def everything(step: ExportStep, progress: Callable[[str, int, int], None]) -> None:
+        begun.append(step)
         progress("merge", 0, 0)
         until(step.cancelled)
-        raise Failed("steps.cancelled")
+        raise Interrupted("steps.cancelled")
 
-    step.everything = everything  # type: ignore[method-assign,assignment]
-    going = _made(ws, "en", None)
+    monkeypatch.setattr(ExportStep, "everything", everything)
+    return begun
+
+
+def test_who_leaves_a_merge_stops_it_and_the_workspace_is_free(
+    rooms: Workspaces, tmp_path: Path, merging: list[ExportStep]
+) -> None:
+    ws = rooms.enter("page", None)
+    ws.project.train.run = Run.create(tmp_path / "run", "model: {}\n")
+    going = _merged(ws, "en", None)
     assert "Merging" in next(going)[1]
+    assert next(going) == [gr.skip(), gr.skip()]
     with pytest.raises(BadInput, match="still being done"), ws.alone(patience=0.05):
         pass
     going.close()
     with ws.alone():
-        assert step.cancelled()
+        assert merging[0].cancelled()
+
+
+def test_who_leaves_in_the_midst_of_a_merge_frees_the_turn_for_the_next(
+    page: Any, rooms: Workspaces, tmp_path: Path, merging: list[ExportStep]
+) -> None:
+    rooms.enter("gone", None).project.train.run = Run.create(tmp_path / "run", "model: {}\n")
+    rooms.enter("next", None).project.chat.models = {"base": Quick()}  # type: ignore[dict-item]
+    clicked(page, "gone", "merge", [None], lambda line: "Merging" in line)
+    clicked(page, "next", "ask-button", ["short", []], lambda line: "answer to short" in line)
+    until(merging[0].cancelled)
+
+
+def test_a_training_that_starts_meanwhile_does_not_turn_the_merge_to_its_run(
+    rooms: Workspaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (Run.create(tmp_path / name, "model: {}\n") for name in ("first", "second"))
+    project = rooms.enter("page", None).project
+    project.train.attach(first)
+    merged: list[Path] = []
+
+    def everything(step: ExportStep, progress: Callable[[str, int, int], None]) -> None:
+        progress("merge", 0, 0)
+        project.train.attach(second)
+        step.merged.mkdir()
+        merged.append(step.merged)
+
+    monkeypatch.setattr(ExportStep, "everything", everything)
+    list(_merged(rooms.of("page"), "en", 7))
+    assert merged == [first.path / "merged"]
+    assert (project.export.settings.run, project.export.settings.checkpoint) == (str(second.path), None)
 
 
 def test_a_stranger_is_told_to_reload(page: Any) -> None:

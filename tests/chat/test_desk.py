@@ -188,6 +188,54 @@ def test_an_answer_is_written_once_however_often_it_is_asked_for() -> None:
     assert last(first).answer == "user:one" and len(at.session("a").turns) == 1
 
 
+def test_a_page_that_begins_anew_has_what_came_of_the_answer_and_is_answered_at_once() -> None:
+    at = desk()
+    first = at.ask("a", "a long question")
+    next(first), next(first)
+    at.settle("a", "en")
+    assert at.session("a").turns == (Turn("a long question", "us", note="Stopped."),)
+    assert last(at.ask("a", "two")).answer == "user:a long question | assistant:us | user:two"
+    assert not list(first) and [t.question for t in at.session("a").turns] == ["a long question", "two"]
+    assert at.places.served == 0
+
+
+def test_a_page_that_begins_anew_takes_back_a_question_whose_answer_nobody_fetches() -> None:
+    at = desk()
+    at.admit("a", "one")
+    at.settle("a")
+    assert not at.session("a").turns and not list(at.answer("a", Wish()))
+    assert last(at.ask("a", "two")).answer == "user:two"
+
+
+def test_a_page_that_begins_anew_leaves_the_answer_of_another_page_alone() -> None:
+    at = desk()
+    at.enter("page1", SECRET)
+    answer = at.ask("page1", "one")
+    next(answer)
+    at.enter("page2", SECRET)
+    at.settle("page2")
+    assert at.session("page2").asked == Turn("one", "u")
+    assert last(answer).answer == "user:one" and not at.session("page2").turns[0].note
+
+
+@pytest.mark.parametrize("gone", [Desk.stop, Desk.leave])
+def test_who_goes_while_waiting_in_the_line_costs_nothing_and_keeps_the_question(gone: Any) -> None:
+    echo = Echo()
+    at = desk(echo, at_once=1, waiting=1)
+    served = at.ask("a", "one")
+    next(served)
+    at.enter("page", SECRET)
+    waiting = threading.Thread(target=lambda: list(at.ask("page", "two")))
+    waiting.start()
+    while not at.places.in_line:
+        time.sleep(0.01)
+    gone(at, "page")
+    waiting.join(10)
+    assert at.places.in_line == 0 and echo.most == 1
+    assert at.session(SECRET).turns == (Turn("two", note="Stopped."),)
+    served.close()
+
+
 def test_a_question_whose_answer_nobody_fetches_does_not_keep_others_out(monkeypatch: pytest.MonkeyPatch) -> None:
     at = desk(at_once=1, waiting=0)
     at.admit("a", "one")
@@ -208,6 +256,15 @@ def test_who_left_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None
     at.enter("page2", OTHER)
     at.enter("page3", SECRET)
     assert not at.session("page3").turns
+
+
+def test_who_is_here_is_not_forgotten_however_long_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = desk()
+    at.enter("page1", SECRET)
+    last(at.ask("page1", "one"))
+    monkeypatch.setattr("workbench.chat.desk.KEPT", -1.0)
+    at.enter("page2", OTHER)
+    assert at.session("page1").turns
 
 
 def test_a_new_conversation_puts_the_old_one_aside_and_brings_it_back() -> None:

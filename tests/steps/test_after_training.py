@@ -63,6 +63,31 @@ def test_models_of_a_run_are_base_best_and_every_checkpoint(trained: Run) -> Non
     assert step.label_text("step 3", "zh") == "第 3 步的检查点"
 
 
+def test_a_model_that_was_merged_anew_is_loaded_anew(trained: Run, tmp_path: Path) -> None:
+    first, last = trained.checkpoints()[0], trained.checkpoints()[-1]
+    export = ExportStep(trained, adapter=str(tmp_path / "a"), merged=str(tmp_path / "m"))
+    chat = ChatStep({"merged": tmp_path / "m"})
+    loaded = []
+    for checkpoint in (first, last):
+        export.change(checkpoint=checkpoint.step)
+        export.convert(), export.merge()
+        loaded.append(chat.load("merged"))
+        assert chat.load("merged") is loaded[-1]
+    assert loaded[0] is not loaded[1]
+
+
+def test_what_another_step_made_is_taken_over_for_the_same_run_alone(trained: Run, tmp_path: Path) -> None:
+    made = ExportStep(trained, checkpoint=3)
+    made.honest = object()  # type: ignore[assignment]
+    same, other = ExportStep(trained), ExportStep(tmp_path / "other")
+    told: list[str] = []
+    for step in (same, other):
+        step.subscribe(told.append)
+        step.adopt(made)
+    assert (same.settings, same.honest, told) == (made.settings, made.honest, ["settings", "merged"])
+    assert (other.settings.checkpoint, other.honest) == (None, None)
+
+
 def test_answers_come_in_pieces_of_each_model_in_turn(trained: Run) -> None:
     step = ChatStep(trained, max_new_tokens=6)
     pieces = list(step.ask("Who are you?"))

@@ -101,7 +101,7 @@ class Session:
     Args:
         turns: what was said.
         earlier: conversations that were put aside, the latest first.
-        asked: the question that waits for its answer, or is being answered.
+        asked: the question that waits for its answer; while that is written, with what has come of it.
         stop: whether the answer is to end.
         used, since: when it was last used, and when ``asked`` was taken in, in seconds of the monotonic clock.
         number: of questions asked so far.
@@ -257,6 +257,19 @@ class Desk:
         """End the answer that is being written; what came of it stays."""
         self.session(key).stop = True
 
+    def settle(self, key: str, lang: str | None = None) -> None:
+        """A page begins anew, and no answer is written for it any more: what came of the last one is kept at once, and
+        a question whose answer nobody fetches is taken back. Where another page shows the conversation too, all goes on
+        there."""
+        session = self.session(key)
+        with self._lock:
+            if session.asked is None or len(session.pages) > 1:
+                return
+            if session.answering == session.number:
+                turn = session.asked if session.asked.note else _stopped(session.asked, lang)
+                session.turns = (*session.turns, turn)
+            session.asked = None
+
     def reset(self, key: str) -> None:
         """Begin a new conversation; the one so far is put aside."""
         session = self.session(key)
@@ -310,11 +323,13 @@ class Desk:
             session.answering = number
         try:
             with self.places.place(lambda: _gone(session, number)) as came:
-                if came:
-                    for turn in self._write(session, turn, wish, lang):  # noqa: B020  it grows
-                        yield turn
+                turns = self._write(session, turn, number, wish, lang) if came else iter([_stopped(turn, lang)])
+                for turn in turns:
+                    if not self._grown(session, turn, number):
+                        return
+                    yield turn
         except GeneratorExit:
-            turn = replace(turn, note=text("web.stopped", lang))
+            turn = _stopped(turn, lang)
             raise
         except WorkbenchError as error:
             turn = replace(turn, note=_told(error, lang))
@@ -330,6 +345,14 @@ class Desk:
         self.admit(key, question)
         yield from self.answer(key, wish or Wish(), lang)
 
+    def _grown(self, session: Session, turn: Turn, number: int) -> bool:
+        """Whether the answer of that number is still wanted; then ``turn`` is how far it has come."""
+        with self._lock:
+            if session.asked is None or session.number != number:
+                return False
+            session.asked = turn
+            return True
+
     def _keep(self, session: Session, turn: Turn, number: int) -> None:
         with self._lock:
             if session.number != number:
@@ -341,11 +364,10 @@ class Desk:
             if turn.answer or turn.base or turn.note:
                 session.turns = (*session.turns, turn)
 
-    def _write(self, session: Session, turn: Turn, wish: Wish, lang: str | None) -> Iterator[Turn]:
+    def _write(self, session: Session, turn: Turn, number: int, wish: Wish, lang: str | None) -> Iterator[Turn]:
         system = _checked(wish.system, "web.long_system", self.limits.characters)
         opened = self.opened()
         cut: list[int] = []
-        number = session.number
         sampling = wish.sampling(self.limits)
         how: dict[str, Any] = {
             "sampling": replace(sampling, seed=sampling.seed + number),  # asked again, a drawn answer is another one
@@ -376,6 +398,10 @@ def said(turns: tuple[Turn, ...], system: str = "") -> list[Message]:
         if turn.answer:
             messages += [Message("user", turn.question), Message("assistant", turn.answer)]
     return messages
+
+
+def _stopped(turn: Turn, lang: str | None) -> Turn:
+    return replace(turn, note=text("web.stopped", lang))
 
 
 def _gone(session: Session, number: int) -> bool:

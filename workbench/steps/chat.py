@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _MOST_LOADED = 4
 _BATCH = 16  # probes at once; between two batches it is asked whether to stop
+
+Stamp = tuple[int, ...]  # when a model's folders were made
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ class ChatStep(Step[ChatSettings]):
         self.asked = ""
         self.probed: list[Probed] = []
         self.cancelled = Stopper()
-        self._loaded: dict[str, Assistant] = {}
+        self._loaded: dict[str, tuple[Stamp, Assistant]] = {}
         self._loading = threading.Lock()
         self._asking = threading.Lock()
         super().__init__(ChatSettings(question=self.questions()[0], **settings))
@@ -153,7 +156,7 @@ class ChatStep(Step[ChatSettings]):
         return text(f"steps.label.{label}", lang or self.lang) if label in ("base", "best", "merged") else label
 
     def load(self, label: str) -> Assistant:
-        """The assistant of ``label``; loaded once, the last few are kept.
+        """The assistant of ``label``; loaded once, and again where its folder was made anew. The last few are kept.
 
         Raises:
             UnknownName: no such label. BadInput: the model cannot be loaded as it was trained.
@@ -161,11 +164,16 @@ class ChatStep(Step[ChatSettings]):
         if label not in self.models:
             raise UnknownName("steps.unknown_model", given=label, nearest=nearest(label, self.models))
         with self._loading:
-            found = self._loaded.pop(label, None) or self._open(label)
+            stamp = _stamp(self.models[label])
+            found = self._kept(label, stamp) or self._open(label)
             while len(self._loaded) >= _MOST_LOADED:
                 self._loaded.pop(next(iter(self._loaded)))
-            self._loaded[label] = found
+            self._loaded[label] = stamp, found
         return found
+
+    def _kept(self, label: str, stamp: Stamp) -> Assistant | None:
+        before, found = self._loaded.pop(label, (stamp, None))
+        return found if before == stamp else None
 
     def _open(self, label: str) -> Assistant:
         from workbench.chat import Assistant
@@ -351,6 +359,15 @@ class ChatStep(Step[ChatSettings]):
     def _forget(self) -> None:
         self.cancelled.ask()
         self.answers, self.asked, self.probed = {}, "", []
+
+
+def _stamp(given: Model | Assistant) -> Stamp:
+    """When the folders of ``given`` were made: whoever merges twice, here or elsewhere, merges to the same place."""
+    made: list[int] = []
+    for folder in filter(None, (given.model, given.adapter)) if isinstance(given, Model) else ():
+        with suppress(OSError, ValueError):  # a name, or a folder made elsewhere
+            made.append((Path(folder).expanduser() / MARK).stat().st_mtime_ns)
+    return tuple(made)
 
 
 def models_of(run: Run) -> dict[str, Model]:

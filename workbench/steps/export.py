@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,6 +183,15 @@ class ExportStep(Step[ExportSettings]):
             raise Interrupted("steps.cancelled")
         say("honesty", 0, 0)
         return self.honesty()
+
+    def adopt(self, other: ExportStep) -> None:
+        """Take over what another step has made, where both mean the same run; else nothing."""
+        with self._guard:
+            if self.settings.run != other.settings.run:
+                return
+            self.change(**asdict(other.settings))
+            self.honest = other.honest
+        self.tell("merged")
 
     def cancel(self) -> None:
         """Leave off what is being made; nothing half-made stays."""
