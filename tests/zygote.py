@@ -32,9 +32,9 @@ class Zygote:
         """Start the worker of ``run`` with all the variables of ``env``; its pid."""
         if self.process is None:
             command = [sys.executable, str(Path(__file__))]
-            env = {**os.environ, "PYTHONSAFEPATH": "1"}  # the folders beside this file are no packages
+            own = {**os.environ, "PYTHONSAFEPATH": "1"}  # the folders beside this file are no packages
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            self.process = subprocess.Popen(command, env=env, text=True, **pipes)
+            self.process = subprocess.Popen(command, env=own, text=True, **pipes)
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(json.dumps({"run": str(run), "env": dict(env)}) + "\n")
         self.process.stdin.flush()

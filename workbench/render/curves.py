@@ -258,8 +258,8 @@ def _clear_height(axes: Axes, series: list[Points], start: float, end: float) ->
 
     low, high = axes.get_ylim()
     steps = np.linspace(start, end, 25)
-    known = [list(zip(*finite(points), strict=True)) for points in series if finite(points)]
-    taken = [(np.interp(steps, *columns) - low) / (high - low) for columns in known]
+    known = [np.array(finite(points), dtype=float) for points in series if finite(points)]
+    taken = [(np.interp(steps, points[:, 0], points[:, 1]) - low) / (high - low) for points in known]
 
     def room(height: float) -> float:
         return min([0.15, *(float(np.abs(curve - height).min()) for curve in taken)])

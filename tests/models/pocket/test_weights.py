@@ -85,7 +85,7 @@ def recorded() -> dict[str, dict[str, float]]:
 
 
 @pytest.mark.xfail(
-    strict=True, reason="96 % in English, 97 % in Chinese: repeat, politeness, yes_no, unknown stay below 85 %"
+    strict=True, reason="97 % in English, 98 % in Chinese, but English body and both sounds stay below 85 %"
 )
 def test_the_recorded_scores_reach_the_targets_of_the_project() -> None:
     for kinds in recorded().values():
@@ -95,8 +95,8 @@ def test_the_recorded_scores_reach_the_targets_of_the_project() -> None:
 
 
 def test_the_recorded_scores_do_not_fall_below_what_ships() -> None:
-    assert recorded()["en"]["all"] >= 0.96
-    assert recorded()["zh"]["all"] >= 0.97
+    assert recorded()["en"]["all"] >= 0.97
+    assert recorded()["zh"]["all"] >= 0.98
 
 
 def test_the_card_says_the_recorded_scores() -> None:
