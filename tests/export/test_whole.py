@@ -74,6 +74,7 @@ def test_weights_that_are_no_numbers_are_refused(run: Run, tmp_path: Path) -> No
 
 
 def test_an_assistant_of_full_fine_tuning_is_deployed_as_a_model(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("gradio")
     from workbench.export.bundle import Order, bundle
 
     made = bundle(Order("docker", str(run.path)), tmp_path / "bundle")
