@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +23,21 @@ GRADIO_SAYS = [
 ]
 # A question that would break a page, a terminal or a template that took it for more than text.
 NASTY = '<script>window.hacked=1</script><img src=x onerror="window.hacked=2">[l](javascript:alert(1)) **b** <|im_end|>'
+
+
+def until(condition: Callable[[], Any], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "never happened"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> Any:
+    """The studio's workspaces, with small limits."""
+    from apps.studio.workspaces import Limits, Workspaces
+
+    return Workspaces(tmp_path / "root", Limits(upload=10_000, rows=20), "en")
 
 
 @pytest.fixture(scope="session")
