@@ -22,6 +22,10 @@ DEFAULTS = {
     # Nothing here is compiled; for bitsandbytes alone torch would load its compiler, a second and a half at each start.
     "TORCHDYNAMO_DISABLE": "1",
 }
+# Read when a process begins, so whoever starts a worker gives it these. glibc gives a freed block back to the system
+# only where it was mapped by itself, and by default learns to map ever fewer: the holes in its heap took as much again
+# as the tensors did. Other systems do not read this.
+FOR_WORKERS = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
 # conda's NumPy brings an MKL that asks for Intel's threads, and torch has loaded GNU's: "MKL_THREADING_LAYER=INTEL is
 # incompatible with libgomp" (pytorch issue 37377). Only Linux's torch stands on libgomp.
 ON_LINUX = {"MKL_THREADING_LAYER": "GNU"}

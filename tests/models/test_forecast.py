@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from workbench.environment import FOR_WORKERS
 from workbench.models.forecast import Work, forecast, nf4_bytes, remedies, state_bytes
-from workbench.runs.front import MEMORY
 
 LLAMA_7B = {
     "architectures": ["LlamaForCausalLM"],
@@ -180,7 +180,7 @@ print(json.dumps(peak() - before))
 def test_the_forecast_is_near_the_peak_that_was_measured() -> None:
     rows, length = 48, 160
     command = [sys.executable, "-c", MEASURE, json.dumps([rows, length])]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**MEMORY, **os.environ})
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**FOR_WORKERS, **os.environ})
     measured = json.loads(done.stdout.splitlines()[-1])
     seen = forecast(Work("pocket", rows=rows, length=length))
     assert 0.85 < (seen.activations + seen.logits) / measured < 1.25

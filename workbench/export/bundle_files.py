@@ -25,7 +25,7 @@ from workbench.models.notes import part
 from workbench.texts import text
 
 PORT = 7860  # what Spaces, ModelScope and OpenXLab look at
-_STUDIO = "3.11"  # the Python of ModelScope's image
+SPACES_ADD = "gradio[oauth,mcp]"  # what Spaces install in the same breath as a Gradio bundle's requirements
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,17 @@ class Target:
     Args:
         branch: what it builds from.
         public: whether the page is for everybody as soon as it is there.
+        python: of its image; empty where it takes the one that is asked for.
     """
 
     branch: str
     public: bool
+    python: str = ""
 
 
 TARGETS = {
     "openxlab": Target("main", public=True),
-    "modelscope": Target("master", public=True),
+    "modelscope": Target("master", public=True, python="3.11"),
     "huggingface": Target("main", public=True),
     "docker": Target("main", public=False),
 }
@@ -184,9 +186,8 @@ def requirements(made: Bundle) -> str:
     roots = ["torch", "transformers", "tokenizers", "safetensors", "numpy", "pyyaml", "jinja2", "regex", made.interface]
     roots += ["peft", "accelerate"] if made.adapter else []
     roots += ["bitsandbytes", "accelerate"] if made.quantization == "nf4" else []
-    found = pins(roots, _STUDIO if made.target == "modelscope" else _python())
-    if made.target == "huggingface" and not made.docker:
-        # this host installs gradio[oauth,mcp] in the same breath, and that asks for an older pydantic
+    found = pins(roots, TARGETS[made.target].python)
+    if made.target == "huggingface" and not made.docker:  # SPACES_ADD asks for an older one
         found = {name: version for name, version in found.items() if not name.startswith("pydantic")}
     return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
 
@@ -196,7 +197,8 @@ def pins(roots: Iterable[str], python: str = "") -> dict[str, str]:
 
     Args:
         roots: libraries.
-        python: of the host, ``3.11``: what is needed with other Pythons or other systems than Linux is left out.
+        python: of the host, ``3.11``, or this one: what only other Pythons, or other systems than Linux, need is left
+            out.
 
     Raises:
         BadInput: one of ``roots`` is not installed.
@@ -264,12 +266,19 @@ def _front(made: Bundle, note: Mapping[str, Any]) -> str:
     return "\n".join(["---", *lines, "---", "", ""])
 
 
+def added_by_host(folder: Path) -> list[str]:
+    """What the host of the bundle in ``folder`` installs together with its requirements, as pip wants it."""
+    lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
+    versions = [line.split('"')[1] for line in lines if line.startswith("sdk_version: ")]
+    return [f"{SPACES_ADD}=={version}" for version in versions]
+
+
 def _modelscope(made: Bundle) -> dict[str, Any]:
     told: dict[str, Any] = {
         "$schema": "https://modelscope.cn/api/v1/studios/deploy_schema.json",
         "sdk_type": made.interface,
         "resource_configuration": "platform/2v-cpu-16g-mem",
-        "base_image": f"ubuntu22.04-py{_STUDIO.replace('.', '')}-torch2.9.1-modelscope1.35.0",
+        "base_image": f"ubuntu22.04-py{TARGETS['modelscope'].python.replace('.', '')}-torch2.9.1-modelscope1.35.0",
     }
     return told | ({"sdk_version": pins(["gradio"])["gradio"]} if made.interface == "gradio" else {})
 

@@ -11,8 +11,7 @@ from urllib.parse import urlsplit
 from workbench.errors import BadInput, Failed
 
 _LFS = "filter=lfs diff=lfs merge=lfs -text"
-# of two patterns that fit a file, git takes the last
-ATTRIBUTES = f"* text=auto eol=lf\ntokenizer.json -diff\n*.safetensors {_LFS}\n*.model {_LFS}\n"
+BINARY = (".safetensors", ".model")  # weights, and the vocabularies of SentencePiece
 LARGE = 9_000_000  # bytes; Hugging Face refuses what is larger than 10 MiB, and every binary file, outside git-lfs
 IGNORED = "__pycache__/\n*.pyc\n*.part\n.gradio/\n.venv/\n"
 _WHO = {"GIT_AUTHOR_NAME": "assistant", "GIT_AUTHOR_EMAIL": "assistant@localhost"}
@@ -25,8 +24,10 @@ def commit(folder: Path, branch: str) -> None:
         Failed: git or git-lfs is missing, or refuses.
     """
     _needed()
-    more = "".join(f"/{name} {_LFS}\n" for name in by_lfs(folder) if not name.endswith((".safetensors", ".model")))
-    (folder / ".gitattributes").write_text(ATTRIBUTES + more, encoding="utf-8")
+    patterns = [f"*{suffix}" for suffix in BINARY] + [f"/{name}" for name in by_lfs(folder)]
+    lines = ["* text=auto eol=lf", "tokenizer.json -diff", *(f"{pattern} {_LFS}" for pattern in patterns)]
+    # of two patterns that fit a file, git takes the last
+    (folder / ".gitattributes").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / ".gitignore").write_text(IGNORED, encoding="utf-8")
     git(folder, "init", "--quiet", f"--initial-branch={branch}")
     git(folder, "lfs", "install", "--local")
@@ -35,9 +36,9 @@ def commit(folder: Path, branch: str) -> None:
 
 
 def by_lfs(folder: Path) -> list[str]:
-    """The files of ``folder`` that go by git-lfs: weights, binary vocabularies, and whatever is :data:`LARGE`."""
+    """The files of ``folder`` that go by git-lfs: the :data:`BINARY` ones, and whatever is :data:`LARGE`."""
     files = (file for file in folder.rglob("*") if file.is_file() and ".git" not in file.parts)
-    chosen = (f for f in files if f.suffix in (".safetensors", ".model") or f.stat().st_size > LARGE)
+    chosen = (f for f in files if f.suffix in BINARY or f.stat().st_size > LARGE)
     return sorted(file.relative_to(folder).as_posix() for file in chosen)
 
 

@@ -24,6 +24,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from workbench.errors import Failed
+from workbench.export.bundle_files import added_by_host
 from workbench.export.bundle_git import clone
 from workbench.runs.process import tied
 
@@ -97,7 +98,16 @@ def _environment(folder: Path, place: Path, reuse: bool) -> Path:
         # folders in a .pth are not searched for further .pth, so an editable workbench does not come along
         (Path(inside.strip()) / "libraries.pth").write_text("\n".join(sorted(paths)) + "\n", encoding="utf-8")
     else:
-        install = [str(python), "-m", "pip", "install", "--quiet", "--requirement", "requirements.txt", *_added(place)]
+        install = [
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--requirement",
+            "requirements.txt",
+            *added_by_host(place),
+        ]
         theirs = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         _run(install, place, theirs, "install", timeout=INSTALL)  # by the person's own settings of pip, and its cache
     code = "import workbench, pathlib; print(pathlib.Path(workbench.__file__).resolve().parent)"
@@ -105,15 +115,6 @@ def _environment(folder: Path, place: Path, reuse: bool) -> Path:
     if Path(found) != (place / "workbench").resolve():
         raise Failed("deploy.preflight", stage="import", reason=found)
     return python
-
-
-def _added(place: Path) -> list[str]:
-    """What the host installs together with the bundle's own requirements: Spaces, more of Gradio."""
-    lines = (place / "README.md").read_text(encoding="utf-8").splitlines()
-    if 'sdk: "gradio"' not in lines:
-        return []
-    version = next(line.split('"')[1] for line in lines if line.startswith("sdk_version: "))
-    return [f"gradio[oauth,mcp]=={version}"]
 
 
 def _run(command: list[str], folder: Path, env: Mapping[str, str], stage: str, *, timeout: float = START) -> str:

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from workbench.environment import FOR_WORKERS
 from workbench.errors import BadInput, UnknownName, nearest
 from workbench.runs.files import saving, write_json
 from workbench.runs.process import Lock, Process
@@ -26,9 +27,6 @@ from workbench.runs.state import State, launching, read_launch
 
 ROOT = Path("runs")
 WORKER = "workbench.training.worker"
-# glibc gives a freed block back to the system only where it was mapped by itself, and by default learns to map ever
-# fewer: the holes in its heap took as much again as the tensors did. Other systems do not read this.
-MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
 
 
 class Ahead:
@@ -147,7 +145,7 @@ def _popen(command: list[str], folder: Path, env: Mapping[str, str], given: int,
         stdout=log,
         stderr=subprocess.STDOUT,
         cwd=folder,
-        env={**MEMORY, **os.environ, **settings, **env},
+        env={**FOR_WORKERS, **os.environ, **settings, **env},
         close_fds=True,
         **detached,
     )
