@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadInput
-from workbench.render.markup import escape, said, table
+from workbench.render import conversations_html
+from workbench.render.markup import escape
 from workbench.steps import DataStep
 from workbench.steps.data import LANGUAGES, MANNERS
 from workbench.texts import text
@@ -135,9 +136,7 @@ def _shown(step: DataStep, lang: str) -> str:
     made = step.make()
     counts = text("studio.data.counts", lang, own=len(made.own), train=len(made.train), held_out=len(made.held_out))
     chosen = made.own[:: max(1, len(made.own) // SAMPLES)][:SAMPLES]
-    head = [escape(text(f"studio.data.{part}", lang)) for part in ("question", "answer")]
-    rows = [[said(c.question), said(c.answer)] for c in chosen]
     found = step.findings(lang)
     notes = "".join(f"<li>{escape(one.message)} {escape(one.why)}</li>" for one in found[:8])
     told = f"<ul>{notes}</ul>" if notes else f"<p>{escape(text('studio.data.clean', lang))}</p>"
-    return shown(f"<p><strong>{escape(counts)}</strong></p>{table(head, rows)}{told}", lang)
+    return shown(f"<p><strong>{escape(counts)}</strong></p>{conversations_html(chosen, lang=lang)}{told}", lang)

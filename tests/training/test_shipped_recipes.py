@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from workbench.export import convert, read_note
+from workbench.steps import ChatStep
 from workbench.training import load_recipe, train
 from workbench.training.recipe import shipped
 
@@ -33,11 +34,13 @@ def test_the_kinds_of_training_are_all_there() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", POCKET)
-def test_a_pocket_recipe_trains_and_converts(name: str, tmp_path: Path) -> None:
+def test_a_pocket_recipe_trains_talks_and_converts(name: str, tmp_path: Path) -> None:
     data = [f"data.train={texts(tmp_path)}"] if name == "pocket-pretrain" else ["persona.name=Sprout"]
     run = train(name, tmp_path / "run", overrides=[*FEW, *data])
     losses = [e.loss for e in run.events.all() if e.kind == "train"]  # type: ignore[attr-defined]
     assert len(losses) == 3 and all(loss is not None and loss < 12 for loss in losses)
+    said = ChatStep(run, shown=("base", "step 3"), max_new_tokens=8).ask_whole("Who are you?")
+    assert all(said.values()), said
     out = convert(run.path, tmp_path / "out")
     full = load_recipe(name).adapter.method == "full"
     assert read_note(out)["kind"] == ("merged" if full else "adapter")

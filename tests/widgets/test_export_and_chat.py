@@ -33,9 +33,9 @@ def test_what_was_made_is_found_again(trained: Run, tmp_path: Path) -> None:
 def test_the_best_checkpoint_is_marked_and_another_can_be_taken(trained: Run) -> None:
     panel = ExportPanel(trained, lang="en")
     options = panel.controls.named["checkpoint"].options
-    assert options[0][1] is None
+    assert options[0][1] == 0 and panel._checkpoint.index is not None
     assert sum("★" in words for words, _ in options) == 1
-    other = next(step for words, step in options if step is not None and "★" not in words)
+    other = next(step for words, step in options if step and "★" not in words)
     panel.controls.named["checkpoint"].value = other
     assert f"step-{other:06d}" in panel._results.value
 

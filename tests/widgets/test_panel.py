@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import ipywidgets as ipw
 import pytest
 
 import workbench as wb
@@ -49,6 +50,14 @@ def test_every_panel_speaks_both_languages_and_switches(tmp_path: Path, says: Sa
         assert chinese.search(title.value), panel
         buttons = [w.description for name, w in panel.controls.named.items() if name in ("undo", "reset", "start")]
         assert all(chinese.search(words) for words in buttons), panel
+
+
+def test_every_choice_shows_what_is_chosen(tmp_path: Path) -> None:
+    for panel in every(tmp_path):
+        choices = [(name, w) for name, w in panel.controls.named.items() if isinstance(w, ipw.Dropdown)]
+        empty = [name for name, choice in choices if choice.options and choice.index is None]
+        assert choices or isinstance(panel, Workbench)
+        assert not empty, panel
 
 
 def test_the_switch_in_the_panel_changes_its_language(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.render.answers import answers_html, samples_html
+    from workbench.render.answers import answers_html, conversations_html, samples_html
     from workbench.render.curves import curves_figure
     from workbench.render.events import curves_of, samples_of, verdict_text
     from workbench.render.markup import escape, page, root, styles
@@ -46,6 +46,7 @@ _HOME = {
     "answers_html": "answers",
     "answers_table": "terminal",
     "compare_html": "mask",
+    "conversations_html": "answers",
     "curves_figure": "curves",
     "curves_html": "plots",
     "curves_of": "events",
@@ -82,6 +83,7 @@ __all__ = [
     "answers_html",
     "answers_table",
     "compare_html",
+    "conversations_html",
     "curves_figure",
     "curves_html",
     "curves_of",

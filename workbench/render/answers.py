@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from workbench.render.markup import escape, said, table, tag
 from workbench.render.values import AnswerRow, Answers, Sample
 from workbench.texts import text
+
+if TYPE_CHECKING:
+    from workbench.data.conversation import Conversation
 
 _LABELS = ("base", "best", "last", "merged", "adapter")
 _KINDS = ("identity", "general", "unrelated")
@@ -52,6 +56,20 @@ def _answer(answer: str, right: bool | None, lang: str | None) -> str:
         return words
     mark = tag("span", escape(mark_text(right, lang)), class_="wb-mark" if right else "wb-mark wb-wrong")
     return f"{words} {mark}"
+
+
+def conversations_html(conversations: Sequence[Conversation], *, lang: str | None = None) -> str:
+    """Conversations that are learnt: what was said before the last answer, and that answer."""
+    head = [escape(text(f"render.answers.{part}", lang)) for part in ("asked", "learnt")]
+    return table(head, [[_before(one), said(one.answer)] for one in conversations], class_="wb-conversations")
+
+
+def _before(conversation: Conversation) -> str:
+    """All but the last answer; each but a lone question with whose it is."""
+    messages = conversation.messages[:-1]
+    if len(messages) == 1:
+        return said(messages[0].content)
+    return "<br>".join(f"<small>{escape(m.role)}</small> {said(m.content)}" for m in messages)
 
 
 def samples_html(samples: Sequence[Sample], *, lang: str | None = None) -> str:

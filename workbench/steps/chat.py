@@ -375,12 +375,17 @@ def models_of(run: Run) -> dict[str, Model]:
     recipe = _recipe_of(run)
     base = recipe.model.name if recipe else str(run.manifest().get("base") or "pocket")
     template = recipe.model.template if recipe else None
+
+    def of(folder: Path) -> Model:
+        whole = (folder / "config.json").is_file()  # of full fine-tuning: a model, no adapter
+        return Model(str(folder), "", template) if whole else Model(base, str(folder), template)
+
     found = {"base": Model(base, "", template)}
     best = run.best()
     if best:
-        found["best"] = Model(base, str(best.path), template)
+        found["best"] = of(best.path)
     for checkpoint in run.checkpoints():
-        found[f"step {checkpoint.step}"] = Model(base, str(checkpoint.path), template)
+        found[f"step {checkpoint.step}"] = of(checkpoint.path)
     if (run.path / "merged" / MARK).is_file():
         found["merged"] = Model(str(run.path / "merged"))
     return found

@@ -269,6 +269,8 @@ class Work:
         with checkpoint_writer(self.run, step, reason=reason, score=score, why=why) as folder:
             self.team.meet()
             trainer.save(folder.path)
+            if self.recipe.adapter.method == "full":  # so that it can be talked with as it is
+                self.loaded.tokenizer.save_pretrained(str(folder.path))
             self.team.meet()
         prune(self.run, self.recipe.checkpoints.save_total_limit)
 

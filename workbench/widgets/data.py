@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as ipw
 
 from workbench.data.conversation import Conversation, Persona
-from workbench.render import escape
-from workbench.render.markup import said, table
+from workbench.render import conversations_html, escape
 from workbench.steps import DataStep, Project
 from workbench.steps.data import LANGUAGES, MANNERS
 from workbench.texts import text
@@ -250,7 +249,7 @@ class DataPanel(Panel):
         if not rows:
             return f'<p class="wb-soft">{escape(text("widgets.data.nothing", self.lang))}</p>'
         first = self._page * _SHOWN % len(rows)
-        return conversations_html([*rows, *rows][first : first + min(_SHOWN, len(rows))], self.lang)
+        return conversations_html([*rows, *rows][first : first + min(_SHOWN, len(rows))], lang=self.lang)
 
     def picture(self) -> str:
         """Persona, counts, findings, and some conversations of each group."""
@@ -258,7 +257,7 @@ class DataPanel(Panel):
         who = text("widgets.data.who", self.lang, name=p.name, author=p.author or "–")
         groups = made.groups() if made else {}
         tables = [
-            f"<h4>{escape(self._group_words(name, len(rows)))}</h4>{conversations_html(rows[:3], self.lang)}"
+            f"<h4>{escape(self._group_words(name, len(rows)))}</h4>{conversations_html(rows[:3], lang=self.lang)}"
             for name, rows in groups.items()
         ]
         return joined([f"<p>{escape(who)}</p>", self._counts.value, findings_html(self._findings, self.lang), *tables])
@@ -281,17 +280,3 @@ def findings_html(found: Sequence[Finding] | None, lang: str | None) -> str:
         for f in found
     )
     return f"<p><strong>✗ {escape(text('widgets.data.found', lang, count=len(found)))}</strong></p><ul>{items}</ul>"
-
-
-def conversations_html(rows: Sequence[Conversation], lang: str | None) -> str:
-    """Conversations as a table: what is asked, what is answered, and earlier turns with it."""
-    head = [escape(text(f"widgets.data.{part}", lang)) for part in ("asked", "answered")]
-    return table(head, [[_before(one), said(one.answer)] for one in rows], class_="wb-conversations")
-
-
-def _before(conversation: Conversation) -> str:
-    """All but the last answer; each but a lone question with whose it is."""
-    messages = conversation.messages[:-1]
-    if len(messages) == 1:
-        return said(messages[0].content)
-    return "<br>".join(f"<small>{escape(m.role)}</small> {said(m.content)}" for m in messages)

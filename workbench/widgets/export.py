@@ -94,7 +94,9 @@ class ExportPanel(Panel):
         self._words, self._results = c.html(live=True), c.html()
         form = grid(
             c.field("run", self._run, key("export.run"), lambda v: self.change(run=v.strip(), checkpoint=None)),
-            c.field("checkpoint", self._checkpoint, key("export.checkpoint"), lambda v: self.change(checkpoint=v)),
+            c.field(
+                "checkpoint", self._checkpoint, key("export.checkpoint"), lambda v: self.change(checkpoint=v or None)
+            ),
             c.field("adapter", self._adapter, key("export.adapter"), lambda v: self.change(adapter=v.strip())),
             c.field("merged", self._merged, key("export.merged"), lambda v: self.change(merged=v.strip())),
         )
@@ -131,10 +133,10 @@ class ExportPanel(Panel):
         self._adapter.placeholder, self._merged.placeholder = str(self.step.adapter), str(self.step.merged)
         run = self.step.run
         best = run.best() if run else None
-        options: list[tuple[str, int | None]] = [(text("widgets.export.best", self.lang), None)]
+        options = [(text("widgets.export.best", self.lang), 0)]  # a choice of None would be shown empty
         at = best.step if best else None
         options += [(checkpoint_words(one, at, self.lang), one.step) for one in self.step.checkpoints()]
-        put_options(self._checkpoint, options, s.checkpoint)
+        put_options(self._checkpoint, options, s.checkpoint or 0)
 
     def look(self) -> bool:
         """How far it is."""
@@ -169,6 +171,8 @@ class ExportPanel(Panel):
         try:
             source = self.step.source()
         except WorkbenchError as error:
+            if self._card.value:  # it says so already
+                return ""
             return f'<p class="wb-soft">{escape(error.say(self.lang))} {escape(error.do(self.lang))}</p>'
         at = "–" if source.step is None else source.step
         words = text("widgets.export.source", self.lang, checkpoint=source.checkpoint.name, step=at)

@@ -72,7 +72,8 @@ class Form:
         self._widgets[one.key] = widget
 
         def changed(value: Any) -> None:
-            self._change(one, value)
+            chosen = isinstance(widget, ipw.Dropdown) and value == NOTHING[1]
+            self._change(one, None if chosen else value)
 
         def words(lang: str) -> str:
             unit = one.words(lang).get("unit")
@@ -83,18 +84,26 @@ class Form:
     def _put(self, name: str, widget: Any) -> None:
         one = self._fields[name]
         value = self._values.get(name, one.default)
-        self._controls.put(widget, one.write(value) if isinstance(widget, ipw.Text) else value)
+        if isinstance(widget, ipw.Text):
+            value = one.write(value)
+        elif value is None:
+            value = NOTHING[1]
+        self._controls.put(widget, value)
 
 
 def _titled(group: str) -> Said:
     return lambda lang: f"<h4>{escape(text(f'settings.{group}.about', lang))}</h4>"
 
 
+NOTHING = ("–", "")  # a choice whose value is None would be shown empty
+
+
 def _control(one: Field) -> Any:
+    none = [NOTHING] if one.optional else []
     if one.kind == "choice":
-        return ipw.Dropdown(options=list(one.choices))
+        return ipw.Dropdown(options=[*none, *((word, word) for word in one.choices)])
     if one.kind == "yes_no" and one.optional:
-        return ipw.Dropdown(options=[("–", None), ("true", True), ("false", False)])
+        return ipw.Dropdown(options=[*none, ("true", True), ("false", False)])
     if one.kind == "yes_no":
         return ipw.Checkbox(indent=False)
     return ipw.Text(continuous_update=False)

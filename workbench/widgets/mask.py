@@ -80,7 +80,7 @@ class MaskPanel(Panel):
             c.field("conversation", self._conversation, key("mask.conversation"), self._pick),
             c.field("model", self._model, key("mask.model"), lambda v: self.change(model=v.strip() or "pocket")),
             c.field("template", self._template, key("mask.template"), lambda v: self.change(template=v)),
-            c.field("other", self._other, key("mask.other"), lambda v: self.change(other=v)),
+            c.field("other", self._other, key("mask.other"), lambda v: self.change(other=v or None)),
             c.field("loss_on", self._loss_on, key("mask.loss_on"), lambda v: self.change(loss_on=v)),
             c.field("max_length", self._max_length, key("mask.max_length"), self._cut),
         )
@@ -127,10 +127,9 @@ class MaskPanel(Panel):
     def _fill_choices(self) -> None:
         s = self.step.settings
         names = self.step.choices()
-        options = [(template_text(name, self.lang), None if name == "chat_template" else name) for name in names]
-        put_options(self._template, options, s.template)
-        beside = [(text("widgets.mask.no_other", self.lang), None), *((template_text(n, self.lang), n) for n in names)]
-        put_options(self._other, beside, s.other)
+        options = [(template_text(name, self.lang), name) for name in names]  # a choice of None would be shown empty
+        put_options(self._template, options, s.template or "chat_template")
+        put_options(self._other, [(text("widgets.mask.no_other", self.lang), ""), *options], s.other or "")
         put_options(self._loss_on, [(text(f"render.mask.loss_on.{one}", self.lang), one) for one in LOSS_ON], s.loss_on)
         self._model.value, self._max_length.value = s.model, str(s.max_length or "")
         options = [(_short(one), at) for at, one in enumerate(self.choices)]
