@@ -26,6 +26,7 @@ PLATFORMS = {
 LOCK_OF = {
     "notebook": "requirements-extras.lock",
     "apps": "requirements-extras.lock",
+    "serve": "requirements-extras.lock",
     "deepspeed": "requirements-deepspeed.lock",
 }
 LIMIT = 16 * 2**20
