@@ -16,7 +16,7 @@ import streamlit as st
 
 from workbench.chat.desk import Desk, Turn, Wish, paced
 from workbench.chat.door import door
-from workbench.chat.serving import Serving, desk, serving
+from workbench.chat.serving import serving, shared_desk
 from workbench.errors import WorkbenchError
 from workbench.render.markup import escape
 from workbench.texts import language, text
@@ -27,12 +27,6 @@ STYLE = """<style>
 [data-testid="stText"]{font:inherit;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext}
 [data-testid="stText"] *{font-family:inherit}
 </style>"""
-
-
-@st.cache_resource(show_spinner=False, max_entries=1)
-def _desk(settings: Serving) -> Desk:
-    """One desk for all visitors of this process."""
-    return desk(settings).warm()
 
 
 @st.cache_resource(scope="session", show_spinner=False, on_release=lambda leave: leave())
@@ -49,7 +43,7 @@ def _enter(_at: Desk, key: str) -> Callable[[], None]:
 def main(arguments: Sequence[str]) -> None:
     """The page of what ``arguments`` name."""
     settings = serving(arguments, "assistant_streamlit")
-    at = _desk(settings)
+    at = shared_desk(settings)
     st.set_page_config(page_title=at.face.name, layout="wide", initial_sidebar_state="auto")
     st.html(STYLE)
     lang = _language(settings.lang)

@@ -35,9 +35,11 @@ pytestmark = [
 
 
 @pytest.fixture(autouse=True)
-def address() -> Iterator[Callable[[str], None]]:
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Where the server would listen: here, unless a test says otherwise."""
     from streamlit import config
+
+    monkeypatch.setattr("workbench.chat.serving._HELD", {})
 
     def listen(host: str) -> None:
         config.set_option("server.address", host)
@@ -175,6 +177,17 @@ def test_a_tab_that_is_closed_frees_its_turn_and_finds_its_conversation_when_it_
     answer.close()
     page.run()
     assert session.pages and said(page)[1:] == [("user", "a question"), ("assistant", "a")]
+
+
+def test_a_visitor_who_empties_streamlits_cache_takes_no_conversation_away(served: Any) -> None:
+    at = Desk(lambda: Opened(Echo()), Face("Echo"))
+    page = served(at)
+    page.chat_input[0].set_value("a question").run()
+    st.cache_resource.clear()  # any client may ask for it
+    page.run()
+    assert said(page)[1:] == [("user", "a question"), ("assistant", "a question")]
+    page.chat_input[0].set_value("another").run()
+    assert said(page)[3:] == [("user", "another"), ("assistant", "another")]
 
 
 def test_both_languages(page: Any) -> None:

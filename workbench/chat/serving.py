@@ -6,6 +6,7 @@ The same for every front end and for the bundles: ``python -m apps.assistant_gra
 from __future__ import annotations
 
 import argparse
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,19 @@ def face(settings: Serving) -> Face:
 def desk(settings: Serving, limits: Limits | None = None) -> Desk:
     """The desk at which ``settings`` are served; the model is not loaded yet (:meth:`Desk.warm` begins)."""
     return Desk(lambda: opened(settings), face(settings), limits)
+
+
+_HELD: dict[Serving, Desk] = {}
+_HOLDING = threading.Lock()
+
+
+def shared_desk(settings: Serving) -> Desk:
+    """The one desk of this process for ``settings``, with its model loading: for a front end that begins anew at every
+    click, and whose own cache any visitor may empty."""
+    with _HOLDING:
+        if settings not in _HELD:
+            _HELD[settings] = desk(settings).warm()
+        return _HELD[settings]
 
 
 def opened(settings: Serving) -> Opened:
