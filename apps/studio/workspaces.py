@@ -21,6 +21,7 @@ from workbench.runs import Run, list_runs
 from workbench.steps import Project
 
 _SECRET = re.compile(r"[0-9a-f]{32}")
+_LATE = 3  # uploads that are kept, whoever names them
 _SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 
 
@@ -173,8 +174,9 @@ class Workspaces:
             file.unlink()
             raise
         wanted = _wanted(workspace.project)
-        for old in folder.iterdir():  # no more than are needed, so that nobody fills the disk
-            if old != file and old.name not in wanted:
+        # no more than are needed, so that nobody fills the disk; a training that is just being started reads a late one
+        for old in sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime_ns)[:-_LATE]:
+            if old.name not in wanted:
                 old.unlink()
         return file
 

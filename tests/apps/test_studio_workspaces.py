@@ -112,25 +112,25 @@ def test_what_is_too_large_or_no_conversations_is_refused_and_not_kept(
     assert not list(ws.project.folder.glob("uploads/*"))
 
 
-def test_only_the_last_upload_is_kept(rooms: Workspaces) -> None:
+def test_only_the_last_uploads_are_kept(rooms: Workspaces) -> None:
+    """A training that is just being started may be reading one that no recipe names yet."""
     ws = rooms.enter("page", None)
-    rooms.take(ws, ROW.encode(), "a.jsonl")
-    last = rooms.take(ws, ROW.encode() * 2, "b.jsonl")
-    assert list(ws.project.folder.glob("uploads/*")) == [last]
+    taken = [rooms.take(ws, ROW.encode(), "a.jsonl") for _ in range(5)]
+    assert set(ws.project.folder.glob("uploads/*")) == set(taken[-3:])
 
 
 def test_an_upload_that_is_needed_is_kept(rooms: Workspaces) -> None:
-    """Of a run that may go on, and of a training that may be reading it just now."""
+    """Of a run that may go on."""
     from workbench.training.recipe import recipe_yaml
 
     ws = rooms.enter("page", None)
     taken = []
-    for number in range(4):
+    for number in range(6):
         taken.append(rooms.take(ws, ROW.encode(), "a.jsonl"))
         ws.project.data.change(file=str(taken[-1]))
         if number == 0:
             Run.create(ws.project.folder / "runs" / "first", recipe_yaml(ws.project.train.recipe))
-    assert set(ws.project.folder.glob("uploads/*")) == {taken[0], taken[2], taken[3]}
+    assert set(ws.project.folder.glob("uploads/*")) == {taken[0], *taken[3:]}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
