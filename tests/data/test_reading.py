@@ -126,6 +126,16 @@ def test_plain_text_is_one_answer_a_paragraph(tmp_path: Path) -> None:
     assert {c.kind for c in made} == {"text"}
 
 
+@pytest.mark.parametrize("form", ROWS)
+def test_a_dialogue_stays_one_whatever_its_own_column_kind_says(form: str, tmp_path: Path) -> None:
+    made = one(tmp_path, ROWS[form] | {"kind": "text"})
+    assert (made.kind, made.messages, made.meta) == ("", SHORT, {"kind": "text"})
+
+
+def test_one_answer_alone_may_say_that_it_is_plain_text(tmp_path: Path) -> None:
+    assert one(tmp_path, {"messages": [{"role": "assistant", "content": "Once."}], "kind": "text"}).kind == "text"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_encodings_and_line_ends(encoding: str, newline: str, tmp_path: Path) -> None:

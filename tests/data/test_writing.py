@@ -51,15 +51,17 @@ messages = st.one_of(
         tool_calls=st.lists(calls, max_size=2).map(tuple),
     ),
 )
-conversations = st.builds(
+dialogues = st.builds(
     Conversation,
     st.lists(messages, min_size=1, max_size=4).map(tuple),
     group=words,
-    kind=st.sampled_from(["", "identity", "text"]),
+    kind=st.sampled_from(["", "identity"]),
     lang=st.sampled_from(["", "zh"]),
     tools=st.lists(st.dictionaries(words, words, max_size=2).map(json.dumps), max_size=2).map(tuple),
     meta=st.dictionaries(keys, values, max_size=3),
 )
+texts = st.builds(Conversation, st.tuples(st.builds(Message, st.just("assistant"), words)), kind=st.just("text"))
+conversations = dialogues | texts
 
 
 @settings(max_examples=150)

@@ -96,13 +96,19 @@ def _finish(
     messages = place_pictures(messages, left, place)
     known = {"kind": "text"} if form == "text" else {}
     for key in ("group", "kind", "lang"):
-        if isinstance(left.get(key), str) and key not in known:
+        if isinstance(left.get(key), str) and key not in known and not _another_kind(key, left[key], messages):
             known[key] = clean(left.pop(key), place, key)
     escaped = left.pop(ESCAPED) if isinstance(left.get(ESCAPED), dict) else {}
     meta = {**left, **escaped}
     if extras:
         meta[EXTRAS] = extras
     return Conversation(tuple(messages), source=f"{place.file}:{place.row}", tools=offered, meta=meta, **known)
+
+
+def _another_kind(key: str, value: str, messages: list[Message]) -> bool:
+    """Whether a set's own column ``kind: text`` stands beside a dialogue: only one answer alone is plain text, of which
+    all is trained and nothing marked."""
+    return (key, value) == ("kind", "text") and [message.role for message in messages] != ["assistant"]
 
 
 def _alpaca(left: dict[str, Any], place: Place, xtuner: bool) -> list[Message]:
