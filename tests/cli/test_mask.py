@@ -49,6 +49,16 @@ def test_a_page_is_written_and_stands_alone(file: Path, tiny: Path, tmp_path: Pa
     assert "两个模板并排对照" in page
 
 
+def test_neither_the_source_nor_another_file_is_written_over_unasked(file: Path, tiny: Path, tmp_path: Path) -> None:
+    before, page = file.read_bytes(), tmp_path / "page.html"
+    page.write_text("mine")
+    assert run(["mask", str(file), "--model", str(tiny), "--html", str(file), "--overwrite"]) == 2
+    assert run(["mask", str(file), "--model", str(tiny), "--html", str(page)]) == 2
+    assert (file.read_bytes(), page.read_text()) == (before, "mine")
+    assert run(["mask", str(file), "--model", str(tiny), "--html", str(page), "--overwrite"]) == 0
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def test_standard_input_is_read(
     tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -188,6 +188,7 @@ def convert(
     as_json: bool,
 ) -> None:
     """Read, mend, write."""
+    from workbench.cli.outputs import guard
     from workbench.data import mending
     from workbench.data.reading import load
     from workbench.data.writing import write
@@ -201,8 +202,7 @@ def convert(
     _need(codes, model=model, validation=validation)
     filled = dict(_pair(given, "--set", "--set name=Sprout") for given in sets)
     renamed = [_pair(given, "--rename", "--rename ChatGPT=Sprout") for given in renames]
-    if out.exists() and Path(file).exists() and out.samefile(file):
-        raise BadInput("data.onto_itself", path=out)
+    guard(out, file, overwrite=overwrite)
     reading = load(file, format=form, limit=limit)
     mended = mending.fill(reading.conversations, filled) if filled else reading.conversations
     for old, new in renamed:

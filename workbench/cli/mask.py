@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--max-length", type=click.IntRange(min=1), default=None, help=text("render.command.max_length"))
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help=text("render.command.html"))
+@click.option("--overwrite", is_flag=True, help=text("render.command.overwrite"))
 @click.option("--large", is_flag=True, help=text("render.command.large"))
 @click.option("--json", "as_json", is_flag=True, help=text("render.command.json"))
 @click.option("--lang", type=click.Choice(["en", "zh"]), default=None, help=text("render.command.lang"))
@@ -48,6 +49,7 @@ def mask(
     answer: str | None,
     system: str,
     html: Path | None,
+    overwrite: bool,
     large: bool,
     as_json: bool,
     lang: str | None,
@@ -55,6 +57,10 @@ def mask(
     **options: Any,
 ) -> None:
     """Show which tokens are trained and why."""
+    from workbench.cli.outputs import guard
+
+    if html:
+        guard(html, file, overwrite=overwrite)
     if question is not None or answer is not None:
         conversation = _asked(file, question, answer, system)
     else:
