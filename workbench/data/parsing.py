@@ -96,7 +96,7 @@ def _finish(
     messages = place_pictures(messages, left, place)
     known = {"kind": "text"} if form == "text" else {}
     for key in ("group", "kind", "lang"):
-        if isinstance(left.get(key), str) and key not in known and not _another_kind(key, left[key], messages):
+        if type(left.get(key)) is str and key not in known and not _another_kind(key, left[key], messages):
             known[key] = clean(left.pop(key), place, key)
     escaped = left.pop(ESCAPED) if isinstance(left.get(ESCAPED), dict) else {}
     meta = {**left, **escaped}
