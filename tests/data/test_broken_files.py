@@ -80,7 +80,13 @@ for name, good in GOOD.items():
     if name != "text":
         ROWS[f"{name}-nul"] = good, json.loads(json.dumps(good).replace("Hi", "H\\u0000i"))
         ROWS[f"{name}-half-emoji"] = good, json.loads(json.dumps(good).replace("Hi", "H\\ud83d"))
+NESTED = {"a": json.loads(deep(900))}
 ROWS |= {
+    "picture-deep": (LLAVA, {**LLAVA, "image": NESTED["a"]}),
+    "arguments-deep": (OK, said("assistant", None, tool_calls=[{"function": {"name": "a", "arguments": NESTED}}])),
+    "arguments-deep-text": (SHARE, shared("function_call", json.dumps({"name": "a", "arguments": NESTED}))),
+    "tools-deep": (OK, {**OK, "tools": [NESTED]}),
+    "tools-deep-text": (SHARE, {**SHARE, "tools": json.dumps([NESTED])}),
     "messages-empty": (OK, {"messages": []}),
     "conversations-empty": (SHARE, {"conversations": []}),
     "conversation-empty": (XTUNER, {"conversation": []}),
@@ -153,6 +159,7 @@ BROKEN = {
     "unquoted-key": '{text: "a"}',
     "comment": '{"text": "a" /* why */}',
     "deep": '{"text": ' + deep(200_000) + "}",
+    "rather-deep": json.dumps({"text": "a", "meta": json.loads(deep(900))}),
     "huge-line": '{"text": "' + "x" * 3_000_000 + '"',
     "closing": '{"text": "a"]',
 }

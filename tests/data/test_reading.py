@@ -159,6 +159,18 @@ def test_json_lines_under_the_name_of_json_and_the_other_way(tmp_path: Path) -> 
     assert len(read(tmp_path / "d.json")) == 1
 
 
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        '{"data": [\n{"instruction": "Hi", "output": "Hello"},\n{"instruction": "Hi", "output": "Hello"}]}',
+        '{"messages": [\n{"role": "user", "content": "Hi"},\n{"role": "assistant", "content": "Hello"}]}',
+    ],
+)
+def test_a_row_a_line_inside_one_json_object_is_no_json_lines(laid_out: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(laid_out)
+    assert {c.messages for c in read(tmp_path / "a.json")} == {SHORT}
+
+
 @pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.csv", ";"), ("a.tsv", "\t")])
 def test_tables(name: str, mark: str, tmp_path: Path) -> None:
     table = f'instruction{mark}input{mark}output\nHi{mark}{mark}"Hel""lo\n{mark}there"\n'
