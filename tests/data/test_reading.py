@@ -65,6 +65,11 @@ def test_arguments_of_calls_stay_text(tmp_path: Path) -> None:
     assert made.meta["message_extras"] == {"2": {"tool_call_id": "c1"}}
 
 
+def test_empty_calls_that_a_table_gives_every_message_say_nothing(tmp_path: Path) -> None:
+    row = {"messages": [{**turn, "tool_calls": []} for turn in ROWS["messages"]["messages"]]}
+    assert (one(tmp_path, row).messages, one(tmp_path, row).meta) == (SHORT, {})
+
+
 def test_calls_of_sharegpt_take_the_same_shape(tmp_path: Path) -> None:
     row = {
         "conversations": [

@@ -97,6 +97,12 @@ def test_what_json_cannot_hold_is_refused_and_nothing_is_left(made: Conversation
     assert not list(tmp_path.iterdir())
 
 
+def test_a_call_that_could_not_be_read_again_is_refused_with_its_row(tmp_path: Path) -> None:
+    made = Conversation((Message("user", "a"), Message("assistant", "", tool_calls=("{}",))))
+    with pytest.raises(BadInput, match=r"a\.jsonl, row 2: .*messages\[1\]\.tool_calls\[0\]"):
+        write([ask("a", "b"), made], tmp_path / "a.jsonl")
+
+
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="nowhere"):
         write([ask("a", "b")], tmp_path / "nowhere" / "a.jsonl")

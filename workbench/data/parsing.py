@@ -183,9 +183,7 @@ def _message(turn: dict[str, Any], shape: _Shape, place: Place, field: str) -> M
         near = nearest(name, roles)
         raise BadRow("data.role", place, field=f"{field}.{who}", given=shorten(name), nearest=near)
     role = roles[name]
-    made = calls(turn.pop("tool_calls", None), place, f"{field}.tool_calls") if role == "assistant" else ()
-    if role == "assistant" and turn.get("function_call") is not None:
-        made += calls([turn.pop("function_call")], place, f"{field}.function_call")
+    made = _calls(turn, role, place, field)
     images = picture_paths(turn.pop("images", None), place, f"{field}.images")
     if name in _CALLING:
         content, made = "", spoken_calls(required(turn, what, place, f"{field}."), place, f"{field}.{what}")
@@ -198,6 +196,20 @@ def _message(turn: dict[str, Any], shape: _Shape, place: Place, field: str) -> M
     for key in (who, what):
         turn.pop(key, None)
     return Message(role, content, train=train, tool_calls=made, images=images)
+
+
+def _calls(turn: dict[str, Any], role: Role, place: Place, field: str) -> tuple[str, ...]:
+    """The calls of a turn; only an assistant calls, but tables give every message the fields, empty."""
+    if role != "assistant":
+        for key in ("tool_calls", "function_call"):
+            if turn.get(key) not in (None, "", "[]", [], {}):
+                raise BadRow("data.calls_role", place, field=f"{field}.{key}", given=role)
+            turn.pop(key, None)
+        return ()
+    made = calls(turn.pop("tool_calls", None), place, f"{field}.tool_calls")
+    if turn.get("function_call") is not None:
+        made += calls([turn.pop("function_call")], place, f"{field}.function_call")
+    return made
 
 
 def _content(value: object, place: Place, field: str) -> tuple[str, tuple[str, ...]]:
