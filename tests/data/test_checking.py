@@ -119,6 +119,13 @@ def test_lengths_say_what_would_be_cut_and_what_trains_nothing() -> None:
     assert codes(lengths=lengths, max_length=50) == {"would_be_truncated": (2,), "no_trained_token": (3, 4)}
 
 
+def test_rows_that_switch_every_answer_off_are_found_without_a_tokenizer() -> None:
+    off, on = Message("assistant", "b", train=False), Message("assistant", "d")
+    silent = Conversation((Message("user", "a"), off))
+    half = Conversation((Message("user", "a?"), off, Message("user", "c"), on))
+    assert codes(silent, half)["no_trained_token"] == (5,)
+
+
 def test_leakage_by_group_by_question_and_by_near_question() -> None:
     held = [
         ask("what is 3 + 4", "seven"),

@@ -11,6 +11,7 @@ from typing import IO
 
 import click
 
+from workbench.errors import BadInput
 from workbench.texts import text
 
 
@@ -68,6 +69,8 @@ def encode(
         max_length=max_length,
         compat=compat,
     )
+    if not done.examples:
+        raise BadInput("templates.none_left", file=file, summary=done.summary())
     if as_json or out:
         with _target(out) as target:
             target.writelines(_lines((e.input_ids, e.labels) for e in done.examples))

@@ -45,7 +45,8 @@ def check(
         conversations: the set that is to be trained on.
         persona: who the assistant is to be; without it, names are compared with one another.
         validation: the set held out, to find what stands in both.
-        lengths: of each conversation, in order; without them nothing is said of length and of trained tokens.
+        lengths: of each conversation, in order; without them nothing is said of length, and of trained tokens only
+            where the rows themselves switch every answer off.
         max_length: the greatest length in tokens.
         only: the codes to look for.
         lang: the language of the sentences.
@@ -53,8 +54,7 @@ def check(
     rows = Rows(conversations, lang)
     found = [finding for code, look in _BY_MESSAGE.items() if code in only for finding in look(rows)]
     found += compare(rows, persona=persona, validation=validation, only=only)
-    if lengths is not None:
-        found += _lengths(rows, lengths, max_length)
+    found += _untrained(rows, max_length) if lengths is None else _lengths(rows, lengths, max_length)
     return sorted((finding for finding in found if finding.code in only), key=lambda f: CODES.index(f.code))
 
 
@@ -128,16 +128,25 @@ def _control(rows: Rows) -> Iterable[Finding]:
         yield rows.finding("control_tokens_in_text", indices, tokens=", ".join(list(tokens)[:8]))
 
 
+def _untrained(rows: Rows, max_length: int | None) -> Iterable[Finding]:
+    """The rows whose own flags switch off every answer: nothing need be counted to see that."""
+    answers = ([m.train for m in c.messages if m.role == "assistant"] for c in rows.conversations)
+    yield from _no_token(rows, [at for at, flags in enumerate(answers) if flags and set(flags) == {False}], max_length)
+
+
+def _no_token(rows: Rows, untrained: list[int], max_length: int | None) -> Iterable[Finding]:
+    if untrained:
+        limit = "" if max_length is None else f" --max-length {max_length}"
+        yield rows.finding("no_trained_token", untrained, limit=limit)
+
+
 def _lengths(rows: Rows, lengths: Sequence[Length], max_length: int | None) -> Iterable[Finding]:
     longest = max((length.tokens for length in lengths), default=0)
     if max_length is not None:
         long = [at for at, length in enumerate(lengths) if length.tokens > max_length]
         if long:
             yield rows.finding("would_be_truncated", long, max_length=max_length, longest=longest)
-    untrained = [at for at, length in enumerate(lengths) if not length.trained]
-    if untrained:
-        limit = "" if max_length is None else f" --max-length {max_length}"
-        yield rows.finding("no_trained_token", untrained, limit=limit)
+    yield from _no_token(rows, [at for at, length in enumerate(lengths) if not length.trained], max_length)
 
 
 _BY_MESSAGE: dict[str, Callable[[Rows], Iterable[Finding]]] = {
