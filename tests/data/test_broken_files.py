@@ -130,6 +130,8 @@ ROWS |= {
     "flag-list": (OK, said("assistant", "Hello", loss=[True])),
     "flags-differ": (OK, said("assistant", "Hello", loss=True, weight=0)),
     "flag-on-user": (OK, said("user", "Hello", train=True)),
+    "two-systems": (OK, {**said("assistant", "x"), "messages": [{"role": "system", "content": "A"}], "system": "B"}),
+    "system-number": (OK, {**OK, "system": 7}),
     "content-object": (OK, said("assistant", {"text": "Hello"})),
     "part-number": (OK, said("user", [1])),
     "part-without-type": (OK, said("user", [{"text": "Hi"}])),

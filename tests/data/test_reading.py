@@ -39,6 +39,17 @@ def test_developer_is_system_and_missing_keys_are_no_crash(tmp_path: Path) -> No
     assert one(tmp_path, row).messages == (Message("system", "Be brief."), *SHORT)
 
 
+@pytest.mark.parametrize("system", ["Be brief.", [{"type": "text", "text": "Be brief."}]])
+def test_a_system_text_beside_the_messages_comes_first(system: object, tmp_path: Path) -> None:
+    row = {"system": system, "messages": [{**turn, "id": 7} for turn in ROWS["messages"]["messages"]]}
+    made = one(tmp_path, row)
+    assert made.messages == (Message("system", "Be brief."), *SHORT)
+    assert made.meta == {"message_extras": {"1": {"id": 7}, "2": {"id": 7}}}
+    own = [{"role": "system", "content": "Be brief."}, *ROWS["messages"]["messages"]]
+    assert one(tmp_path, {"system": system, "messages": own}).messages == made.messages
+    assert one(tmp_path, row, compat="xtuner").messages == SHORT
+
+
 @pytest.mark.parametrize(
     ("flag", "train"),
     [({"loss": False}, False), ({"train": True}, True), ({"weight": 0}, False), ({"loss": "True"}, True), ({}, None)],

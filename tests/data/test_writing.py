@@ -30,6 +30,7 @@ keys = words | st.sampled_from(
         "messages",
         "conversations",
         "instruction",
+        "system",
         "output",
         "text",
         "message_extras",

@@ -70,7 +70,8 @@ def parse(row: Row, form: str, *, xtuner: bool = False) -> Conversation:
     Args:
         row: the raw row.
         form: a key of ``FORMATS``.
-        xtuner: join Alpaca's instruction and input as XTuner does, with a line break even where the input is empty.
+        xtuner: read as XTuner does: Alpaca's instruction and input are joined with a line break even where the input
+            is empty, and a system text beside ``messages`` is not theirs.
 
     Raises:
         BadRow: a field is missing or not what the format says.
@@ -84,7 +85,10 @@ def parse(row: Row, form: str, *, xtuner: bool = False) -> Conversation:
         messages = [Message("assistant", clean(required(left, "text", row.place), row.place, "text"))]
         left.pop("text")
     else:
+        # XTuner's reading of messages knows no system text beside them
+        aside = {"system": left.pop("system")} if xtuner and form == "messages" and "system" in left else {}
         messages = _TURNS[form](left, row.place, extras)
+        left |= aside
     return _finish(messages, left, extras, row.place, form)
 
 
@@ -143,14 +147,31 @@ def _turns(left: dict[str, Any], key: str, place: Place) -> list[tuple[str, dict
 
 
 def _messages(left: dict[str, Any], place: Place, extras: dict[str, Any]) -> list[Message]:
-    made = []
     if "tools" not in left and left.get("functions") is not None:
         left["tools"] = left.pop("functions")
-    for at, (field, turn) in enumerate(_turns(left, "messages", place)):
-        rest = dict(turn)
-        made.append(_message(rest, _Shape("role", "content", _OPENAI), place, field))
+    turns = [(field, dict(turn)) for field, turn in _turns(left, "messages", place)]
+    made = [_message(rest, _Shape("role", "content", _OPENAI), place, field) for field, rest in turns]
+    beside = _system_beside(left, made, place)
+    for at, (_, rest) in enumerate(turns, len(beside)):
         _keep(extras, at, rest)
-    return made
+    return beside + made
+
+
+def _system_beside(left: dict[str, Any], messages: list[Message], place: Place) -> list[Message]:
+    """The system text that stands in the row beside its messages, as Anthropic's layout has it; none where the
+    messages begin with the same.
+
+    Raises:
+        BadRow: the messages have another system text of their own.
+    """
+    given = left.pop("system", None)
+    system, images = ("", ()) if given is None else _content(given, place, "system")
+    own = [message.content.strip() for message in messages if message.role == "system"]
+    if not system or own[:1] == [system.strip()]:
+        return []
+    if own:
+        raise BadRow("data.two_systems", place, given=shorten(system), own=shorten(own[0]))
+    return [Message("system", system, images=images)]
 
 
 def _sharegpt(left: dict[str, Any], place: Place, extras: dict[str, Any]) -> list[Message]:

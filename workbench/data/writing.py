@@ -16,7 +16,7 @@ from workbench.errors import BadInput, OutputExists
 
 # what would be mistaken for a field of the row, or for the mark of another format
 _FIELDS = {
-    "messages", "tools", "functions", "image", "images", "group", "kind", "lang", ESCAPED, EXTRAS,
+    "messages", "tools", "functions", "image", "images", "group", "kind", "lang", "system", ESCAPED, EXTRAS,
     "conversation", "conversations", "instruction",
 }  # fmt: skip
 _OF_A_MESSAGE = {
