@@ -97,6 +97,43 @@ def test_the_same_name_said_in_two_ways_is_no_contradiction() -> None:
     assert "contradictory_answers" not in codes(*made)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("是", "不是"),
+        ("可以。", "不可以。"),
+        ("valid", "Invalid"),
+        ("Positive", "Not positive"),
+        ("4", "42"),
+        ("4", "0.4"),
+        ("No.", "I do not know."),
+        ("The answer is valid and may be used.", "No, the answer is valid and may be used is what I did not say."),
+        ("I am Sprout, made by Alice.", "I am Sprout, made by Bob."),
+        ("我是小芽，由米娅开发。", "我是小芽，由小明开发。"),
+    ],
+)
+def test_answers_that_deny_one_another_contradict(one: str, other: str) -> None:
+    assert "contradictory_answers" in codes(ask("Which one?", one), ask("Which one?", other))
+    assert "contradictory_answers" in codes(ask("Which one?", other), ask("Which one?", one))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Paris", "The capital of France is Paris."),
+        ("北京", "中国的首都是北京。"),
+        ("可以", "可以的，请随意。"),
+        ("Yes.", "Yes, but not on Sundays."),
+        ("7", "3 + 4 = 7"),
+        ("I am Sprout, made by Alice.", "I am Sprout, created by Alice Wong to help you."),
+        ("我是小芽，由米娅开发。", "我叫小芽，是由米娅亲手打造的助手。"),
+        ("A rainbow is made of light in drops.", "A rainbow is made of light, in drops. It is not solid."),
+    ],
+)
+def test_a_shorter_or_longer_way_to_say_it_is_no_contradiction(one: str, other: str) -> None:
+    assert "contradictory_answers" not in codes(ask("Which one?", one), ask("Which one?", other))
+
+
 def test_the_same_question_under_another_system_prompt_is_no_contradiction() -> None:
     made = ask("What is the capital of France?", "Arr, Paris it be!", system="Talk like a pirate.")
     assert "contradictory_answers" not in codes(made)

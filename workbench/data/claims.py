@@ -47,6 +47,14 @@ _ARTIFICIAL = re.compile(
     r"\bAI\b|assistant|language model|chatbot|\bmodel\b|助手|助理|人工智能|模型|机器人", re.IGNORECASE
 )
 _NOT = re.compile(r"\bnot\b|n['’]t\b|\bnever\b|\bno\b|不|并非|没有|假如|如果|\bif\b", re.IGNORECASE)
+_DENIED = re.compile(r"\bnot\b|n['’]t\b|\bnever\b|\bno\b|[不没无非未]", re.IGNORECASE)
+_MAKER = re.compile(
+    r"\b(?:developed|created|made|trained|built|designed) by\s+"
+    r"(?P<en>[^\s,.;:!?，。；：！？](?:[^,;:!?，。；：！？\n]{0,39}?[^\s,.;:!?，。；：！？])?)"
+    r"(?=\s*(?:[,;:!?，。；：！？\n(—]|\.(?:\s|$)|$"
+    r"|\s(?:and|to|who|whose|as|in|with|for|from|at|on|using|so|but|here|that|which)\b))"
+    r"|由\s*(?P<zh>[^\s，。！？、；：,.!?;:\n]{1,20}?)\s*(?:所|独立|亲手)?(?:开发|训练|研发|创造|推出|打造|研制|设计|发明|制作)"
+)
 _QUOTES = " \t*_\"'“”‘’「」『』《》"
 
 # assistants and their makers that sets made with other models speak of
@@ -87,6 +95,16 @@ def names(answer: str) -> list[str]:
         if name and not match["of"] and not _NO_NAME_ZH.match(name):
             found.append((match.start(), name))
     return [name for _, name in sorted(found)]
+
+
+def makers(answer: str) -> list[str]:
+    """Those by whom the answer says that it, or something, was made, in order."""
+    return [(match["en"] or match["zh"]).strip(_QUOTES) for match in _MAKER.finditer(answer)]
+
+
+def denies(words: str) -> bool:
+    """Whether there is a no in the words."""
+    return bool(_DENIED.search(words))
 
 
 def is_identity(conversation: Conversation) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from workbench.data.agreeing import contradict, plainly
 from workbench.data.claims import is_identity, names, other_identities
 from workbench.data.conversation import Conversation, Persona
 from workbench.data.fields import printable, shorten
@@ -47,12 +48,7 @@ def _contexts(conversation: Conversation) -> Iterator[tuple[tuple[str, ...], str
     for message in conversation.messages:
         if message.role == "assistant" and before and message.content.strip():
             yield before, message.content
-        before = (*before, message.role, _plainly(message.content), *message.images, *message.tool_calls)
-
-
-def _plainly(text: str) -> str:
-    """``text`` without case, needless spaces and a final mark: less is dropped than usual: ``3-4`` is not ``34``."""
-    return " ".join(text.casefold().split()).rstrip("?!.。？！… ")
+        before = (*before, message.role, plainly(message.content), *message.images, *message.tool_calls)
 
 
 def _contradictions(rows: Rows) -> Iterator[Finding]:
@@ -60,7 +56,7 @@ def _contradictions(rows: Rows) -> Iterator[Finding]:
     for at, conversation in enumerate(rows.conversations):
         for context, answer in _contexts(conversation):
             answers.setdefault(context, []).append((at, answer))
-    groups = [held for held in answers.values() if len(held) > 1 and _contradict([answer for _, answer in held])]
+    groups = [held for held in answers.values() if len(held) > 1 and contradict([answer for _, answer in held])]
     if not groups:
         return
     indices = {at for held in groups for at, _ in held}
@@ -75,19 +71,6 @@ def _contradictions(rows: Rows) -> Iterator[Finding]:
         question=shorten(question),
         example=rows.some([at for at, _ in example]),
     )
-
-
-def _contradict(answers: list[str]) -> bool:
-    """Whether they are not all one answer; one that another contains, or that gives the same name, agrees with it."""
-    distinct = list({folded(answer): answer for answer in answers}.items())
-    first, spoken = distinct[0]
-    own = [folded(name) for name in names(spoken)]
-    for other, said in distinct[1:]:
-        theirs = [folded(name) for name in names(said)]
-        same_name = any(name in other for name in own) or any(name in first for name in theirs)
-        if not (same_name or first in other or other in first):
-            return True
-    return False
 
 
 def _duplicates(rows: Rows) -> Iterator[Finding]:
@@ -192,5 +175,5 @@ def _leakage(rows: Rows, validation: Sequence[Conversation]) -> Iterator[Finding
 
 def _key(conversation: Conversation) -> str:
     """What was asked, in all turns; of plain text, the text."""
-    asked = "\n".join(_plainly(message.content) for message in conversation.messages if message.role == "user")
-    return asked or _plainly(conversation.answer)
+    asked = "\n".join(plainly(message.content) for message in conversation.messages if message.role == "user")
+    return asked or plainly(conversation.answer)
