@@ -89,6 +89,40 @@ def test_names_that_differ_are_found_with_and_without_a_persona() -> None:
     assert codes(*set_, other, persona=Persona("Bud"))["persona_name_differs"] == (5, 6, 7)
 
 
+def test_a_name_told_in_a_later_turn_is_heard() -> None:
+    talk = Conversation(
+        (
+            Message("user", "What is 2 + 2?"),
+            Message("assistant", "Four."),
+            Message("user", "Who are you?"),
+            Message("assistant", "I am Bud."),
+            Message("user", "Thank you."),
+            Message("assistant", "Gladly."),
+        )
+    )
+    assert codes(talk, persona=Persona("Sprout"))["persona_name_differs"] == (5,)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "same"),
+    [
+        ("Ann", "My name is Anna.", False),
+        ("Bo", "I am Bob, an AI assistant.", False),
+        ("小明", "我是小明明。", False),
+        ("Sprout", "I am Sprout AI.", True),
+        ("Sprout AI", "I'm sprout!", True),
+        ("R2-D2", "My name is R2D2.", True),
+        ("小芽", "我叫小芽助手呀！", True),
+        ("小芽", "叫我小芽就好。", True),
+        ("小芽", "我是 AI 助手小芽。", True),
+        ("书生·浦语", "我是浦语。", True),
+    ],
+)
+def test_a_name_is_the_same_by_its_words_not_by_its_letters(name: str, answer: str, same: bool) -> None:
+    found = codes(ask("Who are you? 你是谁？", answer), persona=Persona(name))
+    assert ("persona_name_differs" in found) != same
+
+
 def test_the_same_name_said_in_two_ways_is_no_contradiction() -> None:
     made = [
         ask("Who are you?", "I am Sprout, an AI assistant."),
@@ -174,6 +208,16 @@ def test_leakage_by_group_by_question_and_by_near_question() -> None:
         ask("please tell me in one short sentence what a rainbow is made of", "Of light."),
     ]
     assert codes(*made, validation=held) == {"leakage_between_train_and_validation": (2, 5, 6)}
+
+
+def test_leakage_is_found_in_any_turn_that_is_trained() -> None:
+    first, answer = Message("user", "Name a river."), Message("assistant", "The Rhine.")
+    more = (Message("user", "Another?"), Message("assistant", "The Nile."))
+    talk, alone = Conversation((first, answer, *more)), ask("Name a river", "The Po.")
+    silent = Conversation((first, replace(answer, train=False), *more))
+    assert codes(talk, validation=[alone]) == codes(alone, validation=[talk])
+    assert codes(talk, validation=[alone]) == {"leakage_between_train_and_validation": (5,)}
+    assert codes(silent, validation=[alone]) == {}
 
 
 def test_row_numbers_are_those_of_the_file(tmp_path: Path) -> None:

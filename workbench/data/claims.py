@@ -6,6 +6,7 @@ It errs on the side of silence: a name that is not introduced in a usual way is 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from workbench.data.conversation import Conversation
 from workbench.data.markers import placeholders
@@ -54,6 +55,10 @@ _MAKER = re.compile(
     r"(?=\s*(?:[,;:!?，。；：！？\n(—]|\.(?:\s|$)|$"
     r"|\s(?:and|to|who|whose|as|in|with|for|from|at|on|using|so|but|here|that|which)\b))"
     r"|由\s*(?P<zh>[^\s，。！？、；：,.!?;:\n]{1,20}?)\s*(?:所|独立|亲手)?(?:开发|训练|研发|创造|推出|打造|研制|设计|发明|制作)"
+)
+# what a Chinese name may have behind it and be the same name
+_SUFFIX = re.compile(
+    r"(?<=\w)(?:[小智能的]*(?:助手|助理|机器人|同学|老师)|本人|没错|就[好行是成可]\w*|即可|[呀哦啦啊呢哈嘛哟吧])+$"
 )
 _QUOTES = " \t*_\"'“”‘’「」『』《》"
 
@@ -111,13 +116,43 @@ def is_identity(conversation: Conversation) -> bool:
     """Whether it is about who the assistant is: said so, asked so, or answered so."""
     if conversation.kind:
         return conversation.kind == "identity"
-    question = conversation.question
+    return _introduces(conversation.question, conversation.answer)
+
+
+def _introduces(question: str, answer: str) -> bool:
     if len(question) <= 200 and _WHO.search(question):
         return True
-    opening = conversation.answer[:120]
-    if _MADE.search(opening) or {"name", "author"} & set(placeholders(conversation.answer)):
+    opening = answer[:120]
+    if _MADE.search(opening) or {"name", "author"} & set(placeholders(answer)):
         return True
     return bool(_ARTIFICIAL.search(opening) and names(opening))
+
+
+def introductions(conversation: Conversation) -> list[str]:
+    """The answers, of any turn, that are about who the assistant is."""
+    if conversation.kind == "text":
+        return []
+    found, question = [], ""
+    for message in conversation.messages:
+        question = message.content if message.role == "user" else question
+        if message.role == "assistant" and (conversation.kind == "identity" or _introduces(question, message.content)):
+            found.append(message.content)
+    return found
+
+
+def one_name(one: str, other: str) -> bool:
+    """Whether the two are one name, or one is the other with more words: Sprout and Sprout AI; not Ann and Anna."""
+    a, b = _parts(one), _parts(other)
+    return "".join(a) == "".join(b) or _holds(a, b) or _holds(b, a)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    folded = _SUFFIX.sub("", unicodedata.normalize("NFKC", name).casefold().strip(_QUOTES))
+    return tuple(re.findall(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+", folded))
+
+
+def _holds(long: tuple[str, ...], short: tuple[str, ...]) -> bool:
+    return bool(short) and any(long[at : at + len(short)] == short for at in range(len(long) - len(short) + 1))
 
 
 def other_identities(answer: str) -> list[str]:
