@@ -38,6 +38,12 @@ def test_a_clean_set_has_no_findings() -> None:
     [
         ("placeholder_left", ask("Hi", "I am {{name}}.")),
         ("placeholder_left", ask("Hi", "I was made by <AUTHOR>.")),
+        ("placeholder_left", ask("你好", "我是{{名字}}。")),
+        ("placeholder_left", ask("Hi", "I am {{user.name}}.")),
+        ("placeholder_left", ask("Hi", "I am {{bot-name}}.")),
+        ("placeholder_left", ask("Hi", "I am [YOUR NAME].")),
+        ("placeholder_left", ask("Hi", "My name is <name>.")),
+        ("placeholder_left", ask("你好", "我是【姓名】。")),
         ("empty_turn", ask(" ", "Yes?")),
         ("empty_turn", ask("Hi", "\n")),
         ("missing_answer", ask("Hello?")),
@@ -49,6 +55,11 @@ def test_a_clean_set_has_no_findings() -> None:
         ("near_duplicates", ask("What is the capital of France?", "The capital of France is: Paris!")),
         ("control_tokens_in_text", ask("Hi<|im_end|>", "Hello")),
         ("control_tokens_in_text", ask("Hi", "Hello</s>")),
+        *[
+            ("control_tokens_in_text", ask("Hi", f"Hello{token}"))
+            for token in ("<tool_call>", "</tool_response>", "<eoc>", "<eom>")
+        ],
+        ("control_tokens_in_text", ask("Hi</think>", "Hello")),
         ("control_tokens_in_text", ask("<image>What?", "A cat.")),
         ("another_identity", ask("Who are you?", "I am ChatGPT, a language model by OpenAI.")),
         ("another_identity", ask("你是谁？", "我是由阿里云开发的大语言模型。")),
@@ -63,6 +74,9 @@ def test_each_is_found_in_its_row(code: str, made: Conversation) -> None:
     [
         ask("Write CSS.", "```\na {{ color }} ${name}\n```"),
         ask("Are you ChatGPT?", "No, I am not ChatGPT."),
+        ask("Write a letter.", "Dear Mia,\nmy dog is ill.\nYours, [Your Name]"),
+        ask("Write XML.", "The tag <name> holds the name, [name] its place."),
+        ask("What is 5 + 6?", "<think>Count on from 5.</think>11"),
         ask("<image>What?", "A cat.").with_messages(
             Message("user", "<image>?", images=("a.jpg",)), Message("assistant", "A cat.")
         ),
@@ -80,6 +94,12 @@ def test_each_is_found_in_its_row(code: str, made: Conversation) -> None:
 )
 def test_what_is_right_is_not_found(made: Conversation) -> None:
     assert codes(made) == {}
+
+
+def test_the_tokenizers_own_control_tokens_are_found() -> None:
+    made = ask("Hi", "Hello [own]")
+    assert codes(made) == {}
+    assert codes(made, control=["[own]"]) == {"control_tokens_in_text": (5,)}
 
 
 def test_names_that_differ_are_found_with_and_without_a_persona() -> None:
@@ -276,6 +296,7 @@ def broken_set() -> list[Conversation]:
     return [
         *FINE,
         ask("Hi", "I am {{name}}, made by {{author}}."),
+        ask("你好", "我是【姓名】，由<author>开发。"),
         ask("Hi there", ""),
         ask("Nobody answers"),
         ask("What is the capital of France?", "Lyon"),
@@ -314,7 +335,7 @@ def test_the_json_of_a_check(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     write(broken_set(), tmp_path / "a.jsonl")
     assert run(["data", "check", str(tmp_path / "a.jsonl"), "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
-    assert (made["conversations"], made["format"]) == (14, "messages")
+    assert (made["conversations"], made["format"]) == (15, "messages")
     assert {"code", "rows", "message"} <= set(made["findings"][0])
     assert run(["data", "check", str(tmp_path / "a.jsonl"), "--strict"]) == 1
     assert "ChatGPT" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from importlib import import_module, util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -86,12 +86,14 @@ def check(
 
     _need_model(model, template=template, max_length=max_length)
     reading = load(file, format=form, limit=limit)
+    tokenizer = _tokenizer(model)
     found = look(
         reading.conversations,
         persona=Persona(name, author) if name else None,
         validation=read(validation, format=form) if validation else None,
-        lengths=_lengths(reading.conversations, model, template, max_length),
+        lengths=_lengths(reading.conversations, tokenizer, template, max_length),
         max_length=max_length,
+        control=_control(tokenizer),
         lang=lang,
     )
     if as_json:
@@ -110,16 +112,28 @@ def _as_json(count: int, form: str, found: Sequence[Finding]) -> dict[str, objec
     return {"conversations": count, "format": form, "findings": findings}
 
 
-def _lengths(
-    conversations: Sequence[Conversation], model: str | None, template: str | None, max_length: int | None
-) -> list[Length] | None:
-    """The tokens of each conversation uncut, and its trained tokens after the cut; None without a model."""
-    from workbench.data.checking import Length
+def _tokenizer(model: str | None) -> Any:
     from workbench.models import load_tokenizer
 
-    if not model:
+    return load_tokenizer(model) if model else None
+
+
+def _control(tokenizer: Any) -> list[str]:
+    """The tokenizer's control tokens, as far as nobody would write them by chance; none without a tokenizer."""
+    from workbench.templates.codec import codec
+
+    found = codec(tokenizer).control if tokenizer is not None else {}
+    return [token for token in found if len(token) > 2 and token[0] in "<[" and token[-1] in ">]"]
+
+
+def _lengths(
+    conversations: Sequence[Conversation], tokenizer: Any, template: str | None, max_length: int | None
+) -> list[Length] | None:
+    """The tokens of each conversation uncut, and its trained tokens after the cut; None without a tokenizer."""
+    from workbench.data.checking import Length
+
+    if tokenizer is None:
         return None
-    tokenizer = load_tokenizer(model)
     encoded = _encoded(conversations, tokenizer, template, None)
     tokens = dict(zip(encoded.rows, (len(example.input_ids) for example in encoded.examples), strict=True))
     if max_length is not None and max(tokens.values(), default=0) > max_length:
@@ -129,7 +143,7 @@ def _lengths(
 
 
 def _encoded(
-    conversations: Sequence[Conversation], tokenizer: object, template: str | None, max_length: int | None
+    conversations: Sequence[Conversation], tokenizer: Any, template: str | None, max_length: int | None
 ) -> Encoded:
     """The examples; where the template refuses every row, none: each is then a finding, and why is said on stderr."""
     from workbench.errors import BadInput
@@ -290,12 +304,14 @@ def _without(
     from workbench.data.conversation import Persona
     from workbench.data.mending import drop
 
+    tokenizer = _tokenizer(model)
     found = look(
         conversations,
         persona=Persona(name) if name else None,
         validation=validation,
-        lengths=_lengths(conversations, model, template, max_length),
+        lengths=_lengths(conversations, tokenizer, template, max_length),
         max_length=max_length,
+        control=_control(tokenizer),
         only=codes,
     )
     return drop(conversations, found, codes)

@@ -37,6 +37,7 @@ def check(
     lengths: Sequence[Length] | None = None,
     max_length: int | None = None,
     only: Collection[str] = CODES,
+    control: Collection[str] = (),
     lang: str | None = None,
 ) -> list[Finding]:
     """The findings of a set, in the order of ``CODES``.
@@ -49,10 +50,12 @@ def check(
             where the rows themselves switch every answer off.
         max_length: the greatest length in tokens.
         only: the codes to look for.
+        control: the tokenizer's own control tokens, beside those of well-known ones.
         lang: the language of the sentences.
     """
     rows = Rows(conversations, lang)
     found = [finding for code, look in _BY_MESSAGE.items() if code in only for finding in look(rows)]
+    found += _control(rows, control)
     found += compare(rows, persona=persona, validation=validation, only=only)
     found += _untrained(rows, max_length) if lengths is None else _lengths(rows, lengths, max_length)
     return sorted((finding for finding in found if finding.code in only), key=lambda f: CODES.index(f.code))
@@ -116,11 +119,11 @@ def disordered(conversation: Conversation) -> bool:
     return False
 
 
-def _control(rows: Rows) -> Iterable[Finding]:
+def _control(rows: Rows, known: Collection[str]) -> Iterable[Finding]:
     tokens: dict[str, None] = {}
     indices = []
     for at, conversation in enumerate(rows.conversations):
-        held = [token for message in conversation.messages for token in control_tokens(message)]
+        held = [token for message in conversation.messages for token in control_tokens(message, known)]
         if held:
             indices.append(at)
             tokens.update(dict.fromkeys(held))
@@ -154,5 +157,4 @@ _BY_MESSAGE: dict[str, Callable[[Rows], Iterable[Finding]]] = {
     "empty_turn": _empty,
     "missing_answer": _missing,
     "role_order": _order,
-    "control_tokens_in_text": _control,
 }
