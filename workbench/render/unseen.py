@@ -34,7 +34,7 @@ def marked(words: str, *, joiners: bool = True) -> str:
 
     def mark(whole: str) -> str:
         drawn = bool(emoji.match(whole))
-        return finder.sub(lambda found: _one(found, whole, drawn, joiners), whole)
+        return str(finder.sub(lambda found: _one(found, whole, drawn, joiners), whole))
 
     return "".join(map(mark, regex.findall(r"\X", words)))
 
