@@ -214,6 +214,14 @@ def test_a_folder_is_read_in_order_each_file_in_its_format(tmp_path: Path) -> No
     assert [Path(c.source).name for c in made.conversations] == ["a.json:1", "b.jsonl:1"]
 
 
+def test_what_a_folder_says_of_itself_is_no_text_to_train_on(tmp_path: Path) -> None:
+    for name in ("README.txt", "readme_zh.txt", "LICENSE.txt", "License-MIT.txt", "NOTICE.txt"):
+        (tmp_path / name).write_text("All rights reserved.")
+    (tmp_path / "noticeboard.txt").write_text("Once upon a time.")
+    assert [c.answer for c in read(tmp_path)] == ["Once upon a time."]
+    assert len(read(tmp_path / "README.txt")) == 1
+
+
 def test_a_format_that_is_named_settles_what_fits_two(tmp_path: Path) -> None:
     row = ROWS["alpaca"] | ROWS["messages"] | {"instruction": "other"}
     assert one(tmp_path, row, format="messages").question == "Hi"

@@ -90,7 +90,9 @@ def _from_file(file: str | None, row: int, format_: str | None) -> Conversation:
         raise BadInput("render.command.nothing_to_show")
     if file == "-":
         return _from_stdin(row, format_)
-    return _row(read(file, format=format_, limit=row), row, file)
+    # of a folder all is read: only then is it known how its rows are counted
+    limit = None if Path(file).is_dir() else row
+    return _row(read(file, format=format_, limit=limit), row, file)
 
 
 def _from_stdin(row: int, format_: str | None) -> Conversation:
@@ -104,9 +106,17 @@ def _from_stdin(row: int, format_: str | None) -> Conversation:
 
 
 def _row(conversations: list[Conversation], row: int, file: str) -> Conversation:
-    if row > len(conversations):
-        raise BadInput("render.command.no_row", file=file, row=row, rows=len(conversations))
-    return conversations[row - 1]
+    """The conversation of a row, counted as ``data check`` counts: of JSON lines, the line of the file."""
+    from workbench.data.findings import Rows
+
+    rows = Rows(conversations, None)
+    at = rows.at(row)
+    if at is not None:
+        return conversations[at]
+    last = max(rows.numbers(range(len(conversations))))
+    if row > last:
+        raise BadInput("render.command.no_row", file=file, row=row, rows=last)
+    raise BadInput("render.command.empty_row", file=file, row=row)
 
 
 def _views(conversation: Conversation, compare_template: str | None, *, model: str, template: str | None,
