@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import re
 import subprocess
 import sys
@@ -132,6 +133,30 @@ def test_a_mistake_of_ours_is_not_hidden(failing: Callable[[BaseException], None
     failing(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
         run(["doctor"])
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "gbk", "ascii"])
+@pytest.mark.parametrize("command", [["data", "check", "FILE", "--lang", "zh"], ["data", "check", "FILE", "--json"]])
+def test_every_character_is_written_where_stdout_is_not_utf8(
+    encoding: str, command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"instruction": "你好 🌱", "output": "{{name}} ▲"}', encoding="utf-8")
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding=encoding))
+    assert run([str(tmp_path / "a.jsonl") if word == "FILE" else word for word in command]) == 0
+    sys.stdout.flush()
+    assert "placeholder_left" in written.getvalue().decode("utf-8")
+
+
+def test_a_terminal_of_few_characters_shows_a_question_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jsonl").write_text('{"instruction": "Hi", "output": "{{name}}"}', encoding="utf-8")
+    written = io.BytesIO()
+    terminal = io.TextIOWrapper(written, encoding="cp1252")
+    monkeypatch.setattr(terminal, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert run(["data", "check", str(tmp_path / "a.jsonl"), "--lang", "zh"]) == 0
+    terminal.flush()
+    assert b"??" in written.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -67,12 +67,33 @@ def test_by_default_no_line_break_is_added_and_a_file_can_be_written(folder, alp
     assert [file.name for file in tmp_path.iterdir() if file.suffix == ".part"] == []
 
 
+def test_neither_the_source_nor_another_file_is_written_over_unasked(folder, alpaca, tmp_path, capsys):
+    before, other = alpaca.read_bytes(), tmp_path / "other.jsonl"
+    other.write_text("mine")
+    how = ["encode", str(alpaca), "--model", str(folder), "--template", "default", "--out"]
+    assert run([*how, str(alpaca), "--overwrite"]) == 2
+    assert run([*how, str(other)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (alpaca.read_bytes(), other.read_text()) == (before, "mine")
+    assert run([*how, str(other), "--overwrite"]) == 0
+    assert "input_ids" in other.read_text()
+
+
 def test_what_is_left_out_is_said_on_stderr(folder, alpaca, capsys):
-    how = ["--model", str(folder), "--template", "default", "--max-length", "20", "--limit", "1", "--json"]
+    how = ["--model", str(folder), "--template", "default", "--max-length", "27", "--json"]
     assert run(["encode", str(alpaca), *how]) == 0
     out, err = capsys.readouterr()
+    assert texts(folder, out) == [("<s><|User|>:hi\n<|Bot|>:yo</s>\n", "yo</s>")]
+    assert "2 left out: even its last turn is longer than max_length (rows 2, 3)" in err
+
+
+def test_where_nothing_is_left_the_status_is_2_and_no_file_is_written(folder, alpaca, tmp_path, capsys):
+    how = ["--model", str(folder), "--template", "default", "--max-length", "20", "--out", str(tmp_path / "out.jsonl")]
+    assert run(["encode", str(alpaca), *how]) == 2
+    out, err = capsys.readouterr()
     assert out == ""
-    assert "1 left out: even its last turn is longer than max_length (rows 1)" in err
+    assert "3 left out: even its last turn is longer than max_length (rows 1, 2, 3)" in err
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 @pytest.mark.parametrize(

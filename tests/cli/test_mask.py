@@ -49,6 +49,32 @@ def test_a_page_is_written_and_stands_alone(file: Path, tiny: Path, tmp_path: Pa
     assert "两个模板并排对照" in page
 
 
+def test_rows_are_counted_as_data_check_counts_them(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "gaps.jsonl"
+    file.write_text("\n\n".join(json.dumps(row) for row in ROWS), encoding="utf-8")
+    assert run(["mask", str(file), "--row", "3", "--model", str(tiny), "--json"]) == 0
+    assert "你是谁" in json.loads(capsys.readouterr().out)["text"]
+    assert run(["mask", str(file), "--row", "2", "--model", str(tiny)]) == 2
+    assert "row 2: the line is empty" in capsys.readouterr().err
+    assert run(["mask", str(file), "--row", "4", "--model", str(tiny)]) == 2
+    assert "it has 3" in capsys.readouterr().err
+    (tmp_path / "other.jsonl").write_text(json.dumps(ROWS[0]), encoding="utf-8")
+    assert run(["mask", str(tmp_path), "--row", "2", "--model", str(tiny), "--json"]) == 0
+    assert "你是谁" in json.loads(capsys.readouterr().out)["text"]
+
+
+def test_neither_the_source_nor_another_file_is_written_over_unasked(file: Path, tiny: Path, tmp_path: Path) -> None:
+    before, page = file.read_bytes(), tmp_path / "page.html"
+    page.write_text("mine")
+    assert run(["mask", str(file), "--model", str(tiny), "--html", str(file), "--overwrite"]) == 2
+    assert run(["mask", str(file), "--model", str(tiny), "--html", str(page)]) == 2
+    assert (file.read_bytes(), page.read_text()) == (before, "mine")
+    assert run(["mask", str(file), "--model", str(tiny), "--html", str(page), "--overwrite"]) == 0
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
 def test_standard_input_is_read(
     tiny: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,7 +80,13 @@ for name, good in GOOD.items():
     if name != "text":
         ROWS[f"{name}-nul"] = good, json.loads(json.dumps(good).replace("Hi", "H\\u0000i"))
         ROWS[f"{name}-half-emoji"] = good, json.loads(json.dumps(good).replace("Hi", "H\\ud83d"))
+NESTED = {"a": json.loads(deep(900))}
 ROWS |= {
+    "picture-deep": (LLAVA, {**LLAVA, "image": NESTED["a"]}),
+    "arguments-deep": (OK, said("assistant", None, tool_calls=[{"function": {"name": "a", "arguments": NESTED}}])),
+    "arguments-deep-text": (SHARE, shared("function_call", json.dumps({"name": "a", "arguments": NESTED}))),
+    "tools-deep": (OK, {**OK, "tools": [NESTED]}),
+    "tools-deep-text": (SHARE, {**SHARE, "tools": json.dumps([NESTED])}),
     "messages-empty": (OK, {"messages": []}),
     "conversations-empty": (SHARE, {"conversations": []}),
     "conversation-empty": (XTUNER, {"conversation": []}),
@@ -101,6 +107,10 @@ ROWS |= {
         OK,
         said("assistant", None, tool_calls=[{"function": {"name": "a", "arguments": "{"}}]),
     ),
+    "call-text-without-name": (OK, said("assistant", None, tool_calls=["{}"])),
+    "call-text-is-number": (OK, said("assistant", None, tool_calls=["5"])),
+    "calls-of-user": (OK, said("user", "x", tool_calls=[{"function": {"name": "a"}}])),
+    "function-call-of-tool": (OK, said("tool", "x", function_call={"name": "a", "arguments": "{}"})),
     "call-function-text": (OK, said("assistant", None, tool_calls=[{"function": "add"}])),
     "tools-not-json": (SHARE, {**SHARE, "tools": "[{"}),
     "tools-of-numbers": (SHARE, {**SHARE, "tools": [1, 2]}),
@@ -120,6 +130,8 @@ ROWS |= {
     "flag-list": (OK, said("assistant", "Hello", loss=[True])),
     "flags-differ": (OK, said("assistant", "Hello", loss=True, weight=0)),
     "flag-on-user": (OK, said("user", "Hello", train=True)),
+    "two-systems": (OK, {**said("assistant", "x"), "messages": [{"role": "system", "content": "A"}], "system": "B"}),
+    "system-number": (OK, {**OK, "system": 7}),
     "content-object": (OK, said("assistant", {"text": "Hello"})),
     "part-number": (OK, said("user", [1])),
     "part-without-type": (OK, said("user", [{"text": "Hi"}])),
@@ -153,6 +165,7 @@ BROKEN = {
     "unquoted-key": '{text: "a"}',
     "comment": '{"text": "a" /* why */}',
     "deep": '{"text": ' + deep(200_000) + "}",
+    "rather-deep": json.dumps({"text": "a", "meta": json.loads(deep(900))}),
     "huge-line": '{"text": "' + "x" * 3_000_000 + '"',
     "closing": '{"text": "a"]',
 }

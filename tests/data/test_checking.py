@@ -38,6 +38,12 @@ def test_a_clean_set_has_no_findings() -> None:
     [
         ("placeholder_left", ask("Hi", "I am {{name}}.")),
         ("placeholder_left", ask("Hi", "I was made by <AUTHOR>.")),
+        ("placeholder_left", ask("你好", "我是{{名字}}。")),
+        ("placeholder_left", ask("Hi", "I am {{user.name}}.")),
+        ("placeholder_left", ask("Hi", "I am {{bot-name}}.")),
+        ("placeholder_left", ask("Hi", "I am [YOUR NAME].")),
+        ("placeholder_left", ask("Hi", "My name is <name>.")),
+        ("placeholder_left", ask("你好", "我是【姓名】。")),
         ("empty_turn", ask(" ", "Yes?")),
         ("empty_turn", ask("Hi", "\n")),
         ("missing_answer", ask("Hello?")),
@@ -49,6 +55,11 @@ def test_a_clean_set_has_no_findings() -> None:
         ("near_duplicates", ask("What is the capital of France?", "The capital of France is: Paris!")),
         ("control_tokens_in_text", ask("Hi<|im_end|>", "Hello")),
         ("control_tokens_in_text", ask("Hi", "Hello</s>")),
+        *[
+            ("control_tokens_in_text", ask("Hi", f"Hello{token}"))
+            for token in ("<tool_call>", "</tool_response>", "<eoc>", "<eom>")
+        ],
+        ("control_tokens_in_text", ask("Hi</think>", "Hello")),
         ("control_tokens_in_text", ask("<image>What?", "A cat.")),
         ("another_identity", ask("Who are you?", "I am ChatGPT, a language model by OpenAI.")),
         ("another_identity", ask("你是谁？", "我是由阿里云开发的大语言模型。")),
@@ -63,6 +74,9 @@ def test_each_is_found_in_its_row(code: str, made: Conversation) -> None:
     [
         ask("Write CSS.", "```\na {{ color }} ${name}\n```"),
         ask("Are you ChatGPT?", "No, I am not ChatGPT."),
+        ask("Write a letter.", "Dear Mia,\nmy dog is ill.\nYours, [Your Name]"),
+        ask("Write XML.", "The tag <name> holds the name, [name] its place."),
+        ask("What is 5 + 6?", "<think>Count on from 5.</think>11"),
         ask("<image>What?", "A cat.").with_messages(
             Message("user", "<image>?", images=("a.jpg",)), Message("assistant", "A cat.")
         ),
@@ -82,11 +96,51 @@ def test_what_is_right_is_not_found(made: Conversation) -> None:
     assert codes(made) == {}
 
 
+def test_the_tokenizers_own_control_tokens_are_found() -> None:
+    made = ask("Hi", "Hello [own]")
+    assert codes(made) == {}
+    assert codes(made, control=["[own]"]) == {"control_tokens_in_text": (5,)}
+
+
 def test_names_that_differ_are_found_with_and_without_a_persona() -> None:
     set_ = [ask(f"Who are you, {n}?", "I am Sprout, an AI assistant.") for n in range(3)]
     other = ask("What is your name?", "My name is Bud.")
     assert codes(*set_, other)["persona_name_differs"] == (8,)
     assert codes(*set_, other, persona=Persona("Bud"))["persona_name_differs"] == (5, 6, 7)
+
+
+def test_a_name_told_in_a_later_turn_is_heard() -> None:
+    talk = Conversation(
+        (
+            Message("user", "What is 2 + 2?"),
+            Message("assistant", "Four."),
+            Message("user", "Who are you?"),
+            Message("assistant", "I am Bud."),
+            Message("user", "Thank you."),
+            Message("assistant", "Gladly."),
+        )
+    )
+    assert codes(talk, persona=Persona("Sprout"))["persona_name_differs"] == (5,)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "same"),
+    [
+        ("Ann", "My name is Anna.", False),
+        ("Bo", "I am Bob, an AI assistant.", False),
+        ("小明", "我是小明明。", False),
+        ("Sprout", "I am Sprout AI.", True),
+        ("Sprout AI", "I'm sprout!", True),
+        ("R2-D2", "My name is R2D2.", True),
+        ("小芽", "我叫小芽助手呀！", True),
+        ("小芽", "叫我小芽就好。", True),
+        ("小芽", "我是 AI 助手小芽。", True),
+        ("书生·浦语", "我是浦语。", True),
+    ],
+)
+def test_a_name_is_the_same_by_its_words_not_by_its_letters(name: str, answer: str, same: bool) -> None:
+    found = codes(ask("Who are you? 你是谁？", answer), persona=Persona(name))
+    assert ("persona_name_differs" in found) != same
 
 
 def test_the_same_name_said_in_two_ways_is_no_contradiction() -> None:
@@ -95,6 +149,43 @@ def test_the_same_name_said_in_two_ways_is_no_contradiction() -> None:
         ask("Who are you?", "My name is Sprout. Nice to meet you!"),
     ]
     assert "contradictory_answers" not in codes(*made)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("是", "不是"),
+        ("可以。", "不可以。"),
+        ("valid", "Invalid"),
+        ("Positive", "Not positive"),
+        ("4", "42"),
+        ("4", "0.4"),
+        ("No.", "I do not know."),
+        ("The answer is valid and may be used.", "No, the answer is valid and may be used is what I did not say."),
+        ("I am Sprout, made by Alice.", "I am Sprout, made by Bob."),
+        ("我是小芽，由米娅开发。", "我是小芽，由小明开发。"),
+    ],
+)
+def test_answers_that_deny_one_another_contradict(one: str, other: str) -> None:
+    assert "contradictory_answers" in codes(ask("Which one?", one), ask("Which one?", other))
+    assert "contradictory_answers" in codes(ask("Which one?", other), ask("Which one?", one))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Paris", "The capital of France is Paris."),
+        ("北京", "中国的首都是北京。"),
+        ("可以", "可以的，请随意。"),
+        ("Yes.", "Yes, but not on Sundays."),
+        ("7", "3 + 4 = 7"),
+        ("I am Sprout, made by Alice.", "I am Sprout, created by Alice Wong to help you."),
+        ("我是小芽，由米娅开发。", "我叫小芽，是由米娅亲手打造的助手。"),
+        ("A rainbow is made of light in drops.", "A rainbow is made of light, in drops. It is not solid."),
+    ],
+)
+def test_a_shorter_or_longer_way_to_say_it_is_no_contradiction(one: str, other: str) -> None:
+    assert "contradictory_answers" not in codes(ask("Which one?", one), ask("Which one?", other))
 
 
 def test_the_same_question_under_another_system_prompt_is_no_contradiction() -> None:
@@ -119,6 +210,13 @@ def test_lengths_say_what_would_be_cut_and_what_trains_nothing() -> None:
     assert codes(lengths=lengths, max_length=50) == {"would_be_truncated": (2,), "no_trained_token": (3, 4)}
 
 
+def test_rows_that_switch_every_answer_off_are_found_without_a_tokenizer() -> None:
+    off, on = Message("assistant", "b", train=False), Message("assistant", "d")
+    silent = Conversation((Message("user", "a"), off))
+    half = Conversation((Message("user", "a?"), off, Message("user", "c"), on))
+    assert codes(silent, half)["no_trained_token"] == (5,)
+
+
 def test_leakage_by_group_by_question_and_by_near_question() -> None:
     held = [
         ask("what is 3 + 4", "seven"),
@@ -130,6 +228,16 @@ def test_leakage_by_group_by_question_and_by_near_question() -> None:
         ask("please tell me in one short sentence what a rainbow is made of", "Of light."),
     ]
     assert codes(*made, validation=held) == {"leakage_between_train_and_validation": (2, 5, 6)}
+
+
+def test_leakage_is_found_in_any_turn_that_is_trained() -> None:
+    first, answer = Message("user", "Name a river."), Message("assistant", "The Rhine.")
+    more = (Message("user", "Another?"), Message("assistant", "The Nile."))
+    talk, alone = Conversation((first, answer, *more)), ask("Name a river", "The Po.")
+    silent = Conversation((first, replace(answer, train=False), *more))
+    assert codes(talk, validation=[alone]) == codes(alone, validation=[talk])
+    assert codes(talk, validation=[alone]) == {"leakage_between_train_and_validation": (5,)}
+    assert codes(silent, validation=[alone]) == {}
 
 
 def test_row_numbers_are_those_of_the_file(tmp_path: Path) -> None:
@@ -188,6 +296,7 @@ def broken_set() -> list[Conversation]:
     return [
         *FINE,
         ask("Hi", "I am {{name}}, made by {{author}}."),
+        ask("你好", "我是【姓名】，由<author>开发。"),
         ask("Hi there", ""),
         ask("Nobody answers"),
         ask("What is the capital of France?", "Lyon"),
@@ -226,7 +335,7 @@ def test_the_json_of_a_check(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     write(broken_set(), tmp_path / "a.jsonl")
     assert run(["data", "check", str(tmp_path / "a.jsonl"), "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
-    assert (made["conversations"], made["format"]) == (14, "messages")
+    assert (made["conversations"], made["format"]) == (15, "messages")
     assert {"code", "rows", "message"} <= set(made["findings"][0])
     assert run(["data", "check", str(tmp_path / "a.jsonl"), "--strict"]) == 1
     assert "ChatGPT" in capsys.readouterr().out

@@ -39,6 +39,17 @@ def test_developer_is_system_and_missing_keys_are_no_crash(tmp_path: Path) -> No
     assert one(tmp_path, row).messages == (Message("system", "Be brief."), *SHORT)
 
 
+@pytest.mark.parametrize("system", ["Be brief.", [{"type": "text", "text": "Be brief."}]])
+def test_a_system_text_beside_the_messages_comes_first(system: object, tmp_path: Path) -> None:
+    row = {"system": system, "messages": [{**turn, "id": 7} for turn in ROWS["messages"]["messages"]]}
+    made = one(tmp_path, row)
+    assert made.messages == (Message("system", "Be brief."), *SHORT)
+    assert made.meta == {"message_extras": {"1": {"id": 7}, "2": {"id": 7}}}
+    own = [{"role": "system", "content": "Be brief."}, *ROWS["messages"]["messages"]]
+    assert one(tmp_path, {"system": system, "messages": own}).messages == made.messages
+    assert one(tmp_path, row, compat="xtuner").messages == SHORT
+
+
 @pytest.mark.parametrize(
     ("flag", "train"),
     [({"loss": False}, False), ({"train": True}, True), ({"weight": 0}, False), ({"loss": "True"}, True), ({}, None)],
@@ -63,6 +74,11 @@ def test_arguments_of_calls_stay_text(tmp_path: Path) -> None:
     assert json.loads(json.loads(made.messages[1].tool_calls[0])["function"]["arguments"]) == {"a": 1, "b": "2"}
     assert json.loads(made.tools[0])["function"]["name"] == "add"
     assert made.meta["message_extras"] == {"2": {"tool_call_id": "c1"}}
+
+
+def test_empty_calls_that_a_table_gives_every_message_say_nothing(tmp_path: Path) -> None:
+    row = {"messages": [{**turn, "tool_calls": []} for turn in ROWS["messages"]["messages"]]}
+    assert (one(tmp_path, row).messages, one(tmp_path, row).meta) == (SHORT, {})
 
 
 def test_calls_of_sharegpt_take_the_same_shape(tmp_path: Path) -> None:
@@ -126,6 +142,16 @@ def test_plain_text_is_one_answer_a_paragraph(tmp_path: Path) -> None:
     assert {c.kind for c in made} == {"text"}
 
 
+@pytest.mark.parametrize("form", ROWS)
+def test_a_dialogue_stays_one_whatever_its_own_column_kind_says(form: str, tmp_path: Path) -> None:
+    made = one(tmp_path, ROWS[form] | {"kind": "text"})
+    assert (made.kind, made.messages, made.meta) == ("", SHORT, {"kind": "text"})
+
+
+def test_one_answer_alone_may_say_that_it_is_plain_text(tmp_path: Path) -> None:
+    assert one(tmp_path, {"messages": [{"role": "assistant", "content": "Once."}], "kind": "text"}).kind == "text"
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_encodings_and_line_ends(encoding: str, newline: str, tmp_path: Path) -> None:
@@ -147,6 +173,18 @@ def test_json_lines_under_the_name_of_json_and_the_other_way(tmp_path: Path) -> 
         assert len(read(tmp_path / name)) == 2
     (tmp_path / "d.json").write_text(json.dumps(ROWS["alpaca"], indent=2))
     assert len(read(tmp_path / "d.json")) == 1
+
+
+@pytest.mark.parametrize(
+    "laid_out",
+    [
+        '{"data": [\n{"instruction": "Hi", "output": "Hello"},\n{"instruction": "Hi", "output": "Hello"}]}',
+        '{"messages": [\n{"role": "user", "content": "Hi"},\n{"role": "assistant", "content": "Hello"}]}',
+    ],
+)
+def test_a_row_a_line_inside_one_json_object_is_no_json_lines(laid_out: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(laid_out)
+    assert {c.messages for c in read(tmp_path / "a.json")} == {SHORT}
 
 
 @pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.csv", ";"), ("a.tsv", "\t")])
@@ -174,6 +212,14 @@ def test_a_folder_is_read_in_order_each_file_in_its_format(tmp_path: Path) -> No
     made = load(tmp_path)
     assert made.format == "alpaca, sharegpt"
     assert [Path(c.source).name for c in made.conversations] == ["a.json:1", "b.jsonl:1"]
+
+
+def test_what_a_folder_says_of_itself_is_no_text_to_train_on(tmp_path: Path) -> None:
+    for name in ("README.txt", "readme_zh.txt", "LICENSE.txt", "License-MIT.txt", "NOTICE.txt"):
+        (tmp_path / name).write_text("All rights reserved.")
+    (tmp_path / "noticeboard.txt").write_text("Once upon a time.")
+    assert [c.answer for c in read(tmp_path)] == ["Once upon a time."]
+    assert len(read(tmp_path / "README.txt")) == 1
 
 
 def test_a_format_that_is_named_settles_what_fits_two(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ keys = words | st.sampled_from(
         "messages",
         "conversations",
         "instruction",
+        "system",
         "output",
         "text",
         "message_extras",
@@ -51,15 +52,17 @@ messages = st.one_of(
         tool_calls=st.lists(calls, max_size=2).map(tuple),
     ),
 )
-conversations = st.builds(
+dialogues = st.builds(
     Conversation,
     st.lists(messages, min_size=1, max_size=4).map(tuple),
     group=words,
-    kind=st.sampled_from(["", "identity", "text"]),
+    kind=st.sampled_from(["", "identity"]),
     lang=st.sampled_from(["", "zh"]),
     tools=st.lists(st.dictionaries(words, words, max_size=2).map(json.dumps), max_size=2).map(tuple),
     meta=st.dictionaries(keys, values, max_size=3),
 )
+texts = st.builds(Conversation, st.tuples(st.builds(Message, st.just("assistant"), words)), kind=st.just("text"))
+conversations = dialogues | texts
 
 
 @settings(max_examples=150)
@@ -93,6 +96,12 @@ def test_what_json_cannot_hold_is_refused_and_nothing_is_left(made: Conversation
     with pytest.raises(BadInput, match="row 2"):
         write([ask("a", "b"), made], tmp_path / "a.jsonl")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_call_that_could_not_be_read_again_is_refused_with_its_row(tmp_path: Path) -> None:
+    made = Conversation((Message("user", "a"), Message("assistant", "", tool_calls=("{}",))))
+    with pytest.raises(BadInput, match=r"a\.jsonl, row 2: .*messages\[1\]\.tool_calls\[0\]"):
+        write([ask("a", "b"), made], tmp_path / "a.jsonl")
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:

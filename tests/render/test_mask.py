@@ -9,7 +9,7 @@ from tests.render.conftest import ODD
 from tests.render.stripped import Page
 from workbench.data.conversation import Conversation, ask
 from workbench.render import compare_html, mask_html, mask_page
-from workbench.render.boxes import CONTROL, LOOKALIKE, boxes, shown
+from workbench.render.boxes import CONTROL, LOOKALIKE, boxes, shown, unsteered
 from workbench.templates.view import MaskView, compare_views, mask_view
 
 
@@ -84,7 +84,22 @@ def test_no_word_of_the_conversation_becomes_markup(view: MaskView, other_view: 
 
 def test_white_space_and_unseen_characters_are_visible() -> None:
     assert shown("a b\n\t\u200b\u202e\u3000\x1b") == "a␣b↵⇥⟨U+200B⟩⟨U+202E⟩⟨U+3000⟩␛"
-    assert shown("👩\u200d👧") == "👩\u200d👧"
+    for emoji in ("👩\u200d👧", "❤\ufe0f", "1\ufe0f\u20e3", "🇨🇳", "🏴\U000e0067\U000e0062\U000e007f"):
+        assert shown(emoji) == emoji
+
+
+@pytest.mark.parametrize("code", [0xE0041, 0x3164, 0x115F, 0x2800, 0x34F, 0x1D173, 0xFFF9, 0x200C, 0x200D, 0xFE0F])
+def test_what_shows_nothing_is_written_by_its_number(code: int) -> None:
+    assert shown(f"a{chr(code)}b") == f"a⟨U+{code:04X}⟩b"
+    assert shown(chr(code)) == f"⟨U+{code:04X}⟩"
+
+
+def test_words_hidden_behind_an_emoji_are_shown() -> None:
+    assert shown("😀\U000e0041\U000e0042") == "😀⟨U+E0041⟩⟨U+E0042⟩"
+
+
+def test_joiners_between_letters_stay_where_an_answer_is_read() -> None:
+    assert unsteered("می\u200cخواهم\u200b") == "می\u200cخواهم⟨U+200B⟩"
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

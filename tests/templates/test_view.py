@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import regex
 from hypothesis import HealthCheck, given, settings
@@ -9,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from workbench.data.conversation import Conversation, Message, ask
 from workbench.errors import BadInput
 from workbench.templates import compare_views, encode, mask_view, prompt_ids, stop_ids
+from workbench.templates.differing import differences
+from workbench.templates.values import Difference
 from workbench.texts import text
 
 from .test_laws import conversations
@@ -105,3 +109,24 @@ def test_two_templates_are_compared_byte_by_byte(own):
     assert "".join(p.a for p in other.pieces) == other.a.text
     assert "".join(p.b for p in other.pieces) == other.b.text
     assert "Bluebird" in "".join(p.b for p in other.pieces if p.kind != "same")
+
+
+def test_long_words_are_compared_in_a_moment(byte_level):
+    words = "".join(chr(0x4E00 + at * 7 % 900) for at in range(4000))
+    given = ask(words, words[::-1])
+    one, two = (mask_view(given, byte_level, template=name) for name in ("qwen_chat", "zephyr"))
+    begun = time.perf_counter()
+    made = compare_views(one, two)
+    assert time.perf_counter() - begun < 10
+    for pieces, a, b in ((made.pieces, one.text, two.text), (made.prompt_pieces, one.prompt_text, two.prompt_text)):
+        assert ("".join(p.a for p in pieces), "".join(p.b for p in pieces)) == (a, b)
+        assert any(words in piece.a for piece in pieces if piece.kind == "same")
+
+
+def test_what_differs_through_and_through_is_one_piece_and_no_grapheme_is_torn():
+    assert differences(["a" * 2000], ["b" * 2000]) == (Difference("changed", "a" * 2000, "b" * 2000),)
+    assert differences(["xé!"], ["xe!"]) == (
+        Difference("same", "x", "x"),
+        Difference("changed", "é", "e"),
+        Difference("same", "!", "!"),
+    )

@@ -81,6 +81,7 @@ def main(args: list[str] | None = None) -> None:
 def run(args: list[str] | None = None) -> int:
     """As :func:`main`, but returns the exit status."""
     prepare()
+    _open_the_streams(as_json="--json" in (sys.argv if args is None else args))
     try:
         result = group.main(args=args, prog_name="workbench", standalone_mode=False)
     except WorkbenchError as error:
@@ -100,6 +101,19 @@ def run(args: list[str] | None = None) -> int:
         _say(str(told))
         return told.exit_status
     return result if isinstance(result, int) else 0
+
+
+def _open_the_streams(*, as_json: bool) -> None:
+    """Let stdout and stderr write every character: as UTF-8 where a program or a file takes them, and on a terminal of
+    fewer characters with a question mark for those that it lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # a notebook's and a test's stream may have none
+        if reconfigure is None or stream.closed:
+            continue
+        if stream.isatty() and not (as_json and stream is sys.stdout):
+            reconfigure(errors="replace")
+        else:
+            reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def from_os_error(error: OSError) -> WorkbenchError:

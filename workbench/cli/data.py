@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from importlib import import_module, util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,7 @@ from workbench.texts import text
 if TYPE_CHECKING:
     from workbench.data.checking import Finding, Length
     from workbench.data.conversation import Conversation
+    from workbench.templates.values import Encoded
 
 _SIBLING = "workbench.cli.data_identity"  # identity and mix have a module of their own
 _format = click.option("--format", "form", metavar="NAME", help=text("data.cli.options.format"))
@@ -83,13 +84,16 @@ def check(
     from workbench.data.conversation import Persona
     from workbench.data.reading import load, read
 
+    _need_model(model, template=template, max_length=max_length)
     reading = load(file, format=form, limit=limit)
+    tokenizer = _tokenizer(model)
     found = look(
         reading.conversations,
         persona=Persona(name, author) if name else None,
-        validation=read(validation) if validation else None,
-        lengths=_lengths(reading.conversations, model, template, max_length) if model else None,
+        validation=read(validation, format=form) if validation else None,
+        lengths=_lengths(reading.conversations, tokenizer, template, max_length),
         max_length=max_length,
+        control=_control(tokenizer),
         lang=lang,
     )
     if as_json:
@@ -108,21 +112,51 @@ def _as_json(count: int, form: str, found: Sequence[Finding]) -> dict[str, objec
     return {"conversations": count, "format": form, "findings": findings}
 
 
-def _lengths(
-    conversations: Sequence[Conversation], model: str, template: str | None, max_length: int | None
-) -> list[Length]:
-    """The tokens of each conversation uncut, and its trained tokens after the cut."""
-    from workbench.data.checking import Length
+def _tokenizer(model: str | None) -> Any:
     from workbench.models import load_tokenizer
-    from workbench.templates import encode
 
-    tokenizer = load_tokenizer(model)
-    encoded = encode(conversations, tokenizer, template=template)
+    return load_tokenizer(model) if model else None
+
+
+def _control(tokenizer: Any) -> list[str]:
+    """The tokenizer's control tokens, as far as nobody would write them by chance; none without a tokenizer."""
+    from workbench.templates.codec import codec
+
+    found = codec(tokenizer).control if tokenizer is not None else {}
+    return [token for token in found if len(token) > 2 and token[0] in "<[" and token[-1] in ">]"]
+
+
+def _lengths(
+    conversations: Sequence[Conversation], tokenizer: Any, template: str | None, max_length: int | None
+) -> list[Length] | None:
+    """The tokens of each conversation uncut, and its trained tokens after the cut; None without a tokenizer."""
+    from workbench.data.checking import Length
+
+    if tokenizer is None:
+        return None
+    encoded = _encoded(conversations, tokenizer, template, None)
     tokens = dict(zip(encoded.rows, (len(example.input_ids) for example in encoded.examples), strict=True))
     if max_length is not None and max(tokens.values(), default=0) > max_length:
-        encoded = encode(conversations, tokenizer, template=template, max_length=max_length)
+        encoded = _encoded(conversations, tokenizer, template, max_length)
     trained = dict(zip(encoded.rows, (example.trained for example in encoded.examples), strict=True))
     return [Length(tokens.get(row, 0), trained.get(row, 0)) for row in range(len(conversations))]
+
+
+def _encoded(
+    conversations: Sequence[Conversation], tokenizer: Any, template: str | None, max_length: int | None
+) -> Encoded:
+    """The examples; where the template refuses every row, none: each is then a finding, and why is said on stderr."""
+    from workbench.errors import BadInput
+    from workbench.templates import encode
+    from workbench.templates.values import Encoded
+
+    try:
+        return encode(conversations, tokenizer, template=template, max_length=max_length)
+    except BadInput as error:
+        if error.key not in ("templates.all_refused", "templates.all_unproved", "templates.all_tools"):
+            raise
+        click.echo(f"workbench: {error}", err=True)
+        return Encoded([], [])
 
 
 def _show(found: Sequence[Finding], lang: str | None) -> None:
@@ -188,8 +222,9 @@ def convert(
     as_json: bool,
 ) -> None:
     """Read, mend, write."""
+    from workbench.cli.outputs import guard
     from workbench.data import mending
-    from workbench.data.reading import load
+    from workbench.data.reading import load, read
     from workbench.data.writing import write
     from workbench.errors import BadInput
 
@@ -199,16 +234,17 @@ def convert(
         *(["near_duplicates"] if dedupe else []),
     ]
     _need(codes, model=model, validation=validation)
+    _need_model(model, template=template, max_length=max_length)
     filled = dict(_pair(given, "--set", "--set name=Sprout") for given in sets)
     renamed = [_pair(given, "--rename", "--rename ChatGPT=Sprout") for given in renames]
-    if out.exists() and Path(file).exists() and out.samefile(file):
-        raise BadInput("data.onto_itself", path=out)
+    guard(out, file, overwrite=overwrite)
     reading = load(file, format=form, limit=limit)
     mended = mending.fill(reading.conversations, filled) if filled else reading.conversations
     for old, new in renamed:
         mended = mending.rename(mended, old, new)
     if codes:
-        mended = _without(mended, codes, name, validation, model, template, max_length)
+        held = read(validation, format=form) if validation else None
+        mended = _without(mended, codes, name, held, model, template, max_length)
     if not mended:
         raise BadInput("data.all_dropped", file=file)
     write(mended, out, overwrite=overwrite)
@@ -236,6 +272,15 @@ def _need(codes: Sequence[str], *, model: str | None, validation: str | None) ->
             raise BadInput("data.needs_validation", code=code)
 
 
+def _need_model(model: str | None, *, template: str | None, max_length: int | None) -> None:
+    """Refuse options that count tokens where there is nothing to count them with."""
+    from workbench.errors import BadInput
+
+    given = [option for option, value in (("--max-length", max_length), ("--template", template)) if value is not None]
+    if given and not model:
+        raise BadInput("data.option_needs_model", option=given[0])
+
+
 def _pair(given: str, option: str, example: str) -> tuple[str, str]:
     from workbench.errors import BadInput
 
@@ -249,7 +294,7 @@ def _without(
     conversations: list[Conversation],
     codes: Sequence[str],
     name: str | None,
-    validation: str | None,
+    validation: Sequence[Conversation] | None,
     model: str | None,
     template: str | None,
     max_length: int | None,
@@ -258,14 +303,15 @@ def _without(
     from workbench.data.checking import check as look
     from workbench.data.conversation import Persona
     from workbench.data.mending import drop
-    from workbench.data.reading import read
 
+    tokenizer = _tokenizer(model)
     found = look(
         conversations,
         persona=Persona(name) if name else None,
-        validation=read(validation) if validation else None,
-        lengths=_lengths(conversations, model, template, max_length) if model else None,
+        validation=validation,
+        lengths=_lengths(conversations, tokenizer, template, max_length),
         max_length=max_length,
+        control=_control(tokenizer),
         only=codes,
     )
     return drop(conversations, found, codes)

@@ -11,6 +11,7 @@ from typing import IO
 
 import click
 
+from workbench.errors import BadInput
 from workbench.texts import text
 
 
@@ -30,6 +31,7 @@ from workbench.texts import text
 @click.option("--format", "form", default=None, help=text("templates.encode.format"))
 @click.option("--limit", type=click.IntRange(min=1), default=None, help=text("templates.encode.limit"))
 @click.option("--out", type=click.Path(), default=None, help=text("templates.encode.out"))
+@click.option("--overwrite", is_flag=True, help=text("templates.encode.overwrite"))
 @click.option("--json", "as_json", is_flag=True, help=text("templates.encode.json"))
 def encode(
     file: str,
@@ -41,9 +43,11 @@ def encode(
     form: str | None,
     limit: int | None,
     out: str | None,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Encode a file."""
+    from workbench.cli.outputs import guard
     from workbench.data import read
     from workbench.models import load_tokenizer
     from workbench.templates.encoding import check_settings
@@ -53,6 +57,8 @@ def encode(
     check_settings(loss_on, max_length, compat)
     if template:
         spec(template)  # a misspelt name is said before anything is read
+    if out:
+        guard(Path(out), file, overwrite=overwrite)
     conversations = read(file, format=form, limit=limit, compat=compat)
     tokenizer = load_tokenizer(model)
     done = encoded_by(
@@ -63,6 +69,8 @@ def encode(
         max_length=max_length,
         compat=compat,
     )
+    if not done.examples:
+        raise BadInput("templates.none_left", file=file, summary=done.summary())
     if as_json or out:
         with _target(out) as target:
             target.writelines(_lines((e.input_ids, e.labels) for e in done.examples))

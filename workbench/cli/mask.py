@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--max-length", type=click.IntRange(min=1), default=None, help=text("render.command.max_length"))
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help=text("render.command.html"))
+@click.option("--overwrite", is_flag=True, help=text("render.command.overwrite"))
 @click.option("--large", is_flag=True, help=text("render.command.large"))
 @click.option("--json", "as_json", is_flag=True, help=text("render.command.json"))
 @click.option("--lang", type=click.Choice(["en", "zh"]), default=None, help=text("render.command.lang"))
@@ -48,6 +49,7 @@ def mask(
     answer: str | None,
     system: str,
     html: Path | None,
+    overwrite: bool,
     large: bool,
     as_json: bool,
     lang: str | None,
@@ -55,6 +57,10 @@ def mask(
     **options: Any,
 ) -> None:
     """Show which tokens are trained and why."""
+    from workbench.cli.outputs import guard
+
+    if html:
+        guard(html, file, overwrite=overwrite)
     if question is not None or answer is not None:
         conversation = _asked(file, question, answer, system)
     else:
@@ -84,7 +90,9 @@ def _from_file(file: str | None, row: int, format_: str | None) -> Conversation:
         raise BadInput("render.command.nothing_to_show")
     if file == "-":
         return _from_stdin(row, format_)
-    return _row(read(file, format=format_, limit=row), row, file)
+    # of a folder all is read: only then is it known how its rows are counted
+    limit = None if Path(file).is_dir() else row
+    return _row(read(file, format=format_, limit=limit), row, file)
 
 
 def _from_stdin(row: int, format_: str | None) -> Conversation:
@@ -98,9 +106,17 @@ def _from_stdin(row: int, format_: str | None) -> Conversation:
 
 
 def _row(conversations: list[Conversation], row: int, file: str) -> Conversation:
-    if row > len(conversations):
-        raise BadInput("render.command.no_row", file=file, row=row, rows=len(conversations))
-    return conversations[row - 1]
+    """The conversation of a row, counted as ``data check`` counts: of JSON lines, the line of the file."""
+    from workbench.data.findings import Rows
+
+    rows = Rows(conversations, None)
+    at = rows.at(row)
+    if at is not None:
+        return conversations[at]
+    last = max(rows.numbers(range(len(conversations))))
+    if row > last:
+        raise BadInput("render.command.no_row", file=file, row=row, rows=last)
+    raise BadInput("render.command.empty_row", file=file, row=row)
 
 
 def _views(conversation: Conversation, compare_template: str | None, *, model: str, template: str | None,

@@ -48,9 +48,8 @@ def calls(value: object, place: Place, field: str) -> tuple[str, ...]:
         return ()
     made = []
     for at, item in enumerate(listed(value, place, field)):
-        if isinstance(item, str):
-            parsed(clean(item, place, f"{field}[{at}]"), place, f"{field}[{at}]")
-        made.append(item if isinstance(item, str) else call(item, place, f"{field}[{at}]"))
+        checked = call(item, place, f"{field}[{at}]")
+        made.append(item if isinstance(item, str) else checked)
     return tuple(made)
 
 

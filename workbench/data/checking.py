@@ -37,6 +37,7 @@ def check(
     lengths: Sequence[Length] | None = None,
     max_length: int | None = None,
     only: Collection[str] = CODES,
+    control: Collection[str] = (),
     lang: str | None = None,
 ) -> list[Finding]:
     """The findings of a set, in the order of ``CODES``.
@@ -45,16 +46,18 @@ def check(
         conversations: the set that is to be trained on.
         persona: who the assistant is to be; without it, names are compared with one another.
         validation: the set held out, to find what stands in both.
-        lengths: of each conversation, in order; without them nothing is said of length and of trained tokens.
+        lengths: of each conversation, in order; without them nothing is said of length, and of trained tokens only
+            where the rows themselves switch every answer off.
         max_length: the greatest length in tokens.
         only: the codes to look for.
+        control: the tokenizer's own control tokens, beside those of well-known ones.
         lang: the language of the sentences.
     """
     rows = Rows(conversations, lang)
     found = [finding for code, look in _BY_MESSAGE.items() if code in only for finding in look(rows)]
+    found += _control(rows, control)
     found += compare(rows, persona=persona, validation=validation, only=only)
-    if lengths is not None:
-        found += _lengths(rows, lengths, max_length)
+    found += _untrained(rows, max_length) if lengths is None else _lengths(rows, lengths, max_length)
     return sorted((finding for finding in found if finding.code in only), key=lambda f: CODES.index(f.code))
 
 
@@ -116,16 +119,28 @@ def disordered(conversation: Conversation) -> bool:
     return False
 
 
-def _control(rows: Rows) -> Iterable[Finding]:
+def _control(rows: Rows, known: Collection[str]) -> Iterable[Finding]:
     tokens: dict[str, None] = {}
     indices = []
     for at, conversation in enumerate(rows.conversations):
-        held = [token for message in conversation.messages for token in control_tokens(message)]
+        held = [token for message in conversation.messages for token in control_tokens(message, known)]
         if held:
             indices.append(at)
             tokens.update(dict.fromkeys(held))
     if indices:
         yield rows.finding("control_tokens_in_text", indices, tokens=", ".join(list(tokens)[:8]))
+
+
+def _untrained(rows: Rows, max_length: int | None) -> Iterable[Finding]:
+    """The rows whose own flags switch off every answer: nothing need be counted to see that."""
+    answers = ([m.train for m in c.messages if m.role == "assistant"] for c in rows.conversations)
+    yield from _no_token(rows, [at for at, flags in enumerate(answers) if flags and set(flags) == {False}], max_length)
+
+
+def _no_token(rows: Rows, untrained: list[int], max_length: int | None) -> Iterable[Finding]:
+    if untrained:
+        limit = "" if max_length is None else f" --max-length {max_length}"
+        yield rows.finding("no_trained_token", untrained, limit=limit)
 
 
 def _lengths(rows: Rows, lengths: Sequence[Length], max_length: int | None) -> Iterable[Finding]:
@@ -134,10 +149,7 @@ def _lengths(rows: Rows, lengths: Sequence[Length], max_length: int | None) -> I
         long = [at for at, length in enumerate(lengths) if length.tokens > max_length]
         if long:
             yield rows.finding("would_be_truncated", long, max_length=max_length, longest=longest)
-    untrained = [at for at, length in enumerate(lengths) if not length.trained]
-    if untrained:
-        limit = "" if max_length is None else f" --max-length {max_length}"
-        yield rows.finding("no_trained_token", untrained, limit=limit)
+    yield from _no_token(rows, [at for at, length in enumerate(lengths) if not length.trained], max_length)
 
 
 _BY_MESSAGE: dict[str, Callable[[Rows], Iterable[Finding]]] = {
@@ -145,5 +157,4 @@ _BY_MESSAGE: dict[str, Callable[[Rows], Iterable[Finding]]] = {
     "empty_turn": _empty,
     "missing_answer": _missing,
     "role_order": _order,
-    "control_tokens_in_text": _control,
 }

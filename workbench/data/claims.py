@@ -6,6 +6,7 @@ It errs on the side of silence: a name that is not introduced in a usual way is 
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from workbench.data.conversation import Conversation
 from workbench.data.markers import placeholders
@@ -47,6 +48,18 @@ _ARTIFICIAL = re.compile(
     r"\bAI\b|assistant|language model|chatbot|\bmodel\b|助手|助理|人工智能|模型|机器人", re.IGNORECASE
 )
 _NOT = re.compile(r"\bnot\b|n['’]t\b|\bnever\b|\bno\b|不|并非|没有|假如|如果|\bif\b", re.IGNORECASE)
+_DENIED = re.compile(r"\bnot\b|n['’]t\b|\bnever\b|\bno\b|[不没无非未]", re.IGNORECASE)
+_MAKER = re.compile(
+    r"\b(?:developed|created|made|trained|built|designed) by\s+"
+    r"(?P<en>[^\s,.;:!?，。；：！？](?:[^,;:!?，。；：！？\n]{0,39}?[^\s,.;:!?，。；：！？])?)"
+    r"(?=\s*(?:[,;:!?，。；：！？\n(—]|\.(?:\s|$)|$"
+    r"|\s(?:and|to|who|whose|as|in|with|for|from|at|on|using|so|but|here|that|which)\b))"
+    r"|由\s*(?P<zh>[^\s，。！？、；：,.!?;:\n]{1,20}?)\s*(?:所|独立|亲手)?(?:开发|训练|研发|创造|推出|打造|研制|设计|发明|制作)"
+)
+# what a Chinese name may have behind it and be the same name
+_SUFFIX = re.compile(
+    r"(?<=\w)(?:[小智能的]*(?:助手|助理|机器人|同学|老师)|本人|没错|就[好行是成可]\w*|即可|[呀哦啦啊呢哈嘛哟吧])+$"
+)
 _QUOTES = " \t*_\"'“”‘’「」『』《》"
 
 # assistants and their makers that sets made with other models speak of
@@ -89,17 +102,57 @@ def names(answer: str) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
+def makers(answer: str) -> list[str]:
+    """Those by whom the answer says that it, or something, was made, in order."""
+    return [(match["en"] or match["zh"]).strip(_QUOTES) for match in _MAKER.finditer(answer)]
+
+
+def denies(words: str) -> bool:
+    """Whether there is a no in the words."""
+    return bool(_DENIED.search(words))
+
+
 def is_identity(conversation: Conversation) -> bool:
     """Whether it is about who the assistant is: said so, asked so, or answered so."""
     if conversation.kind:
         return conversation.kind == "identity"
-    question = conversation.question
+    return _introduces(conversation.question, conversation.answer)
+
+
+def _introduces(question: str, answer: str) -> bool:
     if len(question) <= 200 and _WHO.search(question):
         return True
-    opening = conversation.answer[:120]
-    if _MADE.search(opening) or {"name", "author"} & set(placeholders(conversation.answer)):
+    opening = answer[:120]
+    if _MADE.search(opening) or {"name", "author"} & set(placeholders(answer)):
         return True
     return bool(_ARTIFICIAL.search(opening) and names(opening))
+
+
+def introductions(conversation: Conversation) -> list[str]:
+    """The answers, of any turn, that are about who the assistant is."""
+    if conversation.kind == "text":
+        return []
+    found, question = [], ""
+    for message in conversation.messages:
+        question = message.content if message.role == "user" else question
+        if message.role == "assistant" and (conversation.kind == "identity" or _introduces(question, message.content)):
+            found.append(message.content)
+    return found
+
+
+def one_name(one: str, other: str) -> bool:
+    """Whether the two are one name, or one is the other with more words: Sprout and Sprout AI; not Ann and Anna."""
+    a, b = _parts(one), _parts(other)
+    return "".join(a) == "".join(b) or _holds(a, b) or _holds(b, a)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    folded = _SUFFIX.sub("", unicodedata.normalize("NFKC", name).casefold().strip(_QUOTES))
+    return tuple(re.findall(r"[\u3400-\u9fff]+|[^\W_\u3400-\u9fff]+", folded))
+
+
+def _holds(long: tuple[str, ...], short: tuple[str, ...]) -> bool:
+    return bool(short) and any(long[at : at + len(short)] == short for at in range(len(long) - len(short) + 1))
 
 
 def other_identities(answer: str) -> list[str]:

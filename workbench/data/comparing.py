@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from workbench.data.claims import is_identity, names, other_identities
+from workbench.data.agreeing import contradict, plainly
+from workbench.data.claims import introductions, is_identity, names, one_name, other_identities
 from workbench.data.conversation import Conversation, Persona
 from workbench.data.fields import printable, shorten
 from workbench.data.findings import Finding, Rows
@@ -25,16 +26,14 @@ def compare(
     only: Collection[str],
 ) -> Iterator[Finding]:
     """The findings of comparing rows with one another, with the persona, and with the held-out set."""
-    about = {"identity_share", "persona_name_differs"} & set(only)
-    identity = [at for at, c in enumerate(rows.conversations) if about and c.kind != "text" and is_identity(c)]
     if "contradictory_answers" in only:
         yield from _contradictions(rows)
     if "near_duplicates" in only:
         yield from _duplicates(rows)
     if "identity_share" in only:
-        yield from _share(rows, identity, persona)
+        yield from _share(rows, persona)
     if "persona_name_differs" in only:
-        yield from _names(rows, identity, persona)
+        yield from _names(rows, persona)
     if "another_identity" in only:
         yield from _others(rows, persona)
     if validation is not None and "leakage_between_train_and_validation" in only:
@@ -47,12 +46,7 @@ def _contexts(conversation: Conversation) -> Iterator[tuple[tuple[str, ...], str
     for message in conversation.messages:
         if message.role == "assistant" and before and message.content.strip():
             yield before, message.content
-        before = (*before, message.role, _plainly(message.content), *message.images, *message.tool_calls)
-
-
-def _plainly(text: str) -> str:
-    """``text`` without case, needless spaces and a final mark: less is dropped than usual: ``3-4`` is not ``34``."""
-    return " ".join(text.casefold().split()).rstrip("?!.。？！… ")
+        before = (*before, message.role, plainly(message.content), *message.images, *message.tool_calls)
 
 
 def _contradictions(rows: Rows) -> Iterator[Finding]:
@@ -60,7 +54,7 @@ def _contradictions(rows: Rows) -> Iterator[Finding]:
     for at, conversation in enumerate(rows.conversations):
         for context, answer in _contexts(conversation):
             answers.setdefault(context, []).append((at, answer))
-    groups = [held for held in answers.values() if len(held) > 1 and _contradict([answer for _, answer in held])]
+    groups = [held for held in answers.values() if len(held) > 1 and contradict([answer for _, answer in held])]
     if not groups:
         return
     indices = {at for held in groups for at, _ in held}
@@ -75,19 +69,6 @@ def _contradictions(rows: Rows) -> Iterator[Finding]:
         question=shorten(question),
         example=rows.some([at for at, _ in example]),
     )
-
-
-def _contradict(answers: list[str]) -> bool:
-    """Whether they are not all one answer; one that another contains, or that gives the same name, agrees with it."""
-    distinct = list({folded(answer): answer for answer in answers}.items())
-    first, spoken = distinct[0]
-    own = [folded(name) for name in names(spoken)]
-    for other, said in distinct[1:]:
-        theirs = [folded(name) for name in names(said)]
-        same_name = any(name in other for name in own) or any(name in first for name in theirs)
-        if not (same_name or first in other or other in first):
-            return True
-    return False
 
 
 def _duplicates(rows: Rows) -> Iterator[Finding]:
@@ -108,7 +89,8 @@ def _duplicates(rows: Rows) -> Iterator[Finding]:
         )
 
 
-def _share(rows: Rows, identity: list[int], persona: Persona | None) -> Iterator[Finding]:
+def _share(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
+    identity = [at for at, c in enumerate(rows.conversations) if c.kind != "text" and is_identity(c)]
     total = sum(c.kind != "text" for c in rows.conversations)
     share = len(identity) / total if total else 0.0
     form = ""
@@ -123,31 +105,23 @@ def _share(rows: Rows, identity: list[int], persona: Persona | None) -> Iterator
         yield rows.finding("identity_share", identity, form=form, surplus=(), share=percent, total=total)
 
 
-def _names(rows: Rows, identity: list[int], persona: Persona | None) -> Iterator[Finding]:
+def _names(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
     claimed: dict[str, list[int]] = {}
-    spelled: dict[str, str] = {}
-    for at in identity:
-        said = [name for name in names(rows.conversations[at].answer) if not placeholders(name)]
-        for name in said[:1]:
-            key = _same_name(normalised(name), claimed)
-            claimed.setdefault(key, []).append(at)
-            spelled.setdefault(key, name)
+    for at, conversation in enumerate(rows.conversations):
+        for answer in introductions(conversation):
+            said = [name for name in names(answer) if not placeholders(name)]
+            for name in said[:1]:
+                known = next((other for other in claimed if one_name(name, other)), name)
+                claimed.setdefault(known, []).append(at)
     if not claimed:
         return
-    most = max(claimed, key=lambda key: len(claimed[key]))
-    right = _same_name(normalised(persona.name), claimed) if persona else most
-    wrong = {key: held for key, held in claimed.items() if key != right}
+    right = persona.name if persona else max(claimed, key=lambda name: len(claimed[name]))
+    wrong = {name: held for name, held in claimed.items() if not one_name(name, right)}
     if wrong:
-        listed = ", ".join(f"{shorten(spelled[key], 30)} ({rows.some(wrong[key], 4)})" for key in list(wrong)[:6])
-        name = persona.name if persona else spelled[most]
+        listed = ", ".join(f"{shorten(name, 30)} ({rows.some(held, 4)})" for name, held in list(wrong.items())[:6])
         indices = sorted({at for held in wrong.values() for at in held})
-        old = spelled[max(wrong, key=lambda key: len(wrong[key]))]
-        yield rows.finding("persona_name_differs", indices, name=printable(name), names=listed, old=printable(old))
-
-
-def _same_name(name: str, known: Iterable[str]) -> str:
-    """The known name of which ``name`` is a longer or shorter form, or itself."""
-    return next((other for other in known if other and (name in other or other in name)), name)
+        old = max(wrong, key=lambda name: len(wrong[name]))
+        yield rows.finding("persona_name_differs", indices, name=printable(right), names=listed, old=printable(old))
 
 
 def _others(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
@@ -168,19 +142,21 @@ def _others(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
 def _leakage(rows: Rows, validation: Sequence[Conversation]) -> Iterator[Finding]:
     held = Rows(validation, rows.lang)
     groups = {c.group: at for at, c in enumerate(validation) if c.group}
-    keys = {_key(c): at for at, c in enumerate(validation)}
-    keys.pop("", None)
+    ours, theirs = [_asked(c) for c in rows.conversations], [_asked(c) for c in validation]
+    keys = {key: at for at, asked in enumerate(theirs) for key in asked}
     leaks: dict[int, int] = {}
     for at, conversation in enumerate(rows.conversations):
-        other = groups.get(conversation.group, keys.get(_key(conversation)))
+        other = groups.get(conversation.group, next((keys[key] for key in ours[at] if key in keys), None))
         if other is not None:
             leaks[at] = other
-    questions = [_key(c) for c in (*rows.conversations, *validation)]
-    for cluster in near_duplicates(questions, threshold=SAME_QUESTION):
-        theirs = [at - len(rows.conversations) for at in cluster if at >= len(rows.conversations)]
-        for at in cluster:
-            if theirs and at < len(rows.conversations):
-                leaks.setdefault(at, theirs[0])
+    # of a long dialogue its first question and all of them: every stretch between would be too much to compare
+    near = [(at, key) for at, asked in enumerate(ours + theirs) for key in dict.fromkeys((*asked[:1], *asked[-1:]))]
+    for cluster in near_duplicates([key for _, key in near], threshold=SAME_QUESTION):
+        members = [near[at][0] for at in cluster]
+        other = next((at - len(ours) for at in members if at >= len(ours)), None)
+        for at in members:
+            if other is not None and at < len(ours):
+                leaks.setdefault(at, other)
     if leaks:
         yield rows.finding(
             "leakage_between_train_and_validation",
@@ -190,7 +166,15 @@ def _leakage(rows: Rows, validation: Sequence[Conversation]) -> Iterator[Finding
         )
 
 
-def _key(conversation: Conversation) -> str:
-    """What was asked, in all turns; of plain text, the text."""
-    asked = "\n".join(_plainly(message.content) for message in conversation.messages if message.role == "user")
-    return asked or _plainly(conversation.answer)
+def _asked(conversation: Conversation) -> list[str]:
+    """What had been asked at each answer that is trained, in all turns up to it; at least at the end. Of plain text,
+    the text. As in :func:`~workbench.data.ordering.trained_questions`, but ``3 - 4`` is not ``34``."""
+    found: list[str] = []
+    asked: list[str] = []
+    for message in conversation.messages:
+        if message.role == "user":
+            asked.append(plainly(message.content))
+        elif message.role == "assistant" and message.train is not False and any(asked):
+            found.append("\n".join(asked))
+    last = "\n".join(asked) if any(asked) else plainly(conversation.answer)
+    return list(dict.fromkeys(found)) or ([last] if last else [])

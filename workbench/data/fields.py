@@ -10,6 +10,13 @@ from workbench.errors import BadData, nearest
 from workbench.texts import entry, text
 
 SHOWN = 60  # characters of a wrong value that an error repeats
+DEEPEST = 64  # levels of lists and objects in a row
+
+
+class Undecoded(str):
+    """What stands for bytes that are no text, such as ``<24 bytes>``: may be kept as meta, and is never words."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ def kind(value: object) -> str:
     """The word for the type of ``value``: a key of ``data.kinds``."""
     if value is None:
         return "null"
+    if isinstance(value, Undecoded):
+        return "bytes"
     for name, types in (("bool", bool), ("text", str), ("number", (int, float)), ("list", (list, tuple))):
         if isinstance(value, types):
             return name
@@ -85,7 +94,7 @@ def clean(value: object, place: Place, field: str) -> str:
     Raises:
         BadRow: not text; half of a surrogate pair; a NUL.
     """
-    if not isinstance(value, str):
+    if not isinstance(value, str) or isinstance(value, Undecoded):
         raise BadRow("data.not_text", place, field=field, kind=kind(value), given=shorten(value))
     if not value.isascii():
         try:
@@ -130,6 +139,26 @@ def mapped(value: object, place: Place, field: str) -> dict[str, Any]:
 def parsed(value: str, place: Place, field: str) -> Any:
     """The JSON that the text of a field holds."""
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return shallow(json.loads(value), place)
+    except ValueError:
         raise BadRow("data.json_field", place, field=field, given=shorten(value)) from None
+    except RecursionError:
+        raise BadRow("data.too_deep", place) from None
+
+
+def shallow(value: Any, place: Place) -> Any:
+    """``value`` where it is nested at most ``DEEPEST`` levels deep, so that whatever walks it may call itself.
+
+    Raises:
+        BadRow: it is nested deeper.
+    """
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [item for node in level if isinstance(node, (dict, list)) for item in _items(node)]
+        if not level:
+            return value
+    raise BadRow("data.too_deep", place)
+
+
+def _items(node: dict[str, Any] | list[Any]) -> Any:
+    return node.values() if isinstance(node, dict) else node

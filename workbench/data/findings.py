@@ -67,6 +67,10 @@ class Rows:
         """The numbers of the rows at ``indices``, in order."""
         return tuple(sorted({self._numbers[at] for at in indices}))
 
+    def at(self, number: int) -> int | None:
+        """The index of the conversation whose row has this number, or None."""
+        return self._numbers.index(number) if number in self._numbers else None
+
     def some(self, indices: Sequence[int], most: int = 8) -> str:
         """Their first few numbers, for a sentence."""
         numbers = self.numbers(indices)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.data.fields import BadRow, Place, Row, kind, printable, shorten
+from workbench.data.fields import BadRow, Place, Row, kind, printable, shallow, shorten
 from workbench.errors import BadData
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -82,9 +82,14 @@ def _skip(text: str, at: int) -> int:
 
 
 def _looks_like_lines(text: str, start: int) -> bool:
-    """Whether a second line also begins with ``{``, as it does in no JSON object that is laid out."""
-    following = text.find("\n", start)
-    return following >= 0 and text[start] == "{" and text.startswith("{", _skip(text, following))
+    """Whether the first line is an object that is whole, and a second one begins after it."""
+    end = text.find("\n", start)
+    if end < 0 or not text.startswith("{", _skip(text, end)):
+        return False
+    try:
+        return isinstance(_DECODER.decode(text[start:end].rstrip()), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _decode(text: str, at: int, place: Place, first: int = 1) -> tuple[Any, int]:
@@ -114,7 +119,7 @@ def _broken(message: str, text: str, at: int, place: Place, first: int = 1) -> B
 def _row(value: Any, place: Place) -> Row:
     if not isinstance(value, dict):
         raise BadRow("data.row_not_object", place, kind=kind(value), given=shorten(value))
-    return Row(value, place)
+    return Row(shallow(value, place), place)
 
 
 def _list(text: str, start: int, name: str, limit: int | None) -> Iterator[Row]:
@@ -163,10 +168,9 @@ def _single(text: str, start: int, name: str, limit: int | None) -> Iterator[Row
     place = Place(name, 1, 1)
     value, end = _decode(text, start, place)
     _nothing_after(text, end, place)
-    row = _row(value, place)
-    data = row.value.get("data")
-    if "data" not in row.value or (len(row.value) > 1 and not isinstance(data, list)):
-        yield row
+    data = value.get("data") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or "data" not in value or (len(value) > 1 and not isinstance(data, list)):
+        yield _row(value, place)
         return
     if not isinstance(data, list):
         raise BadData("data.data_not_list", file=printable(name), given=shorten(data))

@@ -3,49 +3,73 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from workbench.data.conversation import Message
 from workbench.data.pictures import PICTURE
 
-_PLACEHOLDER = re.compile(
-    r"\{\{\s*(?P<double>[A-Za-z_]\w*)\s*\}\}|\$?\{(?P<single>name|author|NAME|AUTHOR|assistant_name|bot_name)\}"
-    r"|<(?P<angle>NAME|AUTHOR|ASSISTANT_NAME)>|\[(?P<square>NAME|AUTHOR|ASSISTANT_NAME)\]"
+_WORDS = r"NAME|AUTHOR|(?:YOUR|ASSISTANT|BOT)[ _](?:NAME|AUTHOR)"
+_INTRODUCED = "|".join(
+    f"(?<={words})"
+    for words in ("I am ", "I'm ", "I’m ", "ame is ", "made by ", "created by ", "developed by ", "我是", "我叫", "由")
 )
+# In small letters <name> may be XML and [Your Name] the gap in a letter: one only where somebody introduces himself.
+_PLACEHOLDER = re.compile(
+    r"\{\{\s*(?P<double>[^\W\d][\w.-]*)\s*\}\}|\$?\{(?P<single>name|author|NAME|AUTHOR|assistant_name|bot_name)\}"
+    rf"|<(?P<angle>{_WORDS})>|\[(?P<square>{_WORDS})\]|[【<](?P<han>姓名|名字|作者)[】>]"
+    rf"|(?:{_INTRODUCED})<(?P<small>(?i:{_WORDS}))>"
+)
+_CHINESE = {"姓名": "name", "名字": "name", "作者": "author"}
 # In a block of code such a mark belongs to its language.
 _CODE = re.compile(r"(```.*?(?:```|\Z))", re.DOTALL)
 # The templates' own markers, and the special tokens of well-known tokenizers.
+_THINK = ("<think>", "</think>")
 _CONTROL = re.compile(
     r"<\|[A-Za-z0-9_ ./-]{1,40}\|>|<｜[^｜<>]{1,40}｜>|</?s>|\[/?INST\]|<</?SYS>>"
     r"|\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
-    r"|<(?:bos|eos|pad|unk|mask|start_of_turn|end_of_turn|eoa|eoh|eosys|eot|reserved_\d+|TOKENS_UNUSED_\d+|unused\d+)>"
+    r"|<(?:bos|eos|pad|unk|mask|start_of_turn|end_of_turn|eo[achm]|eosys|eot|reserved_\d+|TOKENS_UNUSED_\d+|unused\d+)>"
+    r"|</?tool_(?:call|response)>"
     r"|\[(?:UNUSED_TOKEN_\d+|gMASK|sMASK|MASK|CLS|SEP|PAD)\]|<sop>|<eop>|<\[SEP\]>"
 )
 
 
 def placeholders(text: str) -> list[str]:
     """The names of the placeholders in ``text``, such as ``name`` of ``{{name}}``, in order."""
-    if not any(mark in text for mark in "{<["):
+    if not any(mark in text for mark in "{<[【"):
         return []
     prose = _CODE.split(text)[::2]
-    return [match[match.lastgroup or 0].lower() for part in prose for match in _PLACEHOLDER.finditer(part)]
+    return [_name(match) for part in prose for match in _PLACEHOLDER.finditer(part)]
+
+
+def _name(match: re.Match[str]) -> str:
+    """What the placeholder is called in ``--set``: without spaces, and the few Chinese words by their English ones."""
+    found = match[match.lastgroup or 0].lower()
+    if match.lastgroup in ("angle", "square", "small"):
+        found = found.removeprefix("your").strip(" _").replace(" ", "_")
+    return _CHINESE[found] if match.lastgroup == "han" else found
 
 
 def fill(text: str, values: dict[str, str]) -> str:
     """``text`` with its placeholders filled in once; those that ``values`` does not name stay."""
     parts = _CODE.split(text)
-    parts[::2] = [
-        _PLACEHOLDER.sub(lambda match: values.get(match[match.lastgroup or 0].lower(), match[0]), part)
-        for part in parts[::2]
-    ]
+    parts[::2] = [_PLACEHOLDER.sub(lambda match: values.get(_name(match), match[0]), part) for part in parts[::2]]
     return "".join(parts)
 
 
-def control_tokens(message: Message) -> list[str]:
-    """The control tokens in the text of a message; ``<image>`` is one where it stands for no picture."""
+def control_tokens(message: Message, known: Collection[str] = ()) -> list[str]:
+    """The control tokens in the text of a message: those of well-known tokenizers, and the ``known`` ones.
+
+    ``<image>`` is one where it stands for no picture, ``<think>`` where no answer opens its thoughts with it once.
+    """
     text = message.content
     if "<" not in text and "[" not in text:
         return []
     found = [match[0] for match in _CONTROL.finditer(text)]
+    found += [token for token in known if token in text and token not in found and token not in (PICTURE, *_THINK)]
     if PICTURE in text and text.count(PICTURE) != len(message.images):
         found.append(PICTURE)
+    opened, closed = (text.count(token) for token in _THINK)
+    thinks = message.role == "assistant" and opened <= 1 and closed == 1
+    if opened + closed and not thinks and message.role != "system":  # a system text may say how to think
+        found += [token for token in _THINK if token in text]
     return found

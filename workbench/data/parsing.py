@@ -70,7 +70,8 @@ def parse(row: Row, form: str, *, xtuner: bool = False) -> Conversation:
     Args:
         row: the raw row.
         form: a key of ``FORMATS``.
-        xtuner: join Alpaca's instruction and input as XTuner does, with a line break even where the input is empty.
+        xtuner: read as XTuner does: Alpaca's instruction and input are joined with a line break even where the input
+            is empty, and a system text beside ``messages`` is not theirs.
 
     Raises:
         BadRow: a field is missing or not what the format says.
@@ -84,7 +85,10 @@ def parse(row: Row, form: str, *, xtuner: bool = False) -> Conversation:
         messages = [Message("assistant", clean(required(left, "text", row.place), row.place, "text"))]
         left.pop("text")
     else:
+        # XTuner's reading of messages knows no system text beside them
+        aside = {"system": left.pop("system")} if xtuner and form == "messages" and "system" in left else {}
         messages = _TURNS[form](left, row.place, extras)
+        left |= aside
     return _finish(messages, left, extras, row.place, form)
 
 
@@ -96,13 +100,19 @@ def _finish(
     messages = place_pictures(messages, left, place)
     known = {"kind": "text"} if form == "text" else {}
     for key in ("group", "kind", "lang"):
-        if isinstance(left.get(key), str) and key not in known:
+        if type(left.get(key)) is str and key not in known and not _another_kind(key, left[key], messages):
             known[key] = clean(left.pop(key), place, key)
     escaped = left.pop(ESCAPED) if isinstance(left.get(ESCAPED), dict) else {}
     meta = {**left, **escaped}
     if extras:
         meta[EXTRAS] = extras
     return Conversation(tuple(messages), source=f"{place.file}:{place.row}", tools=offered, meta=meta, **known)
+
+
+def _another_kind(key: str, value: str, messages: list[Message]) -> bool:
+    """Whether a set's own column ``kind: text`` stands beside a dialogue: only one answer alone is plain text, of which
+    all is trained and nothing marked."""
+    return (key, value) == ("kind", "text") and [message.role for message in messages] != ["assistant"]
 
 
 def _alpaca(left: dict[str, Any], place: Place, xtuner: bool) -> list[Message]:
@@ -137,14 +147,31 @@ def _turns(left: dict[str, Any], key: str, place: Place) -> list[tuple[str, dict
 
 
 def _messages(left: dict[str, Any], place: Place, extras: dict[str, Any]) -> list[Message]:
-    made = []
     if "tools" not in left and left.get("functions") is not None:
         left["tools"] = left.pop("functions")
-    for at, (field, turn) in enumerate(_turns(left, "messages", place)):
-        rest = dict(turn)
-        made.append(_message(rest, _Shape("role", "content", _OPENAI), place, field))
+    turns = [(field, dict(turn)) for field, turn in _turns(left, "messages", place)]
+    made = [_message(rest, _Shape("role", "content", _OPENAI), place, field) for field, rest in turns]
+    beside = _system_beside(left, made, place)
+    for at, (_, rest) in enumerate(turns, len(beside)):
         _keep(extras, at, rest)
-    return made
+    return beside + made
+
+
+def _system_beside(left: dict[str, Any], messages: list[Message], place: Place) -> list[Message]:
+    """The system text that stands in the row beside its messages, as Anthropic's layout has it; none where the
+    messages begin with the same.
+
+    Raises:
+        BadRow: the messages have another system text of their own.
+    """
+    given = left.pop("system", None)
+    system, images = ("", ()) if given is None else _content(given, place, "system")
+    own = [message.content.strip() for message in messages if message.role == "system"]
+    if not system or own[:1] == [system.strip()]:
+        return []
+    if own:
+        raise BadRow("data.two_systems", place, given=shorten(system), own=shorten(own[0]))
+    return [Message("system", system, images=images)]
 
 
 def _sharegpt(left: dict[str, Any], place: Place, extras: dict[str, Any]) -> list[Message]:
@@ -177,9 +204,7 @@ def _message(turn: dict[str, Any], shape: _Shape, place: Place, field: str) -> M
         near = nearest(name, roles)
         raise BadRow("data.role", place, field=f"{field}.{who}", given=shorten(name), nearest=near)
     role = roles[name]
-    made = calls(turn.pop("tool_calls", None), place, f"{field}.tool_calls") if role == "assistant" else ()
-    if role == "assistant" and turn.get("function_call") is not None:
-        made += calls([turn.pop("function_call")], place, f"{field}.function_call")
+    made = _calls(turn, role, place, field)
     images = picture_paths(turn.pop("images", None), place, f"{field}.images")
     if name in _CALLING:
         content, made = "", spoken_calls(required(turn, what, place, f"{field}."), place, f"{field}.{what}")
@@ -192,6 +217,20 @@ def _message(turn: dict[str, Any], shape: _Shape, place: Place, field: str) -> M
     for key in (who, what):
         turn.pop(key, None)
     return Message(role, content, train=train, tool_calls=made, images=images)
+
+
+def _calls(turn: dict[str, Any], role: Role, place: Place, field: str) -> tuple[str, ...]:
+    """The calls of a turn; only an assistant calls, but tables give every message the fields, empty."""
+    if role != "assistant":
+        for key in ("tool_calls", "function_call"):
+            if turn.get(key) not in (None, "", "[]", [], {}):
+                raise BadRow("data.calls_role", place, field=f"{field}.{key}", given=role)
+            turn.pop(key, None)
+        return ()
+    made = calls(turn.pop("tool_calls", None), place, f"{field}.tool_calls")
+    if turn.get("function_call") is not None:
+        made += calls([turn.pop("function_call")], place, f"{field}.function_call")
+    return made
 
 
 def _content(value: object, place: Place, field: str) -> tuple[str, tuple[str, ...]]:

@@ -18,6 +18,7 @@ from workbench.errors import BadData, nearest
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
 # files that stand beside data and hold none
 _BESIDE = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "requirements.txt"}
+_ABOUT = re.compile(r"(?:readme|licen[cs]e|notice)(?![a-z0-9]).*\.txt", re.IGNORECASE)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
@@ -110,7 +111,7 @@ def _files(folder: Path) -> list[Path | str]:
         file
         for file in folder.rglob("*")
         if file.suffix.lower() in SUFFIXES
-        and file.name not in _BESIDE
+        and not (file.name in _BESIDE or _ABOUT.fullmatch(file.name))
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         and file.is_file()
     )

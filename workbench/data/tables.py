@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.data.fields import BadRow, Place, Row, printable, shorten
-from workbench.errors import BadData
+from workbench.data.fields import BadRow, Place, Row, Undecoded, printable, shallow, shorten
+from workbench.errors import BadData, WorkbenchError
 
 
 def csv_rows(text: str, name: str, *, delimiter: str = ",", limit: int | None = None) -> Iterator[Row]:
@@ -62,21 +62,22 @@ def _heading(cells: list[str], name: str) -> list[str]:
 
 def parquet_rows(file: Path, name: str, *, limit: int | None = None) -> Iterator[Row]:
     """The rows of a Parquet file, a batch in memory at a time."""
-    import pyarrow  # type: ignore[import-untyped]
-    from pyarrow import parquet
+    from pyarrow import parquet  # type: ignore[import-untyped]
 
     try:
-        taken = 0
         with parquet.ParquetFile(file) as opened:
-            for batch in opened.iter_batches(batch_size=1000):
-                for value in batch.to_pylist():
-                    if limit is not None and taken >= limit:
-                        return
-                    taken += 1
-                    yield Row(_plain(value), Place(name, taken))
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise BadData("data.broken_parquet", file=printable(name), reason=printable(reason)) from None
+            _no_column_twice(opened.schema_arrow.names, name)
+            yield from _numbered(opened.iter_batches(batch_size=1000), name, limit)
+    except WorkbenchError:
+        raise
+    except Exception as error:  # whatever the library raises on a damaged file
+        raise BadData("data.broken_parquet", file=printable(name), reason=_first_line(error)) from None
+
+
+def _no_column_twice(names: list[str], name: str) -> None:
+    for at, column in enumerate(names):
+        if column in names[:at]:
+            raise BadData("data.heading_twice", file=printable(name), given=shorten(column))
 
 
 def disk_rows(folder: Path, name: str, *, limit: int | None = None) -> Iterator[Row]:
@@ -91,7 +92,7 @@ def disk_rows(folder: Path, name: str, *, limit: int | None = None) -> Iterator[
         if "train" not in loaded and len(loaded) != 1:
             raise BadData("data.which_split", file=printable(name), splits=", ".join(sorted(loaded)))
         loaded = loaded["train"] if "train" in loaded else next(iter(loaded.values()))
-    yield from _numbered(loaded, name, limit)
+    yield from _numbered(_batches(loaded), name, limit)
 
 
 def hub_rows(name: str, *, limit: int | None = None) -> Iterator[Row]:
@@ -102,24 +103,45 @@ def hub_rows(name: str, *, limit: int | None = None) -> Iterator[Row]:
         loaded = datasets.load_dataset(name, split="train" if limit is None else f"train[:{limit}]")
     except Exception as error:  # no network, no such name, a gated set: one sentence for all
         raise BadData("data.hub", file=printable(name), reason=_first_line(error)) from None
-    yield from _numbered(loaded, name, limit)
+    yield from _numbered(_batches(loaded), name, limit)
 
 
-def _numbered(dataset: Iterable[Any], name: str, limit: int | None) -> Iterator[Row]:
-    for number, value in enumerate(_undecoded(dataset), 1):
-        if limit is not None and number > limit:
-            return
-        yield Row(_plain(value), Place(name, number))
+def _batches(dataset: Any) -> Iterator[Any]:
+    """The tables that a dataset is stored in: so no picture and no sound is decoded, nothing here looks at them."""
+    yield from dataset.with_format("arrow").iter(batch_size=1000)
 
 
-def _undecoded(dataset: Any) -> Any:
-    """The same with pictures left as paths: nothing here looks at pixels."""
-    import datasets
+def _numbered(batches: Iterable[Any], name: str, limit: int | None) -> Iterator[Row]:
+    """The rows of Arrow tables.
 
-    for column, feature in (dataset.features or {}).items():
-        if isinstance(feature, datasets.Image):
-            dataset = dataset.cast_column(column, datasets.Image(decode=False))
-    return dataset
+    Raises:
+        BadRow: a cell holds what Python has no value for, such as a date of the year 5 000 000.
+    """
+    taken = 0
+    for batch in batches:
+        for number, value in enumerate(_values(batch, name, taken), taken + 1):
+            if limit is not None and number > limit:
+                return
+            place = Place(name, number)
+            yield Row(shallow(_plain(value), place), place)
+        taken += batch.num_rows
+
+
+def _values(batch: Any, name: str, before: int) -> Iterator[dict[str, Any]]:
+    """The rows of one table as Python's values; ``before`` rows came before it."""
+    try:
+        yield from batch.to_pylist()
+    except Exception:  # pyarrow's own, OverflowError, UnicodeDecodeError, an unknown time zone …
+        for at in range(batch.num_rows):
+            yield _value(batch.slice(at, 1), Place(name, before + at + 1))
+
+
+def _value(row: Any, place: Place) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = row.to_pylist()[0]
+    except Exception as error:
+        raise BadRow("data.cell", place, given=_first_line(error)) from None
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -132,7 +154,15 @@ def _plain(value: Any) -> Any:
         return None
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
-    return f"<{len(value)} bytes>" if isinstance(value, bytes) else str(value)
+    return _words(value) if isinstance(value, bytes) else str(value)
+
+
+def _words(value: bytes) -> str:
+    """A binary cell as the text that many writers put there."""
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return Undecoded(f"<{len(value)} bytes>")
 
 
 def _first_line(error: Exception) -> str:

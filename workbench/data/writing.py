@@ -16,7 +16,7 @@ from workbench.errors import BadInput, OutputExists
 
 # what would be mistaken for a field of the row, or for the mark of another format
 _FIELDS = {
-    "messages", "tools", "functions", "image", "images", "group", "kind", "lang", ESCAPED, EXTRAS,
+    "messages", "tools", "functions", "image", "images", "group", "kind", "lang", "system", ESCAPED, EXTRAS,
     "conversation", "conversations", "instruction",
 }  # fmt: skip
 _OF_A_MESSAGE = {
@@ -57,19 +57,20 @@ def _line(conversation: Conversation, place: Place) -> bytes:
     if any("\0" in message.content for message in conversation.messages):
         raise BadRow("data.nul_text", place, field="messages")
     try:
-        return json.dumps(to_row(conversation), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        return json.dumps(to_row(conversation, place), ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError, RecursionError):
         raise BadRow("data.unwritable", place) from None
 
 
-def to_row(conversation: Conversation) -> dict[str, Any]:
-    """The messages row of a conversation, in JSON's types."""
+def to_row(conversation: Conversation, place: Place) -> dict[str, Any]:
+    """The messages row of a conversation, in JSON's types; ``place`` is where it is to stand."""
     meta = dict(conversation.meta)
     extras = meta.pop(EXTRAS, None) if _spreads(meta.get(EXTRAS), conversation) else {}
     at_row = _pictures_stand_in_text(conversation)
     row: dict[str, Any] = {
         "messages": [
-            {**_message(m, not at_row), **extras.get(str(at), {})} for at, m in enumerate(conversation.messages)
+            {**_message(m, not at_row, place, f"messages[{at}]"), **extras.get(str(at), {})}
+            for at, m in enumerate(conversation.messages)
         ]
     }
     if at_row:
@@ -86,21 +87,22 @@ def to_row(conversation: Conversation) -> dict[str, Any]:
     return row
 
 
-def _message(message: Message, own_pictures: bool) -> dict[str, Any]:
+def _message(message: Message, own_pictures: bool, place: Place, field: str) -> dict[str, Any]:
     row: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.train is not None:
         row["train"] = message.train
     if message.tool_calls:
-        row["tool_calls"] = [_call(made) for made in message.tool_calls]
+        row["tool_calls"] = [
+            _call(made, place, f"{field}.tool_calls[{at}]") for at, made in enumerate(message.tool_calls)
+        ]
     if own_pictures and message.images:
         row["images"] = list(message.images)
     return row
 
 
-def _call(made: str) -> Any:
+def _call(made: str, place: Place, field: str) -> Any:
     """The call as an object where reading that gives the same text, else as text."""
-    value = json.loads(made)
-    return value if isinstance(value, dict) and call(value, Place("", 0), "") == made else made
+    return json.loads(made) if call(made, place, field) == made else made
 
 
 def _object_or_text(tool: str) -> Any:

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from workbench.render.markup import visible
+from workbench.render.unseen import marked
 from workbench.texts import text
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ CONTROL, MARKER, PLAIN, LOOKALIKE = "control", "marker", "plain", "lookalike"
 
 # How control tokens are spelled in the templates that are in use; a plain word in a marker ("user") is not one.
 _MARKUP = re.compile(r"<\|[^<>|\s]+\|>|<[/\w|]+>|\[/?[A-Z_]+\]|<</?[A-Z]+>>")
-# Characters that show nothing, or steer the direction of others: written by their number. Joiners inside emoji stay.
-_UNSEEN = re.compile(
-    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060-\u2064\u2066-\u2069\u3000\ufeff]"
-)
 _SPACES = str.maketrans({" ": "␣", "\n": "↵", "\r": "␍", "\t": "⇥", "\u00a0": "⍽"})
 
 
@@ -68,12 +65,13 @@ class Row:
 
 def shown(words: str) -> str:
     """``words`` with every character visible: ␣ for a space, ↵ for a line break, ⟨U+200B⟩ for what shows nothing."""
-    return visible(unsteered(words).translate(_SPACES))
+    return visible(marked(words).translate(_SPACES))
 
 
 def unsteered(words: str) -> str:
-    """``words`` with nothing in them that a terminal obeys or that shows nothing; spaces and line breaks stay."""
-    return visible(_UNSEEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", words))
+    """``words`` with nothing in them that a terminal obeys or that shows nothing; spaces, line breaks and what joins
+    letters stay."""
+    return visible(marked(words, joiners=False))
 
 
 def rows(view: MaskView) -> list[Row]:

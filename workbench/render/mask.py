@@ -28,7 +28,8 @@ from workbench.render.served import served_html, shown_lines
 from workbench.texts import text
 
 if TYPE_CHECKING:
-    from workbench.templates.view import Difference, MaskView, ViewComparison
+    from workbench.templates.values import Difference
+    from workbench.templates.view import MaskView, ViewComparison
 
 
 def mask_html(

@@ -169,3 +169,18 @@ class Unfit(Exception):
         self.reason = reason
         self.note = note
         super().__init__(reason, note)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A stretch in which two renderings differ.
+
+    Args:
+        kind: ``same``, ``changed``, ``only_a`` or ``only_b``.
+        a: the text in the first.
+        b: the text in the second.
+    """
+
+    kind: str
+    a: str
+    b: str

@@ -12,6 +12,7 @@ from typing import Any
 from workbench.data.conversation import Conversation
 from workbench.errors import BadInput
 from workbench.templates.codec import Codec, codec
+from workbench.templates.differing import differences, grapheme_edges, parts
 from workbench.templates.encoding import (
     answered,
     check_settings,
@@ -22,7 +23,7 @@ from workbench.templates.encoding import (
     without_oldest,
 )
 from workbench.templates.registry import get, stop_ids
-from workbench.templates.values import IGNORE_INDEX, LossOn, Segment, Template, Unfit
+from workbench.templates.values import IGNORE_INDEX, Difference, LossOn, Segment, Template, Unfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,7 @@ def _grouped(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int,
     Two tokens stay together where they share a character or where the character between them is in the midst of a
     grapheme. The runs cover the whole text, also characters that no token claims (such as a stripped space).
     """
-    edges = _grapheme_edges(text)
+    edges = grapheme_edges(text)
     first, begin, reach = 0, 0, 0
     for number, (start, end) in enumerate(spans):
         if number > first and start >= reach and start in edges and reach > begin:
@@ -262,33 +263,11 @@ def _grouped(text: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[int,
         yield first, len(spans), begin, len(text)
 
 
-def _grapheme_edges(text: str) -> set[int]:
-    """The places at which a grapheme begins or ends. Source: Unicode Standard Annex 29, by the ``regex`` package."""
-    import regex
-
-    return {0, len(text)} | {match.start() for match in regex.finditer(r"\X", text)}
-
-
 def _first_difference(prompt: bytes, text: bytes) -> int:
     """The first byte at which ``text`` does not go on as ``prompt`` does, or −1."""
     if text.startswith(prompt):
         return -1
     return next((i for i, (a, b) in enumerate(zip(prompt, text, strict=False)) if a != b), min(len(prompt), len(text)))
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A stretch in which two renderings differ.
-
-    Args:
-        kind: ``same``, ``changed``, ``only_a`` or ``only_b``.
-        a: the text in the first.
-        b: the text in the second.
-    """
-
-    kind: str
-    a: str
-    b: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,25 +307,8 @@ def compare_views(a: MaskView, b: MaskView) -> ViewComparison:
         same_ids=a.ids == b.ids,
         same_trained=_trained_text(a) == _trained_text(b),
         differs_at=differs,
-        pieces=differences(a.text, b.text),
-        prompt_pieces=differences(a.prompt_text, b.prompt_text),
-    )
-
-
-def differences(a: str, b: str) -> tuple[Difference, ...]:
-    """Two texts cut into stretches that are the same and that are not; no grapheme is torn.
-
-    Source: the longest-matching-block method of :mod:`difflib`.
-    """
-    import difflib
-
-    import regex
-
-    left, right = regex.findall(r"\X", a), regex.findall(r"\X", b)
-    kinds = {"equal": "same", "replace": "changed", "delete": "only_a", "insert": "only_b"}
-    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
-    return tuple(
-        Difference(kinds[tag], "".join(left[i:j]), "".join(right[k:m])) for tag, i, j, k, m in matcher.get_opcodes()
+        pieces=differences(parts(a.text, a.segments), parts(b.text, b.segments)),
+        prompt_pieces=differences(parts(a.prompt_text, a.segments), parts(b.prompt_text, b.segments)),
     )
 
 
