@@ -10,7 +10,7 @@ import pytest
 
 from workbench.data import Persona
 from workbench.errors import BadInput, BadSetting, UnknownName
-from workbench.runs import Run
+from workbench.runs import Run, State
 from workbench.steps import History, TrainStep, fields
 from workbench.steps.train import latest, next_free
 from workbench.training.recipe import setting_names
@@ -95,6 +95,17 @@ def test_a_reset_looks_away_from_the_run_and_keeps_its_folder(recorded: Recorded
     step.reset()
     assert (step.run, step.history, step.state().status) == (None, History(), "new")
     assert step.attach().events.all()
+
+
+def test_a_reset_keeps_the_run_that_still_works(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded()
+    monkeypatch.setattr(Run, "state", lambda _: State("running", 3, 8))
+    step = TrainStep(out=run.path)
+    step.reset()
+    assert step.run is not None and step.run.path == run.path
+    assert step.busy
+    with pytest.raises(BadInput, match="already works"):
+        step.start()
 
 
 def test_a_recording_is_played_in_its_order_and_ends(recorded: Recorded, tmp_path: Path) -> None:

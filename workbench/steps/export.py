@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -183,6 +183,11 @@ class ExportStep(Step[ExportSettings]):
             raise Interrupted("steps.cancelled")
         say("honesty", 0, 0)
         return self.honesty()
+
+    def follow(self, run: Run) -> None:
+        """Take the best checkpoint of this run; undo and reset keep it."""
+        if self.settings.run != str(run.path):
+            self._adopt(lambda settings: replace(settings, run=str(run.path), checkpoint=None))
 
     def adopt(self, other: ExportStep) -> None:
         """Take over what another step has made, where both mean the same run; else nothing."""

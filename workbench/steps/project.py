@@ -80,21 +80,28 @@ class Project:
             return
         from workbench.steps.forms import flat
 
-        self._handed = flat(self.data.recipe_groups(self._own()))
-        self.train.adopt(self.data.recipe_groups(self._own()))
+        groups = self.data.recipe_groups(self._mended())
+        self._handed = flat(groups)
+        self.train.adopt(groups)
 
-    def _own(self) -> Path | None:
-        """Where mended conversations lie; written when they are mended, since training reads a file."""
+    def _mended(self) -> Path | None:
+        """Where mended conversations lie; written when they are mended, since training reads a file. Never the file
+        that they come from: the mending can be undone."""
+        from workbench.data import write
+
         if not self.data.settings.mended:
             return None
-        return self.data.save(self.folder / "data", overwrite=True)["own"]
+        names = (self.folder / "data" / f"{name}.jsonl" for name in ("mended", "mended-2", "mended-3"))
+        file = next(one for one in names if not self.data.reads(one))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(self.data.make().own, file, overwrite=True)
+        return file
 
     def _hand_run(self, what: str) -> None:
         """The run goes to the export and the chat."""
         run = self.train.run
         if what == "run" and run is not None and not self.train.replaying:
-            if self.export.settings.run != str(run.path):
-                self.export.change(run=str(run.path), checkpoint=None)
+            self.export.follow(run)
             if self.chat.run is None or self.chat.run.path != run.path:
                 self.chat.use(run)
 

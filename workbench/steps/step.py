@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 from workbench.errors import BadSetting, Failed, WorkbenchError, nearest
@@ -79,6 +80,19 @@ class Step(Generic[S]):
         self._after_change()
         self._forget()
         self.tell("reset")
+
+    def _adopt(self, take: Callable[[S], S]) -> None:
+        """Take over what another step has settled, into all settings that there were: neither undo nor reset loses it,
+        and it is no change that could be taken back here."""
+        with self._guard:
+            before, now = self._settings, self._checked(take(self._settings))
+            kept = [*map(take, self._past), now]
+            self._first, self._settings = take(self._first), now
+            self._past = [one for one, after in pairwise(kept) if one != after]
+            if now == before:
+                return
+        self._after_change()
+        self.tell("settings")
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Hear of every change: ``settings``, ``reset``, or a word of the step's own. Returns what ends it."""

@@ -1,0 +1,52 @@
+"""The five steps over one folder: what one hands to another, what is kept, what stays where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.recordings import record
+from workbench.data import Persona, ask, identity_set, read, write
+from workbench.steps import Project
+
+
+def test_mending_leaves_the_file_alone_and_can_be_taken_back(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    for name in ("own", "mended"):
+        source = tmp_path / "data" / f"{name}.jsonl"
+        source.parent.mkdir(exist_ok=True)
+        write([*identity_set(Persona("Sprout"), 21), ask("Who?", "")], source, overwrite=True)
+        project.data.change(file=str(source))
+        project.data.mend("empty_turn")
+        handed = project.train.recipe.data.train
+        assert len(read(handed)) == 21 and handed != str(source)
+        assert len(read(source)) == 22
+        project.data.undo()
+        assert (len(project.data.make().own), project.train.recipe.data.train) == (22, str(source))
+
+
+def test_undo_and_reset_of_the_training_keep_the_persona_and_the_mixture(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    project.data.change(name="One")
+    project.train.set("learning_rate", 5e-4)
+    project.data.change(name="Two", ratio=2.0)
+    project.train.undo()
+    recipe = project.train.recipe
+    assert (recipe.persona.name, recipe.data.ratio) == ("Two", 2.0)
+    assert recipe.optimizer.learning_rate != 5e-4
+    assert not project.train.can_undo
+    project.train.reset()
+    assert (project.train.recipe.persona.name, project.train.recipe.data.ratio) == ("Two", 2.0)
+
+
+def test_undo_and_reset_of_the_export_keep_the_run_that_was_handed_over(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    run = record(tmp_path / "runs" / "first")
+    project.export.change(max_shard_size="1GB")
+    project.train.attach(run)
+    project.export.change(merged=str(tmp_path / "m"))
+    for _ in range(2):
+        assert project.export.undo()
+        assert project.export.settings.run == str(run.path)
+    assert not project.export.undo()
+    project.export.reset()
+    assert project.export.settings.run == str(run.path)
