@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from workbench.data import Persona, ask, read
+from workbench.data import Persona, ask, read, write
 from workbench.steps import Project
 from workbench.widgets import DataPanel, MaskPanel
 
@@ -68,6 +68,17 @@ def test_saving_writes_into_the_folder_of_the_form(tmp_path: Path) -> None:
     assert "train.jsonl" in panel._status.value
 
 
+def test_a_set_is_not_saved_over_the_file_that_it_is_read_from(tmp_path: Path) -> None:
+    write([ask(f"Question {i}?", "I am Sprout.") for i in range(20)], tmp_path / "train.jsonl")
+    panel = DataPanel(lang="en")
+    panel.controls.named["file"].value = str(tmp_path / "train.jsonl")
+    panel.controls.named["folder"].value = str(tmp_path)
+    panel.save()
+    panel.settle()
+    assert "overwrite" in panel._card.value
+    assert len(read(tmp_path / "train.jsonl")) == 20
+
+
 def test_the_static_view_holds_some_of_every_group() -> None:
     panel = small("zh")
     panel.make()
@@ -92,6 +103,14 @@ def test_a_tick_trains_an_answer_or_not() -> None:
     assert [panel.step.trained(at) for at in (1, 3)] == [False, True]
     panel.controls.named["loss_on"].value = "all"
     assert panel._toggles.children == ()
+
+
+def test_a_tick_is_for_the_conversation_that_is_shown() -> None:
+    panel = MaskPanel(lang="en")
+    panel.controls.named["conversation"].value = 1
+    panel._toggles.children[0].value = False
+    assert panel._card.value == ""
+    assert not panel.step.trained(2)
 
 
 def test_a_pasted_conversation_is_shown_and_can_be_chosen_again() -> None:

@@ -139,24 +139,28 @@ class MaskPanel(Panel):
 
     def _fill_toggles(self) -> None:
         """A button for each answer, pressed where it is trained; none where every token is trained anyhow."""
-        s = self.step.settings
-        answers = [at for at, m in enumerate(s.conversation.messages) if m.role == "assistant"]
+        s, answers = self.step.settings, self._answers()
         if s.loss_on == "all" or not answers:
             self._toggles.children = []
             return
         if len(self._toggles.children) != len(answers):
             self._toggles.children = [ipw.Checkbox(indent=False) for _ in answers]
-            for box, at in zip(self._toggles.children, answers, strict=True):
-                box.observe(lambda change, at=at: self._toggle(at, change["new"]), names="value")
+            for number, box in enumerate(self._toggles.children):
+                box.observe(lambda change, number=number: self._toggle(number, change["new"]), names="value")
         for number, (box, at) in enumerate(zip(self._toggles.children, answers, strict=True), 1):
             words = s.conversation.messages[at].content[:40]
             box.description = text("widgets.mask.toggle", self.lang, number=number, words=words)
             self.controls.put(box, self.step.trained(at))
             box.disabled = "toggles" in self.controls.locked
 
-    def _toggle(self, at: int, wanted: bool) -> None:
+    def _answers(self) -> list[int]:
+        """Where in the conversation the answers stand."""
+        return [at for at, m in enumerate(self.step.settings.conversation.messages) if m.role == "assistant"]
+
+    def _toggle(self, number: int, wanted: bool) -> None:
+        """The same box may stand for another message by now."""
         if not self.controls.filling:
-            self.attempt(lambda: self.step.toggle(at, wanted))
+            self.attempt(lambda: self.step.toggle(self._answers()[number], wanted))
 
     def _drawn(self) -> str:
         compared = self.step.comparison()
