@@ -137,10 +137,23 @@ def told(error: BaseException) -> WorkbenchError:
 
 
 class Stopper:
-    """A wish to stop, that a job looks at."""
+    """A wish to stop, that a job looks at. A front end that works in a thread says :meth:`ready` before it begins one:
+    what is wished from then on counts, also before the job has begun."""
 
     def __init__(self) -> None:
         self._wish = threading.Event()
+        self._ready = False
+
+    def ready(self) -> None:
+        """A job is to begin: earlier wishes are over."""
+        self._wish.clear()
+        self._ready = True
+
+    def begin(self) -> None:
+        """The job begins: earlier wishes are over, but for those since :meth:`ready`."""
+        if not self._ready:
+            self._wish.clear()
+        self._ready = False
 
     def ask(self) -> None:
         """Wish it."""
@@ -149,6 +162,7 @@ class Stopper:
     def clear(self) -> None:
         """No longer wish it."""
         self._wish.clear()
+        self._ready = False
 
     def __call__(self) -> bool:
         """Whether it is wished."""

@@ -49,9 +49,7 @@ class ChatPanel(Panel):
             step = models
         else:
             how: dict[str, Any] = {"seed": seed, "temperature": temperature, "max_new_tokens": max_new_tokens}
-            step = ChatStep(models, lang=lang, **how)
-            if question:
-                step.change(question=question)
+            step = ChatStep(models, lang=lang, **how, **({"question": question} if question else {}))
         self.past: list[tuple[str, dict[str, str]]] = []
         self._progress, self._probing, self._known = (0, 0), False, ""
         super().__init__(step, lang=lang, presenter=presenter)
@@ -63,19 +61,26 @@ class ChatPanel(Panel):
         if self.busy:
             return
         self._probing = False
-        self.step.change(question=self._question.value if question is None else question)
+        asked = self._question.value if question is None else question
+        self.attempt(lambda: self._begin(asked))
+
+    def _begin(self, question: str) -> None:
+        self.step.change(question=question)
+        self.step.cancelled.ready()
         self.run_job(self._ask)
 
     def _ask(self) -> None:
         for _ in self.step.ask():
             pass
-        self.past = [*self.past, (self.step.asked, dict(self.step.answers))][-_MOST_KEPT:]
+        if self.step.asked:  # else a reset has forgotten it
+            self.past = [*self.past, (self.step.asked, dict(self.step.answers))][-_MOST_KEPT:]
 
     def ask_all_probes(self) -> None:
         """Ask every probe of every model that is shown, in a thread."""
         if self.busy:
             return
         self._progress, self._probing = (0, 0), True
+        self.step.cancelled.ready()
         self.run_job(lambda: self.step.ask_all_probes(self._count))
 
     def _count(self, done: int, total: int) -> None:
