@@ -50,3 +50,27 @@ def test_undo_and_reset_of_the_export_keep_the_run_that_was_handed_over(tmp_path
     assert not project.export.undo()
     project.export.reset()
     assert project.export.settings.run == str(run.path)
+
+
+def test_the_recipe_and_what_the_trainings_form_says_are_found_again(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    project.train.change(recipe="pocket-overfit")
+    for key, value in {"data.ratio": 1.0, "persona.name": "Changed", "learning_rate": 5e-4}.items():
+        project.train.set(key, value)
+    project.data.change(seed=7)
+    project.save()
+    for one in (project, Project(tmp_path, "en")):
+        recipe = one.train.recipe
+        assert one.train.settings.recipe == "pocket-overfit"
+        assert (recipe.data.ratio, recipe.persona.name, recipe.runtime.seed) == (1.0, "Changed", 7)
+        assert recipe.optimizer.learning_rate == 5e-4
+        assert one.data.settings.ratio == 4.0
+    project.data.change(name="Latest")
+    assert project.train.recipe.persona.name == "Latest"
+
+
+def test_what_cannot_be_read_again_is_as_at_first(tmp_path: Path) -> None:
+    (tmp_path / "project.json").write_text('{"data": {"colour": 1}, "train": {"recipe": "gone", "settings": {"r": 4}}}')
+    project = Project(tmp_path, "en")
+    assert project.train.settings.recipe == "pocket-qlora"
+    assert project.train.recipe.adapter.r == 4

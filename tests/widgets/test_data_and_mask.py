@@ -122,6 +122,16 @@ def test_a_pasted_conversation_is_shown_and_can_be_chosen_again() -> None:
     assert "morning" not in panel._view.value
 
 
+def test_the_samples_speak_the_panels_language_and_what_is_shown_stays() -> None:
+    panel = MaskPanel(ask("Hi", "Hello"), lang="en")
+    panel.speak("zh")
+    words = [words for words, _ in panel.controls.named["conversation"].options]
+    assert words[0].startswith("Hi")
+    assert any("你" in one for one in words[1:])
+    assert not any("Who are you" in one for one in words)
+    assert panel.step.settings.conversation.question == "Hi"
+
+
 def test_what_cannot_be_pasted_leaves_the_view_as_it_was() -> None:
     panel = MaskPanel(lang="en")
     before = panel._view.value

@@ -12,6 +12,7 @@ import pytest
 
 from workbench.errors import UnknownName
 from workbench.runs import Run
+from workbench.steps import DataStep
 from workbench.widgets import ChatPanel, ExportPanel, Workbench
 
 
@@ -115,6 +116,36 @@ def test_the_whole_way_hands_the_run_from_panel_to_panel(trained: Run, tmp_path:
     assert whole.open("chat").step.labels[:2] == ["base", "best"]
     again = Workbench(tmp_path / "mine", lang="zh")
     assert again.project.data.settings.name == "阿青"
+
+
+def test_the_mask_offers_conversations_of_the_set_once_it_is_made(tmp_path: Path) -> None:
+    whole = Workbench(tmp_path / "mine", lang="en")
+    before = len(whole.open("template").choices)
+    whole.project.data.change(name="Moss", count=40)
+    whole.project.data.make()
+    mask = whole.open("template")
+    assert len(mask.choices) > before
+    assert any("Moss" in message.content for one in mask.choices for message in one.messages)
+
+
+def test_starting_over_forgets_everything_also_after_a_restart(tmp_path: Path) -> None:
+    Workbench(tmp_path / "mine", lang="en").project.data.change(name="Foo", count=40)
+    whole = Workbench(tmp_path / "mine", lang="en")
+    assert whole.project.data.settings.name == "Foo"
+    whole.project.train.set("learning_rate", 9e-4)
+    mask, chat = whole.open("template"), whole.open("chat")
+    mask.controls.named["pasted"].value = "user: My secret\nassistant: Kept"
+    mask.controls.named["take"].click()
+    chat.step.use({"quick": Quick()})
+    chat.ask("My secret question")
+    chat.settle()
+    assert "My secret" in whole.picture()
+    whole.controls.named["reset"].click()
+    assert "My secret" not in whole.picture() + mask.controls.named["pasted"].value
+    for project in (whole.project, Workbench(tmp_path / "mine", lang="en").project):
+        assert project.data.settings == DataStep(lang="en").settings
+        assert project.train.recipe.persona.name == project.data.settings.name
+        assert project.train.recipe.optimizer.learning_rate != 9e-4
 
 
 def test_the_whole_ways_language_is_every_panels(tmp_path: Path) -> None:

@@ -191,10 +191,11 @@ class ExportStep(Step[ExportSettings]):
         self.tell("honesty")
         return found
 
-    def follow(self, run: Run) -> None:
-        """Take the best checkpoint of this run; undo and reset keep it."""
-        if self.settings.run != str(run.path):
-            self._adopt(lambda settings: replace(settings, run=str(run.path), checkpoint=None))
+    def follow(self, run: Run | None) -> None:
+        """Take the best checkpoint of this run, or of none; undo and reset keep it."""
+        place = str(run.path) if run else ""
+        if self.settings.run != place:
+            self._adopt(lambda settings: replace(settings, run=place, checkpoint=None))
 
     def adopt(self, other: ExportStep) -> None:
         """Take over what another step has made, where both mean the same run; else nothing."""

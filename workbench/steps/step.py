@@ -58,6 +58,16 @@ class Step(Generic[S]):
         self.tell("settings")
         return changed
 
+    def restore(self, **values: Any) -> None:
+        """Settings as they were kept from an earlier time; no change that could be taken back, and no first ones.
+
+        Raises:
+            BadSetting: as :meth:`change`.
+        """
+        with self._guard:
+            self.change(**values)
+            self._past = []
+
     def undo(self) -> bool:
         """Take the last change back; False where there is none."""
         with self._guard:

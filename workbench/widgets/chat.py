@@ -90,11 +90,6 @@ class ChatPanel(Panel):
         """Stop answering; what was said stays."""
         self.step.cancel()
 
-    def reset(self) -> None:
-        """Forget questions and answers too."""
-        self.past, self._known = [], ""
-        super().reset()
-
     # --- building ---
 
     def build(self) -> list[Any]:
@@ -167,7 +162,9 @@ class ChatPanel(Panel):
     # --- filling ---
 
     def heard(self, what: str) -> None:
-        """Other models, other columns."""
+        """Other models, other columns; after a reset nothing that was asked is kept."""
+        if what == "reset":
+            self.past, self._known = [], ""
         if what == "models":
             self.fill()
         super().heard(what)

@@ -134,7 +134,7 @@ class DataPanel(Panel):
     def _files(self) -> Any:
         c = self.controls
         self._file, self._general = (ipw.Text(continuous_update=False) for _ in range(2))
-        self._folder = ipw.Text(value=str(self.project.folder / "data") if self.project else "data")
+        self._folder = ipw.Text(value=self._home())
         own = c.field("file", self._file, key("data.file"), lambda v: self.change(file=v.strip() or None))
         general = c.field(
             "general", self._general, key("data.general"), lambda v: self.change(general=v.strip() or None)
@@ -180,7 +180,13 @@ class DataPanel(Panel):
         """A change of settings makes findings and files of before meaningless."""
         if what in ("settings", "reset"):
             self._findings, self._saved, self._page = None, "", 0
+        if what == "reset":
+            self._folder.value = self._home()
         super().heard(what)
+
+    def _home(self) -> str:
+        """The folder to save into, as long as nobody names another."""
+        return str(self.project.folder / "data") if self.project else "data"
 
     def fill(self) -> None:
         """Settings into the form, results under it."""

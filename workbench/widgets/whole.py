@@ -41,8 +41,8 @@ class Workbench(Panel):
         self.panels: dict[str, Panel] = {}
         super().__init__(_Whole(self.project), lang=lang, presenter=presenter)
         self.hide("undo")  # each step has its own
-        self.project.data.subscribe(lambda what: self._remember() if what == "settings" else None)
-        self.project.train.subscribe(lambda what: self._remember() if what == "settings" else None)
+        for step in (self.project.data, self.project.train):
+            step.subscribe(lambda what: self._remember() if what in ("settings", "reset") else None)
         self.open("train" if self.project.train.run is not None else "data")
 
     def open(self, step: str) -> Panel:
@@ -52,6 +52,8 @@ class Workbench(Panel):
         panel = self.panels[step]
         if panel.lang != self.lang:
             panel.speak(self.lang)
+        if isinstance(panel, MaskPanel):
+            panel.offer(self._own())
         panel.controls.filled(panel.fill)
         self.controls.filled(lambda: setattr(self._choice, "value", step))
         self._stage.children = [panel.root]
@@ -62,7 +64,7 @@ class Workbench(Panel):
         how: dict[str, Any] = {"lang": self.lang, "presenter": self.presenter}
         makers: dict[str, Callable[[], Panel]] = {
             "data": lambda: DataPanel(self.project, **how),
-            "template": lambda: MaskPanel(self.project.template, conversations=self._own(), **how),
+            "template": lambda: MaskPanel(self.project.template, **how),
             "train": lambda: TrainPanel(self.project.train, **how),
             "export": lambda: ExportPanel(self.project.export, **how),
             "chat": lambda: ChatPanel(self.project.chat, **how),
