@@ -13,7 +13,7 @@ from workbench.render.markup import said, table
 from workbench.runs import Run
 from workbench.steps import ChatStep
 from workbench.texts import text
-from workbench.widgets.controls import folded, grid, key, row
+from workbench.widgets.controls import Ticks, folded, grid, key, row
 from workbench.widgets.panel import Panel, area, joined
 
 _MOST_KEPT = 20  # answered questions that stay under the panel
@@ -95,7 +95,9 @@ class ChatPanel(Panel):
     def build(self) -> list[Any]:
         """Question, models, buttons, answers."""
         c = self.controls
-        self._models = row(class_="wb-buttons")
+        self._models = c.add("shown", Ticks([]), setting=True)
+        self._models.add_class("wb-buttons")
+        c.say(self._models, "tooltip", key("chat.shown"))
         self._models_title = c.html()
         c.say(
             self._models_title,
@@ -198,7 +200,6 @@ class ChatPanel(Panel):
         for box, label in zip(self._models.children, labels, strict=True):
             box.description = self.step.label_text(label, self.lang)
             self.controls.put(box, label in self.step.settings.shown)
-            box.disabled = "shown" in self.controls.locked
 
     def _ticked(self, _: Any) -> None:
         if not self.controls.filling:

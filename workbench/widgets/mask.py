@@ -13,7 +13,7 @@ from workbench.render.boxes import template_text
 from workbench.steps import TemplateStep
 from workbench.steps.template import LOSS_ON, samples
 from workbench.texts import text
-from workbench.widgets.controls import folded, grid, key, put_options, row
+from workbench.widgets.controls import Ticks, folded, grid, key, put_options, row
 from workbench.widgets.panel import Panel, area
 
 
@@ -72,7 +72,9 @@ class MaskPanel(Panel):
     def build(self) -> list[Any]:
         """Choices, the answers to toggle, the view."""
         self._view = self.controls.html()
-        self._toggles = ipw.VBox([])
+        self._toggles = self.controls.add("toggles", Ticks([]), setting=True)
+        self._toggles.layout.flex_flow = "column"
+        self.controls.say(self._toggles, "tooltip", key("mask.loss_on"))
         return [self._choose(), self._paste(), self._toggles, self._view]
 
     def _choose(self) -> Any:
@@ -165,7 +167,6 @@ class MaskPanel(Panel):
             words = s.conversation.messages[at].content[:40]
             box.description = text("widgets.mask.toggle", self.lang, number=number, words=words)
             self.controls.put(box, self.step.trained(at))
-            box.disabled = "toggles" in self.controls.locked
 
     def _answers(self) -> list[int]:
         """Where in the conversation the answers stand."""

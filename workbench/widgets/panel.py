@@ -72,8 +72,8 @@ class Panel:
         self.step.subscribe(self._heard)
         self.fill()
         if presenter:
-            self.lock(*(self.controls.settings - set(self.open_on_stage)))
-            self.hide(*self.hidden_on_stage)
+            self.controls.lock(but=self.open_on_stage)
+            self.controls.hide(self.hidden_on_stage)
         self.wake()
 
     # --- what a panel of a step defines ---

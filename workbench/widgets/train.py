@@ -193,15 +193,12 @@ class TrainPanel(Panel):
             key("train.replay"),
             lambda: self.replay(self._other.value or self.run or "", self._speed.value),
         )
-        inside = ipw.VBox(
-            [
-                grid(
-                    c.field("other_run", self._other, key("train.other_run"), lambda _: None),
-                    c.field("speed", self._speed, key("train.speed"), lambda _: None),
-                ),
-                row(attach, play, class_="wb-buttons"),
-            ]
+        fields = grid(
+            c.field("other_run", self._other, key("train.other_run"), lambda _: None),
+            c.field("speed", self._speed, key("train.speed"), lambda _: None),
         )
+        c.settings -= {"other_run", "speed"}
+        inside = ipw.VBox([fields, row(attach, play, class_="wb-buttons")])
         return c.add("others", folded(inside, c, key("train.others")))
 
     def _set(self, one: Field, value: Any) -> None:
