@@ -14,6 +14,7 @@ from workbench.errors import UnknownName
 from workbench.runs import Run
 from workbench.steps import DataStep
 from workbench.widgets import ChatPanel, ExportPanel, Workbench
+from workbench.widgets.live import in_a_job
 
 
 @pytest.mark.slow
@@ -116,6 +117,24 @@ def test_the_whole_way_hands_the_run_from_panel_to_panel(trained: Run, tmp_path:
     assert whole.open("chat").step.labels[:2] == ["base", "best"]
     again = Workbench(tmp_path / "mine", lang="zh")
     assert again.project.data.settings.name == "阿青"
+
+
+def test_what_a_thread_settles_is_shown_by_the_loops_own_thread(
+    recorded: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, whole = recorded(), Workbench(tmp_path / "mine", lang="en")
+    train, export, chat = (whole.open(step) for step in ("train", "export", "chat"))
+    by: list[bool] = []
+    for panel in (export, chat):
+        filled = panel.fill
+        monkeypatch.setattr(panel, "fill", lambda filled=filled: (by.append(in_a_job()), filled()))
+    train.run_job(lambda: train.step.attach(run))
+    train.settle()
+    assert by == []
+    for panel in (export, chat):
+        panel.settle()
+    assert by and not any(by)
+    assert export.controls.named["run"].value == str(run.path)
 
 
 def test_the_mask_offers_conversations_of_the_set_once_it_is_made(tmp_path: Path) -> None:
