@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.recordings import record
 from workbench.data import Persona, ask, identity_set, read, write
+from workbench.errors import BadSetting
 from workbench.steps import Project
 
 
@@ -74,3 +77,13 @@ def test_what_cannot_be_read_again_is_as_at_first(tmp_path: Path) -> None:
     project = Project(tmp_path, "en")
     assert project.train.settings.recipe == "pocket-qlora"
     assert project.train.recipe.adapter.r == 4
+
+
+def test_what_training_would_refuse_is_refused_where_it_is_given(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    before = project.data.settings
+    for bad in ({"ratio": -1.0}, {"seed": -1}, {"count": 0}):
+        with pytest.raises(BadSetting, match=r"seed|ratio|identity_count"):
+            project.data.change(name="Moss", **bad)
+        assert project.data.settings == before
+        assert project.train.recipe.persona.name == before.name

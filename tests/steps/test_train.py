@@ -118,6 +118,13 @@ def test_a_recording_is_played_in_its_order_and_ends(recorded: Recorded, tmp_pat
     assert step.best_step() == 4
 
 
+def test_a_speed_that_is_none_is_refused_and_nothing_is_shown(recorded: Recorded, tmp_path: Path) -> None:
+    step = TrainStep(out=tmp_path / "none")
+    with pytest.raises(BadSetting, match="above 0"):
+        step.replay(recorded(), speed=0)
+    assert step.run is None
+
+
 def test_a_recording_can_be_stopped(recorded: Recorded, tmp_path: Path) -> None:
     step = TrainStep(out=tmp_path / "none")
     step.replay(recorded(), speed=1e-9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from workbench.data import Persona, ask, read, write
+from workbench.data import Persona, ask, check, read, write
 from workbench.steps import Project
 from workbench.widgets import DataPanel, MaskPanel
 
@@ -49,6 +49,15 @@ def test_findings_come_with_remedies_and_are_mended_by_a_click(tmp_path: Path) -
     panel.settle()
     assert "{{NAME}}" not in panel._shown_rows.value
     assert "I am Sprout." in panel._shown_rows.value
+
+
+def test_only_what_can_be_mended_is_offered() -> None:
+    panel = small()
+    panel._findings = check([ask("Who?", "Me.")], validation=[ask("Who?", "Me.")], lang="en")
+    assert "leakage_between_train_and_validation" in [one.code for one in panel._findings]
+    panel.fill()
+    assert "leakage_between_train_and_validation" not in [code for _, code in panel._mendable.options]
+    assert "held out" in panel._checks.value or "validation" in panel._checks.value
 
 
 def test_a_file_that_is_not_there_is_told_by_a_card() -> None:

@@ -208,6 +208,14 @@ def test_a_reset_while_it_answers_ends_the_answer_without_a_card() -> None:
     assert panel.controls.named["question"].value == "Who made the moon?"
 
 
+def test_suggestions_speak_the_panels_language_and_the_picture_is_never_empty() -> None:
+    panel = ChatPanel({"tiny": Quick()}, question="Who <are> you?", lang="en")
+    assert "Who &lt;are&gt; you?" in panel.picture() and "tiny" in panel.picture()
+    panel.speak("zh")
+    assert [value for _, value in panel.controls.named["suggestion"].options][1:] == panel.step.questions("zh")
+    assert panel.controls.named["question"].value == "Who <are> you?"
+
+
 def test_a_stop_right_after_the_click_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     slow_to_begin = threading.Event()
     monkeypatch.setattr("workbench.widgets.live._quiet", slow_to_begin.wait)

@@ -189,9 +189,9 @@ class ChatStep(Step[ChatSettings]):
 
     # --- asking ---
 
-    def questions(self) -> list[str]:
+    def questions(self, lang: str | None = None) -> list[str]:
         """Questions to choose from."""
-        return list(lookup("quickstart.questions", self.lang))
+        return list(lookup("quickstart.questions", lang or self.lang))
 
     def ask(self, question: str | None = None) -> Iterator[tuple[str, str]]:
         """Ask every model that is shown; gives (label, piece) as pieces come, of each model in turn.

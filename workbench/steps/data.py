@@ -102,11 +102,7 @@ class DataStep(Step[DataSettings]):
         Args:
             own: the file that holds the own conversations; needed only where findings were mended.
         """
-        s = self.settings
-        persona = {k: getattr(s, k) for k in ("name", "author", "purpose", "manner")}
-        data: dict[str, Any] = {"general": s.general, "ratio": s.ratio, "identity_count": s.count}
-        data["train"] = str(own) if own and s.mended else s.file
-        return {"persona": {**persona, "languages": list(s.languages)}, "data": data, "runtime": {"seed": s.seed}}
+        return _recipe_groups(self.settings, own)
 
     def recipe(self) -> Recipe:
         """A recipe with these settings and every other one's default."""
@@ -247,6 +243,9 @@ class DataStep(Step[DataSettings]):
         for lang in settings.languages:
             if lang not in LANGUAGES:
                 raise BadSetting("identity.unknown_language", given=lang, nearest=nearest(lang, LANGUAGES))
+        from workbench.training import check_recipe
+
+        check_recipe(_recipe_groups(settings))
         return settings
 
     def _after_change(self) -> None:
@@ -260,6 +259,15 @@ _CODES = (
     "placeholder_left", "empty_turn", "missing_answer", "role_order", "contradictory_answers", "near_duplicates",
     "control_tokens_in_text", "persona_name_differs", "another_identity", "leakage_between_train_and_validation",
 )  # fmt: skip
+# rows are left out of a set before it is parted, so what parting makes of it is not mended there
+MENDABLE = tuple(code for code in _CODES if code != "leakage_between_train_and_validation")
+
+
+def _recipe_groups(s: DataSettings, own: Path | None = None) -> dict[str, dict[str, Any]]:
+    persona = {k: getattr(s, k) for k in ("name", "author", "purpose", "manner")}
+    data: dict[str, Any] = {"general": s.general, "ratio": s.ratio, "identity_count": s.count}
+    data["train"] = str(own) if own and s.mended else s.file
+    return {"persona": {**persona, "languages": list(s.languages)}, "data": data, "runtime": {"seed": s.seed}}
 
 
 def _same(one: Path, other: Path) -> bool:

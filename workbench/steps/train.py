@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadInput
+from workbench.errors import BadInput, BadSetting
 from workbench.runs import Best, Checkpoint, Event, Run, State, find, is_run
 from workbench.steps.code import call, lines, written
 from workbench.steps.forms import differences, flat, groups_of
@@ -175,12 +175,12 @@ class TrainStep(Step[TrainSettings]):
             longest_gap: seconds of the original that a pause lasts at most.
 
         Raises:
-            UnknownName: no such run.
+            UnknownName: no such run. BadSetting: the speed is not above 0.
         """
         recorded = run if isinstance(run, Run) else find(run)
+        source = Replay(recorded.events.all(), speed, longest_gap)
         with self._guard:
-            self.run, self.history = recorded, History()
-            self._source = Replay(recorded.events.all(), speed, longest_gap)
+            self.run, self.history, self._source = recorded, History(), source
         self.tell("run")
         return recorded
 
@@ -293,8 +293,8 @@ class Replay:
     """
 
     def __init__(self, events: list[Event], speed: float, longest_gap: float) -> None:
-        if speed <= 0:
-            raise ValueError(f"speed must be above 0, not {speed}")
+        if not speed > 0:
+            raise BadSetting("steps.replay_speed", given=speed)
         self._events, self._next = events, 0
         self._due = list(_times(events, speed, longest_gap))
         self._begun = time.monotonic()

@@ -13,7 +13,7 @@ from workbench.render.markup import said, table
 from workbench.runs import Run
 from workbench.steps import ChatStep
 from workbench.texts import text
-from workbench.widgets.controls import Ticks, folded, grid, key, row
+from workbench.widgets.controls import Ticks, folded, grid, key, put_options, row
 from workbench.widgets.panel import Panel, area, joined
 
 _MOST_KEPT = 20  # answered questions that stay under the panel
@@ -131,7 +131,7 @@ class ChatPanel(Panel):
         c = self.controls
         self._question = ipw.Text()  # what Enter asks is what stands there, so every letter is sent
         self._question.on_msg(self._typed)
-        self._suggestion = ipw.Dropdown(options=[("–", ""), *((q, q) for q in self.step.questions())], value="")
+        self._suggestion = ipw.Dropdown(options=[])
         suggest = c.field("suggestion", self._suggestion, key("chat.suggestion"), self._suggest)
         question = c.field("question", self._question, key("chat.question"), lambda _: None)
         return grid(question, suggest)
@@ -184,6 +184,8 @@ class ChatPanel(Panel):
 
     def _fill_form(self) -> None:
         s = self.step.settings
+        suggested = [("–", ""), *((one, one) for one in self.step.questions(self.lang))]
+        put_options(self._suggestion, suggested, self._suggestion.value)
         if s.question != self._known:  # else somebody may be writing the next one
             self._question.value = self._known = s.question
         self._system.value = s.system
@@ -281,5 +283,11 @@ class ChatPanel(Panel):
         )
 
     def picture(self) -> str:
-        """The last answers, the probes, and what was asked before."""
-        return joined([self._answers_html(), self._probes_html(), self._earlier_html()])
+        """The last answers, the probes, and what was asked before; of nothing asked, what would be."""
+        return joined([self._answers_html() or self._ready_html(), self._probes_html(), self._earlier_html()])
+
+    def _ready_html(self) -> str:
+        s = self.step.settings
+        shown = ", ".join(map(self._label, s.shown)) or "–"
+        who = f"{text('widgets.chat.shown', self.lang)}: {shown}"
+        return f'<p class="wb-asked"><strong>{said(s.question)}</strong></p><p class="wb-soft">{escape(who)}</p>'

@@ -11,7 +11,7 @@ import ipywidgets as ipw
 from workbench.data.conversation import Conversation, Persona
 from workbench.render import conversations_html, escape
 from workbench.steps import DataStep, Project
-from workbench.steps.data import LANGUAGES, MANNERS
+from workbench.steps.data import LANGUAGES, MANNERS, MENDABLE
 from workbench.texts import text
 from workbench.widgets.controls import Change, folded, grid, key, put_options, row
 from workbench.widgets.panel import Panel, area, joined
@@ -239,12 +239,11 @@ class DataPanel(Panel):
         return f"{words} ({count})"
 
     def _show_findings(self) -> None:
-        found = self._findings
+        found = [one for one in self._findings or () if one.code in MENDABLE]
         self._mend_row.layout.display = None if found else "none"
-        if found:
-            options = [(f"{text(f'widgets.data.codes.{f.code}', self.lang)} ({len(f.rows)})", f.code) for f in found]
-            self.controls.filled(lambda: put_options(self._mendable, options, self._mendable.value))
-        area(self._checks, findings_html(found, self.lang))
+        options = [(f"{text(f'widgets.data.codes.{f.code}', self.lang)} ({len(f.rows)})", f.code) for f in found]
+        self.controls.filled(lambda: put_options(self._mendable, options, self._mendable.value))
+        area(self._checks, findings_html(self._findings, self.lang))
 
     def _preview(self) -> None:
         area(self._shown_rows, self._preview_html(self._group.value))
