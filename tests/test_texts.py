@@ -117,6 +117,26 @@ def known(key: str) -> bool:
     return any(said == key or said.startswith(key + ".") for said in everything("en"))
 
 
+def test_every_part_of_the_studio_finds_its_words() -> None:
+    """Its keys are put together at run time, ``studio.`` and what ``say`` names."""
+    said = [
+        (where, k.value)
+        for where, node in nodes()
+        if isinstance(node, ast.Call)
+        for k in node.keywords
+        if k.arg == "say"
+    ]
+    keys = [
+        (where, v.value)
+        for where, d in said
+        if isinstance(d, ast.Dict)
+        for v in d.values
+        if isinstance(v, ast.Constant)
+    ]
+    assert len(keys) >= 20
+    assert not [(where, key) for where, key in keys if not known(f"studio.{key}")]
+
+
 def test_both_languages_have_the_same_rooms() -> None:
     assert sorted(file.stem for file in (TEXTS / "zh").glob("*.yaml")) == ROOMS
 

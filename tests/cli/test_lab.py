@@ -34,6 +34,17 @@ def test_the_lessons_are_copied_once_and_never_overwritten(course: Path, tmp_pat
     assert (place / "00-set-up.ipynb").read_text(encoding="utf-8") == "my notes"
 
 
+def test_lessons_of_the_other_language_stay_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: object())
+    monkeypatch.setattr(module, "_serve", lambda *_: 0)
+    for lang, said in (("en", False), ("en", False), ("zh", True)):
+        assert run(["lab", "--lang", lang, "--folder", str(tmp_path)]) == 0
+        assert ("--folder" in capsys.readouterr().err) is said
+    assert module.language_of(tmp_path) == "en"
+
+
 def test_jupyterlab_is_told_to_stay_on_this_machine_and_off_the_network(course: Path, tmp_path: Path) -> None:
     copy_course("zh", tmp_path / "mine")
     argv = command(tmp_path / "mine", 8888, browser=False)

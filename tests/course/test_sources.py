@@ -118,6 +118,23 @@ def test_code_cells_are_short_and_can_be_parsed(build: ModuleType, source: Path)
 
 
 @all_sources
+def test_what_is_to_be_guessed_is_not_shown_before(build: ModuleType, source: Path) -> None:
+    cells = code(build, source)
+    guess = next(at for at, cell in enumerate(cells) if re.search(r"^guess\w* = None", cell, re.MULTILINE))
+    assert not [cell for cell in cells[:guess] if re.search(r"wb\.(MaskPanel|show)\((pair|view)", cell)]
+
+
+@all_sources
+def test_whoever_restarts_the_kernel_is_told_to_skip_what_removes_runs(build: ModuleType, source: Path) -> None:
+    """A lesson that watches a training in a panel is the one whose runs are worth keeping."""
+    parts = build.parts(source)[1]
+    removing = [at for at, (kind, cell) in enumerate(parts) if kind == "python" and "rmtree(work" in cell]
+    if any(kind == "python" and "wb.TrainPanel(" in cell for kind, cell in parts):
+        before = [parts[at - 1] for at in removing]
+        assert all(kind == "prose" and re.search(r"kernel restart|重启内核", words) for kind, words in before)
+
+
+@all_sources
 def test_every_control_is_a_word_of_the_lessons_code(build: ModuleType, source: Path) -> None:
     control = build.parts(source)[0]["control"]
     said = "\n".join([*code(build, source), prose(build, source)])

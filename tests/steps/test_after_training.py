@@ -30,6 +30,20 @@ def test_a_checkpoint_becomes_an_adapter_and_a_model_and_they_are_compared(train
     assert found.reference == found.of("merged").answers or not found.merged_matches_adapter
 
 
+def test_what_is_merged_is_what_was_chosen_when_it_began(
+    trained: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, seen = ExportStep(trained, adapter=str(tmp_path / "a"), merged=str(tmp_path / "m")), []
+    monkeypatch.setattr("workbench.export.convert", lambda *given, **_: seen.append(given[1]))
+    monkeypatch.setattr(ExportStep, "base", lambda _: "tiny")
+    monkeypatch.setattr("workbench.export.merge", lambda *given, **_: seen.append(given[1:]))
+    monkeypatch.setattr(ExportStep, "honesty", lambda one: seen.append((one.adapter, one.merged)))
+    step.everything(lambda stage, *_: step.change(adapter=str(tmp_path / stage)))
+    places = tmp_path / "a", tmp_path / "m"
+    assert seen == [places[0], places, places]
+    assert step.honest is None
+
+
 def test_another_checkpoint_than_the_best_can_be_taken(trained: Run, tmp_path: Path) -> None:
     first = trained.checkpoints()[0]
     step = ExportStep(trained, checkpoint=first.step, adapter=str(tmp_path / "a"))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.data import Persona, read
-from workbench.errors import OutputExists
+from workbench.data import Persona, read, write
+from workbench.errors import BadInput, OutputExists
 from workbench.steps import DataStep
 from workbench.training.data import conversations
 
@@ -82,3 +82,15 @@ def test_the_check_of_a_generated_set_is_clean_whatever_is_mixed_in() -> None:
     step = DataStep(Persona("Sprout", "Lin"), ratio=4.0)
     assert step.findings("en") == []
     assert len(step.make().train) > 4 * len(step.make().own) * 0.8
+
+
+def test_saving_never_overwrites_what_the_set_is_read_from(tmp_path: Path) -> None:
+    source = tmp_path / "train.jsonl"
+    write(list(small().make().own), source)
+    before = source.read_bytes()
+    for kind in ("file", "general"):
+        step = small(**{kind: str(tmp_path / "." / "train.jsonl")})
+        with pytest.raises(BadInput, match=r"train\.jsonl"):
+            step.save(tmp_path, overwrite=True)
+    assert source.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["train.jsonl"]

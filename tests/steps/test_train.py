@@ -10,7 +10,7 @@ import pytest
 
 from workbench.data import Persona
 from workbench.errors import BadInput, BadSetting, UnknownName
-from workbench.runs import Run
+from workbench.runs import Run, State
 from workbench.steps import History, TrainStep, fields
 from workbench.steps.train import latest, next_free
 from workbench.training.recipe import setting_names
@@ -97,6 +97,17 @@ def test_a_reset_looks_away_from_the_run_and_keeps_its_folder(recorded: Recorded
     assert step.attach().events.all()
 
 
+def test_a_reset_keeps_the_run_that_still_works(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded()
+    monkeypatch.setattr(Run, "state", lambda _: State("running", 3, 8))
+    step = TrainStep(out=run.path)
+    step.reset()
+    assert step.run is not None and step.run.path == run.path
+    assert step.busy
+    with pytest.raises(BadInput, match="already works"):
+        step.start()
+
+
 def test_a_recording_is_played_in_its_order_and_ends(recorded: Recorded, tmp_path: Path) -> None:
     step = TrainStep(out=tmp_path / "none")
     run = step.replay(recorded(), speed=1e9)
@@ -105,6 +116,13 @@ def test_a_recording_is_played_in_its_order_and_ends(recorded: Recorded, tmp_pat
     assert seen == run.events.all()
     assert step.state().status == "ended"
     assert step.best_step() == 4
+
+
+def test_a_speed_that_is_none_is_refused_and_nothing_is_shown(recorded: Recorded, tmp_path: Path) -> None:
+    step = TrainStep(out=tmp_path / "none")
+    with pytest.raises(BadSetting, match="above 0"):
+        step.replay(recorded(), speed=0)
+    assert step.run is None
 
 
 def test_a_recording_can_be_stopped(recorded: Recorded, tmp_path: Path) -> None:

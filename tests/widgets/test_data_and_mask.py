@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from workbench.data import Persona, ask, read
+from workbench.data import Persona, ask, check, read, write
 from workbench.steps import Project
 from workbench.widgets import DataPanel, MaskPanel
 
@@ -51,6 +51,15 @@ def test_findings_come_with_remedies_and_are_mended_by_a_click(tmp_path: Path) -
     assert "I am Sprout." in panel._shown_rows.value
 
 
+def test_only_what_can_be_mended_is_offered() -> None:
+    panel = small()
+    panel._findings = check([ask("Who?", "Me.")], validation=[ask("Who?", "Me.")], lang="en")
+    assert "leakage_between_train_and_validation" in [one.code for one in panel._findings]
+    panel.fill()
+    assert "leakage_between_train_and_validation" not in [code for _, code in panel._mendable.options]
+    assert "held out" in panel._checks.value or "validation" in panel._checks.value
+
+
 def test_a_file_that_is_not_there_is_told_by_a_card() -> None:
     panel = small()
     panel.controls.named["file"].value = "nowhere.json"
@@ -66,6 +75,17 @@ def test_saving_writes_into_the_folder_of_the_form(tmp_path: Path) -> None:
     panel.settle()
     assert len(read(tmp_path / "mine" / "data" / "train.jsonl")) == len(panel.conversations)
     assert "train.jsonl" in panel._status.value
+
+
+def test_a_set_is_not_saved_over_the_file_that_it_is_read_from(tmp_path: Path) -> None:
+    write([ask(f"Question {i}?", "I am Sprout.") for i in range(20)], tmp_path / "train.jsonl")
+    panel = DataPanel(lang="en")
+    panel.controls.named["file"].value = str(tmp_path / "train.jsonl")
+    panel.controls.named["folder"].value = str(tmp_path)
+    panel.save()
+    panel.settle()
+    assert "overwrite" in panel._card.value
+    assert len(read(tmp_path / "train.jsonl")) == 20
 
 
 def test_the_static_view_holds_some_of_every_group() -> None:
@@ -94,6 +114,14 @@ def test_a_tick_trains_an_answer_or_not() -> None:
     assert panel._toggles.children == ()
 
 
+def test_a_tick_is_for_the_conversation_that_is_shown() -> None:
+    panel = MaskPanel(lang="en")
+    panel.controls.named["conversation"].value = 1
+    panel._toggles.children[0].value = False
+    assert panel._card.value == ""
+    assert not panel.step.trained(2)
+
+
 def test_a_pasted_conversation_is_shown_and_can_be_chosen_again() -> None:
     panel = MaskPanel(ask("Hi", "Hello"), lang="en")
     panel.controls.named["pasted"].value = "user: Good morning\nassistant: And to you"
@@ -101,6 +129,16 @@ def test_a_pasted_conversation_is_shown_and_can_be_chosen_again() -> None:
     assert "morning" in panel._view.value
     panel.controls.named["conversation"].value = 0
     assert "morning" not in panel._view.value
+
+
+def test_the_samples_speak_the_panels_language_and_what_is_shown_stays() -> None:
+    panel = MaskPanel(ask("Hi", "Hello"), lang="en")
+    panel.speak("zh")
+    words = [words for words, _ in panel.controls.named["conversation"].options]
+    assert words[0].startswith("Hi")
+    assert any("你" in one for one in words[1:])
+    assert not any("Who are you" in one for one in words)
+    assert panel.step.settings.conversation.question == "Hi"
 
 
 def test_what_cannot_be_pasted_leaves_the_view_as_it_was() -> None:

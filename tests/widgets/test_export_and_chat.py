@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from workbench.errors import UnknownName
 from workbench.runs import Run
+from workbench.steps import DataStep
 from workbench.widgets import ChatPanel, ExportPanel, Workbench
+from workbench.widgets.live import in_a_job
 
 
 @pytest.mark.slow
@@ -112,8 +119,166 @@ def test_the_whole_way_hands_the_run_from_panel_to_panel(trained: Run, tmp_path:
     assert again.project.data.settings.name == "阿青"
 
 
+def test_what_a_thread_settles_is_shown_by_the_loops_own_thread(
+    recorded: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, whole = recorded(), Workbench(tmp_path / "mine", lang="en")
+    train, export, chat = (whole.open(step) for step in ("train", "export", "chat"))
+    by: list[bool] = []
+    for panel in (export, chat):
+        filled = panel.fill
+        monkeypatch.setattr(panel, "fill", lambda filled=filled: (by.append(in_a_job()), filled()))
+    train.run_job(lambda: train.step.attach(run))
+    train.settle()
+    assert by == []
+    for panel in (export, chat):
+        panel.settle()
+    assert by and not any(by)
+    assert export.controls.named["run"].value == str(run.path)
+
+
+def test_the_mask_offers_conversations_of_the_set_once_it_is_made(tmp_path: Path) -> None:
+    whole = Workbench(tmp_path / "mine", lang="en")
+    before = len(whole.open("template").choices)
+    whole.project.data.change(name="Moss", count=40)
+    whole.project.data.make()
+    mask = whole.open("template")
+    assert len(mask.choices) > before
+    assert any("Moss" in message.content for one in mask.choices for message in one.messages)
+
+
+def test_starting_over_forgets_everything_also_after_a_restart(tmp_path: Path) -> None:
+    Workbench(tmp_path / "mine", lang="en").project.data.change(name="Foo", count=40)
+    whole = Workbench(tmp_path / "mine", lang="en")
+    assert whole.project.data.settings.name == "Foo"
+    whole.project.train.set("learning_rate", 9e-4)
+    mask, chat = whole.open("template"), whole.open("chat")
+    mask.controls.named["pasted"].value = "user: My secret\nassistant: Kept"
+    mask.controls.named["take"].click()
+    chat.step.use({"quick": Quick()})
+    chat.ask("My secret question")
+    chat.settle()
+    assert "My secret" in whole.picture()
+    whole.controls.named["reset"].click()
+    assert "My secret" not in whole.picture() + mask.controls.named["pasted"].value
+    for project in (whole.project, Workbench(tmp_path / "mine", lang="en").project):
+        assert project.data.settings == DataStep(lang="en").settings
+        assert project.train.recipe.persona.name == project.data.settings.name
+        assert project.train.recipe.optimizer.learning_rate != 9e-4
+
+
 def test_the_whole_ways_language_is_every_panels(tmp_path: Path) -> None:
     whole = Workbench(tmp_path / "mine", lang="en")
     whole.controls.named["language"].value = "zh"
     assert whole.panels["data"].lang == "zh"
     assert [words for words, _ in whole._choice.options][1] == "2 掩码"
+
+
+class Slow:
+    """A model that speaks until it is stopped."""
+
+    def stream(self, question: str, should_stop: Callable[[], bool], **_: Any) -> Iterator[str]:
+        while not should_stop():
+            time.sleep(0.01)
+            yield "x"
+
+
+class Quick:
+    """A model that says its name."""
+
+    def stream(self, question: str, **_: Any) -> Iterator[str]:
+        yield "Sprout"
+
+
+def until(true: Callable[[], Any]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_reset_while_it_answers_ends_the_answer_without_a_card() -> None:
+    panel = ChatPanel({"slow": Slow()}, question="Who made the moon?", lang="en")
+    panel.ask()
+    until(lambda: panel.step.answers.get("slow"))
+    panel.reset()
+    panel.settle()
+    assert panel._card.value == ""
+    assert (panel.past, panel.step.answers) == ([], {})
+    assert panel.controls.named["question"].value == "Who made the moon?"
+
+
+def test_suggestions_speak_the_panels_language_and_the_picture_is_never_empty() -> None:
+    panel = ChatPanel({"tiny": Quick()}, question="Who <are> you?", lang="en")
+    assert "Who &lt;are&gt; you?" in panel.picture() and "tiny" in panel.picture()
+    panel.speak("zh")
+    assert [value for _, value in panel.controls.named["suggestion"].options][1:] == panel.step.questions("zh")
+    assert panel.controls.named["question"].value == "Who <are> you?"
+
+
+def test_a_stop_right_after_the_click_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow_to_begin = threading.Event()
+    monkeypatch.setattr("workbench.widgets.live._quiet", slow_to_begin.wait)
+    panel = ChatPanel({"slow": Slow()}, lang="en")
+    for _ in range(2):
+        slow_to_begin.clear()
+        panel.controls.named["ask"].click()
+        panel.controls.named["stop"].click()
+        slow_to_begin.set()
+        panel.settle()
+        assert panel.step.answers == {"slow": ""}
+
+
+def test_a_checkpoint_that_is_no_longer_there_blocks_no_question(
+    recorded: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {label: Quick() for label in ("base", "step 4", "step 8")}
+    monkeypatch.setattr("workbench.steps.chat.models_of", lambda _: there)
+    panel = ChatPanel(recorded(), lang="en")
+    for shown in (("base", "step 4"), ("step 8", "base"), ("step 8",)):
+        panel.step.change(shown=shown)
+    there = {label: there[label] for label in ("base", "step 4")}
+    panel.fill()
+    panel.ask("Who are you?")
+    panel.settle()
+    assert panel._card.value == ""
+    assert panel.step.answers == {"base": "Sprout", "step 4": "Sprout"}
+    while panel.step.undo():
+        assert "step 8" not in panel.step.settings.shown
+
+
+def test_an_error_of_the_question_is_a_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = ChatPanel({"slow": Slow()}, lang="en")
+
+    def refused(**_: Any) -> None:
+        raise UnknownName("steps.unknown_model", given="step 8", nearest="base")
+
+    monkeypatch.setattr(panel.step, "change", refused)
+    panel.ask("Who are you?")
+    assert "step 8" in panel._card.value
+
+
+def test_the_export_form_rests_while_it_works_and_stop_is_offered_where_it_stops(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = ExportPanel(trained, lang="en")
+    named, go_on = panel.controls.named, threading.Event()
+    reached: list[str] = []
+
+    def everything(progress: Callable[[str, int, int], None]) -> None:
+        for stage in ("merge", "honesty"):
+            progress(stage, 0, 0)
+            reached.append(stage)
+            go_on.wait(20)
+            go_on.clear()
+
+    monkeypatch.setattr(panel.step, "everything", everything)
+    named["everything"].click()
+    for stage, stoppable in (("merge", True), ("honesty", False)):
+        until(lambda stage=stage: stage in reached)
+        panel.tick()
+        assert named["stop"].disabled is not stoppable
+        assert all(named[name].disabled for name in ("run", "checkpoint", "adapter", "merged"))
+        go_on.set()
+    panel.settle()
+    assert not named["checkpoint"].disabled

@@ -15,6 +15,7 @@ import pytest
 
 import workbench as wb
 from workbench.data import Persona
+from workbench.errors import BadSetting
 from workbench.widgets import ChatPanel, DataPanel, ExportPanel, MaskPanel, TrainPanel, Workbench
 from workbench.widgets.live import Job, Ticker
 from workbench.widgets.panel import Panel
@@ -71,7 +72,7 @@ def test_every_control_has_a_label(tmp_path: Path) -> None:
     for panel in every(tmp_path, lang="zh"):
         for name, widget in panel.controls.named.items():
             if hasattr(widget, "disabled") and name not in ("language", "step"):
-                assert widget.description or widget.tooltip, f"{panel} {name}"
+                assert getattr(widget, "description", "") or widget.tooltip, f"{panel} {name}"
 
 
 def test_a_panel_shows_a_widget_and_html_and_text(tmp_path: Path) -> None:
@@ -174,6 +175,49 @@ def test_a_teacher_locks_and_hides_single_controls(tmp_path: Path) -> None:
     panel.show()
     assert not named["adapter.r"].disabled
     assert named["runtime.seed.box"].layout.display is None
+
+
+def test_what_is_locked_stays_locked_where_it_is_made_or_drawn_later(tmp_path: Path) -> None:
+    for panel in (TrainPanel(out=tmp_path / "a", lang="en"), TrainPanel(out=tmp_path / "b", presenter=True)):
+        panel.lock()
+        panel.controls.named["all_settings"].children[0].value = True
+        assert panel.controls.named["schedule.max_steps"].disabled
+        panel.unlock("max_steps")
+        assert not panel.controls.named["schedule.max_steps"].disabled
+        panel.show("others")
+        assert not panel.controls.named["speed"].disabled
+    mask = MaskPanel(lang="en")
+    mask.lock("toggles")
+    mask.controls.named["conversation"].value = 2
+    assert [box.disabled for box in mask._toggles.children] == [True, True]
+    mask.unlock("toggles")
+    assert not mask._toggles.children[0].disabled
+
+
+def test_a_short_name_is_enough_and_a_wrong_one_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    panel = TrainPanel(out=tmp_path / "first", lang="en")
+    panel.hide("learning_rate")
+    assert panel.controls.named["optimizer.learning_rate.box"].layout.display == "none"
+    with pytest.raises(BadSetting, match="learning_rate"):
+        panel.lock("learning_rat")
+    with pytest.raises(BadSetting, match=r"persona\.name"):
+        panel.lock("name")
+
+
+def test_the_whole_locks_and_hides_in_all_its_panels_also_in_later_ones(tmp_path: Path) -> None:
+    whole = Workbench(tmp_path / "mine", lang="en")
+    whole.lock()
+    whole.hide("seed")
+    data, train = (whole.open(step).controls.named for step in ("data", "train"))
+    assert data["name"].disabled and train["optimizer.learning_rate"].disabled
+    assert data["seed.box"].layout.display == train["runtime.seed.box"].layout.display == "none"
+    whole.show()
+    whole.unlock("name")
+    assert not data["name"].disabled and train["optimizer.learning_rate"].disabled
+    assert data["seed.box"].layout.display is None
+    assert data["language"].layout.display == whole.controls.named["undo"].layout.display == "none"
+    with pytest.raises(BadSetting, match="temperature"):
+        whole.lock("temperatur")
 
 
 def test_an_error_in_a_thread_becomes_a_card_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.recordings import evaluate, tiny_settings
-from workbench.runs import Run, wait
+from workbench.runs import Run, State, wait
 from workbench.widgets import TrainPanel
 
 Recorded = Callable[..., Run]
@@ -113,6 +114,37 @@ def test_a_recording_is_played_and_leaves_its_folder_alone(recorded: Recorded, t
     panel.reset()
     assert panel.run is None
     assert panel._curves.value == ""
+
+
+def test_an_error_that_goes_by_stops_no_panel(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = TrainPanel(out=recorded().path, lang="en")
+    monkeypatch.setattr(Run, "state", lambda _: State("running", 3, 8))
+    with monkeypatch.context() as broken:
+        broken.setattr(panel.step, "poll", lambda: 1 / 0)
+        assert panel.tick()
+        assert "ZeroDivision" in panel._card.value
+    assert panel.tick()
+    assert panel._card.value == ""
+    monkeypatch.setattr(panel.step, "poll", lambda: 1 / 0)
+    assert sum(panel.tick() for _ in range(100)) < 20
+
+
+def test_of_two_panels_on_one_run_the_later_looks(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded()
+    monkeypatch.setattr(Run, "state", lambda _: State("running", 3, 8))
+
+    async def kernel() -> None:
+        panels = [TrainPanel(out=run.path, lang="en") for _ in range(3)]
+        other = TrainPanel(out=run.path.with_name("other"), lang="en")
+        await asyncio.sleep(0)
+        assert [panel.ticker.awake for panel in panels] == [False, False, True]
+        panels[0].wake()
+        await asyncio.sleep(0)
+        assert panels[0].ticker.awake and not other.ticker.awake
+        for panel in panels:
+            panel.ticker.rest()
+
+    asyncio.run(asyncio.wait_for(kernel(), 20))
 
 
 def test_a_worker_that_fails_is_told_by_a_card(recorded: Recorded) -> None:

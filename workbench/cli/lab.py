@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,8 @@ _SETTINGS = {
     # a panel is taller than the 80 lines after which an output gets a scroll bar of its own
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
+# the first cell of a lesson, in a notebook's JSON
+_SPOKEN = re.compile(r'WORKBENCH_LANG\\"\] = \\"(en|zh)\\"')
 
 
 @click.command(help=text("lab.help"))
@@ -40,6 +43,8 @@ def lab(lang: str | None, folder: Path | None, port: int, no_browser: bool) -> i
     place = (folder or Path("workbench-course") / spoken).expanduser().absolute()
     copied = copy_course(spoken, place)
     click.echo(text("lab.copied" if copied else "lab.kept", spoken, n=len(copied), folder=place), err=True)
+    if language_of(place) not in (None, spoken):
+        click.echo(text("lab.other_language", spoken), err=True)
     click.echo(text("lab.stop", spoken), err=True)
     with tempfile.TemporaryDirectory(prefix="workbench-lab-") as settings:
         status = _serve(command(place, port, browser=not no_browser), environment(Path(settings), spoken))
@@ -70,6 +75,13 @@ def copy_course(lang: str, place: Path) -> list[Path]:
                 continue
             copied.append(target)
     return copied
+
+
+def language_of(place: Path) -> str | None:
+    """The language of the lessons in ``place``, as the first of them says; None where it does not."""
+    first = min(place.glob("00-*.ipynb"), default=None)
+    found = _SPOKEN.search(first.read_text(encoding="utf-8", errors="replace")) if first else None
+    return found[1] if found else None
 
 
 def environment(settings: Path, lang: str) -> dict[str, str]:

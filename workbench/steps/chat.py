@@ -108,9 +108,8 @@ class ChatStep(Step[ChatSettings]):
         self._loaded: dict[str, tuple[Stamp, Assistant]] = {}
         self._loading = threading.Lock()
         self._asking = threading.Lock()
-        super().__init__(ChatSettings(question=self.questions()[0], **settings))
+        super().__init__(ChatSettings(**{"question": self.questions()[0], **settings}))
         self.use(models if models is not None else {"base": "pocket"})
-        self._first = self._settings
 
     # --- models ---
 
@@ -126,10 +125,13 @@ class ChatStep(Step[ChatSettings]):
             self.run = models if isinstance(models, Run) else Run(models)
             self.models = dict(models_of(self.run))
         self._loaded = {}
-        shown = tuple(label for label in self.settings.shown if label in self.models)
-        self._settings = replace(self._settings, shown=shown or _first_shown(list(self.models)))
-        self._past = []
+        self._settings, self._first, self._past = self._known(self._settings), self._known(self._first), []
         self.tell("models")
+
+    def _known(self, settings: ChatSettings) -> ChatSettings:
+        """The settings with models that there are."""
+        shown = tuple(label for label in settings.shown if label in self.models)
+        return replace(settings, shown=shown or _first_shown(list(self.models)))
 
     def refresh(self) -> bool:
         """Look again which checkpoints the run has; True where that changed."""
@@ -138,7 +140,9 @@ class ChatStep(Step[ChatSettings]):
         found: dict[str, Model | Assistant] = dict(models_of(self.run))
         if found == self.models:
             return False
-        self.models = found
+        with self._guard:
+            self.models = found
+            self._adopt(lambda settings: self._known(settings) if set(settings.shown) - set(found) else settings)
         self._loaded = {label: one for label, one in self._loaded.items() if label == "base"}
         self.tell("models")
         return True
@@ -185,9 +189,9 @@ class ChatStep(Step[ChatSettings]):
 
     # --- asking ---
 
-    def questions(self) -> list[str]:
+    def questions(self, lang: str | None = None) -> list[str]:
         """Questions to choose from."""
-        return list(lookup("quickstart.questions", self.lang))
+        return list(lookup("quickstart.questions", lang or self.lang))
 
     def ask(self, question: str | None = None) -> Iterator[tuple[str, str]]:
         """Ask every model that is shown; gives (label, piece) as pieces come, of each model in turn.
@@ -208,7 +212,7 @@ class ChatStep(Step[ChatSettings]):
         if not self._asking.acquire(blocking=False):
             raise BadInput("steps.still_answering")
         try:
-            self.cancelled.clear()
+            self.cancelled.begin()
             self.asked, self.answers = s.question, dict.fromkeys(s.shown, "")
             self.tell("asked")
             yield from self._pieces(s)
@@ -231,11 +235,11 @@ class ChatStep(Step[ChatSettings]):
         }
         while streams:
             for label, stream in list(streams.items()):
-                piece = next(stream, None)
-                if piece is None:
+                piece, said = next(stream, None), self.answers.get(label)
+                if piece is None or said is None:  # a reset has forgotten the question
                     del streams[label]
                     continue
-                self.answers = {**self.answers, label: self.answers[label] + piece}
+                self.answers = {**self.answers, label: said + piece}
                 yield label, piece
 
     def ask_whole(self, question: str | None = None) -> dict[str, str]:
@@ -282,12 +286,14 @@ class ChatStep(Step[ChatSettings]):
         if not self._asking.acquire(blocking=False):
             raise BadInput("steps.still_answering")
         try:
-            self.cancelled.clear()
+            self.cancelled.begin()
             probes, shown = self.probes(), self.settings.shown
             heard: dict[str, list[str]] = {}
             for label in shown:
                 before = len(probes) * len(heard)
                 heard[label] = self._heard(label, probes, before, len(probes) * len(shown), progress)
+            if self.cancelled():
+                raise Interrupted("steps.cancelled")
             self.probed = _scored(probes, heard, self.label_of_base(shown))
         finally:
             self._asking.release()

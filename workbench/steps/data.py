@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Conversation, Persona
-from workbench.errors import BadSetting, nearest
+from workbench.errors import BadInput, BadSetting, nearest
 from workbench.steps.code import call, lines
 from workbench.steps.step import Step
 from workbench.texts import text
@@ -100,13 +100,9 @@ class DataStep(Step[DataSettings]):
         """The settings of a recipe that learns from this set: its groups persona, data and runtime.
 
         Args:
-            own: the file that :meth:`save` wrote the own conversations to; needed only where findings were mended.
+            own: the file that holds the own conversations; needed only where findings were mended.
         """
-        s = self.settings
-        persona = {k: getattr(s, k) for k in ("name", "author", "purpose", "manner")}
-        data: dict[str, Any] = {"general": s.general, "ratio": s.ratio, "identity_count": s.count}
-        data["train"] = str(own) if own and s.mended else s.file
-        return {"persona": {**persona, "languages": list(s.languages)}, "data": data, "runtime": {"seed": s.seed}}
+        return _recipe_groups(self.settings, own)
 
     def recipe(self) -> Recipe:
         """A recipe with these settings and every other one's default."""
@@ -169,17 +165,27 @@ class DataStep(Step[DataSettings]):
 
         Raises:
             OutputExists: one is there, and not to be replaced.
+            BadInput: the set is read from one of them.
         """
         from workbench.data import write
 
-        made, place = self.make(), Path(folder).expanduser()
-        sides = {"train": made.train, "validation": made.held_out, "own": made.own}
+        place = Path(folder).expanduser()
+        files = {name: place / f"{name}.jsonl" for name in ("train", "validation", "own")}
+        for file in files.values():
+            if self.reads(file):
+                raise BadInput("steps.over_source", path=file)
+        made = self.make()
         place.mkdir(parents=True, exist_ok=True)
-        files = {name: place / f"{name}.jsonl" for name in sides}
-        for name, rows in sides.items():
+        for name, rows in {"train": made.train, "validation": made.held_out, "own": made.own}.items():
             write(rows, files[name], overwrite=overwrite)
         self.tell("saved")
         return files
+
+    def reads(self, file: Path) -> bool:
+        """Whether the set is read from ``file``, which must then not be written."""
+        given = (self.settings.file, self.settings.general)
+        sources = [Path(one).expanduser() for one in given if one and one != "shipped"]
+        return any(one.resolve() == file.resolve() or _same(one, file) for one in sources)
 
     def code(self) -> str:
         """The lines that make the same set."""
@@ -237,6 +243,9 @@ class DataStep(Step[DataSettings]):
         for lang in settings.languages:
             if lang not in LANGUAGES:
                 raise BadSetting("identity.unknown_language", given=lang, nearest=nearest(lang, LANGUAGES))
+        from workbench.training import check_recipe
+
+        check_recipe(_recipe_groups(settings))
         return settings
 
     def _after_change(self) -> None:
@@ -250,6 +259,20 @@ _CODES = (
     "placeholder_left", "empty_turn", "missing_answer", "role_order", "contradictory_answers", "near_duplicates",
     "control_tokens_in_text", "persona_name_differs", "another_identity", "leakage_between_train_and_validation",
 )  # fmt: skip
+# rows are left out of a set before it is parted, so what parting makes of it is not mended there
+MENDABLE = tuple(code for code in _CODES if code != "leakage_between_train_and_validation")
+
+
+def _recipe_groups(s: DataSettings, own: Path | None = None) -> dict[str, dict[str, Any]]:
+    persona = {k: getattr(s, k) for k in ("name", "author", "purpose", "manner")}
+    data: dict[str, Any] = {"general": s.general, "ratio": s.ratio, "identity_count": s.count}
+    data["train"] = str(own) if own and s.mended else s.file
+    return {"persona": {**persona, "languages": list(s.languages)}, "data": data, "runtime": {"seed": s.seed}}
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two names are one file, as where large and small letters count alike."""
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _general(general: str | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -172,17 +172,30 @@ class ExportStep(Step[ExportSettings]):
         return list(self.settings.questions or lookup("export.questions"))
 
     def everything(self, progress: Progress | None = None) -> Honesty:
-        """Convert, merge and check, one after the other; raises as these do."""
+        """Convert, merge and check, one after the other, with the settings of the beginning; raises as these do."""
         say = progress or (lambda *_: None)
-        self.cancelled.clear()
+        self.cancelled.begin()
+        work = ExportStep(**asdict(self.settings))
+        work.cancelled, self.honest = self.cancelled, None
         say("convert", 0, 0)
-        self.convert()
+        work.convert()
+        self.tell("adapter")
         say("merge", 0, 0)
-        self.merge(lambda done, total: say("merge", done, total))
+        work.merge(lambda done, total: say("merge", done, total))
+        self.tell("merged")
         if self.cancelled():
             raise Interrupted("steps.cancelled")
         say("honesty", 0, 0)
-        return self.honesty()
+        found = work.honesty()
+        self.honest = found if work.settings == self.settings else None
+        self.tell("honesty")
+        return found
+
+    def follow(self, run: Run | None) -> None:
+        """Take the best checkpoint of this run, or of none; undo and reset keep it."""
+        place = str(run.path) if run else ""
+        if self.settings.run != place:
+            self._adopt(lambda settings: replace(settings, run=place, checkpoint=None))
 
     def adopt(self, other: ExportStep) -> None:
         """Take over what another step has made, where both mean the same run; else nothing."""

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from workbench.errors import WorkbenchError
 from workbench.runs import is_run, read_json, saving, write_json
 from workbench.steps.chat import ChatStep
 from workbench.steps.data import DataStep
 from workbench.steps.export import ExportStep
+from workbench.steps.step import Step
 from workbench.steps.template import TemplateStep
 from workbench.steps.train import TrainStep
 
-T = TypeVar("T")
 _FILE = "project.json"
 
 
@@ -37,13 +37,16 @@ class Project:
         self.lang = lang
         known = read_json(self.folder / _FILE) or {}
         out = self.folder if is_run(self.folder) else self.folder / "runs" / "first"
-        self.data = _restored(lambda given: DataStep(lang=lang, **given), known.get("data"))
+        self.data = DataStep(lang=lang)
+        _restore(self.data, known.get("data"))
         self.template = TemplateStep(lang=lang)
-        self.train = _restored(lambda given: TrainStep(recipe, out, **given), known.get("train"))
-        self.export = ExportStep(self.train.run)
-        self.chat = ChatStep(self.train.run, lang=lang)
+        self.train = TrainStep(recipe, out)
+        self._recipe = recipe
         self._handed: dict[str, Any] = {}
         self._hand_data("settings")
+        _restore_training(self.train, known.get("train"))
+        self.export = ExportStep(self.train.run)
+        self.chat = ChatStep(self.train.run, lang=lang)
         self.data.subscribe(self._hand_data)
         self.train.subscribe(self._hand_run)
 
@@ -59,7 +62,12 @@ class Project:
             Failed: no space or no permission.
         """
         data = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.data.settings).items()}
-        train = {"settings": {k: v for k, v in self.train.settings.values.items() if k not in self._handed}}
+        s = self.train.settings
+        # what was handed over is kept by the data, but where the training's form says otherwise
+        own = {k: v for k, v in s.values.items() if k not in self._handed or self._handed[k] != v}
+        train: dict[str, Any] = {"settings": own}
+        if isinstance(s.recipe, str) and s.recipe != self._recipe:
+            train["recipe"] = s.recipe
         with saving(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_json(self.folder / _FILE, {"data": data, "train": train})
@@ -68,7 +76,7 @@ class Project:
         """All five steps back to their first settings; runs and files on the disk stay."""
         for step in self.steps.values():
             step.reset()
-        self._hand_data("settings")
+        self.export.follow(self.train.run)
 
     def code(self) -> str:
         """The lines that do all of it."""
@@ -80,28 +88,42 @@ class Project:
             return
         from workbench.steps.forms import flat
 
-        self._handed = flat(self.data.recipe_groups(self._own()))
-        self.train.adopt(self.data.recipe_groups(self._own()))
+        handed = flat(self.data.recipe_groups(self._mended()))
+        # only what is new: of two forms that name the same setting, the one that was changed last holds
+        self.train.adopt({k: v for k, v in handed.items() if k not in self._handed or self._handed[k] != v})
+        self._handed = handed
 
-    def _own(self) -> Path | None:
-        """Where mended conversations lie; written when they are mended, since training reads a file."""
+    def _mended(self) -> Path | None:
+        """Where mended conversations lie; written when they are mended, since training reads a file. Never the file
+        that they come from: the mending can be undone."""
+        from workbench.data import write
+
         if not self.data.settings.mended:
             return None
-        return self.data.save(self.folder / "data", overwrite=True)["own"]
+        names = (self.folder / "data" / f"{name}.jsonl" for name in ("mended", "mended-2", "mended-3"))
+        file = next(one for one in names if not self.data.reads(one))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write(self.data.make().own, file, overwrite=True)
+        return file
 
     def _hand_run(self, what: str) -> None:
         """The run goes to the export and the chat."""
         run = self.train.run
         if what == "run" and run is not None and not self.train.replaying:
-            if self.export.settings.run != str(run.path):
-                self.export.change(run=str(run.path), checkpoint=None)
+            self.export.follow(run)
             if self.chat.run is None or self.chat.run.path != run.path:
                 self.chat.use(run)
 
 
-def _restored(make: Callable[[dict[str, Any]], T], known: Any) -> T:
-    """The step with the settings that were kept; without them where this version cannot read them."""
-    try:
-        return make(known if isinstance(known, dict) else {})
-    except (WorkbenchError, TypeError):
-        return make({})
+def _restore(step: Step[Any], known: Any) -> None:
+    """The settings that were kept, as far as this version can read them."""
+    with suppress(WorkbenchError, TypeError):
+        step.restore(**known)
+
+
+def _restore_training(step: TrainStep, known: Any) -> None:
+    """The recipe and the settings on top of it."""
+    found = known if isinstance(known, dict) else {}
+    values = found.get("settings")
+    _restore(step, {"recipe": found.get("recipe", step.settings.recipe)})
+    _restore(step, {"values": {**step.settings.values, **values}} if isinstance(values, dict) else {})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 from workbench.errors import BadSetting, Failed, WorkbenchError, nearest
@@ -57,6 +58,16 @@ class Step(Generic[S]):
         self.tell("settings")
         return changed
 
+    def restore(self, **values: Any) -> None:
+        """Settings as they were kept from an earlier time; no change that could be taken back, and no first ones.
+
+        Raises:
+            BadSetting: as :meth:`change`.
+        """
+        with self._guard:
+            self.change(**values)
+            self._past = []
+
     def undo(self) -> bool:
         """Take the last change back; False where there is none."""
         with self._guard:
@@ -79,6 +90,19 @@ class Step(Generic[S]):
         self._after_change()
         self._forget()
         self.tell("reset")
+
+    def _adopt(self, take: Callable[[S], S]) -> None:
+        """Take over what another step has settled, into all settings that there were: neither undo nor reset loses it,
+        and it is no change that could be taken back here."""
+        with self._guard:
+            before, now = self._settings, self._checked(take(self._settings))
+            kept = [*map(take, self._past), now]
+            self._first, self._settings = take(self._first), now
+            self._past = [one for one, after in pairwise(kept) if one != after]
+            if now == before:
+                return
+        self._after_change()
+        self.tell("settings")
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Hear of every change: ``settings``, ``reset``, or a word of the step's own. Returns what ends it."""
@@ -123,10 +147,23 @@ def told(error: BaseException) -> WorkbenchError:
 
 
 class Stopper:
-    """A wish to stop, that a job looks at."""
+    """A wish to stop, that a job looks at. A front end that works in a thread says :meth:`ready` before it begins one:
+    what is wished from then on counts, also before the job has begun."""
 
     def __init__(self) -> None:
         self._wish = threading.Event()
+        self._ready = False
+
+    def ready(self) -> None:
+        """A job is to begin: earlier wishes are over."""
+        self._wish.clear()
+        self._ready = True
+
+    def begin(self) -> None:
+        """The job begins: earlier wishes are over, but for those since :meth:`ready`."""
+        if not self._ready:
+            self._wish.clear()
+        self._ready = False
 
     def ask(self) -> None:
         """Wish it."""
@@ -135,6 +172,7 @@ class Stopper:
     def clear(self) -> None:
         """No longer wish it."""
         self._wish.clear()
+        self._ready = False
 
     def __call__(self) -> bool:
         """Whether it is wished."""

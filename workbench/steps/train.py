@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadInput
+from workbench.errors import BadInput, BadSetting
 from workbench.runs import Best, Checkpoint, Event, Run, State, find, is_run
 from workbench.steps.code import call, lines, written
 from workbench.steps.forms import differences, flat, groups_of
@@ -96,8 +96,10 @@ class TrainStep(Step[TrainSettings]):
         self.change(values={**self.settings.values, **flat({key: value})})
 
     def adopt(self, groups: Mapping[str, Any]) -> None:
-        """Take over settings of whole groups, as :meth:`workbench.steps.DataStep.recipe_groups` gives them."""
-        self.change(values={**self.settings.values, **flat(groups)})
+        """Take over settings of whole groups, as :meth:`workbench.steps.DataStep.recipe_groups` gives them; undo and
+        reset keep them."""
+        given = flat(groups)
+        self._adopt(lambda settings: replace(settings, values={**settings.values, **given}))
 
     def outlook(self) -> Outlook:
         """The memory that the next run needs at most, and what is free; takes seconds, and loads no weight.
@@ -173,12 +175,12 @@ class TrainStep(Step[TrainSettings]):
             longest_gap: seconds of the original that a pause lasts at most.
 
         Raises:
-            UnknownName: no such run.
+            UnknownName: no such run. BadSetting: the speed is not above 0.
         """
         recorded = run if isinstance(run, Run) else find(run)
+        source = Replay(recorded.events.all(), speed, longest_gap)
         with self._guard:
-            self.run, self.history = recorded, History()
-            self._source = Replay(recorded.events.all(), speed, longest_gap)
+            self.run, self.history, self._source = recorded, History(), source
         self.tell("run")
         return recorded
 
@@ -273,9 +275,12 @@ class TrainStep(Step[TrainSettings]):
         return settings
 
     def _forget(self) -> None:
-        """The run goes on, if it runs; this step no longer looks at it, unless it is the one in its folder."""
+        """This step no longer looks at a run, unless one still works in its folder: that can be stopped from here."""
         with self._guard:
             self.run, self.history, self._source, self._told = None, History(), None, ""
+            working = next((run for run in _runs(self.out) if run.state().alive), None)
+            if working is not None:
+                self._watch(working)
 
 
 class Replay:
@@ -288,8 +293,8 @@ class Replay:
     """
 
     def __init__(self, events: list[Event], speed: float, longest_gap: float) -> None:
-        if speed <= 0:
-            raise ValueError(f"speed must be above 0, not {speed}")
+        if not speed > 0:
+            raise BadSetting("steps.replay_speed", given=speed)
         self._events, self._next = events, 0
         self._due = list(_times(events, speed, longest_gap))
         self._begun = time.monotonic()
@@ -343,7 +348,11 @@ def _folders(folder: Path) -> list[Path]:
 
 def latest(out: Path) -> Run | None:
     """The latest run of ``out``, ``out-2``, ``out-3`` …"""
-    return next((Run(path) for _, path in reversed(_family(out)) if is_run(path)), None)
+    return next(_runs(out), None)
+
+
+def _runs(out: Path) -> Iterator[Run]:
+    return (Run(path) for _, path in reversed(_family(out)) if is_run(path))
 
 
 def next_free(out: Path) -> Path:

@@ -13,7 +13,7 @@ from workbench.render.markup import said, table
 from workbench.runs import Run
 from workbench.steps import ChatStep
 from workbench.texts import text
-from workbench.widgets.controls import folded, grid, key, row
+from workbench.widgets.controls import Ticks, folded, grid, key, put_options, row
 from workbench.widgets.panel import Panel, area, joined
 
 _MOST_KEPT = 20  # answered questions that stay under the panel
@@ -49,9 +49,7 @@ class ChatPanel(Panel):
             step = models
         else:
             how: dict[str, Any] = {"seed": seed, "temperature": temperature, "max_new_tokens": max_new_tokens}
-            step = ChatStep(models, lang=lang, **how)
-            if question:
-                step.change(question=question)
+            step = ChatStep(models, lang=lang, **how, **({"question": question} if question else {}))
         self.past: list[tuple[str, dict[str, str]]] = []
         self._progress, self._probing, self._known = (0, 0), False, ""
         super().__init__(step, lang=lang, presenter=presenter)
@@ -63,19 +61,26 @@ class ChatPanel(Panel):
         if self.busy:
             return
         self._probing = False
-        self.step.change(question=self._question.value if question is None else question)
+        asked = self._question.value if question is None else question
+        self.attempt(lambda: self._begin(asked))
+
+    def _begin(self, question: str) -> None:
+        self.step.change(question=question)
+        self.step.cancelled.ready()
         self.run_job(self._ask)
 
     def _ask(self) -> None:
         for _ in self.step.ask():
             pass
-        self.past = [*self.past, (self.step.asked, dict(self.step.answers))][-_MOST_KEPT:]
+        if self.step.asked:  # else a reset has forgotten it
+            self.past = [*self.past, (self.step.asked, dict(self.step.answers))][-_MOST_KEPT:]
 
     def ask_all_probes(self) -> None:
         """Ask every probe of every model that is shown, in a thread."""
         if self.busy:
             return
         self._progress, self._probing = (0, 0), True
+        self.step.cancelled.ready()
         self.run_job(lambda: self.step.ask_all_probes(self._count))
 
     def _count(self, done: int, total: int) -> None:
@@ -85,17 +90,14 @@ class ChatPanel(Panel):
         """Stop answering; what was said stays."""
         self.step.cancel()
 
-    def reset(self) -> None:
-        """Forget questions and answers too."""
-        self.past, self._known = [], ""
-        super().reset()
-
     # --- building ---
 
     def build(self) -> list[Any]:
         """Question, models, buttons, answers."""
         c = self.controls
-        self._models = row(class_="wb-buttons")
+        self._models = c.add("shown", Ticks([]), setting=True)
+        self._models.add_class("wb-buttons")
+        c.say(self._models, "tooltip", key("chat.shown"))
         self._models_title = c.html()
         c.say(
             self._models_title,
@@ -129,7 +131,7 @@ class ChatPanel(Panel):
         c = self.controls
         self._question = ipw.Text()  # what Enter asks is what stands there, so every letter is sent
         self._question.on_msg(self._typed)
-        self._suggestion = ipw.Dropdown(options=[("–", ""), *((q, q) for q in self.step.questions())], value="")
+        self._suggestion = ipw.Dropdown(options=[])
         suggest = c.field("suggestion", self._suggestion, key("chat.suggestion"), self._suggest)
         question = c.field("question", self._question, key("chat.question"), lambda _: None)
         return grid(question, suggest)
@@ -162,7 +164,9 @@ class ChatPanel(Panel):
     # --- filling ---
 
     def heard(self, what: str) -> None:
-        """Other models, other columns."""
+        """Other models, other columns; after a reset nothing that was asked is kept."""
+        if what == "reset":
+            self.past, self._known = [], ""
         if what == "models":
             self.fill()
         super().heard(what)
@@ -180,6 +184,8 @@ class ChatPanel(Panel):
 
     def _fill_form(self) -> None:
         s = self.step.settings
+        suggested = [("–", ""), *((one, one) for one in self.step.questions(self.lang))]
+        put_options(self._suggestion, suggested, self._suggestion.value)
         if s.question != self._known:  # else somebody may be writing the next one
             self._question.value = self._known = s.question
         self._system.value = s.system
@@ -196,7 +202,6 @@ class ChatPanel(Panel):
         for box, label in zip(self._models.children, labels, strict=True):
             box.description = self.step.label_text(label, self.lang)
             self.controls.put(box, label in self.step.settings.shown)
-            box.disabled = "shown" in self.controls.locked
 
     def _ticked(self, _: Any) -> None:
         if not self.controls.filling:
@@ -278,5 +283,11 @@ class ChatPanel(Panel):
         )
 
     def picture(self) -> str:
-        """The last answers, the probes, and what was asked before."""
-        return joined([self._answers_html(), self._probes_html(), self._earlier_html()])
+        """The last answers, the probes, and what was asked before; of nothing asked, what would be."""
+        return joined([self._answers_html() or self._ready_html(), self._probes_html(), self._earlier_html()])
+
+    def _ready_html(self) -> str:
+        s = self.step.settings
+        shown = ", ".join(map(self._label, s.shown)) or "–"
+        who = f"{text('widgets.chat.shown', self.lang)}: {shown}"
+        return f'<p class="wb-asked"><strong>{said(s.question)}</strong></p><p class="wb-soft">{escape(who)}</p>'

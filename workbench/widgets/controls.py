@@ -6,12 +6,25 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ipywidgets as ipw
+from traitlets import Bool, observe
 
+from workbench.errors import BadSetting, nearest
 from workbench.render import escape
 from workbench.texts import text
 
 Change = Callable[[Any], None]
 Said = Callable[[str], str]  # language -> words
+
+
+class Ticks(ipw.Box):  # type: ignore[misc]
+    """Boxes to tick that are locked together, also those that are made later."""
+
+    disabled = Bool(False)
+
+    @observe("disabled", "children")
+    def _pass_on(self, _: Any) -> None:
+        for box in self.children:
+            box.disabled = self.disabled
 
 
 class Controls:
@@ -25,6 +38,8 @@ class Controls:
         self.lang = lang
         self.named: dict[str, Any] = {}
         self.settings: set[str] = set()
+        self.later: set[str] = set()  # names of controls that are made when they are first seen
+        self.open: set[str] | None = None  # where all settings are locked, also those to come: all but these
         self.locked: set[str] = set()
         self.hidden: set[str] = set()
         self.disabled: set[str] = set()
@@ -67,6 +82,7 @@ class Controls:
         self.named[name] = widget
         if setting:
             self.settings.add(name)
+            self.locked |= set() if self.open is None else {name} - self.open
         return widget
 
     def field(self, name: str, widget: Any, words: Said, on_change: Change, *, help_: Said | None = None) -> Any:
@@ -98,6 +114,7 @@ class Controls:
         box = ipw.VBox(parts)
         box.add_class("wb-field")
         self.add(f"{name}.box", box)
+        self._apply(name)
         return box
 
     def button(self, name: str, icon: str, words: Said, press: Callable[[], None], *, main: bool = False) -> Any:
@@ -125,24 +142,47 @@ class Controls:
             self.disabled = self.disabled - {name} if on else self.disabled | {name}
             self._apply(name)
 
-    def lock(self, names: Iterable[str] | None = None) -> None:
-        """Show controls that cannot be changed; without names all that are settings."""
-        self.locked |= set(self.settings if names is None else names)
+    @property
+    def known(self) -> set[str]:
+        """The names by which controls are locked and hidden, also of those that are made later."""
+        return {*(name for name in self.named if not name.endswith(".box")), *self.later}
+
+    def found(self, name: str) -> str:
+        """A control's full name; ``learning_rate`` is enough where only one group has it.
+
+        Raises:
+            BadSetting: there is none of that name, or there are several; says the nearest.
+        """
+        ending = sorted(one for one in self.known if one.endswith(f".{name}"))
+        if name in self.known or len(ending) == 1:
+            return name if name in self.known else ending[0]
+        near = ", ".join(ending) or nearest(name, self.known)
+        raise BadSetting("widgets.unknown_control", given=name, nearest=near)
+
+    def lock(self, names: Iterable[str] | None = None, *, but: Iterable[str] = ()) -> None:
+        """Show controls that cannot be changed; without names all that are settings, but those of ``but``."""
+        if names is None:
+            self.open = set(but)
+            self.locked |= self.settings - self.open
+        else:
+            self.locked |= set(map(self.found, names))
         self._apply_all()
 
     def unlock(self, names: Iterable[str] | None = None) -> None:
         """The contrary of :meth:`lock`."""
-        self.locked = set() if names is None else self.locked - set(names)
+        freed = self.locked if names is None else set(map(self.found, names))
+        self.open = None if self.open is None or names is None else self.open | freed
+        self.locked = self.locked - freed
         self._apply_all()
 
     def hide(self, names: Iterable[str]) -> None:
         """Take controls away."""
-        self.hidden |= set(names)
+        self.hidden |= set(map(self.found, names))
         self._apply_all()
 
     def show(self, names: Iterable[str] | None = None) -> None:
-        """The contrary of :meth:`hide`."""
-        self.hidden = set() if names is None else self.hidden - set(names)
+        """The contrary of :meth:`hide`; without names, of all."""
+        self.hidden = set() if names is None else self.hidden - set(map(self.found, names))
         self._apply_all()
 
     def _apply_all(self) -> None:

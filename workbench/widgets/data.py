@@ -11,7 +11,7 @@ import ipywidgets as ipw
 from workbench.data.conversation import Conversation, Persona
 from workbench.render import conversations_html, escape
 from workbench.steps import DataStep, Project
-from workbench.steps.data import LANGUAGES, MANNERS
+from workbench.steps.data import LANGUAGES, MANNERS, MENDABLE
 from workbench.texts import text
 from workbench.widgets.controls import Change, folded, grid, key, put_options, row
 from workbench.widgets.panel import Panel, area, joined
@@ -134,7 +134,7 @@ class DataPanel(Panel):
     def _files(self) -> Any:
         c = self.controls
         self._file, self._general = (ipw.Text(continuous_update=False) for _ in range(2))
-        self._folder = ipw.Text(value=str(self.project.folder / "data") if self.project else "data")
+        self._folder = ipw.Text(value=self._home())
         own = c.field("file", self._file, key("data.file"), lambda v: self.change(file=v.strip() or None))
         general = c.field(
             "general", self._general, key("data.general"), lambda v: self.change(general=v.strip() or None)
@@ -180,7 +180,13 @@ class DataPanel(Panel):
         """A change of settings makes findings and files of before meaningless."""
         if what in ("settings", "reset"):
             self._findings, self._saved, self._page = None, "", 0
+        if what == "reset":
+            self._folder.value = self._home()
         super().heard(what)
+
+    def _home(self) -> str:
+        """The folder to save into, as long as nobody names another."""
+        return str(self.project.folder / "data") if self.project else "data"
 
     def fill(self) -> None:
         """Settings into the form, results under it."""
@@ -233,12 +239,11 @@ class DataPanel(Panel):
         return f"{words} ({count})"
 
     def _show_findings(self) -> None:
-        found = self._findings
+        found = [one for one in self._findings or () if one.code in MENDABLE]
         self._mend_row.layout.display = None if found else "none"
-        if found:
-            options = [(f"{text(f'widgets.data.codes.{f.code}', self.lang)} ({len(f.rows)})", f.code) for f in found]
-            self.controls.filled(lambda: put_options(self._mendable, options, self._mendable.value))
-        area(self._checks, findings_html(found, self.lang))
+        options = [(f"{text(f'widgets.data.codes.{f.code}', self.lang)} ({len(f.rows)})", f.code) for f in found]
+        self.controls.filled(lambda: put_options(self._mendable, options, self._mendable.value))
+        area(self._checks, findings_html(self._findings, self.lang))
 
     def _preview(self) -> None:
         area(self._shown_rows, self._preview_html(self._group.value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,35 +50,37 @@ class ExportPanel(Panel):
             if isinstance(run, ExportStep)
             else ExportStep(run, checkpoint=checkpoint, adapter=str(adapter), merged=str(merged))
         )
-        self._stage, self._done, self._total = "", 0, 0
+        self._stage, self._done, self._total, self._all = STAGES[0], 0, 0, False
         super().__init__(step, lang=lang, presenter=presenter)
 
     # --- commands ---
 
     def everything(self) -> None:
         """Convert, merge and check, in a thread."""
-        self.run_job(lambda: self.step.everything(self._progress))
+        self._work("convert", lambda: self.step.everything(self._progress), all_=True)
 
     def convert(self) -> None:
         """Make the adapter, in a thread."""
-        self.run_job(lambda: self._staged("convert", self.step.convert))
+        self._work("convert", self.step.convert)
 
     def merge(self) -> None:
         """Make the merged model, in a thread."""
-        self.step.cancelled.clear()
-        self.run_job(lambda: self._staged("merge", self.step.merge, lambda *at: self._progress("merge", *at)))
+        self._work("merge", lambda: self.step.merge(lambda *at: self._progress("merge", *at)))
 
     def check(self) -> None:
         """Ask adapter and merged model the same questions, in a thread."""
-        self.run_job(lambda: self._staged("honesty", self.step.honesty))
+        self._work("honesty", self.step.honesty)
 
     def stop(self) -> None:
         """Leave off what is being made."""
         self.step.cancel()
 
-    def _staged(self, stage: str, work: Any, *given: Any) -> None:
-        self._progress(stage, 0, 0)
-        work(*given)
+    def _work(self, stage: str, work: Callable[[], Any], *, all_: bool = False) -> None:
+        if not self.busy:
+            self._all = all_
+            self._progress(stage, 0, 0)
+            self.step.cancelled.ready()
+            self.run_job(work)
 
     def _progress(self, stage: str, done: int, total: int) -> None:
         self._stage, self._done, self._total = stage, done, total
@@ -122,7 +125,7 @@ class ExportPanel(Panel):
             convert=idle,
             merge=idle and "adapter" in made,
             check=idle and "merged" in made,
-            stop=not idle,
+            **dict.fromkeys(("run", "checkpoint", "adapter", "merged"), idle),
         )
         self._show_progress()
         area(self._results, self._results_html())
@@ -144,14 +147,16 @@ class ExportPanel(Panel):
         return self.busy
 
     def _show_progress(self) -> None:
+        # a wish is heeded while it merges, and between converting and merging
+        self.controls.enable(stop=self.busy and (self._stage == "merge" or (self._all and self._stage == "convert")))
         if not self.busy:
             self._bar.layout.display = "none"
             area(self._words, "")
             return
         self._bar.layout.display = None
         self._bar.max, self._bar.value = max(1, self._total), min(self._done, max(1, self._total))
-        number = STAGES.index(self._stage) + 1 if self._stage else 1
-        words = text(f"widgets.export.stage.{self._stage or 'convert'}", self.lang, n=number, of=len(STAGES))
+        number = STAGES.index(self._stage) + 1
+        words = text(f"widgets.export.stage.{self._stage}", self.lang, n=number, of=len(STAGES))
         size = (
             text("widgets.export.bytes", self.lang, done=self._done / 1e6, total=self._total / 1e6)
             if self._total

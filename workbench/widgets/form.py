@@ -35,6 +35,7 @@ class Form:
         self._main = [self._fields[name] for name in main]
         self._rest: list[Field] = [one for one in fields() if one.key not in main]
         self._values: dict[str, Any] = {}
+        controls.later |= {one.key for one in self._rest}
 
     def main(self) -> Any:
         """The settings always in sight."""

@@ -30,13 +30,19 @@ class Ticker:
         self._tick, self._period = tick, period
         self._loop = _running_loop()
         self._task: asyncio.Task[None] | None = None
+        self._wanted = False
 
     def wake(self) -> None:
         """Look from now on; may be called from any thread, and more than once."""
+        self._wanted = True
         self._loop = self._loop or _running_loop()
         if self._loop is not None and not self._loop.is_closed():
             # A context of its own: what a cell or a click left in this one (whose output it is) is not the task's.
             self._loop.call_soon_threadsafe(self._begin, context=contextvars.Context())
+
+    def rest(self) -> None:
+        """Look no more, until the next :meth:`wake`."""
+        self._wanted = False
 
     @property
     def awake(self) -> bool:
@@ -44,11 +50,11 @@ class Ticker:
         return self._task is not None and not self._task.done()
 
     def _begin(self) -> None:
-        if not self.awake:
+        if self._wanted and not self.awake:
             self._task = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:
-        while self._tick():
+        while self._wanted and self._tick():
             await asyncio.sleep(self._period)
 
 
@@ -61,6 +67,15 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+class _Worker(threading.Thread):
+    """The thread of a job."""
+
+
+def in_a_job() -> bool:
+    """Whether this runs in a job's thread, which must not touch widgets."""
+    return isinstance(threading.current_thread(), _Worker)
+
+
 class Job:
     """A piece of work in a thread of its own.
 
@@ -71,7 +86,7 @@ class Job:
     def __init__(self, work: Callable[[], Any]) -> None:
         self.error: BaseException | None = None
         self._work = work
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = _Worker(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:

@@ -11,9 +11,9 @@ from workbench.errors import WorkbenchError
 from workbench.render import compare_html, escape, mask_html
 from workbench.render.boxes import template_text
 from workbench.steps import TemplateStep
-from workbench.steps.template import LOSS_ON
+from workbench.steps.template import LOSS_ON, samples
 from workbench.texts import text
-from workbench.widgets.controls import folded, grid, key, put_options, row
+from workbench.widgets.controls import Ticks, folded, grid, key, put_options, row
 from workbench.widgets.panel import Panel, area
 
 
@@ -54,24 +54,32 @@ class MaskPanel(Panel):
         else:
             how: dict[str, Any] = {"template": template, "other": other, "loss_on": loss_on, "max_length": max_length}
             step = TemplateStep(conversation, model=model, lang=lang, **how)
-        given = list(conversations or [])
-        self.choices = [
-            step.settings.conversation,
-            *(c for c in [*given, *step.samples] if c != step.settings.conversation),
-        ]
+        first = step.settings.conversation
+        self._first = [*([] if first in step.samples else [first]), *(conversations or [])]
+        self._given = list(self._first)
+        self.choices: list[Conversation] = []
         super().__init__(step, lang=lang, presenter=presenter)
+
+    def offer(self, conversations: list[Conversation]) -> None:
+        """Other conversations to choose from, in the place of those that were given at first."""
+        pasted = self._given[len(self._first) :]
+        self._first = list(conversations)
+        self._given = [*self._first, *pasted]
+        self.controls.filled(self._fill_choices)
 
     # --- building ---
 
     def build(self) -> list[Any]:
         """Choices, the answers to toggle, the view."""
         self._view = self.controls.html()
-        self._toggles = ipw.VBox([])
+        self._toggles = self.controls.add("toggles", Ticks([]), setting=True)
+        self._toggles.layout.flex_flow = "column"
+        self.controls.say(self._toggles, "tooltip", key("mask.loss_on"))
         return [self._choose(), self._paste(), self._toggles, self._view]
 
     def _choose(self) -> Any:
         c = self.controls
-        self._conversation = ipw.Dropdown(options=[(_short(one), at) for at, one in enumerate(self.choices)])
+        self._conversation = ipw.Dropdown(options=[])
         self._model = ipw.Text(continuous_update=False)
         self._template, self._other = ipw.Dropdown(), ipw.Dropdown()
         self._loss_on = ipw.Dropdown()
@@ -103,8 +111,8 @@ class MaskPanel(Panel):
         self.attempt(lambda: self._add(self.step.paste(self._pasted.value)))
 
     def _add(self, conversation: Conversation) -> None:
-        if conversation not in self.choices:
-            self.choices.append(conversation)
+        if conversation not in self._given:
+            self._given.append(conversation)
         self.controls.filled(self.fill)
 
     def _cut(self, given: str) -> None:
@@ -113,6 +121,12 @@ class MaskPanel(Panel):
         self.attempt(lambda: self.step.change(max_length=field("max_length").read(given) if given.strip() else None))
 
     # --- filling ---
+
+    def heard(self, what: str) -> None:
+        """A reset forgets what was pasted too."""
+        if what == "reset":
+            self._pasted.value, self._given = "", list(self._first)
+        super().heard(what)
 
     def fill(self) -> None:
         """Settings into the controls, and the view."""
@@ -132,31 +146,36 @@ class MaskPanel(Panel):
         put_options(self._other, [(text("widgets.mask.no_other", self.lang), ""), *options], s.other or "")
         put_options(self._loss_on, [(text(f"render.mask.loss_on.{one}", self.lang), one) for one in LOSS_ON], s.loss_on)
         self._model.value, self._max_length.value = s.model, str(s.max_length or "")
+        known, bare = [*self._given, *samples(self.lang)], _untrained(s.conversation)
+        known = [one for at, one in enumerate(known) if one not in known[:at]]
+        self.choices = known if bare in map(_untrained, known) else [s.conversation, *known]
         options = [(_short(one), at) for at, one in enumerate(self.choices)]
-        bare = _untrained(s.conversation)
-        at = next((i for i, one in enumerate(self.choices) if _untrained(one) == bare), 0)
+        at = next(i for i, one in enumerate(self.choices) if _untrained(one) == bare)
         put_options(self._conversation, options, at)
 
     def _fill_toggles(self) -> None:
         """A button for each answer, pressed where it is trained; none where every token is trained anyhow."""
-        s = self.step.settings
-        answers = [at for at, m in enumerate(s.conversation.messages) if m.role == "assistant"]
+        s, answers = self.step.settings, self._answers()
         if s.loss_on == "all" or not answers:
             self._toggles.children = []
             return
         if len(self._toggles.children) != len(answers):
             self._toggles.children = [ipw.Checkbox(indent=False) for _ in answers]
-            for box, at in zip(self._toggles.children, answers, strict=True):
-                box.observe(lambda change, at=at: self._toggle(at, change["new"]), names="value")
+            for number, box in enumerate(self._toggles.children):
+                box.observe(lambda change, number=number: self._toggle(number, change["new"]), names="value")
         for number, (box, at) in enumerate(zip(self._toggles.children, answers, strict=True), 1):
             words = s.conversation.messages[at].content[:40]
             box.description = text("widgets.mask.toggle", self.lang, number=number, words=words)
             self.controls.put(box, self.step.trained(at))
-            box.disabled = "toggles" in self.controls.locked
 
-    def _toggle(self, at: int, wanted: bool) -> None:
+    def _answers(self) -> list[int]:
+        """Where in the conversation the answers stand."""
+        return [at for at, m in enumerate(self.step.settings.conversation.messages) if m.role == "assistant"]
+
+    def _toggle(self, number: int, wanted: bool) -> None:
+        """The same box may stand for another message by now."""
         if not self.controls.filling:
-            self.attempt(lambda: self.step.toggle(at, wanted))
+            self.attempt(lambda: self.step.toggle(self._answers()[number], wanted))
 
     def _drawn(self) -> str:
         compared = self.step.comparison()

@@ -7,6 +7,7 @@ A panel has two faces: the live widget, and the HTML that the saved notebook sho
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
@@ -21,8 +22,9 @@ from workbench.render.markup import static
 from workbench.steps import told
 from workbench.texts import language, text
 from workbench.widgets.controls import Controls, folded, key, row
-from workbench.widgets.live import Job, Ticker
+from workbench.widgets.live import Job, Ticker, in_a_job
 
+_PATIENCE = 10  # looks in a row that may fail before a panel gives up
 _VIEW = "application/vnd.jupyter.widget-view+json"
 # The picture is for where no live panel stands beside it: JupyterLab, the classic notebook, VS Code.
 _HOSTS = (".jp-OutputArea", ".output", ".cell_container")
@@ -60,6 +62,8 @@ class Panel:
         self.presenter = presenter
         self.ticker = Ticker(self.tick)
         self.job: Job | None = None
+        self._unheard: deque[str] = deque()
+        self._failed: list[BaseException] = []  # of the last looks, in a row
         self._shown = ""
         self._error: BaseException | None = None
         self._card = self.controls.html()
@@ -72,8 +76,8 @@ class Panel:
         self.step.subscribe(self._heard)
         self.fill()
         if presenter:
-            self.lock(*(self.controls.settings - set(self.open_on_stage)))
-            self.hide(*self.hidden_on_stage)
+            self.controls.lock(but=self.open_on_stage)
+            self.controls.hide(self.hidden_on_stage)
         self.wake()
 
     # --- what a panel of a step defines ---
@@ -185,22 +189,43 @@ class Panel:
         self.ticker.wake()
 
     def tick(self) -> bool:
-        """One look; whether to look again. Errors become a card, since nobody else would see them."""
+        """One look; whether to look again. Errors become a card, since nobody else would see them; as long as something
+        is under way, the next look may go well."""
         try:
-            ended = self.job if self.job is not None and self.job.over else None
-            if ended is not None:  # before the look, which then sees what the job has begun
-                self.job = None
-                self.fill()
-                if ended.error is not None:
-                    self.fail(ended.error)
-                self.keep()
-            return self.look() or self.job is not None
+            more = self._look()
         except Exception as error:
             self.fail(error)
-            return False
+            self._failed = [*self._failed, error]
+            return len(self._failed) < _PATIENCE and self._under_way()
+        if self._error in self._failed:  # it went by, and nothing else has been said since
+            self.clear()
+        self._failed = []
+        return more
+
+    def _look(self) -> bool:
+        while self._unheard:
+            self.heard(self._unheard.popleft())
+        ended = self.job if self.job is not None and self.job.over else None
+        if ended is not None:  # before the look, which then sees what the job has begun
+            self.job = None
+            self.fill()
+            if ended.error is not None:
+                self.fail(ended.error)
+            self.keep()
+        return self.look() or self.job is not None
+
+    def _under_way(self) -> bool:
+        try:
+            return self.job is not None or bool(getattr(self.step, "busy", False))
+        except Exception:  # that is what failed
+            return True
 
     def _heard(self, what: str) -> None:
-        self.heard(what)
+        if in_a_job():  # it may be another panel's
+            self._unheard.append(what)
+            self.wake()
+        else:
+            self.heard(what)
 
     def heard(self, what: str) -> None:
         """A notice of the step."""

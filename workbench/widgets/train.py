@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,9 @@ _GLANCE = 0.2  # seconds between two looks of code that waits
 _LEAST_PAUSE = 0.8  # seconds between two drawings
 _SHARE = 6.0  # … and at least so many times what a drawing took, so that the kernel stays free
 _KEPT = 15.0  # seconds between two pictures for the saved notebook, while it trains
+
+
+_latest: weakref.WeakValueDictionary[str, TrainPanel] = weakref.WeakValueDictionary()  # by run folder
 
 
 class TrainPanel(Panel):
@@ -67,6 +71,10 @@ class TrainPanel(Panel):
         self._main = controls
         self._status, self._dirty, self._drawn, self._cost, self._kept, self._spoken = "", True, 0.0, 0.0, 0.0, ""
         super().__init__(step, lang=lang, presenter=presenter)
+        before = _latest.get(place := str(step.out.resolve()))
+        if before is not None:  # its cell was run again, and it has most often left the page
+            before.ticker.rest()
+        _latest[place] = self
 
     # --- commands ---
 
@@ -193,15 +201,12 @@ class TrainPanel(Panel):
             key("train.replay"),
             lambda: self.replay(self._other.value or self.run or "", self._speed.value),
         )
-        inside = ipw.VBox(
-            [
-                grid(
-                    c.field("other_run", self._other, key("train.other_run"), lambda _: None),
-                    c.field("speed", self._speed, key("train.speed"), lambda _: None),
-                ),
-                row(attach, play, class_="wb-buttons"),
-            ]
+        fields = grid(
+            c.field("other_run", self._other, key("train.other_run"), lambda _: None),
+            c.field("speed", self._speed, key("train.speed"), lambda _: None),
         )
+        c.settings -= {"other_run", "speed"}
+        inside = ipw.VBox([fields, row(attach, play, class_="wb-buttons")])
         return c.add("others", folded(inside, c, key("train.others")))
 
     def _set(self, one: Field, value: Any) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from workbench.errors import WorkbenchError
+from workbench.errors import BadSetting, WorkbenchError, nearest
 from workbench.steps import Project
 from workbench.texts import text
 from workbench.widgets.chat import ChatPanel
+from workbench.widgets.controls import Controls
 from workbench.widgets.data import DataPanel
 from workbench.widgets.export import ExportPanel
 from workbench.widgets.mask import MaskPanel
@@ -39,38 +40,81 @@ class Workbench(Panel):
     ) -> None:
         self.project = folder if isinstance(folder, Project) else Project(folder, lang)
         self.panels: dict[str, Panel] = {}
+        self._wishes: list[tuple[str, tuple[str, ...]]] = []
         super().__init__(_Whole(self.project), lang=lang, presenter=presenter)
-        self.hide("undo")  # each step has its own
-        self.project.data.subscribe(lambda what: self._remember() if what == "settings" else None)
-        self.project.train.subscribe(lambda what: self._remember() if what == "settings" else None)
+        self.controls.hide(["undo"])  # each step has its own
+        for step in (self.project.data, self.project.train):
+            step.subscribe(lambda what: self._remember() if what in ("settings", "reset") else None)
         self.open("train" if self.project.train.run is not None else "data")
 
     def open(self, step: str) -> Panel:
         """Show the panel of a step: ``data``, ``template``, ``train``, ``export`` or ``chat``."""
-        if step not in self.panels:
-            self.panels[step] = self._make(step)
-        panel = self.panels[step]
+        panel = self._panel(step)
         if panel.lang != self.lang:
             panel.speak(self.lang)
+        if isinstance(panel, MaskPanel):
+            panel.offer(self._own())
         panel.controls.filled(panel.fill)
         self.controls.filled(lambda: setattr(self._choice, "value", step))
         self._stage.children = [panel.root]
         panel.wake()
         return panel
 
+    def _panel(self, step: str) -> Panel:
+        if step not in self.panels:
+            self.panels[step] = self._make(step)
+        return self.panels[step]
+
     def _make(self, step: str) -> Panel:
         how: dict[str, Any] = {"lang": self.lang, "presenter": self.presenter}
         makers: dict[str, Callable[[], Panel]] = {
             "data": lambda: DataPanel(self.project, **how),
-            "template": lambda: MaskPanel(self.project.template, conversations=self._own(), **how),
+            "template": lambda: MaskPanel(self.project.template, **how),
             "train": lambda: TrainPanel(self.project.train, **how),
             "export": lambda: ExportPanel(self.project.export, **how),
             "chat": lambda: ChatPanel(self.project.chat, **how),
         }
         panel = makers[step]()
-        panel.hide("language")
         panel.root.remove_class("wb-widget").add_class("wb-inner")
+        for wish, names in [*self._wishes, ("hide", ("language",))]:
+            _grant(panel.controls, wish, names)
         return panel
+
+    # --- for teachers: of all five panels, also of those that are opened later ---
+
+    def lock(self, *names: str) -> None:
+        """Controls of any step that are seen but cannot be changed; without names all settings."""
+        self._wish("lock", names)
+
+    def unlock(self, *names: str) -> None:
+        """The contrary of :meth:`lock`."""
+        self._wish("unlock", names)
+
+    def hide(self, *names: str) -> None:
+        """Controls of any step that are taken away."""
+        self._wish("hide", names)
+
+    def show(self, *names: str) -> None:
+        """The contrary of :meth:`hide`; without names, of all."""
+        self._wish("show", names)
+
+    def _wish(self, wish: str, names: tuple[str, ...]) -> None:
+        if not all(any(_has(one, name) for one in self._controls()) for name in names):
+            for step in STEPS:
+                self._panel(step)
+        for name in names:
+            if not any(_has(one, name) for one in self._controls()):
+                known = set().union(*(one.known for one in self._controls()))
+                raise BadSetting("widgets.unknown_control", given=name, nearest=nearest(name, known))
+        self._wishes.append((wish, names))
+        for one in self._controls():
+            _grant(one, wish, names)
+        for panel in self.panels.values():
+            panel.controls.hide(["language"])  # the switch of the whole is theirs too
+        self.controls.hide(["undo"])
+
+    def _controls(self) -> list[Controls]:
+        return [self.controls, *(panel.controls for panel in self.panels.values())]
 
     def _own(self) -> list[Any]:
         """A few conversations of the set, to look at their masks."""
@@ -112,6 +156,17 @@ class Workbench(Panel):
             parts.append(f"<h4>{text(f'widgets.way.{step}', self.lang)}</h4>")
             parts.append(panel.picture())
         return joined(parts)
+
+
+def _has(controls: Controls, name: str) -> bool:
+    return name in controls.known or any(one.endswith(f".{name}") for one in controls.known)
+
+
+def _grant(controls: Controls, wish: str, names: tuple[str, ...]) -> None:
+    """What was wished of the whole, of one panel: the controls that it has."""
+    full = [one for one in controls.known for name in names if one == name or one.endswith(f".{name}")]
+    if full or not names:
+        getattr(controls, wish)(full if full or wish == "hide" else None)
 
 
 class _Whole:

@@ -1,0 +1,89 @@
+"""The five steps over one folder: what one hands to another, what is kept, what stays where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.recordings import record
+from workbench.data import Persona, ask, identity_set, read, write
+from workbench.errors import BadSetting
+from workbench.steps import Project
+
+
+def test_mending_leaves_the_file_alone_and_can_be_taken_back(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    for name in ("own", "mended"):
+        source = tmp_path / "data" / f"{name}.jsonl"
+        source.parent.mkdir(exist_ok=True)
+        write([*identity_set(Persona("Sprout"), 21), ask("Who?", "")], source, overwrite=True)
+        project.data.change(file=str(source))
+        project.data.mend("empty_turn")
+        handed = project.train.recipe.data.train
+        assert len(read(handed)) == 21 and handed != str(source)
+        assert len(read(source)) == 22
+        project.data.undo()
+        assert (len(project.data.make().own), project.train.recipe.data.train) == (22, str(source))
+
+
+def test_undo_and_reset_of_the_training_keep_the_persona_and_the_mixture(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    project.data.change(name="One")
+    project.train.set("learning_rate", 5e-4)
+    project.data.change(name="Two", ratio=2.0)
+    project.train.undo()
+    recipe = project.train.recipe
+    assert (recipe.persona.name, recipe.data.ratio) == ("Two", 2.0)
+    assert recipe.optimizer.learning_rate != 5e-4
+    assert not project.train.can_undo
+    project.train.reset()
+    assert (project.train.recipe.persona.name, project.train.recipe.data.ratio) == ("Two", 2.0)
+
+
+def test_undo_and_reset_of_the_export_keep_the_run_that_was_handed_over(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    run = record(tmp_path / "runs" / "first")
+    project.export.change(max_shard_size="1GB")
+    project.train.attach(run)
+    project.export.change(merged=str(tmp_path / "m"))
+    for _ in range(2):
+        assert project.export.undo()
+        assert project.export.settings.run == str(run.path)
+    assert not project.export.undo()
+    project.export.reset()
+    assert project.export.settings.run == str(run.path)
+
+
+def test_the_recipe_and_what_the_trainings_form_says_are_found_again(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    project.train.change(recipe="pocket-overfit")
+    for key, value in {"data.ratio": 1.0, "persona.name": "Changed", "learning_rate": 5e-4}.items():
+        project.train.set(key, value)
+    project.data.change(seed=7)
+    project.save()
+    for one in (project, Project(tmp_path, "en")):
+        recipe = one.train.recipe
+        assert one.train.settings.recipe == "pocket-overfit"
+        assert (recipe.data.ratio, recipe.persona.name, recipe.runtime.seed) == (1.0, "Changed", 7)
+        assert recipe.optimizer.learning_rate == 5e-4
+        assert one.data.settings.ratio == 4.0
+    project.data.change(name="Latest")
+    assert project.train.recipe.persona.name == "Latest"
+
+
+def test_what_cannot_be_read_again_is_as_at_first(tmp_path: Path) -> None:
+    (tmp_path / "project.json").write_text('{"data": {"colour": 1}, "train": {"recipe": "gone", "settings": {"r": 4}}}')
+    project = Project(tmp_path, "en")
+    assert project.train.settings.recipe == "pocket-qlora"
+    assert project.train.recipe.adapter.r == 4
+
+
+def test_what_training_would_refuse_is_refused_where_it_is_given(tmp_path: Path) -> None:
+    project = Project(tmp_path, "en")
+    before = project.data.settings
+    for bad in ({"ratio": -1.0}, {"seed": -1}, {"count": 0}):
+        with pytest.raises(BadSetting, match=r"seed|ratio|identity_count"):
+            project.data.change(name="Moss", **bad)
+        assert project.data.settings == before
+        assert project.train.recipe.persona.name == before.name
