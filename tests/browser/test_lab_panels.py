@@ -52,6 +52,7 @@ def opened(lab: Lab, browser: Any, picture: Picture) -> Iterator[Callable[..., N
 
     yield open_
     for number, context in enumerate(contexts):
+        wrong += context.pages[0].get_by_text("javascript error").all_inner_texts()  # in the place of a widget
         picture(context.pages[0], f"last-{number}-{Path(context.pages[0].url).stem}")
         context.close()
     lab.end_kernels()

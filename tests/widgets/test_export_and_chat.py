@@ -48,7 +48,11 @@ def test_the_best_checkpoint_is_marked_and_another_can_be_taken(trained: Run) ->
 
 
 def test_without_a_run_it_says_what_to_do_first() -> None:
-    assert "Train first" in ExportPanel(lang="en")._results.value
+    panel = ExportPanel(lang="en")
+    assert "Train first" in panel._results.value
+    panel.convert()
+    panel.settle()
+    assert "Train first" in panel._card.value and "Train first" not in panel._results.value
 
 
 def test_the_same_question_is_answered_side_by_side(trained: Run) -> None:

@@ -97,7 +97,6 @@ class ChatPanel(Panel):
         c = self.controls
         self._models = c.add("shown", Ticks([]), setting=True)
         self._models.add_class("wb-buttons")
-        c.say(self._models, "tooltip", key("chat.shown"))
         self._models_title = c.html()
         c.say(
             self._models_title,

@@ -17,7 +17,8 @@ Said = Callable[[str], str]  # language -> words
 
 
 class Ticks(ipw.Box):  # type: ignore[misc]
-    """Boxes to tick that are locked together, also those that are made later."""
+    """Boxes to tick that are locked together, also those that are made later; each has its own label. It must have no
+    tooltip: the page would look for its description, and show an error in its place."""
 
     disabled = Bool(False)
 

@@ -141,6 +141,11 @@ class ExportPanel(Panel):
         options += [(checkpoint_words(one, at, self.lang), one.step) for one in self.step.checkpoints()]
         put_options(self._checkpoint, options, s.checkpoint or 0)
 
+    def fail(self, error: BaseException) -> None:
+        """Show an error as a card; it is not told twice."""
+        super().fail(error)
+        area(self._results, self._results_html())
+
     def look(self) -> bool:
         """How far it is."""
         self._show_progress()

@@ -74,7 +74,6 @@ class MaskPanel(Panel):
         self._view = self.controls.html()
         self._toggles = self.controls.add("toggles", Ticks([]), setting=True)
         self._toggles.layout.flex_flow = "column"
-        self.controls.say(self._toggles, "tooltip", key("mask.loss_on"))
         return [self._choose(), self._paste(), self._toggles, self._view]
 
     def _choose(self) -> Any:
