@@ -163,7 +163,7 @@ class MaskPanel(Panel):
             for number, box in enumerate(self._toggles.children):
                 box.observe(lambda change, number=number: self._toggle(number, change["new"]), names="value")
         for number, (box, at) in enumerate(zip(self._toggles.children, answers, strict=True), 1):
-            words = s.conversation.messages[at].content[:40]
+            words = _begun(s.conversation.messages[at].content, 48)
             box.description = text("widgets.mask.toggle", self.lang, number=number, words=words)
             self.controls.put(box, self.step.trained(at))
 
@@ -193,8 +193,13 @@ class MaskPanel(Panel):
 def _short(conversation: Conversation) -> str:
     """A conversation as an item to choose."""
     roles = "".join(m.role[0].upper() for m in conversation.messages)
-    question = " ".join(conversation.question.split())
-    return f"{question[:36]}{'…' if len(question) > 36 else ''}  [{roles}]"
+    return f"{_begun(conversation.question, 36)}  [{roles}]"
+
+
+def _begun(words: str, most: int) -> str:
+    """Words on one line, cut at a sign that says so."""
+    line = " ".join(words.split())
+    return line if len(line) <= most else line[:most] + "…"
 
 
 def _untrained(conversation: Conversation) -> tuple[tuple[str, str], ...]:
