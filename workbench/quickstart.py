@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Conversation, Persona
-from workbench.errors import BadInput, NotLearnt
+from workbench.errors import BadInput, Interrupted, NotLearnt
 from workbench.evaluation import Evaluator, Measurement, measured
 from workbench.evaluation.verdict import retention
 from workbench.runs import Run, is_run
@@ -24,6 +24,8 @@ from workbench.training.settings import Recipe
 if TYPE_CHECKING:
     from workbench.models import Loaded
 
+# seconds that a worker has to save and end
+SAVING = 120.0
 # of these all are asked at the end, where time is not taken from training
 ALL = 10_000
 # share of answers in which merged model and adapter must agree
@@ -58,6 +60,7 @@ class Quickstart:
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     evaluator: Evaluator = field(init=False)
+    run: Run | None = field(default=None, init=False)
 
     @classmethod
     def again(cls, out: Path, lang: str) -> Quickstart:
@@ -88,7 +91,10 @@ class Quickstart:
         self.settings = with_overrides(chosen, persona={**persona, "languages": list(p.languages)}, data=data)
 
     def begin(self, *, resume: bool = False) -> tuple[Run, Sequence[Conversation]]:
-        """Make the data and the run folder, and start the worker; returns the run and the training conversations."""
+        """Make the data and the run folder, and start the worker; returns the run and the training conversations.
+
+        With ``resume``, a worker that still lives is only looked at.
+        """
         from workbench.data import write
         from workbench.runs import start
         from workbench.training.data import conversations
@@ -98,8 +104,9 @@ class Quickstart:
             self._rehearse(self.general)
         settings = with_absolute_paths(self.settings)
         both = conversations(settings)
-        run = Run(self.out) if resume and is_run(self.out) else begin(settings, self.out)
-        if not resume or run.state().status != "ended":
+        self.run = run = Run(self.out) if resume and is_run(self.out) else begin(settings, self.out)
+        state = run.state()
+        if not (resume and (state.alive or state.status == "ended")):
             start(run)
         folder = run.path / "data"
         folder.mkdir(exist_ok=True)
@@ -125,11 +132,24 @@ class Quickstart:
         self.settings = with_overrides(self.settings, data={"general": str(self.rehearsed)})
 
     def follow(self, run: Run, on_event: Callable[[Event], None]) -> None:
-        """Wait for the end of the training."""
+        """Wait for the end of the training.
+
+        Raises:
+            Failed: it failed or died. Interrupted: it was stopped, here or by somebody else.
+        """
         from workbench.training.start import follow
 
         follow(run, on_event)
+        if run.state().status == "stopped":
+            raise Interrupted("quickstart.interrupted", run=self.out)
         self.seconds["train"] = self._since() - self.seconds["data"]
+
+    def stop(self) -> None:
+        """Ask the worker that this walk began to save and end, and wait for it."""
+        from workbench.runs import stop
+
+        if self.run is not None:
+            stop(self.run, SAVING)
 
     def finish(self, run: Run) -> Outcome:
         """From the best checkpoint to the merged model, its answers and its scores."""

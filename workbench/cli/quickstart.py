@@ -61,6 +61,7 @@ def quickstart(
     try:
         outcome = _walk(way, console, resume)
     except (KeyboardInterrupt, Interrupted):
+        way.stop()
         raise Interrupted("quickstart.interrupted", run=out) from None
     if as_json:
         click.echo(json.dumps(outcome.record(), ensure_ascii=False))
