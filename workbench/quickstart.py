@@ -61,6 +61,7 @@ class Quickstart:
     started: float = field(default_factory=time.monotonic)
     evaluator: Evaluator = field(init=False)
     run: Run | None = field(default=None, init=False)
+    fresh: bool = field(default=False, init=False)
 
     @classmethod
     def again(cls, out: Path, lang: str) -> Quickstart:
@@ -104,7 +105,8 @@ class Quickstart:
             self._rehearse(self.general)
         settings = with_absolute_paths(self.settings)
         both = conversations(settings)
-        self.run = run = Run(self.out) if resume and is_run(self.out) else begin(settings, self.out)
+        self.fresh = not (resume and is_run(self.out))
+        self.run = run = begin(settings, self.out) if self.fresh else Run(self.out)
         state = run.state()
         if not (resume and (state.alive or state.status == "ended")):
             start(run)
@@ -135,11 +137,12 @@ class Quickstart:
         """Wait for the end of the training.
 
         Raises:
-            Failed: it failed or died. Interrupted: it was stopped, here or by somebody else.
+            BadInput: its worker refused settings or data. Failed: it failed or died. Interrupted: it was stopped,
+                here or by somebody else.
         """
         from workbench.training.start import follow
 
-        follow(run, on_event)
+        follow(run, on_event, fresh=self.fresh)
         if run.state().status == "stopped":
             raise Interrupted("quickstart.interrupted", run=self.out)
         self.seconds["train"] = self._since() - self.seconds["data"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from workbench.runs.state import State, launching, read_launch
 
 ROOT = Path("runs")
 WORKER = "workbench.training.worker"
+# seconds to wait for a worker that has said its last word
+LEAVING = 10.0
 
 
 class Ahead:
@@ -217,6 +220,16 @@ def _killed(run: Run) -> State:
         finally:
             lock.release()
     return run.state()
+
+
+def discard(run: Run) -> None:
+    """Take the folder of a run away that ended before its first step; one that has learnt anything stays."""
+    if run.checkpoints() or any(event.kind == "train" for event in run.events.all()):
+        return
+    until, lock = time.monotonic() + LEAVING, Lock(run.path / "lock")
+    while lock.held() and time.monotonic() < until:  # the worker has said its last word, and is about to go
+        time.sleep(0.02)
+    shutil.rmtree(run.path, ignore_errors=True)
 
 
 def busy(run: Run) -> BadInput:

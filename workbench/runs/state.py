@@ -42,6 +42,7 @@ class State:
         remedy: what to do next.
         key: the text's key, so that it can be said in another language.
         values: what the text names.
+        error: the error's class, for ``failed``.
     """
 
     status: Status
@@ -55,6 +56,7 @@ class State:
     remedy: str = ""
     key: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
 
     @property
     def alive(self) -> bool:
@@ -135,4 +137,5 @@ def _state(record: Mapping[str, Any], status: Status) -> State:
         remedy=str(record.get("remedy") or ""),
         key=str(record.get("key") or ""),
         values=values if isinstance(values, dict) else {},
+        error=str(record.get("error") or ""),
     )

@@ -115,7 +115,7 @@ class Claim:
         said = {"message": told.say(), "remedy": told.do(), "key": told.key, "values": dict(told.values)}
         # a full disk must not hide why the run ended
         with suppress(WorkbenchError, OSError):
-            self._last_word("stopped" if isinstance(told, Interrupted) else "failed", **said)
+            self._last_word("stopped" if isinstance(told, Interrupted) else "failed", type(told).__name__, **said)
         with suppress(OSError), (self.run.path / "worker.log").open("a", encoding="utf-8") as file:
             file.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
         return told
@@ -131,11 +131,11 @@ class Claim:
         crashed = Failed("runs.crashed", reason=f"{name}: {error}"[:500], log=log, command=command)
         return refused(error, self.run.path) or crashed
 
-    def _last_word(self, status: str, **said: Any) -> None:
+    def _last_word(self, status: str, error: str = "", **said: Any) -> None:
         try:
             self.log("status", state=status, step=self.step, **said)
         finally:
-            self._write(status, **said)
+            self._write(status, **said, **({"error": error} if error else {}))
 
     def _write(self, status: str, *, durable: bool = True, **said: Any) -> None:
         record = {**self._process.record(), "status": status, "step": self.step, "total_steps": self.total_steps}
