@@ -70,14 +70,12 @@ class Quickstart:
         Raises:
             BadInput: there is none.
         """
-        import yaml
-
-        from workbench.training import check_recipe
         from workbench.training.data import persona_of
+        from workbench.training.recipe import recipe_of
 
         if not is_run(out):
             raise BadInput("training.nothing_to_resume", run=out)
-        settings = check_recipe(yaml.safe_load(Run(out).recipe_text()), where=str(out / "recipe.yaml"))
+        settings = recipe_of(Run(out))
         way = cls(persona_of(settings), out, lang)
         way.settings = settings
         return way

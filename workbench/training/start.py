@@ -9,7 +9,7 @@ from typing import Any
 from workbench.errors import BadData, BadInput, BadSetting, Failed, Interrupted, UnknownName, WorkbenchError
 from workbench.runs import Run, State, front, is_run, manifest, start, stop, wait
 from workbench.runs.events import Event
-from workbench.training.recipe import check_recipe, load_recipe, recipe_yaml, with_overrides
+from workbench.training.recipe import load_recipe, recipe_of, recipe_yaml, with_overrides
 from workbench.training.settings import Recipe
 from workbench.training.team import join, launched
 
@@ -130,12 +130,10 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
 
 
 def _continued(recipe: Recipe, out: Path) -> Run:
-    import yaml
-
     if not is_run(out):
         raise BadInput("training.nothing_to_resume", run=out)
     run = Run.create(out, "", resume=True)
-    before = check_recipe(yaml.safe_load(run.recipe_text()), where=str(out / "recipe.yaml")).model_dump()
+    before = recipe_of(run).model_dump()
     after = with_absolute_paths(recipe).model_dump()
     for group, settings in before.items():
         for name, value in settings.items():

@@ -18,7 +18,7 @@ from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.evaluation import Evaluator, Measurement, measured, rank, verdict
 from workbench.runs import Run, checkpoint_writer, claim, prune
 from workbench.texts import text
-from workbench.training.recipe import check_recipe
+from workbench.training.recipe import recipe_of
 from workbench.training.settings import Recipe
 from workbench.training.team import LEADER, Onlooker, Team, checkpoint_part, following, gathered
 
@@ -82,19 +82,16 @@ def work(run: Run, team: Team | None = None) -> None:
     Raises:
         WorkbenchError: as said in its last status event.
     """
-    import yaml
-
-    recipe = check_recipe(yaml.safe_load(run.recipe_text()), where=str(run.path / "recipe.yaml"))
     last = run.latest()
     if LEADER in os.environ or (team and not team.leads):
+        recipe = recipe_of(run)
         with nullcontext(team) if team else following(run, recipe) as others:
             Work(run, recipe, Onlooker(), others).go(last.path if last else None)
         return
-    with (
-        claim(run, resume_from=last.step if last else None) as hold,
-        nullcontext(team) if team else gathered(run, recipe) as whole,
-    ):
-        Work(run, recipe, hold, whole).go(last.path if last else None)
+    with claim(run, resume_from=last.step if last else None) as hold:
+        recipe = recipe_of(run)
+        with nullcontext(team) if team else gathered(run, recipe) as whole:
+            Work(run, recipe, hold, whole).go(last.path if last else None)
 
 
 class Work:
