@@ -141,15 +141,14 @@ class Work:
 
     def _forecast(self, made: Material) -> None:
         """Say whether it will fit, before anything large is loaded."""
-        from workbench.training.forecast import outlook, widest_batch
+        from workbench.training.forecast import NO_FORECAST, outlook, told, widest_batch
 
         if not self.team.leads:
             return
         try:
             seen = outlook(self.recipe, widest_batch(made.prepared.train, made.plan, packed=made.packed))
-        except (RuntimeError, NotImplementedError, AttributeError, TypeError, ValueError) as error:
-            # an architecture that cannot be played through may train all the same
-            self._say("no_forecast", reason=f"{type(error).__name__}: {error}"[:200])
+        except NO_FORECAST as error:
+            self._say("no_forecast", reason=told(error))
             return
         self._say(seen.key, **seen.values())
 
