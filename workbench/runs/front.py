@@ -24,7 +24,7 @@ from workbench.errors import BadInput, UnknownName, nearest
 from workbench.runs.files import saving, write_json
 from workbench.runs.process import Lock, Process
 from workbench.runs.run import Run, is_run
-from workbench.runs.state import State, launching, read_launch
+from workbench.runs.state import State, launching, mark, read_launch
 
 ROOT = Path("runs")
 WORKER = "workbench.training.worker"
@@ -122,7 +122,7 @@ def _announce(run: Run) -> None:
 
 def _name(run: Run, pid: int) -> None:
     """Add the process to the announcement, unless its worker has already taken it up and removed it."""
-    record = json.dumps({**Process.of(pid).record(), "time": time.time()}).encode()
+    record = json.dumps({**Process.of(pid).record(), **mark(run.path), "time": time.time()}).encode()
     with suppress(FileNotFoundError):
         descriptor = os.open(run.path / "starting.json", os.O_WRONLY)
         try:

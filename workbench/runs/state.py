@@ -5,6 +5,7 @@ Knows processes; must not know what they train.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -90,7 +91,25 @@ def launching(launch: Mapping[str, Any], folder: Path) -> bool:
     process = Process.from_record(launch)
     if process is None:
         return time.time() - float(launch["time"]) < LAUNCH
-    return _alive(process, float(launch["time"]), folder)
+    return not _copied(launch, folder) and _alive(process, float(launch["time"]), folder)
+
+
+def mark(folder: Path) -> dict[str, int]:
+    """What tells a folder from its copy, for the record of the process that works in it: its number on the disk."""
+    try:
+        return {"folder": folder.stat().st_ino}
+    except OSError:
+        return {}
+
+
+def foreign(record: Mapping[str, Any], folder: Path) -> bool:
+    """Whether ``record`` was written on this machine for another folder, of which this one is a copy."""
+    noted, here = record.get("folder"), mark(folder).get("folder")
+    return bool(noted and here) and record.get("host") == socket.gethostname() and noted != here
+
+
+def _copied(record: Mapping[str, Any], folder: Path) -> bool:
+    return foreign(record, folder) and not Lock(folder / "lock").held()
 
 
 def _launched(launch: Mapping[str, Any], folder: Path) -> State:
@@ -106,7 +125,7 @@ def _status(record: Mapping[str, Any], folder: Path) -> Status:
         if said == final:
             return final
     process = Process.from_record(record)
-    if process is None or not _alive(process, _number(record, "updated"), folder):
+    if process is None or _copied(record, folder) or not _alive(process, _number(record, "updated"), folder):
         return "died"
     return "stopping" if (folder / "stop").exists() else "running"
 

@@ -22,7 +22,7 @@ from workbench.runs.files import read_json, refused, saving, write_json
 from workbench.runs.front import busy, resume_command
 from workbench.runs.process import Lock, Process
 from workbench.runs.run import Run
-from workbench.runs.state import FINAL, launching, read_launch
+from workbench.runs.state import FINAL, foreign, launching, mark, read_launch
 from workbench.texts import text
 
 # seconds between two heartbeats on the disk
@@ -52,6 +52,7 @@ class Claim:
         self.asked = False
         self._message = ""
         self._process = Process.here()
+        self._folder = mark(run.path)
         self._since = time.time()
         self._beaten = 0.0
         self._heard = False
@@ -138,7 +139,13 @@ class Claim:
             self._write(status, **said, **({"error": error} if error else {}))
 
     def _write(self, status: str, *, durable: bool = True, **said: Any) -> None:
-        record = {**self._process.record(), "status": status, "step": self.step, "total_steps": self.total_steps}
+        record = {
+            **self._process.record(),
+            **self._folder,
+            "status": status,
+            "step": self.step,
+            "total_steps": self.total_steps,
+        }
         times = {"since": self._since, "updated": time.time()}
         write_json(self.run.path / "state.json", {**record, **times, **said}, durable=durable)
 
@@ -210,7 +217,7 @@ def _elsewhere(run: Run) -> bool:
     """Whether another worker lives although its lock was free: some network file systems give it to everybody."""
     record = read_json(run.path / "state.json") or {}
     process = Process.from_record(record)
-    if record.get("status") in FINAL or process is None or process.pid == os.getpid():
+    if record.get("status") in FINAL or process is None or process.pid == os.getpid() or foreign(record, run.path):
         return False
     alive = process.alive()
     if alive is None and process.host != Process.here().host:
