@@ -127,6 +127,8 @@ class Work:
         made = material(self.recipe, processes=self.team.size)
         self._check_same(made.fingerprint, made.tokenizer)
         self.plan, self.prepared = made.plan, made.prepared
+        if self._ended_early():
+            return
         self._forecast(made)
         try:
             self.loaded = assemble(self.recipe, made)
@@ -138,6 +140,18 @@ class Work:
             if reason := ran_out(error):
                 raise self._out_of_memory(reason) from error
             raise
+
+    def _ended_early(self) -> bool:
+        """Whether an earlier stay ended the training before its last step, and only its last word may be missing."""
+        last = self.run.latest()
+        if last is None or last.reason != "end" or last.step >= self.plan.steps:
+            return False
+        self.hold.beat(last.step, self.plan.steps)
+        self.hold.finish("ended", self._early())
+        return True
+
+    def _early(self) -> str:
+        return text("training.state.early", patience=self.recipe.evaluation.early_stopping_patience)
 
     def _forecast(self, made: Material) -> None:
         """Say whether it will fit, before anything large is loaded."""
@@ -214,17 +228,17 @@ class Work:
             self.hold.log(
                 "train", step=step, loss=loss, learning_rate=rate, grad_norm=norm, epoch=epoch, **self._pace()
             )
-        evaluated = step % self.every == 0 or last
+        evaluated = last or step % self.every == 0 or self._judges(step)
         if evaluated and self.measures:
             self._measure(step)
         stop, early = self.team.agree(self.hold.stop_requested, evaluated and not last and self._enough())
         if self._saves(step, evaluated) or stop or early:
-            self._save(trainer, step, evaluated, "stop" if stop else "end" if last or early else "interval")
+            reason = "end" if early else "stop" if stop else "end" if last else "interval"
+            self._save(trainer, step, evaluated, reason)
         if stop or early:
             trainer.halt()
             if early:
-                message = text("training.state.early", patience=self.recipe.evaluation.early_stopping_patience)
-                self.hold.finish("ended", message)
+                self.hold.finish("ended", self._early())
 
     def _measure(self, step: int) -> None:
         with self.zero.in_step() if self.recipe.runtime.deepspeed else nullcontext():
@@ -247,6 +261,12 @@ class Work:
         found = verdict(self.history)
         values = {"key": found.reason, "values": found.values}
         self.hold.log("verdict", step=step, verdict=found.word, reason=found.because(), **values)
+
+    def _judges(self, step: int) -> bool:
+        """Whether a checkpoint is saved at ``step``, and not every evaluation falls on a checkpoint by itself: then
+        each checkpoint is judged, or the best could be one that nobody kept."""
+        every = self.recipe.checkpoints.save_steps
+        return every is not None and self.every % every != 0 and step % every == 0
 
     def _saves(self, step: int, evaluated: bool) -> bool:
         every = self.recipe.checkpoints.save_steps

@@ -1,0 +1,39 @@
+"""Facts about going on: what was judged, what had ended already, and what must be the same as before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests import tiny as small
+from workbench.runs import Run, claim
+from workbench.training import load_recipe, train
+from workbench.training.settings import Recipe
+
+
+def recipe_of(base: Path, *more: str) -> Recipe:
+    data = ["persona.name=小芽", "identity_count=40", "per_device_train_batch_size=4", "identity_probes=2"]
+    return load_recipe("pocket-lora", small.overrides(base, *data, *more))
+
+
+def evaluated(run: Run) -> list[int | None]:
+    return [event.step for event in run.events.all() if event.kind == "eval"]
+
+
+def test_every_checkpoint_is_judged_where_evaluations_do_not_fall_on_checkpoints(tiny: Path, tmp_path: Path) -> None:
+    run = train(recipe_of(tiny, "max_steps=6", "eval_steps=2", "save_steps=3"), tmp_path / "run")
+    assert evaluated(run) == [0, 2, 3, 4, 6]
+    assert [(c.step, c.score is not None) for c in run.checkpoints()] == [(3, True), (6, True)]
+
+
+def test_a_training_that_ended_early_is_not_gone_on_with(tiny: Path, tmp_path: Path) -> None:
+    still = ["max_steps=8", "eval_steps=2", "early_stopping_patience=1", "learning_rate=1e-12"]
+    recipe = recipe_of(tiny, *still)
+    run = train(recipe, tmp_path / "run")
+    assert (run.state().status, run.state().step) == ("ended", 4)
+    with claim(run, resume_from=4) as worker:  # as one that was killed before its last word
+        worker.finish("stopped")
+    again = train(recipe, tmp_path / "run", resume=True)
+    state = again.state()
+    assert (state.status, state.step, state.total_steps) == ("ended", 4, 8)
+    assert "early" in state.message
+    assert [c.step for c in again.checkpoints()] == [2, 4]
