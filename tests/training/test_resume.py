@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from tests import tiny as small
 from workbench.runs import Run, claim
-from workbench.training import load_recipe, train
+from workbench.training import load_recipe, train, with_overrides
 from workbench.training.settings import Recipe
 
 
@@ -37,3 +40,26 @@ def test_a_training_that_ended_early_is_not_gone_on_with(tiny: Path, tmp_path: P
     assert (state.status, state.step, state.total_steps) == ("ended", 4, 8)
     assert "early" in state.message
     assert [c.step for c in again.checkpoints()] == [2, 4]
+
+
+@pytest.fixture(scope="module")
+def cut(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Run]:
+    """A run of AdaLoRA, whose ranks are cut at the steps 2 to 7."""
+    steps = ["max_steps=10", "eval_steps=10", "save_steps=1", "warmup_ratio=0", "learning_rate=0.005"]
+    recipe = recipe_of(tiny, "method=adalora", *steps, "general_probes=0", "unrelated_probes=0", "identity_probes=0")
+    recipe = with_overrides(recipe, checkpoints={"save_total_limit": None})
+    return recipe, train(recipe, tmp_path_factory.mktemp("cut") / "run")
+
+
+@pytest.mark.parametrize("step", [1, 4, 8])
+def test_adalora_goes_on_exactly_before_amid_and_after_its_cuts(
+    cut: tuple[Recipe, Run], step: int, tmp_path: Path
+) -> None:
+    recipe, whole = cut
+    run = Run(shutil.copytree(whole.path, tmp_path / "run"))
+    for checkpoint in run.checkpoints():
+        if checkpoint.step > step:
+            shutil.rmtree(checkpoint.path)
+    again = train(recipe, run.path, resume=True)
+    ends = [each.path / "checkpoints" / "step-000010" / "adapter_model.safetensors" for each in (again, whole)]
+    assert ends[0].read_bytes() == ends[1].read_bytes()

@@ -136,7 +136,8 @@ class Claim:
         try:
             self.log("status", state=status, step=self.step, **said)
         finally:
-            self._write(status, **said, **({"error": error} if error else {}))
+            more: dict[str, Any] = {"error": error} if error else {}
+            self._write(status, **said, **more)
 
     def _write(self, status: str, *, durable: bool = True, **said: Any) -> None:
         record = {
