@@ -6,14 +6,16 @@ Knows the order of the rooms; shows nothing (the command line does), so that a n
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Conversation, Persona
-from workbench.errors import BadInput, Interrupted, NotLearnt
+from workbench.errors import BadInput, BadSetting, Interrupted, NotLearnt, OutputExists
 from workbench.evaluation import Evaluator, Measurement, measured
 from workbench.evaluation.verdict import retention
 from workbench.runs import Run, is_run
@@ -39,7 +41,7 @@ class Quickstart:
     """One walk.
 
     Args:
-        persona: who the assistant is to be.
+        persona: who the assistant is to be, unless ``overrides`` say otherwise.
         out: the folder for everything; it is a run folder.
         lang: the language of questions and report.
         general: a file of general conversations in place of the shipped ones. Its questions are asked, and the base's
@@ -64,43 +66,75 @@ class Quickstart:
     fresh: bool = field(default=False, init=False)
 
     @classmethod
-    def again(cls, out: Path, lang: str) -> Quickstart:
+    def again(cls, out: Path, lang: str, general: str | None = None, overrides: Sequence[str] = ()) -> Quickstart:
         """The walk that was begun in ``out``, with the settings that it has.
 
+        Args:
+            general, overrides: what is asked for now; no more than what it was begun with.
+
         Raises:
-            BadInput: there is none.
+            BadInput: there is none. BadSetting: it was begun with other settings.
         """
         from workbench.training.data import persona_of
-        from workbench.training.recipe import recipe_of
+        from workbench.training.recipe import recipe_of, with_set
+        from workbench.training.start import check_unchanged
 
         if not is_run(out):
             raise BadInput("training.nothing_to_resume", run=out)
         settings = recipe_of(Run(out))
         way = cls(persona_of(settings), out, lang)
         way.settings = settings
+        check_unchanged(out, settings, with_set(settings, overrides))
+        if general is not None and settings.data.general != str(way.beside):
+            told = {"before": settings.data.general, "after": general}
+            raise BadSetting("training.resume_changed", run=out, key="data.general", **told)
         return way
 
     def __post_init__(self) -> None:
         from workbench.training import load_recipe, with_overrides
+        from workbench.training.data import persona_of
+        from workbench.training.recipe import with_set
 
         p = self.persona
         persona = {"name": p.name, "author": p.author, "purpose": p.purpose, "manner": p.manner}
         data = {"general": self.general} if self.general else {}
-        chosen = load_recipe(self.recipe, self.overrides)
-        self.settings = with_overrides(chosen, persona={**persona, "languages": list(p.languages)}, data=data)
+        chosen = load_recipe(self.recipe)
+        chosen = with_overrides(chosen, persona={**persona, "languages": list(p.languages)}, data=data)
+        self.settings = with_set(chosen, self.overrides)
+        self.persona = persona_of(self.settings)
+
+    @property
+    def beside(self) -> Path:
+        """Where the base's own answers go: beside the run folder, which must be empty at the start."""
+        out = Path(os.path.abspath(self.out))  # noqa: PTH100  (a folder's own name, also of "." and "..")
+        return out.with_name(f"{out.name}-general.jsonl")
 
     def begin(self, *, resume: bool = False) -> tuple[Run, Sequence[Conversation]]:
         """Make the data and the run folder, and start the worker; returns the run and the training conversations.
 
         With ``resume``, a worker that still lives is only looked at.
         """
+        with self._whole():
+            if self.general and not resume:
+                self._rehearse(self.general)
+            return self._begin(resume)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What is written beside a run that does not come to be is taken away again."""
+        try:
+            yield
+        except BaseException:
+            if self.rehearsed is not None and not is_run(self.out):
+                self.rehearsed.unlink(missing_ok=True)
+            raise
+
+    def _begin(self, resume: bool) -> tuple[Run, Sequence[Conversation]]:
         from workbench.data import write
         from workbench.runs import start
         from workbench.training.data import conversations
         from workbench.training.start import begin, with_absolute_paths
 
-        if self.general and not resume:
-            self._rehearse(self.general)
         settings = with_absolute_paths(self.settings)
         both = conversations(settings)
         self.fresh = not (resume and is_run(self.out))
@@ -122,11 +156,13 @@ class Quickstart:
         from workbench.training import with_overrides
 
         Run.check_free(self.out)  # before the base is asked, which takes a while
+        if self.beside.exists():
+            raise OutputExists("quickstart.in_the_way", path=self.beside)
         given = read(general)
         said = in_own_words(Assistant.load(self.settings.model.name), given)
         if not said:
             raise BadInput("quickstart.nothing_to_rehearse", path=general, count=len(given))
-        self.rehearsed = self.out.with_name(f"{self.out.name}-general.jsonl")
+        self.rehearsed = self.beside
         self.rehearsed.parent.mkdir(parents=True, exist_ok=True)
         write(said, self.rehearsed)
         self.settings = with_overrides(self.settings, data={"general": str(self.rehearsed)})
@@ -140,7 +176,8 @@ class Quickstart:
         """
         from workbench.training.start import follow
 
-        follow(run, on_event, fresh=self.fresh)
+        with self._whole():
+            follow(run, on_event, fresh=self.fresh)
         if run.state().status == "stopped":
             raise Interrupted("quickstart.interrupted", run=self.out)
         self.seconds["train"] = self._since() - self.seconds["data"]
@@ -186,6 +223,7 @@ class Quickstart:
             tokenizer=tokenizer,
             held_out=prepared.held_out,
             identity=prepared.identity,
+            template=self.settings.model.template,
             max_new_tokens=48,
         )
 

@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 @click.command(help=text("quickstart.help"))
 @click.option("--name", default=None, help=text("quickstart.options.name"))
-@click.option("--author", default="", help=text("quickstart.options.author"))
+@click.option("--author", default=None, help=text("quickstart.options.author"))
 @click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help=text("quickstart.options.lang"))
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("my-assistant"), help=text("quickstart.options.out")
 )
 @click.option("--general", default=None, help=text("quickstart.options.general"))
-@click.option("--seed", type=int, default=0, show_default=True, help=text("quickstart.options.seed"))
+@click.option("--seed", type=int, default=None, show_default="0", help=text("quickstart.options.seed"))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
 @click.option("--resume", is_flag=True, help=text("quickstart.options.resume"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 def quickstart(
     name: str | None,
-    author: str,
+    author: str | None,
     lang: str | None,
     out: Path,
     general: str | None,
-    seed: int,
+    seed: int | None,
     overrides: tuple[str, ...],
     resume: bool,
     as_json: bool,
@@ -51,16 +51,21 @@ def quickstart(
     from rich.console import Console
 
     from workbench.quickstart import Quickstart
+    from workbench.runs import is_run
 
     console = Console(stderr=as_json, highlight=False)
     if resume:
-        way = Quickstart.again(out, spoken)
+        given = {"persona.name": name, "persona.author": author, "runtime.seed": seed}
+        asked = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items() if value is not None]
+        way = Quickstart.again(out, spoken, general, (*asked, *overrides))
     else:
-        persona = Persona(name=name if name is not None else text("quickstart.name"), author=author)
-        way = Quickstart(persona, out, spoken, general, overrides=(f"seed={seed}", *overrides))
+        persona = Persona(name=name if name is not None else text("quickstart.name"), author=author or "")
+        way = Quickstart(persona, out, spoken, general, overrides=(f"seed={seed or 0}", *overrides))
     try:
         outcome = _walk(way, console, resume)
     except (KeyboardInterrupt, Interrupted):
+        if not is_run(out):  # nothing to go on with
+            raise click.Abort from None
         way.stop()
         raise Interrupted("quickstart.interrupted", run=out) from None
     if as_json:

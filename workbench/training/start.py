@@ -133,15 +133,22 @@ def _continued(recipe: Recipe, out: Path) -> Run:
     if not is_run(out):
         raise BadInput("training.nothing_to_resume", run=out)
     run = Run.create(out, "", resume=True)
-    before = recipe_of(run).model_dump()
-    after = with_absolute_paths(recipe).model_dump()
+    check_unchanged(out, recipe_of(run), recipe)
+    return run
+
+
+def check_unchanged(out: Path, begun: Recipe, asked: Recipe) -> None:
+    """
+    Raises:
+        BadSetting: the run in ``out`` was begun with other settings; names the first.
+    """
+    before, after = begun.model_dump(), with_absolute_paths(asked).model_dump()
     for group, settings in before.items():
         for name, value in settings.items():
             if after[group][name] != value:
                 raise BadSetting(
                     "training.resume_changed", run=out, key=f"{group}.{name}", before=value, after=after[group][name]
                 )
-    return run
 
 
 def _told(state: State) -> WorkbenchError:
