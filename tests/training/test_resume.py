@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests import tiny as small
-from workbench.runs import Run, claim
+from workbench.errors import BadInput
+from workbench.models import fingerprint
+from workbench.runs import Run, claim, write_json
 from workbench.training import load_recipe, train, with_overrides
 from workbench.training.settings import Recipe
+from workbench.training.start import begin
+from workbench.training.worker import work
 
 
 def recipe_of(base: Path, *more: str) -> Recipe:
@@ -40,6 +44,21 @@ def test_a_training_that_ended_early_is_not_gone_on_with(tiny: Path, tmp_path: P
     assert (state.status, state.step, state.total_steps) == ("ended", 4, 8)
     assert "early" in state.message
     assert [c.step for c in again.checkpoints()] == [2, 4]
+
+
+def test_a_run_is_not_gone_on_with_on_another_base(tiny: Path, other_tiny: Path, tmp_path: Path) -> None:
+    base = Path(shutil.copytree(tiny, tmp_path / "base"))
+    recipe = recipe_of(base, "max_steps=1")
+    run = begin(recipe, tmp_path / "run")
+    old = Run(shutil.copytree(run.path, tmp_path / "old"))
+    manifest = {**run.manifest(), "base_fingerprint": fingerprint(str(base), like="of an older version")}
+    write_json(old.path / "manifest.json", manifest)
+    shutil.copy(other_tiny / "model.safetensors", base)
+    for each in (run, old):
+        with pytest.raises(BadInput, match="weights"):
+            work(each)
+    shutil.copy(tiny / "model.safetensors", base)
+    assert train(recipe, old.path, resume=True).state().status == "ended"
 
 
 @pytest.fixture(scope="module")

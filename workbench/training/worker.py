@@ -313,7 +313,8 @@ class Work:
         self.hold.log("status", state="running", message=text(full, **values), key=full, values=values)
 
     def _check_same(self, data: str, tokenizer: Any) -> None:
-        """A resumed run must learn from what it began with, rendered as it was."""
+        """A resumed run must go on with the base and the data that it began with, rendered as they were."""
+        from workbench.models import fingerprint
         from workbench.runs import write_json
         from workbench.templates import get
 
@@ -321,6 +322,9 @@ class Work:
         now = {"data_sha256": data, "template_hash": chosen.fingerprint(tokenizer)}
         manifest = self.run.manifest()
         before = {name: manifest.get(name) or value for name, value in now.items()}
+        base = str(manifest.get("base_fingerprint") or "")
+        if base and fingerprint(self.recipe.model.name, like=base) != base:
+            raise BadInput("training.base_changed", run=self.run.path, model=self.recipe.model.name)
         if before["data_sha256"] != data:
             raise BadInput("training.data_changed", run=self.run.path)
         if before != now:
