@@ -11,7 +11,7 @@ from workbench.cli import run as command
 from workbench.errors import BadInput, UnknownName
 from workbench.training import load_recipe, train
 from workbench.training.assemble import with_adapter
-from workbench.training.checks import check_base, check_settings
+from workbench.training.checks import check_base, check_settings, optimizers
 from workbench.training.start import begin
 
 
@@ -73,3 +73,18 @@ def test_a_hub_id_is_not_looked_into(tmp_path: Path) -> None:
     check_base(load_recipe("pocket-lora", ["model.name=owner/name", "max_length=100000"]))
     with pytest.raises(UnknownName):
         train(load_recipe("pocket-lora", ["model.name=nowhere", "persona.name=Sprout"]), tmp_path / "run")
+
+
+def test_the_optimizers_are_the_librarys() -> None:
+    from transformers.training_args import OptimizerNames
+
+    assert optimizers() == {each.value for each in OptimizerNames}
+
+
+def test_a_refusal_empties_the_folder_in_which_one_stands_and_leaves_it(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="max_length 8"):
+        train(load_recipe("pocket-lora", small.overrides(tiny, "persona.name=Sprout", "max_length=8")), ".")
+    assert Path.cwd() == tmp_path and not list(tmp_path.iterdir())

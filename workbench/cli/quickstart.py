@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from workbench.errors import Interrupted
 from workbench.texts import language, text
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     "--out", type=click.Path(path_type=Path), default=Path("my-assistant"), help=text("quickstart.options.out")
 )
 @click.option("--general", default=None, help=text("quickstart.options.general"))
-@click.option("--seed", type=int, default=None, show_default="0", help=text("quickstart.options.seed"))
+@click.option("--seed", type=int, default=0, show_default=True, help=text("quickstart.options.seed"))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
 @click.option("--resume", is_flag=True, help=text("quickstart.options.resume"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
@@ -37,7 +38,7 @@ def quickstart(
     lang: str | None,
     out: Path,
     general: str | None,
-    seed: int | None,
+    seed: int,
     overrides: tuple[str, ...],
     resume: bool,
     as_json: bool,
@@ -55,12 +56,13 @@ def quickstart(
 
     console = Console(stderr=as_json, highlight=False)
     if resume:
-        given = {"persona.name": name, "persona.author": author, "runtime.seed": seed}
+        chosen = click.get_current_context().get_parameter_source("seed") is ParameterSource.COMMANDLINE
+        given = {"persona.name": name, "persona.author": author, "runtime.seed": seed if chosen else None}
         asked = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items() if value is not None]
         way = Quickstart.again(out, spoken, general, (*asked, *overrides))
     else:
         persona = Persona(name=name if name is not None else text("quickstart.name"), author=author or "")
-        way = Quickstart(persona, out, spoken, general, overrides=(f"seed={seed or 0}", *overrides))
+        way = Quickstart(persona, out, spoken, general, overrides=(f"seed={seed}", *overrides))
     try:
         outcome = _walk(way, console, resume)
     except (KeyboardInterrupt, Interrupted):

@@ -223,13 +223,20 @@ def _killed(run: Run) -> State:
 
 
 def discard(run: Run) -> None:
-    """Take the folder of a run away that ended before its first step; one that has learnt anything stays."""
+    """Take the folder of a run away that ended before its first step; one that has learnt anything stays, and of the
+    folder in which this process stands only what is in it goes."""
     if run.checkpoints() or any(event.kind == "train" for event in run.events.all()):
         return
     until, lock = time.monotonic() + LEAVING, Lock(run.path / "lock")
     while lock.held() and time.monotonic() < until:  # the worker has said its last word, and is about to go
         time.sleep(0.02)
-    shutil.rmtree(run.path, ignore_errors=True)
+    for path in run.path.iterdir():
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    if run.path != Path.cwd():
+        with suppress(OSError):
+            run.path.rmdir()
 
 
 def busy(run: Run) -> BadInput:

@@ -10,8 +10,6 @@ from pathlib import Path
 from workbench.errors import BadSetting, Failed, nearest
 from workbench.training.settings import Recipe
 
-# Known without the seconds that the library's own list takes to load.
-USUAL = {"adamw_torch", "adamw_torch_fused", "paged_adamw_8bit", "paged_adamw_32bit", "adamw_bnb_8bit", "adafactor"}
 # The head of a base whose embeddings serve for it too is in no file.
 SHARED = "lm_head"
 
@@ -91,13 +89,18 @@ def _check_layers(recipe: Recipe, known: set[str]) -> None:
         raise no_such_layers(recipe, known)
 
 
-def _check_optimizer(name: str) -> None:
-    if name in USUAL:
-        return
-    from transformers.training_args import OptimizerNames
+def optimizers() -> set[str]:
+    """The names that transformers' OptimizerNames has, read from its source: importing it would take seconds."""
+    spec = find_spec("transformers")
+    file = Path(spec.origin).with_name("training_args.py") if spec and spec.origin else None
+    source = file.read_text(encoding="utf-8") if file and file.is_file() else ""
+    members = source.partition("class OptimizerNames(")[2].partition("\n\n\n")[0]
+    return set(re.findall(r'^    [A-Z]\w* = "(\w+)"', members, re.M))
 
-    names = {each.value for each in OptimizerNames}
-    if name not in names:
+
+def _check_optimizer(name: str) -> None:
+    names = optimizers()
+    if names and name not in names:
         raise BadSetting("training.no_such_optimizer", given=name, nearest=nearest(name, names))
 
 
