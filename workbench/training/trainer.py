@@ -170,14 +170,18 @@ def _trainer_class() -> type:
 
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
             if checkpoint is not None:
-                state.load_optimizer(self.optimizer, Path(checkpoint))
-                state.load_scheduler(self.lr_scheduler, Path(checkpoint))
+                _read_optimizer(self, Path(checkpoint))
 
         def _load_rng_state(self, checkpoint: str | None) -> None:
             if checkpoint is not None:
                 state.load_random(Path(checkpoint), self.args.process_index)
 
     return PlanTrainer
+
+
+def _read_optimizer(trainer: Any, folder: Path) -> None:
+    state.load_optimizer(trainer.optimizer, folder)
+    state.load_scheduler(trainer.lr_scheduler, folder)
 
 
 def _loader(trainer: Any) -> Any:
