@@ -6,14 +6,16 @@ Knows the order of the rooms; shows nothing (the command line does), so that a n
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Conversation, Persona
-from workbench.errors import BadInput, NotLearnt
+from workbench.errors import BadInput, BadSetting, Interrupted, NotLearnt, OutputExists
 from workbench.evaluation import Evaluator, Measurement, measured
 from workbench.evaluation.verdict import retention
 from workbench.runs import Run, is_run
@@ -24,6 +26,8 @@ from workbench.training.settings import Recipe
 if TYPE_CHECKING:
     from workbench.models import Loaded
 
+# seconds that a worker has to save and end
+SAVING = 120.0
 # of these all are asked at the end, where time is not taken from training
 ALL = 10_000
 # share of answers in which merged model and adapter must agree
@@ -37,7 +41,7 @@ class Quickstart:
     """One walk.
 
     Args:
-        persona: who the assistant is to be.
+        persona: who the assistant is to be, unless ``overrides`` say otherwise.
         out: the folder for everything; it is a run folder.
         lang: the language of questions and report.
         general: a file of general conversations in place of the shipped ones. Its questions are asked, and the base's
@@ -58,48 +62,85 @@ class Quickstart:
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     evaluator: Evaluator = field(init=False)
+    run: Run | None = field(default=None, init=False)
+    fresh: bool = field(default=False, init=False)
 
     @classmethod
-    def again(cls, out: Path, lang: str) -> Quickstart:
+    def again(cls, out: Path, lang: str, general: str | None = None, overrides: Sequence[str] = ()) -> Quickstart:
         """The walk that was begun in ``out``, with the settings that it has.
 
-        Raises:
-            BadInput: there is none.
-        """
-        import yaml
+        Args:
+            general, overrides: what is asked for now; no more than what it was begun with.
 
-        from workbench.training import check_recipe
+        Raises:
+            BadInput: there is none. BadSetting: it was begun with other settings.
+        """
         from workbench.training.data import persona_of
+        from workbench.training.recipe import recipe_of, with_set
+        from workbench.training.start import check_unchanged
 
         if not is_run(out):
             raise BadInput("training.nothing_to_resume", run=out)
-        settings = check_recipe(yaml.safe_load(Run(out).recipe_text()), where=str(out / "recipe.yaml"))
+        settings = recipe_of(Run(out))
         way = cls(persona_of(settings), out, lang)
         way.settings = settings
+        check_unchanged(out, settings, with_set(settings, overrides))
+        if general is not None and settings.data.general != str(way.beside):
+            told = {"before": settings.data.general, "after": general}
+            raise BadSetting("training.resume_changed", run=out, key="data.general", **told)
         return way
 
     def __post_init__(self) -> None:
         from workbench.training import load_recipe, with_overrides
+        from workbench.training.data import persona_of
+        from workbench.training.recipe import with_set
 
         p = self.persona
         persona = {"name": p.name, "author": p.author, "purpose": p.purpose, "manner": p.manner}
         data = {"general": self.general} if self.general else {}
-        chosen = load_recipe(self.recipe, self.overrides)
-        self.settings = with_overrides(chosen, persona={**persona, "languages": list(p.languages)}, data=data)
+        chosen = load_recipe(self.recipe)
+        chosen = with_overrides(chosen, persona={**persona, "languages": list(p.languages)}, data=data)
+        self.settings = with_set(chosen, self.overrides)
+        self.persona = persona_of(self.settings)
+
+    @property
+    def beside(self) -> Path:
+        """Where the base's own answers go: beside the run folder, which must be empty at the start."""
+        out = Path(os.path.abspath(self.out))  # noqa: PTH100  (a folder's own name, also of "." and "..")
+        return out.with_name(f"{out.name}-general.jsonl")
 
     def begin(self, *, resume: bool = False) -> tuple[Run, Sequence[Conversation]]:
-        """Make the data and the run folder, and start the worker; returns the run and the training conversations."""
+        """Make the data and the run folder, and start the worker; returns the run and the training conversations.
+
+        With ``resume``, a worker that still lives is only looked at.
+        """
+        with self._whole():
+            if self.general and not resume:
+                self._rehearse(self.general)
+            return self._begin(resume)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What is written beside a run that does not come to be is taken away again."""
+        try:
+            yield
+        except BaseException:
+            if self.rehearsed is not None and not is_run(self.out):
+                self.rehearsed.unlink(missing_ok=True)
+            raise
+
+    def _begin(self, resume: bool) -> tuple[Run, Sequence[Conversation]]:
         from workbench.data import write
         from workbench.runs import start
         from workbench.training.data import conversations
         from workbench.training.start import begin, with_absolute_paths
 
-        if self.general and not resume:
-            self._rehearse(self.general)
         settings = with_absolute_paths(self.settings)
         both = conversations(settings)
-        run = Run(self.out) if resume and is_run(self.out) else begin(settings, self.out)
-        if not resume or run.state().status != "ended":
+        self.fresh = not (resume and is_run(self.out))
+        self.run = run = begin(settings, self.out) if self.fresh else Run(self.out)
+        state = run.state()
+        if not (resume and (state.alive or state.status == "ended")):
             start(run)
         folder = run.path / "data"
         folder.mkdir(exist_ok=True)
@@ -115,21 +156,38 @@ class Quickstart:
         from workbench.training import with_overrides
 
         Run.check_free(self.out)  # before the base is asked, which takes a while
+        if self.beside.exists():
+            raise OutputExists("quickstart.in_the_way", path=self.beside)
         given = read(general)
         said = in_own_words(Assistant.load(self.settings.model.name), given)
         if not said:
             raise BadInput("quickstart.nothing_to_rehearse", path=general, count=len(given))
-        self.rehearsed = self.out.with_name(f"{self.out.name}-general.jsonl")
+        self.rehearsed = self.beside
         self.rehearsed.parent.mkdir(parents=True, exist_ok=True)
         write(said, self.rehearsed)
         self.settings = with_overrides(self.settings, data={"general": str(self.rehearsed)})
 
     def follow(self, run: Run, on_event: Callable[[Event], None]) -> None:
-        """Wait for the end of the training."""
+        """Wait for the end of the training.
+
+        Raises:
+            BadInput: its worker refused settings or data. Failed: it failed or died. Interrupted: it was stopped,
+                here or by somebody else.
+        """
         from workbench.training.start import follow
 
-        follow(run, on_event)
+        with self._whole():
+            follow(run, on_event, fresh=self.fresh)
+        if run.state().status == "stopped":
+            raise Interrupted("quickstart.interrupted", run=self.out)
         self.seconds["train"] = self._since() - self.seconds["data"]
+
+    def stop(self) -> None:
+        """Ask the worker that this walk began to save and end, and wait for it."""
+        from workbench.runs import stop
+
+        if self.run is not None:
+            stop(self.run, SAVING)
 
     def finish(self, run: Run) -> Outcome:
         """From the best checkpoint to the merged model, its answers and its scores."""
@@ -165,6 +223,7 @@ class Quickstart:
             tokenizer=tokenizer,
             held_out=prepared.held_out,
             identity=prepared.identity,
+            template=self.settings.model.template,
             max_new_tokens=48,
         )
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from workbench.cli.doctor import EXTRAS, GIB, NEEDED, Check, _fits, as_record, examine
+from tests import tiny as small
+from workbench.cli import run as command
+from workbench.cli.doctor import EXTRAS, GIB, NEEDED, Check, _fits, _looked, as_record, examine
 from workbench.models.forecast import Forecast, Remedy, Work
 from workbench.models.machine import FourBit, Gpu, Machine, Processor
+from workbench.training import load_recipe
 from workbench.training.forecast import Outlook
 
 FINE = FourBit(True, True, False)
@@ -82,3 +86,29 @@ def test_programs_get_a_recipes_memory_in_bytes_and_what_to_lower() -> None:
     assert told["needed"]["total"] == 12 * GIB and told["fits"] is False
     assert told["lower"] == [{"settings": ("model.quantization=nf4",), "total": 9 * GIB}]
     assert "forecast" not in as_record(LAPTOP, ALL, [])
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"), [("device=cudda", "Here: cpu"), ("target_modules=q_prj", "q_proj"), ("optim=x", "optimizer")]
+)
+def test_a_recipe_that_cannot_be_is_refused_in_a_sentence(
+    setting: str, said: str, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = small.overrides(tiny, setting)
+    assert command(["doctor", "pocket-qlora", *(part for each in settings for part in ("--set", each))]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_setting_without_a_recipe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(["doctor", "--set", "r=8"]) == 2
+    assert "no recipe" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_reckoned_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(recipe: object) -> Outlook:
+        raise NotImplementedError("no such kernel")
+
+    monkeypatch.setattr("workbench.training.forecast.outlook", fails)
+    seen, checks = _looked("r", load_recipe("pocket-qlora"))
+    assert seen is None and [check.state for check in checks] == ["note"]
+    assert "no such kernel" in checks[0].message

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from workbench.errors import BadInput, Failed, UnknownName
 from workbench.models import fingerprint, load, resolve
+from workbench.models.notes import other_base
 
 
 def test_an_unknown_model_names_the_nearest() -> None:
@@ -40,6 +42,21 @@ def test_weights_that_are_pickled_are_refused(tiny: Path, tmp_path: Path) -> Non
     torch.save({}, tmp_path / "pytorch_model.bin")
     with pytest.raises(Failed):
         load(str(tmp_path))
+
+
+def test_the_fingerprint_tells_two_bases_apart_that_differ_in_one_tensor(tiny: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    same, other = (Path(shutil.copytree(tiny, tmp_path / name)) for name in ("same", "other"))
+    weights = load_file(other / "model.safetensors")
+    weights["model.layers.1.self_attn.v_proj.weight"] += 1
+    save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
+    prints = [fingerprint(str(folder)) for folder in (tiny, same, other)]
+    assert prints[0] == prints[1] != prints[2]
+    old = fingerprint(str(tiny), like="0123456789abcdef")
+    assert old != prints[0] and fingerprint(str(same), like=old) == old
+    assert not other_base({"base": {"name": str(tiny), "fingerprint": old}}, str(same))
+    assert other_base({"base": {"name": str(tiny), "fingerprint": prints[0]}}, str(other))
 
 
 def test_the_fingerprint_tells_two_bases_apart(tiny: Path, other_tiny: Path) -> None:

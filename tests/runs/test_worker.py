@@ -167,6 +167,27 @@ def test_a_process_that_is_gone_or_another_of_the_same_number_has_died(run):
     assert run.state().status == "died"
 
 
+def test_a_copy_of_a_live_runs_folder_is_not_the_live_run(toy, tmp_path):
+    run = toy.start(toy.make(steps=1000))
+    until(lambda: run.state().status == "running" and run.latest())
+    pid = run.state().pid
+    passing = shutil.ignore_patterns(".*.tmp", "tmp-*")
+    copy = runs.Run(shutil.copytree(run.path, tmp_path / "copy", ignore=passing))
+    assert (copy.state().status, run.state().status) == ("died", "running")
+    assert runs.stop(copy, 0.1, kill=True).status == "died"
+    assert started(pid) and run.state().status == "running"
+    assert runs.stop(toy.start(copy), 20).status == "stopped", copy.worker_log()
+    assert copy.state().pid != pid == run.state().pid
+
+
+def test_a_live_runs_folder_may_be_moved(toy, tmp_path):
+    run = toy.start(toy.make(steps=1000))
+    until(lambda: run.state().status == "running")
+    moved = runs.Run(run.path.rename(tmp_path / "moved"))
+    assert moved.state().status == "running" and moved.state().pid
+    runs.stop(moved, 0, kill=True)
+
+
 @linux
 def test_a_zombie_is_not_alive():
     child = subprocess.Popen([sys.executable, "-c", ""])

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from workbench.cli import run as command
 from workbench.errors import BadSetting, UnknownName
+from workbench.runs import Run
 from workbench.texts import lookup
 from workbench.training import check_recipe, load_recipe, recipe_yaml
-from workbench.training.recipe import describe, setting_names, shipped
+from workbench.training.recipe import describe, recipe_of, setting_names, shipped
+from workbench.training.worker import work
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -55,6 +58,50 @@ def test_a_name_that_looks_like_a_number_stays_a_name() -> None:
     assert load_recipe("pocket-qlora", ["persona.name='3000'"]).persona.name == "3000"
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        *(("2024-13-45", "2024-13-45"), ("2024-12-24", "2024-12-24"), ("Ann #1", "Ann #1"), ("3000", "3000")),
+        *(
+            ("yes", "yes"),
+            ("1e3", "1e3"),
+            ("[x]", "[x]"),
+            ("null", "null"),
+            ('"a: b"', "a: b"),
+            ("'quoted' so", "'quoted' so"),
+        ),
+    ],
+)
+def test_a_name_is_taken_as_it_stands(given: str, name: str) -> None:
+    assert load_recipe("pocket-qlora", [f"persona.name={given}"]).persona.name == name
+
+
+def test_null_stays_nothing_where_nothing_may_be() -> None:
+    recipe = load_recipe("pocket-qlora", ["data.general=null", "data.train=my #1.jsonl", "model.template=~"])
+    assert (recipe.data.general, recipe.data.train, recipe.model.template) == (None, "my #1.jsonl", None)
+
+
+def test_a_group_that_is_no_group_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("adapter: lora\n")
+    for overrides in ([], ["r=8"]):
+        with pytest.raises(BadSetting, match="adapter") as caught:
+            load_recipe(tmp_path / "a.yaml", overrides)
+        assert "a.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(("content", "said"), [("", "empty"), ("model: [", "not YAML"), ("- a", "no settings")])
+def test_a_run_whose_recipe_is_lost_says_so(tmp_path: Path, content: str, said: str) -> None:
+    run = Run.create(tmp_path / "run", content)
+    with pytest.raises(BadSetting, match=said) as caught:
+        recipe_of(run)
+    assert str(run.path / "recipe.yaml") in str(caught.value)
+    for arguments in (["train", "--resume", "--out"], ["quickstart", "--resume", "--out"]):
+        assert command([*arguments, str(run.path)]) == 2
+    with pytest.raises(BadSetting, match=said):
+        work(run)
+    assert run.state().status == "failed"
+
+
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="pocket-qlora"):
         load_recipe("pocket-qora")
@@ -62,7 +109,13 @@ def test_an_unknown_recipe_names_the_nearest() -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("model: [", "not YAML"), ("- a\n- b", "no settings"), ("modle: {}", "model"), ("model: {nam: x}", "model.name")],
+    [
+        ("model: [", "not YAML"),
+        ("persona: {name: 2024-13-45}", "not YAML"),
+        ("- a\n- b", "no settings"),
+        ("modle: {}", "model"),
+        ("model: {nam: x}", "model.name"),
+    ],
 )
 def test_a_broken_file_is_one_clear_error(tmp_path: Path, content: str, said: str) -> None:
     file = tmp_path / "broken.yaml"

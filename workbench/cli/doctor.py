@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from workbench.errors import BadInput, Failed
 from workbench.texts import text
 
 if TYPE_CHECKING:
     from workbench.models.machine import Machine
     from workbench.training.forecast import Outlook
+    from workbench.training.settings import Recipe
 
 State = Literal["ok", "note", "problem"]
 MARKS: dict[State, str] = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "problem": "[red]✗[/]"}
@@ -50,11 +53,12 @@ def doctor(recipe: str | None, overrides: tuple[str, ...], as_json: bool) -> int
 
     from workbench.models.machine import machine, versions
 
+    chosen = _chosen(recipe, overrides)
     with Console(stderr=True).status(text("doctor.looking")):
         installed = versions([*NEEDED, *(name for names in EXTRAS.values() for name in names)])
         found = machine()
-        seen = _outlook(recipe, overrides) if recipe else None
-        checks = [*examine(found, installed, _chinese_font()), *([_fits(recipe or "", seen)] if seen else [])]
+        seen, said = _looked(recipe or "", chosen) if chosen else (None, [])
+        checks = [*examine(found, installed, _chinese_font()), *said]
     if as_json:
         click.echo(json.dumps(as_record(found, installed, checks, seen), ensure_ascii=False))
     else:
@@ -94,11 +98,30 @@ def as_record(
     }
 
 
-def _outlook(recipe: str, overrides: tuple[str, ...]) -> Outlook:
-    from workbench.training.forecast import outlook
+def _chosen(recipe: str | None, overrides: tuple[str, ...]) -> Recipe | None:
+    """The recipe that is asked about; what is wrong with it is said before anything is looked at."""
+    from workbench.training.checks import check_base, check_settings
     from workbench.training.recipe import load_recipe
 
-    return outlook(load_recipe(recipe, overrides))
+    if recipe is None:
+        if overrides:
+            raise BadInput("doctor.set_without_recipe", given=overrides[0])
+        return None
+    chosen = load_recipe(recipe, overrides)
+    with suppress(Failed):  # what is not installed is among the checks
+        check_settings(chosen)
+    check_base(chosen)
+    return chosen
+
+
+def _looked(name: str, recipe: Recipe) -> tuple[Outlook | None, list[Check]]:
+    from workbench.training.forecast import NO_FORECAST, outlook, told
+
+    try:
+        seen = outlook(recipe)
+    except NO_FORECAST as error:
+        return None, [Check("recipe", "note", text("training.state.no_forecast", reason=told(error)))]
+    return seen, [_fits(name, seen)]
 
 
 def _fits(recipe: str, seen: Outlook) -> Check:

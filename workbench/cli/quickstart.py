@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from workbench.errors import Interrupted
 from workbench.texts import language, text
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command(help=text("quickstart.help"))
 @click.option("--name", default=None, help=text("quickstart.options.name"))
-@click.option("--author", default="", help=text("quickstart.options.author"))
+@click.option("--author", default=None, help=text("quickstart.options.author"))
 @click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help=text("quickstart.options.lang"))
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("my-assistant"), help=text("quickstart.options.out")
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 def quickstart(
     name: str | None,
-    author: str,
+    author: str | None,
     lang: str | None,
     out: Path,
     general: str | None,
@@ -51,16 +52,23 @@ def quickstart(
     from rich.console import Console
 
     from workbench.quickstart import Quickstart
+    from workbench.runs import is_run
 
     console = Console(stderr=as_json, highlight=False)
     if resume:
-        way = Quickstart.again(out, spoken)
+        chosen = click.get_current_context().get_parameter_source("seed") is ParameterSource.COMMANDLINE
+        given = {"persona.name": name, "persona.author": author, "runtime.seed": seed if chosen else None}
+        asked = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items() if value is not None]
+        way = Quickstart.again(out, spoken, general, (*asked, *overrides))
     else:
-        persona = Persona(name=name if name is not None else text("quickstart.name"), author=author)
+        persona = Persona(name=name if name is not None else text("quickstart.name"), author=author or "")
         way = Quickstart(persona, out, spoken, general, overrides=(f"seed={seed}", *overrides))
     try:
         outcome = _walk(way, console, resume)
     except (KeyboardInterrupt, Interrupted):
+        if not is_run(out):  # nothing to go on with
+            raise click.Abort from None
+        way.stop()
         raise Interrupted("quickstart.interrupted", run=out) from None
     if as_json:
         click.echo(json.dumps(outcome.record(), ensure_ascii=False))

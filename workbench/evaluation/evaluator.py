@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from workbench.models import Loaded
 
+# Tokens beyond an expected answer's own, for one that is worded a little longer.
+SPARE = 8
 # Probes over which the drift is taken.
 DRIFT = 16
 
@@ -69,7 +71,8 @@ class Evaluator:
         held_out: examples never trained.
         identity: the words that tell a leak (the persona's name and author).
         template: name of the template; None for the tokenizer's own.
-        max_new_tokens: per answer.
+        max_new_tokens: per answer; more where that would cut off what a held-out answer has to say, such as a long
+            name.
     """
 
     def __init__(
@@ -85,11 +88,20 @@ class Evaluator:
         from workbench.templates import prompt_ids, stop_ids
 
         self.probes, self.held_out, self.identity = list(probes), list(held_out), list(identity)
-        self.tokenizer, self.max_new_tokens = tokenizer, max_new_tokens
+        self.tokenizer = tokenizer
+        self.max_new_tokens = max([max_new_tokens, *self._needed(max_new_tokens)])
         self.prompts = [prompt_ids(p.messages, tokenizer, template=template) for p in self.probes]
         self.stops = stop_ids(tokenizer, template=template)
         self.references: list[str] = []
         self._before: torch.Tensor | None = None
+
+    def _needed(self, limit: int) -> Iterator[int]:
+        """The tokens of each held-out answer that is right in full and could not be within ``limit``."""
+        for probe in self.probes:
+            if probe.answer and correct(probe, probe.answer):
+                ids = self.tokenizer(probe.answer, add_special_tokens=False)["input_ids"]
+                if len(ids) > limit and not correct(probe, self.tokenizer.decode(ids[:limit])):
+                    yield len(ids) + SPARE
 
     def measure(self, loaded: Loaded, step: int) -> Measurement:
         """Ask everything now. The model's mode and the process's random state are left as they were."""

@@ -26,12 +26,14 @@ class Probe:
             base's own
             answer is the reference.
         lang: ``zh``, ``en`` or empty.
+        answer: the held-out answer in full, where there is one.
     """
 
     messages: tuple[Message, ...]
     kind: Kind
     expects: tuple[str, ...] = ()
     lang: str = ""
+    answer: str = ""
 
     @property
     def question(self) -> str:
@@ -81,7 +83,7 @@ def _from_conversation(conversation: Conversation, persona: Persona) -> Probe | 
     # a name that the question already holds could be copied: it would tell nothing
     if not expects or conversation.meta.get("told") or not messages or messages[-1].role != "assistant":
         return None
-    return Probe(messages[:-1], "identity", expects, conversation.lang)
+    return Probe(messages[:-1], "identity", expects, conversation.lang, messages[-1].content)
 
 
 def _spread(conversations: Iterable[Conversation]) -> list[Conversation]:

@@ -177,7 +177,7 @@ def _know(source: Source) -> _Known:
     run = Run(source.run)
     try:
         recipe = yaml.safe_load(run.recipe_text())
-    except (yaml.YAMLError, Failed, UnicodeDecodeError):
+    except (yaml.YAMLError, Failed, ValueError):
         recipe = None  # finished checkpoints still convert
     return _Known(source, recipe if isinstance(recipe, dict) else {}, run.manifest())
 

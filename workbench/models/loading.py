@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import BadInput, Failed, UnknownName, nearest
+from workbench.models.headers import slices
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +23,8 @@ Quantization = Literal["none", "nf4"]
 POCKET = Path(__file__).parent / "pocket" / "weights"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 QUICK = 200 * 2**20
+# What a fingerprint begins with that knows a slice of each tensor.
+SLICED = "2:"
 # Names that people know these by; each loads with the code of the transformers library alone.
 KNOWN = (
     "pocket",
@@ -209,20 +212,28 @@ def mend_4bit(network: Any) -> Any:
     return network
 
 
-def fingerprint(model: str) -> str:
-    """What tells one base from another: a hash of its configuration and of its weight files' names, sizes and heads.
+def fingerprint(model: str, like: str | None = None) -> str:
+    """What tells one base from another: a hash of its configuration, of its weight files' names, sizes and heads, and
+    of a slice of each tensor.
 
     For a hub id, the hash of its name: the files may not be there yet.
+
+    Args:
+        like: a fingerprint to compare with. One of before the slices were taken is compared with one of its kind.
     """
     place = Path(resolve(model))
     if not place.is_dir():
         return hub_fingerprint(model)
+    sliced = like is None or like.startswith(SLICED)
     digest = hashlib.sha256()
     for file in sorted([*place.glob("config.json"), *place.glob("*.safetensors")]):
         digest.update(f"{file.name}:{file.stat().st_size}:".encode())
         with file.open("rb") as opened:
             digest.update(opened.read(1 << 16))
-    return digest.hexdigest()[:16]
+            for start, end in slices(file) if sliced else ():
+                opened.seek(start)
+                digest.update(opened.read(end - start))
+    return (SLICED if sliced else "") + digest.hexdigest()[:16]
 
 
 def hub_fingerprint(model: str) -> str:

@@ -42,7 +42,7 @@ def other_base(note: Mapping[str, Any], model: str) -> bool:
     try:
         if (expected == hub_fingerprint(name)) == Path(resolve(model)).is_dir():
             return False
-        return bool(fingerprint(model) != expected)
+        return fingerprint(model, like=str(expected)) != str(expected)
     except WorkbenchError:
         return False
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,10 +24,12 @@ from workbench.errors import BadInput, UnknownName, nearest
 from workbench.runs.files import saving, write_json
 from workbench.runs.process import Lock, Process
 from workbench.runs.run import Run, is_run
-from workbench.runs.state import State, launching, read_launch
+from workbench.runs.state import State, launching, mark, read_launch
 
 ROOT = Path("runs")
 WORKER = "workbench.training.worker"
+# seconds to wait for a worker that has said its last word
+LEAVING = 10.0
 
 
 class Ahead:
@@ -119,7 +122,7 @@ def _announce(run: Run) -> None:
 
 def _name(run: Run, pid: int) -> None:
     """Add the process to the announcement, unless its worker has already taken it up and removed it."""
-    record = json.dumps({**Process.of(pid).record(), "time": time.time()}).encode()
+    record = json.dumps({**Process.of(pid).record(), **mark(run.path), "time": time.time()}).encode()
     with suppress(FileNotFoundError):
         descriptor = os.open(run.path / "starting.json", os.O_WRONLY)
         try:
@@ -217,6 +220,23 @@ def _killed(run: Run) -> State:
         finally:
             lock.release()
     return run.state()
+
+
+def discard(run: Run) -> None:
+    """Take the folder of a run away that ended before its first step; one that has learnt anything stays, and of the
+    folder in which this process stands only what is in it goes."""
+    if run.checkpoints() or any(event.kind == "train" for event in run.events.all()):
+        return
+    until, lock = time.monotonic() + LEAVING, Lock(run.path / "lock")
+    while lock.held() and time.monotonic() < until:  # the worker has said its last word, and is about to go
+        time.sleep(0.02)
+    for path in run.path.iterdir():
+        shutil.rmtree(path, ignore_errors=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+    if run.path != Path.cwd():
+        with suppress(OSError):
+            run.path.rmdir()
 
 
 def busy(run: Run) -> BadInput:

@@ -5,6 +5,7 @@ Knows processes; must not know what they train.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class State:
         remedy: what to do next.
         key: the text's key, so that it can be said in another language.
         values: what the text names.
+        error: the error's class, for ``failed``.
     """
 
     status: Status
@@ -55,6 +57,7 @@ class State:
     remedy: str = ""
     key: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
 
     @property
     def alive(self) -> bool:
@@ -88,7 +91,25 @@ def launching(launch: Mapping[str, Any], folder: Path) -> bool:
     process = Process.from_record(launch)
     if process is None:
         return time.time() - float(launch["time"]) < LAUNCH
-    return _alive(process, float(launch["time"]), folder)
+    return not _copied(launch, folder) and _alive(process, float(launch["time"]), folder)
+
+
+def mark(folder: Path) -> dict[str, int]:
+    """What tells a folder from its copy, for the record of the process that works in it: its number on the disk."""
+    try:
+        return {"folder": folder.stat().st_ino}
+    except OSError:
+        return {}
+
+
+def foreign(record: Mapping[str, Any], folder: Path) -> bool:
+    """Whether ``record`` was written on this machine for another folder, of which this one is a copy."""
+    noted, here = record.get("folder"), mark(folder).get("folder")
+    return bool(noted and here) and record.get("host") == socket.gethostname() and noted != here
+
+
+def _copied(record: Mapping[str, Any], folder: Path) -> bool:
+    return foreign(record, folder) and not Lock(folder / "lock").held()
 
 
 def _launched(launch: Mapping[str, Any], folder: Path) -> State:
@@ -104,7 +125,7 @@ def _status(record: Mapping[str, Any], folder: Path) -> Status:
         if said == final:
             return final
     process = Process.from_record(record)
-    if process is None or not _alive(process, _number(record, "updated"), folder):
+    if process is None or _copied(record, folder) or not _alive(process, _number(record, "updated"), folder):
         return "died"
     return "stopping" if (folder / "stop").exists() else "running"
 
@@ -135,4 +156,5 @@ def _state(record: Mapping[str, Any], status: Status) -> State:
         remedy=str(record.get("remedy") or ""),
         key=str(record.get("key") or ""),
         values=values if isinstance(values, dict) else {},
+        error=str(record.get("error") or ""),
     )

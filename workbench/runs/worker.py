@@ -22,7 +22,7 @@ from workbench.runs.files import read_json, refused, saving, write_json
 from workbench.runs.front import busy, resume_command
 from workbench.runs.process import Lock, Process
 from workbench.runs.run import Run
-from workbench.runs.state import FINAL, launching, read_launch
+from workbench.runs.state import FINAL, foreign, launching, mark, read_launch
 from workbench.texts import text
 
 # seconds between two heartbeats on the disk
@@ -52,6 +52,7 @@ class Claim:
         self.asked = False
         self._message = ""
         self._process = Process.here()
+        self._folder = mark(run.path)
         self._since = time.time()
         self._beaten = 0.0
         self._heard = False
@@ -115,7 +116,7 @@ class Claim:
         said = {"message": told.say(), "remedy": told.do(), "key": told.key, "values": dict(told.values)}
         # a full disk must not hide why the run ended
         with suppress(WorkbenchError, OSError):
-            self._last_word("stopped" if isinstance(told, Interrupted) else "failed", **said)
+            self._last_word("stopped" if isinstance(told, Interrupted) else "failed", type(told).__name__, **said)
         with suppress(OSError), (self.run.path / "worker.log").open("a", encoding="utf-8") as file:
             file.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
         return told
@@ -131,14 +132,21 @@ class Claim:
         crashed = Failed("runs.crashed", reason=f"{name}: {error}"[:500], log=log, command=command)
         return refused(error, self.run.path) or crashed
 
-    def _last_word(self, status: str, **said: Any) -> None:
+    def _last_word(self, status: str, error: str = "", **said: Any) -> None:
         try:
             self.log("status", state=status, step=self.step, **said)
         finally:
-            self._write(status, **said)
+            more: dict[str, Any] = {"error": error} if error else {}
+            self._write(status, **said, **more)
 
     def _write(self, status: str, *, durable: bool = True, **said: Any) -> None:
-        record = {**self._process.record(), "status": status, "step": self.step, "total_steps": self.total_steps}
+        record = {
+            **self._process.record(),
+            **self._folder,
+            "status": status,
+            "step": self.step,
+            "total_steps": self.total_steps,
+        }
         times = {"since": self._since, "updated": time.time()}
         write_json(self.run.path / "state.json", {**record, **times, **said}, durable=durable)
 
@@ -210,7 +218,7 @@ def _elsewhere(run: Run) -> bool:
     """Whether another worker lives although its lock was free: some network file systems give it to everybody."""
     record = read_json(run.path / "state.json") or {}
     process = Process.from_record(record)
-    if record.get("status") in FINAL or process is None or process.pid == os.getpid():
+    if record.get("status") in FINAL or process is None or process.pid == os.getpid() or foreign(record, run.path):
         return False
     alive = process.alive()
     if alive is None and process.host != Process.here().host:

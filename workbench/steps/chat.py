@@ -421,7 +421,7 @@ def _recipe_of(run: Run) -> Any:
 
     try:
         return check_recipe(yaml.safe_load(run.recipe_text()) or {})
-    except (WorkbenchError, yaml.YAMLError):
+    except (WorkbenchError, yaml.YAMLError, ValueError):
         return None  # a recording may come without its recipe
 
 

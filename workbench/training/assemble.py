@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadSetting, Failed
+from workbench.errors import Failed
 from workbench.training.batches import Plan, plan_batches
+from workbench.training.checks import check_length, check_settings, no_such_layers
 from workbench.training.data import Prepared, conversations, prepare
 from workbench.training.settings import Recipe
 
@@ -71,7 +71,7 @@ def assemble(recipe: Recipe, made: Material) -> Loaded:
         dtype=None if settings.dtype == "auto" else settings.dtype,
         tokenizer=made.tokenizer,
     )
-    _check_length(recipe, loaded.model.config)
+    check_length(recipe, getattr(loaded.model.config, "max_position_embeddings", None))
     loaded.model = with_adapter(loaded.model, recipe, made.plan.steps)
     return loaded
 
@@ -105,6 +105,9 @@ def with_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
 
     Args:
         steps: optimizer steps of the run, by which AdaLoRA times its cuts.
+
+    Raises:
+        BadSetting: it has no layer of the names in ``target_modules``.
     """
     a = recipe.adapter
     network.config.use_cache = False
@@ -114,7 +117,13 @@ def with_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
 
     if recipe.runtime.gradient_checkpointing:
         network.enable_input_require_grads()
-    return get_peft_model(network, adapter_config(recipe, steps))
+    try:
+        return get_peft_model(network, adapter_config(recipe, steps))
+    except ValueError as error:
+        if "target modules" not in str(error).lower():
+            raise
+        linear = [name for name, module in network.named_modules() if hasattr(module, "in_features")]
+        raise no_such_layers(recipe, linear) from error
 
 
 def adapter_config(recipe: Recipe, steps: int) -> Any:
@@ -137,35 +146,9 @@ def adapter_config(recipe: Recipe, steps: int) -> Any:
     return AdaLoraConfig(init_r=-(-a.r * 3 // 2), target_r=a.r, **timing, **common)
 
 
-def check_settings(recipe: Recipe) -> None:
-    """
-    Raises:
-        BadSetting: a setting does not go with another. Failed: what a setting needs is not installed.
-    """
-    mode, method = recipe.runtime.deepspeed, recipe.adapter.method
-    if method == "full" and recipe.model.quantization != "none":
-        raise BadSetting("training.full_needs_16bit")
-    if recipe.runtime.nproc > 1 and not mode:
-        raise BadSetting("training.nproc_needs_deepspeed", nproc=recipe.runtime.nproc)
-    if mode and mode.startswith("zero3") and recipe.model.quantization != "none":
-        raise BadSetting("training.zero3_needs_16bit", given=mode)
-    if mode and method == "adalora":
-        raise BadSetting("training.zero_without_adalora", given=mode)
-    if mode and not recipe.optimizer.optim.startswith("adamw_torch"):
-        raise BadSetting("training.zero_optimizer", given=mode, optim=recipe.optimizer.optim)
-    if mode and find_spec("deepspeed") is None:
-        raise Failed("training.no_deepspeed", given=mode)
-
-
 def _check_4bit(recipe: Recipe) -> None:
     if recipe.model.quantization == "nf4":
         try:
             import bitsandbytes  # noqa: F401
         except (ImportError, RuntimeError, OSError) as error:
             raise Failed("training.no_4bit", reason=str(error).splitlines()[0]) from error
-
-
-def _check_length(recipe: Recipe, config: Any) -> None:
-    limit = getattr(config, "max_position_embeddings", None)
-    if limit and recipe.data.max_length > limit:
-        raise BadSetting("training.too_long", given=recipe.data.max_length, model=recipe.model.name, limit=limit)

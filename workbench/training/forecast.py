@@ -14,6 +14,8 @@ from workbench.training.settings import Recipe
 PARTS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "libraries")
 # Of what is free, a training may take so much: the forecast leaves out gaps and the kernels' own workspace.
 ROOM = 0.9
+# What the libraries raise of an architecture that cannot be played through; it may train all the same.
+NO_FORECAST = (RuntimeError, NotImplementedError, AttributeError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,11 @@ class Outlook:
         told = {"total": size(self.needed.total), "free": size(self.free), "device": self.device, "parts": parts}
         lower = "; ".join(f"{', '.join(r.settings)} → {size(r.total)}" for r in self.remedies)
         return told if self.fits else {**told, "lower": lower or "–"}
+
+
+def told(error: Exception) -> str:
+    """One of :data:`NO_FORECAST` in a few words."""
+    return f"{type(error).__name__}: {error}"[:200]
 
 
 def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Outlook:

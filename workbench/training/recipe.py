@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import ValidationError
 
 from workbench.errors import BadSetting, UnknownName, nearest
+from workbench.runs.files import saving
 from workbench.texts import lookup
 from workbench.training.settings import Recipe
 
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from workbench.runs import Run
+
+# how YAML writes that there is none
+NOTHING = ("null", "Null", "NULL", "~")
 SHIPPED = Path(__file__).parent / "recipes"
 
 
@@ -38,15 +46,34 @@ def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
             one.
     """
     file = _find(recipe)
-    try:
-        loaded = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadSetting("training.not_yaml", path=file, reason=" ".join(str(error).split())) from error
-    if not isinstance(loaded, dict):
-        raise BadSetting("training.not_a_mapping", path=file)
+    values = _parsed(file.read_bytes(), file) or {}
     for override in overrides:
-        _override(loaded, override)
-    return check_recipe(loaded, where=str(file))
+        _override(values, override, str(file))
+    return check_recipe(values, where=str(file))
+
+
+def recipe_of(run: Run) -> Recipe:
+    """The settings that ``run`` was begun with.
+
+    Raises:
+        BadSetting: its recipe.yaml is empty or broken.
+    """
+    file = run.path / "recipe.yaml"
+    with saving(file):
+        values = _parsed(file.read_bytes(), file)
+    if not values:
+        raise BadSetting("training.no_recipe_left", path=file, run=run.path)
+    return check_recipe(values, where=str(file))
+
+
+def _parsed(content: bytes, file: Path) -> dict[str, Any] | None:
+    try:
+        loaded = yaml.safe_load(content.decode("utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # a date that the calendar does not have is a ValueError
+        raise BadSetting("training.not_yaml", path=file, reason=" ".join(str(error).split())) from error
+    if loaded is not None and not isinstance(loaded, dict):
+        raise BadSetting("training.not_a_mapping", path=file)
+    return loaded
 
 
 def check_recipe(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
@@ -98,6 +125,18 @@ def with_overrides(recipe: Recipe, **groups: Mapping[str, Any]) -> Recipe:
     return check_recipe(values)
 
 
+def with_set(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
+    """A copy of ``recipe`` with ``key=value`` on top, checked again.
+
+    Raises:
+        BadSetting: a key or value is wrong.
+    """
+    values = recipe.model_dump()
+    for override in overrides:
+        _override(values, override, "--set")
+    return check_recipe(values, where="--set")
+
+
 def _find(recipe: str | Path) -> Path:
     path = Path(recipe)
     if path.is_file():
@@ -108,16 +147,29 @@ def _find(recipe: str | Path) -> Path:
     raise UnknownName("training.unknown_recipe", given=str(recipe), nearest=nearest(str(recipe), shipped()))
 
 
-def _override(values: dict[str, Any], override: str) -> None:
+def _override(values: dict[str, Any], override: str, where: str) -> None:
     key, sign, text = override.partition("=")
     if not sign:
         raise BadSetting("training.not_key_value", given=override)
     group, name = _key(key.strip())
+    given = values.get(group) or {}
+    if not isinstance(given, Mapping):
+        raise BadSetting("training.not_a_group", where=where, key=group, value=repr(given), name=name)
+    values[group] = {**given, name: _value(text.strip(), _fields(Recipe.model_fields[group].annotation)[name])}
+
+
+def _value(text: str, field: FieldInfo) -> Any:
+    """What a person means by ``text``: YAML, but a name is a name as it stands, whatever YAML would make of it."""
+    words, optional = field.annotation in (str, str | None), field.annotation == str | None
+    if words and text[:1] not in ("'", '"'):
+        return None if optional and text in NOTHING else text
     try:
-        value = yaml.safe_load(text) if text.strip() else ""
-    except yaml.YAMLError:
-        value = text
-    values[group] = dict(values.get(group) or {}) | {name: _number(value)}
+        value = yaml.safe_load(text) if text else ""
+    except (yaml.YAMLError, ValueError):
+        return text
+    if words:
+        return value if isinstance(value, str) else text
+    return _number(value)
 
 
 def _key(key: str) -> tuple[str, str]:
@@ -152,5 +204,5 @@ def _scalar(value: Any) -> str:
     return dumped.removesuffix("...").strip()
 
 
-def _fields(annotation: Any) -> list[str]:
-    return list(getattr(annotation, "model_fields", {}))
+def _fields(annotation: Any) -> dict[str, FieldInfo]:
+    return dict(getattr(annotation, "model_fields", {}))

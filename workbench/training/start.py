@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import BadInput, BadSetting, Failed, Interrupted, WorkbenchError
-from workbench.runs import Run, front, is_run, manifest, start, stop, wait
+from workbench.errors import BadData, BadInput, BadSetting, Failed, Interrupted, UnknownName, WorkbenchError
+from workbench.runs import Run, State, front, is_run, manifest, start, stop, wait
 from workbench.runs.events import Event
-from workbench.training.recipe import check_recipe, load_recipe, recipe_yaml, with_overrides
+from workbench.training.recipe import load_recipe, recipe_of, recipe_yaml, with_overrides
 from workbench.training.settings import Recipe
 from workbench.training.team import join, launched
 
@@ -34,7 +34,7 @@ def train(
         on_event: called with each event while this process waits.
 
     Raises:
-        BadInput: settings, data or folder are not as they must be; nothing was started.
+        BadInput: settings, data or folder are not as they must be; no folder was left behind.
         Failed: the training could not be finished. Interrupted: Ctrl-C; the worker saved a checkpoint and ended.
     """
     settings = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
@@ -43,7 +43,7 @@ def train(
     with front.ahead() as waiting:
         run = _continued(settings, Path(out)) if resume else begin(settings, Path(out))
         start(run, waiting=waiting)
-    return run if detach else follow(run, on_event)
+    return run if detach else follow(run, on_event, fresh=not resume)
 
 
 def _together(recipe: Recipe, out: Path, *, resume: bool) -> Run:
@@ -64,12 +64,13 @@ def begin(recipe: Recipe, out: Path) -> Run:
     """Make the run folder of ``recipe``; data and settings are checked first, so a mistake leaves no folder behind."""
     from workbench.models import fingerprint, resolve
     from workbench.templates.named import spec
-    from workbench.training.assemble import check_settings
+    from workbench.training.checks import check_base, check_settings
     from workbench.training.data import conversations
 
     check_settings(recipe)
     recipe = with_absolute_paths(recipe)
     resolve(recipe.model.name)
+    check_base(recipe)
     if recipe.model.template:
         spec(recipe.model.template)
     known = {"data_sha256": conversations(recipe).fingerprint(), "base_fingerprint": fingerprint(recipe.model.name)}
@@ -77,11 +78,15 @@ def begin(recipe: Recipe, out: Path) -> Run:
     return Run.create(out, recipe_yaml(recipe), {**facts, **known})
 
 
-def follow(run: Run, on_event: Callable[[Event], None] | None = None) -> Run:
+def follow(run: Run, on_event: Callable[[Event], None] | None = None, *, fresh: bool = False) -> Run:
     """Wait until the run ends, handing each event to ``on_event``; Ctrl-C asks the worker to save and end.
 
+    Args:
+        fresh: the folder was made for this; one whose settings or data are refused is taken away again.
+
     Raises:
-        Failed: it failed or died. Interrupted: it was stopped by Ctrl-C here.
+        BadInput: its worker refused settings or data. Failed: it failed or died. Interrupted: it was stopped by Ctrl-C
+            here.
     """
     try:
         for event in run.follow():
@@ -91,18 +96,23 @@ def follow(run: Run, on_event: Callable[[Event], None] | None = None) -> Run:
         stop(run)
         wait(run, 120)
         raise Interrupted("training.stopped_by_you", step=run.state().step, run=run.path) from None
-    finished(run)
+    try:
+        finished(run)
+    except BadInput:
+        if fresh:
+            front.discard(run)
+        raise
     return run
 
 
 def finished(run: Run) -> None:
     """
     Raises:
-        Failed: the run failed or died; says why, and how to go on.
+        BadInput: its worker refused settings or data. Failed: it failed or died; says why, and how to go on.
     """
     state = run.state()
     if state.status == "failed":
-        raise _told(state.key, state.values, state.message, state.remedy)
+        raise _told(state)
     if state.status == "died":
         log = run.worker_log(3) or "–"
         raise Failed("training.worker_died", run=run.path, state=state.status, step=state.step, log=log)
@@ -120,27 +130,33 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
 
 
 def _continued(recipe: Recipe, out: Path) -> Run:
-    import yaml
-
     if not is_run(out):
         raise BadInput("training.nothing_to_resume", run=out)
     run = Run.create(out, "", resume=True)
-    before = check_recipe(yaml.safe_load(run.recipe_text()), where=str(out / "recipe.yaml")).model_dump()
-    after = with_absolute_paths(recipe).model_dump()
+    check_unchanged(out, recipe_of(run), recipe)
+    return run
+
+
+def check_unchanged(out: Path, begun: Recipe, asked: Recipe) -> None:
+    """
+    Raises:
+        BadSetting: the run in ``out`` was begun with other settings; names the first.
+    """
+    before, after = begun.model_dump(), with_absolute_paths(asked).model_dump()
     for group, settings in before.items():
         for name, value in settings.items():
             if after[group][name] != value:
                 raise BadSetting(
                     "training.resume_changed", run=out, key=f"{group}.{name}", before=value, after=after[group][name]
                 )
-    return run
 
 
-def _told(key: str, values: Any, message: str, remedy: str) -> WorkbenchError:
+def _told(state: State) -> WorkbenchError:
     """The worker's error again, in the language of this process."""
+    kinds: dict[str, type[WorkbenchError]] = {k.__name__: k for k in (BadInput, BadData, BadSetting, UnknownName)}
     try:
-        error = Failed(key, **values)
+        error = kinds.get(state.error, Failed)(state.key, **state.values)
         str(error)
     except (KeyError, IndexError, TypeError):
-        return Failed("training.worker_failed", message=message, remedy=remedy)
+        return Failed("training.worker_failed", message=state.message, remedy=state.remedy)
     return error

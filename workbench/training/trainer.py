@@ -17,6 +17,7 @@ from workbench.models.batches import pad, summed_loss
 from workbench.templates.values import IGNORE_INDEX, Example, Pack
 from workbench.training import state
 from workbench.training.batches import Plan
+from workbench.training.ranks import allocates, load_ranks, save_ranks
 from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torc
 def make_trainer(model: Any, arguments: TrainingArguments, batches: Batches, after_step: AfterStep) -> Trainer:
     """A Trainer that takes ``batches`` in order and calls ``after_step`` once an optimizer step."""
     made = _trainer_class()(model=model, args=arguments, train_dataset=batches, after_step=after_step)
-    if hasattr(getattr(model, "base_model", None), "update_and_allocate"):
+    if allocates(model):
         made.add_callback(_rank_callback()(model))
     return made
 
@@ -163,16 +164,24 @@ def _trainer_class() -> type:
             self._globalstep_last_logged = step
             self.after_step(self, step, loss, float(learning_rate or 0.0), float(grad_norm or 0.0))
 
+        def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+            if not load_ranks(self.model, Path(resume_from_checkpoint)):
+                super()._load_from_checkpoint(resume_from_checkpoint, model)
+
         def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
             if checkpoint is not None:
-                state.load_optimizer(self.optimizer, Path(checkpoint))
-                state.load_scheduler(self.lr_scheduler, Path(checkpoint))
+                _read_optimizer(self, Path(checkpoint))
 
         def _load_rng_state(self, checkpoint: str | None) -> None:
             if checkpoint is not None:
                 state.load_random(Path(checkpoint), self.args.process_index)
 
     return PlanTrainer
+
+
+def _read_optimizer(trainer: Any, folder: Path) -> None:
+    state.load_optimizer(trainer.optimizer, folder)
+    state.load_scheduler(trainer.lr_scheduler, folder)
 
 
 def _loader(trainer: Any) -> Any:
@@ -190,6 +199,8 @@ def _loader(trainer: Any) -> Any:
 def _write_checkpoint(trainer: Any, folder: Path) -> None:
     # not through accelerate, which would import DeepSpeed wherever it is installed
     trainer.model.save_pretrained(str(folder), safe_serialization=True)
+    if allocates(trainer.model):
+        save_ranks(trainer.model, folder)
     state.save_optimizer(trainer.optimizer, folder)
     state.save_scheduler(trainer.lr_scheduler, folder)
     state.save_random(folder, trainer.args.process_index)

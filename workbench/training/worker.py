@@ -18,7 +18,7 @@ from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.evaluation import Evaluator, Measurement, measured, rank, verdict
 from workbench.runs import Run, checkpoint_writer, claim, prune
 from workbench.texts import text
-from workbench.training.recipe import check_recipe
+from workbench.training.recipe import recipe_of
 from workbench.training.settings import Recipe
 from workbench.training.team import LEADER, Onlooker, Team, checkpoint_part, following, gathered
 
@@ -82,19 +82,16 @@ def work(run: Run, team: Team | None = None) -> None:
     Raises:
         WorkbenchError: as said in its last status event.
     """
-    import yaml
-
-    recipe = check_recipe(yaml.safe_load(run.recipe_text()), where=str(run.path / "recipe.yaml"))
     last = run.latest()
     if LEADER in os.environ or (team and not team.leads):
+        recipe = recipe_of(run)
         with nullcontext(team) if team else following(run, recipe) as others:
             Work(run, recipe, Onlooker(), others).go(last.path if last else None)
         return
-    with (
-        claim(run, resume_from=last.step if last else None) as hold,
-        nullcontext(team) if team else gathered(run, recipe) as whole,
-    ):
-        Work(run, recipe, hold, whole).go(last.path if last else None)
+    with claim(run, resume_from=last.step if last else None) as hold:
+        recipe = recipe_of(run)
+        with nullcontext(team) if team else gathered(run, recipe) as whole:
+            Work(run, recipe, hold, whole).go(last.path if last else None)
 
 
 class Work:
@@ -130,6 +127,8 @@ class Work:
         made = material(self.recipe, processes=self.team.size)
         self._check_same(made.fingerprint, made.tokenizer)
         self.plan, self.prepared = made.plan, made.prepared
+        if self._ended_early():
+            return
         self._forecast(made)
         try:
             self.loaded = assemble(self.recipe, made)
@@ -142,17 +141,28 @@ class Work:
                 raise self._out_of_memory(reason) from error
             raise
 
+    def _ended_early(self) -> bool:
+        """Whether an earlier stay ended the training before its last step, and only its last word may be missing."""
+        last = self.run.latest()
+        if last is None or last.reason != "end" or last.step >= self.plan.steps:
+            return False
+        self.hold.beat(last.step, self.plan.steps)
+        self.hold.finish("ended", self._early())
+        return True
+
+    def _early(self) -> str:
+        return text("training.state.early", patience=self.recipe.evaluation.early_stopping_patience)
+
     def _forecast(self, made: Material) -> None:
         """Say whether it will fit, before anything large is loaded."""
-        from workbench.training.forecast import outlook, widest_batch
+        from workbench.training.forecast import NO_FORECAST, outlook, told, widest_batch
 
         if not self.team.leads:
             return
         try:
             seen = outlook(self.recipe, widest_batch(made.prepared.train, made.plan, packed=made.packed))
-        except (RuntimeError, NotImplementedError, AttributeError, TypeError, ValueError) as error:
-            # an architecture that cannot be played through may train all the same
-            self._say("no_forecast", reason=f"{type(error).__name__}: {error}"[:200])
+        except NO_FORECAST as error:
+            self._say("no_forecast", reason=told(error))
             return
         self._say(seen.key, **seen.values())
 
@@ -218,17 +228,17 @@ class Work:
             self.hold.log(
                 "train", step=step, loss=loss, learning_rate=rate, grad_norm=norm, epoch=epoch, **self._pace()
             )
-        evaluated = step % self.every == 0 or last
+        evaluated = last or step % self.every == 0 or self._judges(step)
         if evaluated and self.measures:
             self._measure(step)
         stop, early = self.team.agree(self.hold.stop_requested, evaluated and not last and self._enough())
         if self._saves(step, evaluated) or stop or early:
-            self._save(trainer, step, evaluated, "stop" if stop else "end" if last or early else "interval")
+            reason = "end" if early else "stop" if stop else "end" if last else "interval"
+            self._save(trainer, step, evaluated, reason)
         if stop or early:
             trainer.halt()
             if early:
-                message = text("training.state.early", patience=self.recipe.evaluation.early_stopping_patience)
-                self.hold.finish("ended", message)
+                self.hold.finish("ended", self._early())
 
     def _measure(self, step: int) -> None:
         with self.zero.in_step() if self.recipe.runtime.deepspeed else nullcontext():
@@ -251,6 +261,12 @@ class Work:
         found = verdict(self.history)
         values = {"key": found.reason, "values": found.values}
         self.hold.log("verdict", step=step, verdict=found.word, reason=found.because(), **values)
+
+    def _judges(self, step: int) -> bool:
+        """Whether a checkpoint is saved at ``step``, and not every evaluation falls on a checkpoint by itself: then
+        each checkpoint is judged, or the best could be one that nobody kept."""
+        every = self.recipe.checkpoints.save_steps
+        return every is not None and self.every % every != 0 and step % every == 0
 
     def _saves(self, step: int, evaluated: bool) -> bool:
         every = self.recipe.checkpoints.save_steps
@@ -297,7 +313,8 @@ class Work:
         self.hold.log("status", state="running", message=text(full, **values), key=full, values=values)
 
     def _check_same(self, data: str, tokenizer: Any) -> None:
-        """A resumed run must learn from what it began with, rendered as it was."""
+        """A resumed run must go on with the base and the data that it began with, rendered as they were."""
+        from workbench.models import fingerprint
         from workbench.runs import write_json
         from workbench.templates import get
 
@@ -305,6 +322,9 @@ class Work:
         now = {"data_sha256": data, "template_hash": chosen.fingerprint(tokenizer)}
         manifest = self.run.manifest()
         before = {name: manifest.get(name) or value for name, value in now.items()}
+        base = str(manifest.get("base_fingerprint") or "")
+        if base and fingerprint(self.recipe.model.name, like=base) != base:
+            raise BadInput("training.base_changed", run=self.run.path, model=self.recipe.model.name)
         if before["data_sha256"] != data:
             raise BadInput("training.data_changed", run=self.run.path)
         if before != now:

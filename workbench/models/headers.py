@@ -1,0 +1,49 @@
+"""Which tensors a base on this machine has, and where they lie. Knows the safetensors format; reads no weight.
+
+Format: 8 bytes, the length of the header, little-endian; the header, JSON; the tensors' bytes
+(https://huggingface.co/docs/safetensors, section "Format").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+# the format's own limit
+LONGEST = 100_000_000
+# of a tensor so many bytes are looked at, and of so many tensors of a file: what is trained changes all of a tensor
+SLICE, TENSORS = 4096, 1024
+
+
+def places(file: Path) -> dict[str, tuple[int, int]]:
+    """Each tensor's first byte in ``file`` and the one after its last; empty where the file cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(length)) if length <= LONGEST else {}
+        entries = [(name, told["data_offsets"]) for name, told in header.items() if name != "__metadata__"]
+        return {name: (8 + length + int(a), 8 + length + int(b)) for name, (a, b) in entries}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def slices(file: Path) -> list[tuple[int, int]]:
+    """The first bytes of each tensor, as places in ``file``; of a file with very many tensors evenly of some."""
+    starts = sorted(places(file).values())
+    return [(a, min(b, a + SLICE)) for a, b in starts[:: max(1, -(-len(starts) // TENSORS))]]
+
+
+def layers(folder: Path) -> set[str]:
+    """The names of all modules that have a tensor, ``model.layers.0.self_attn.q_proj``; empty where none is known."""
+    names = {name for file in folder.glob("*.safetensors") for name in places(file)}
+    return {name.rpartition(".")[0] for name in names} - {""}
+
+
+def settings(folder: Path) -> Mapping[str, object]:
+    """``config.json``; empty where it cannot be read."""
+    try:
+        loaded = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return loaded if isinstance(loaded, dict) else {}

@@ -1,0 +1,120 @@
+"""Before a start: settings that cannot go together, or that this machine or this base cannot do. Loads no model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+
+from workbench.errors import BadSetting, Failed, nearest
+from workbench.training.settings import Recipe
+
+# The head of a base whose embeddings serve for it too is in no file.
+SHARED = "lm_head"
+
+
+def check_settings(recipe: Recipe) -> None:
+    """
+    Raises:
+        BadSetting: a setting does not go with another, or is not there. UnknownName: no such format of data.
+        Failed: what a setting needs is not installed.
+    """
+    from workbench.data.formats import known
+
+    known(recipe.data.format)
+    _check_optimizer(recipe.optimizer.optim)
+    _check_device(recipe.runtime.device)
+    mode, method = recipe.runtime.deepspeed, recipe.adapter.method
+    if method == "full" and recipe.model.quantization != "none":
+        raise BadSetting("training.full_needs_16bit")
+    if recipe.runtime.nproc > 1 and not mode:
+        raise BadSetting("training.nproc_needs_deepspeed", nproc=recipe.runtime.nproc)
+    if mode and mode.startswith("zero3") and recipe.model.quantization != "none":
+        raise BadSetting("training.zero3_needs_16bit", given=mode)
+    if mode and method == "adalora":
+        raise BadSetting("training.zero_without_adalora", given=mode)
+    if mode and not recipe.optimizer.optim.startswith("adamw_torch"):
+        raise BadSetting("training.zero_optimizer", given=mode, optim=recipe.optimizer.optim)
+    if mode and find_spec("deepspeed") is None:
+        raise Failed("training.no_deepspeed", given=mode)
+
+
+def check_base(recipe: Recipe) -> None:
+    """What the files of a base on this machine tell; a hub id is looked at when it is loaded.
+
+    Raises:
+        UnknownName: no such model. BadSetting: it does not read so many tokens, or has no such layers.
+    """
+    from workbench.models import resolve
+    from workbench.models.headers import layers, settings
+
+    place = Path(resolve(recipe.model.name))
+    if not place.is_dir():
+        return
+    check_length(recipe, settings(place).get("max_position_embeddings"))
+    if recipe.adapter.method != "full" and (found := layers(place)):
+        _check_layers(recipe, {*found, SHARED})
+
+
+def check_length(recipe: Recipe, limit: object) -> None:
+    """
+    Args:
+        limit: the tokens that the base reads at most, where it says so.
+
+    Raises:
+        BadSetting: ``max_length`` is more.
+    """
+    if isinstance(limit, int) and 0 < limit < recipe.data.max_length:
+        raise BadSetting("training.too_long", given=recipe.data.max_length, model=recipe.model.name, limit=limit)
+
+
+def no_such_layers(recipe: Recipe, known: Iterable[str]) -> BadSetting:
+    """The refusal of ``target_modules``, with the nearest of the layers' names."""
+    wanted = recipe.adapter.target_modules
+    first = wanted if isinstance(wanted, str) else next(iter(wanted), "")
+    names = {name.rpartition(".")[2] for name in known}
+    close = nearest(first.rpartition(".")[2], {name for name in names if not name.isdigit()})
+    return BadSetting("training.no_such_layers", given=wanted, model=recipe.model.name, nearest=close)
+
+
+def _check_layers(recipe: Recipe, known: set[str]) -> None:
+    """PEFT's rule: a list's names are ends of layers' names, and a text is a pattern; only a plain word is judged."""
+    wanted = recipe.adapter.target_modules
+    if isinstance(wanted, str):
+        found = wanted == "all-linear" or not re.fullmatch(r"\w+", wanted) or wanted in known
+    else:
+        found = any(f".{name}".endswith(f".{end}") for name in known for end in wanted)
+    if not found:
+        raise no_such_layers(recipe, known)
+
+
+def optimizers() -> set[str]:
+    """The names that transformers' OptimizerNames has, read from its source: importing it would take seconds."""
+    spec = find_spec("transformers")
+    file = Path(spec.origin).with_name("training_args.py") if spec and spec.origin else None
+    source = file.read_text(encoding="utf-8") if file and file.is_file() else ""
+    members = source.partition("class OptimizerNames(")[2].partition("\n\n\n")[0]
+    return set(re.findall(r'^    [A-Z]\w* = "(\w+)"', members, re.M))
+
+
+def _check_optimizer(name: str) -> None:
+    names = optimizers()
+    if names and name not in names:
+        raise BadSetting("training.no_such_optimizer", given=name, nearest=nearest(name, names))
+
+
+def _check_device(name: str | None) -> None:
+    if name is None or name == "cpu":
+        return
+    import torch
+
+    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    here += ["mps"] if torch.backends.mps.is_available() else []
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise BadSetting("training.no_such_device", given=name, here=", ".join(here)) from None
+    wanted = "mps" if device.type == "mps" else str(device)
+    if device.type in ("cuda", "mps") and not any(f"{one}:".startswith(f"{wanted}:") for one in here):
+        raise BadSetting("training.no_such_device", given=name, here=", ".join(here))
