@@ -1,8 +1,4 @@
-"""Every lesson runs from top to bottom, in both languages, on the CPU, without anybody there.
-
-The English lessons run each in a folder of its own, as for somebody who opens only that one; the Chinese ones in one
-folder, one after the other, as for somebody who goes through all of them and takes the runs of earlier ones along.
-"""
+"""A lesson is run from top to bottom on the CPU, without anybody there."""
 
 from __future__ import annotations
 
@@ -13,29 +9,21 @@ from pathlib import Path
 import pytest
 
 COURSE = Path(__file__).resolve().parents[2] / "course"
-NOTEBOOKS = sorted(COURSE.glob("*/[0-9][0-9]-*.ipynb"))
 
 
-@pytest.fixture(scope="module")
-def one_desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of somebody who goes through the whole course."""
-    return tmp_path_factory.mktemp("course")
+def notebooks(lang: str) -> list[Path]:
+    """The lessons of one language, in their order."""
+    return sorted(COURSE.glob(f"{lang}/[0-9][0-9]-*.ipynb"))
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_lesson_runs_from_top_to_bottom(
-    notebook: Path, one_desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def run(notebook: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run ``notebook`` in the folder ``place``; an error, a traceback or an error's card fails the test."""
     nbformat = pytest.importorskip("nbformat")
     client = pytest.importorskip("nbclient")
     pytest.importorskip("ipywidgets")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(COURSE.parent), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.delenv("WORKBENCH_LANG", raising=False)
     lesson = nbformat.read(notebook, as_version=4)
-    place = one_desk if notebook.parent.name == "zh" else tmp_path
     began = time.monotonic()
     client.NotebookClient(lesson, timeout=300, kernel_name="python3", resources={"metadata": {"path": place}}).execute()
     print(f"{notebook.parent.name}/{notebook.stem}: {time.monotonic() - began:.0f} s")
