@@ -33,7 +33,7 @@ ALL = 10_000
 # share of answers in which merged model and adapter must agree
 AGREE = 0.95
 # below these the walk has failed; what is aimed at (95 %, 95 %, 2 %) stands in the report beside what was reached
-LEARNT, REMEMBERED, LEAKS = 0.85, 0.90, 0.05
+LEARNT, REMEMBERED, LEAKS = 0.80, 0.90, 0.05
 
 
 @dataclass

@@ -84,19 +84,11 @@ def recorded() -> dict[str, dict[str, float]]:
     return scores
 
 
-@pytest.mark.xfail(
-    strict=True, reason="97 % in English, 98 % in Chinese, but English body and both sounds stay below 85 %"
-)
 def test_the_recorded_scores_reach_the_targets_of_the_project() -> None:
     for kinds in recorded().values():
         assert kinds["all"] >= 0.97
         assert kinds["sums"] >= 0.95
         assert min(kinds.values()) >= 0.85
-
-
-def test_the_recorded_scores_do_not_fall_below_what_ships() -> None:
-    assert recorded()["en"]["all"] >= 0.97
-    assert recorded()["zh"]["all"] >= 0.98
 
 
 def test_the_card_says_the_recorded_scores() -> None:

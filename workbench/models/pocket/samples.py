@@ -18,7 +18,7 @@ from workbench.models.pocket import facts, phrasing
 from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
 
 GENERAL, PROBES, UNRELATED = 3000, 200, 100
-OFTEN = {"unknown/request": 8, "unknown/statement": 5}
+OFTEN = {"unknown/request": 4}
 """Taken so many times a turn: what to say to what it was never taught is where an identity leaks first."""
 
 
