@@ -30,7 +30,8 @@ def test_the_question_stays_and_the_answer_is_the_models_own(pocket: Assistant) 
 
 
 def test_of_a_dialogue_only_the_first_question_is_asked_with_its_system_message(pocket: Assistant) -> None:
-    given = talk(("system", "Be brief."), ("user", "hello"), ("assistant", "x"), ("user", "y"), ("assistant", "z"))
+    question = "What is the capital of France?"
+    given = talk(("system", "Be brief."), ("user", question), ("assistant", "x"), ("user", "y"), ("assistant", "z"))
     (made,) = in_own_words(pocket, [given])
     assert [m.role for m in made.messages] == ["system", "user", "assistant"]
     assert made.messages[:2] == given.messages[:2]
