@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ipywidgets as ipw
-from traitlets import Bool, observe
+from traitlets import Bool
 
 from workbench.errors import BadSetting, nearest
 from workbench.render import escape
@@ -22,7 +22,10 @@ class Ticks(ipw.Box):  # type: ignore[misc]
 
     disabled = Bool(False)
 
-    @observe("disabled", "children")
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self.observe(self._pass_on, names=["disabled", "children"])
+
     def _pass_on(self, _: Any) -> None:
         for box in self.children:
             box.disabled = self.disabled
