@@ -115,7 +115,7 @@ def test_a_mistake_becomes_a_card_with_the_remedy_and_the_control_goes_back(tmp_
     assert "needs a number" in panel._card.value
     assert "1e-3" in panel._card.value
     assert rate.value == before
-    rate.value = "0.003"
+    rate.value = "0.004"
     assert panel._card.value == ""
     assert panel.step.recipe.optimizer.learning_rate == 0.003
 
