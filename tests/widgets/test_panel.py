@@ -117,7 +117,7 @@ def test_a_mistake_becomes_a_card_with_the_remedy_and_the_control_goes_back(tmp_
     assert rate.value == before
     rate.value = "0.004"
     assert panel._card.value == ""
-    assert panel.step.recipe.optimizer.learning_rate == 0.003
+    assert panel.step.recipe.optimizer.learning_rate == 0.004
 
 
 def test_what_learners_write_is_escaped_wherever_it_is_shown(tmp_path: Path) -> None:
