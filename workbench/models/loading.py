@@ -246,6 +246,8 @@ def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
 
     # PEFT asks for a property that transformers has renamed; not a matter for whoever loads a model
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+    # … and looks for AdaLoRA's ranks by the names of layers, though it writes them by those of their parts
+    warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
     folder = Path(adapter)
     config = folder / "adapter_config.json"
     if not config.exists() or not (folder / "adapter_model.safetensors").exists():
