@@ -224,7 +224,7 @@ class Quickstart:
             held_out=prepared.held_out,
             identity=prepared.identity,
             template=self.settings.model.template,
-            max_new_tokens=48,
+            max_new_tokens=self.settings.evaluation.max_new_tokens,
         )
 
     def _last(self, run: Run, best: Measurement) -> Measurement:
