@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from workbench.errors import BadInput
+from workbench.models.headers import header
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,6 @@ DTYPES = {
     "BOOL": ("bool", 1),
 }
 FLOATS = ("F64", "F32", "F16", "BF16")
-_HEADER_LIMIT = 100_000_000  # the format's own limit: a header cannot ask for more memory than this
 _PIECE = 1 << 22
 
 
@@ -76,14 +76,9 @@ def read_entries(file: Path) -> dict[str, Entry]:
         BadInput: not a safetensors file, cut short, or with a kind of number that is not known here.
     """
     try:
-        with file.open("rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
-            if not 2 <= length <= _HEADER_LIMIT:
-                raise ValueError(f"header of {length} bytes")
-            header = json.loads(opened.read(length))
+        found, base = header(file)
         end = file.stat().st_size
-        header.pop("__metadata__", None)
-        entries = [_entry(file, name, told, 8 + length, end) for name, told in header.items()]
+        entries = [_entry(file, name, told, base, end) for name, told in found.items()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput("export.broken_file", file=file, reason=error) from error
     return {entry.name: entry for entry in sorted(entries, key=lambda e: e.start)}
@@ -150,13 +145,13 @@ class Writer:
         self._opened: BinaryIO | None = None
 
     def __enter__(self) -> Writer:
-        header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+        made: dict[str, Any] = {"__metadata__": {"format": "pt"}}
         at = 0
         for name, dtype, shape in self.order:
             stop = at + size(dtype, shape)
-            header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, stop]}
+            made[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, stop]}
             at = stop
-        told = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+        told = json.dumps(made, separators=(",", ":"), ensure_ascii=False).encode()
         told += b" " * (-len(told) % 8)
         self._opened = self.file.open("wb")
         self._opened.write(len(told).to_bytes(8, "little") + told)

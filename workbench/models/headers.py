@@ -9,21 +9,35 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-# the format's own limit
+# the format's own limit: a header cannot ask for more memory than this
 LONGEST = 100_000_000
 # of a tensor so many bytes are looked at, and of so many tensors of a file: what is trained changes all of a tensor
 SLICE, TENSORS = 4096, 1024
 
 
+def header(file: Path) -> tuple[dict[str, Any], int]:
+    """What the header says of each tensor, by its name, and the place in ``file`` from which offsets are counted.
+
+    Raises:
+        OSError: it cannot be read. ValueError, AttributeError: it is no header.
+    """
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        if not 2 <= length <= LONGEST:
+            raise ValueError(f"header of {length} bytes")
+        told = json.loads(opened.read(length))
+    told.pop("__metadata__", None)
+    return told, 8 + length
+
+
 def places(file: Path) -> dict[str, tuple[int, int]]:
     """Each tensor's first byte in ``file`` and the one after its last; empty where the file cannot be read."""
     try:
-        with file.open("rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
-            header = json.loads(opened.read(length)) if length <= LONGEST else {}
-        entries = [(name, told["data_offsets"]) for name, told in header.items() if name != "__metadata__"]
-        return {name: (8 + length + int(a), 8 + length + int(b)) for name, (a, b) in entries}
+        found, base = header(file)
+        entries = [(name, told["data_offsets"]) for name, told in found.items()]
+        return {name: (base + int(a), base + int(b)) for name, (a, b) in entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
 

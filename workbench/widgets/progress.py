@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
 from workbench.render import Curves, Sample, curves_html, curves_table, escape, samples_html, verdict_text
@@ -127,9 +126,10 @@ def _vocabulary(step: TrainStep) -> int:
 @lru_cache(maxsize=16)
 def _size_of(model: str) -> int:
     from workbench.models import resolve
+    from workbench.models.headers import settings
 
     try:
-        config: dict[str, Any] = json.loads((Path(resolve(model)) / "config.json").read_text(encoding="utf-8"))
-        return int(config.get("vocab_size") or 0)
-    except (OSError, ValueError, WorkbenchError):
+        size = settings(Path(resolve(model))).get("vocab_size")
+    except WorkbenchError:
         return 0
+    return size if isinstance(size, int) else 0
