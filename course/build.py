@@ -34,10 +34,10 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "zh": {
         "title": "# 第 {lesson} 课　{title}",
-        "time": "**时间：**阅读和思考约 {minutes} 分钟。计算部分：笔记本 CPU 的两个核上约 {cpu} 秒；8 GB 的一份 GPU "
+        "time": "**时间**：阅读和思考约 {minutes} 分钟。计算部分：笔记本 CPU 的两个核上约 {cpu} 秒；8 GB 的一份 GPU "
         "上约 {gpu} 秒（估计值；*pocket* 很小，时间大半花在加载上）。",
-        "control": "**本课唯一的新旋钮：**`{control}`。其余设置都由课里定好，不用动。",
-        "no_control": "**本课唯一的新旋钮：**没有，这一课只看不调。",
+        "control": "**本课唯一的新旋钮**：`{control}`。其余设置都由课里定好，不用动。",
+        "no_control": "**本课唯一的新旋钮**：没有，这一课只看不调。",
         "right": "✓ 对。",
         "wrong": "✗ 不对。",
     },
