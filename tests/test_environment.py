@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
 
-from workbench.environment import DEFAULTS, prepare
+from workbench.environment import DEFAULTS, no_collection, prepare
 
 
 def test_what_the_person_has_set_stays() -> None:
@@ -34,3 +35,19 @@ def test_every_command_runs_prepared() -> None:
     bare = {name: value for name, value in os.environ.items() if name not in DEFAULTS}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=bare, check=True)
     assert done.stdout.splitlines()[-1] == "1"
+
+
+def test_garbage_is_not_looked_for_while_libraries_load_and_again_afterwards() -> None:
+    frozen = gc.get_freeze_count()
+    try:
+        with no_collection():
+            with no_collection():
+                assert not gc.isenabled()
+            assert not gc.isenabled()  # the inner one ends nothing
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > frozen
+        with pytest.raises(ValueError, match="broken"), no_collection():
+            raise ValueError("broken")
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()
