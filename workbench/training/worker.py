@@ -14,6 +14,8 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.environment import no_collection
+from workbench.environment import prepare as prepare_environment
 from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.evaluation import Evaluator, Measurement, measured, rank, verdict
 from workbench.runs import Run, checkpoint_writer, claim, prune
@@ -37,8 +39,6 @@ HELD_OUT = 40
 def main(arguments: list[str] | None = None) -> int:
     """Train the run that is named, or with ``-`` the one that will be; returns the exit status."""
     name = (sys.argv[1:] if arguments is None else arguments)[0]
-    from workbench.environment import prepare as prepare_environment
-
     prepare_environment()
     folder = _waited() if name == "-" else Path(name)
     if folder is None:
@@ -57,9 +57,7 @@ def _waited() -> Path | None:
     Returns:
         The folder; None where the front end ended without one.
     """
-    with suppress(ImportError, OSError, RuntimeError):  # what is wrong with them is said when the run has a log
-        import peft  # noqa: F401
-        from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer  # noqa: F401
+    load_libraries()
     line = sys.stdin.readline()
     if not line:
         return None
@@ -70,6 +68,13 @@ def _waited() -> Path | None:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     return folder
+
+
+def load_libraries() -> None:
+    """What every training needs; what is wrong with them is said where they are first used."""
+    with suppress(ImportError, OSError, RuntimeError), no_collection():
+        import peft  # noqa: F401
+        from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer  # noqa: F401
 
 
 def work(run: Run, team: Team | None = None) -> None:
@@ -117,12 +122,13 @@ class Work:
         Raises:
             WorkbenchError: says what to change.
         """
+        self._say("loading")
+        load_libraries()
         from transformers import set_seed
 
         from workbench.training.assemble import assemble, material
         from workbench.training.trainer import ran_out
 
-        self._say("loading")
         set_seed(self.recipe.runtime.seed)
         made = material(self.recipe, processes=self.team.size)
         self._check_same(made.fingerprint, made.tokenizer)
