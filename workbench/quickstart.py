@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,17 +131,18 @@ class Quickstart:
 
     def _begin(self, resume: bool) -> tuple[Run, Sequence[Conversation]]:
         from workbench.data import write
-        from workbench.runs import start
+        from workbench.runs import front, start
         from workbench.training.data import conversations
         from workbench.training.start import begin, with_absolute_paths
 
         settings = with_absolute_paths(self.settings)
-        both = conversations(settings)
         self.fresh = not (resume and is_run(self.out))
-        self.run = run = begin(settings, self.out) if self.fresh else Run(self.out)
-        state = run.state()
-        if not (resume and (state.alive or state.status == "ended")):
-            start(run)
+        with front.ahead() if self.fresh else nullcontext() as waiting:
+            both = conversations(settings)
+            self.run = run = begin(settings, self.out) if self.fresh else Run(self.out)
+            state = run.state()
+            if not (resume and (state.alive or state.status == "ended")):
+                start(run, waiting=waiting)
         folder = run.path / "data"
         folder.mkdir(exist_ok=True)
         write(both.train, folder / "train.jsonl", overwrite=True)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from workbench.errors import BadInput, Interrupted
+from workbench.runs import front
 from workbench.runs.events import Event
 from workbench.texts import text
 
@@ -40,18 +41,20 @@ def train(
     as_json: bool,
 ) -> None:
     """Train, and show how it goes."""
-    from workbench.training.start import train as begin
-
     if recipe is None and not (resume and (out / "recipe.yaml").exists()):
         raise BadInput("cli.train.no_recipe", out=out)
     settings = recipe or str(out / "recipe.yaml")
     named = {"runtime.deepspeed": deepspeed, "runtime.nproc": nproc}
     overrides = (*overrides, *(f"{key}={value}" for key, value in named.items() if value is not None))
-    if detach or as_json:
-        run = begin(settings, out, overrides=overrides, resume=resume, detach=detach)
-    else:
-        with Progress() as progress:
-            run = begin(settings, out, overrides=overrides, resume=resume, on_event=progress)
+    with front.ahead() as waiting:  # before anything else is loaded here: its libraries take the longest
+        from workbench.training.start import train as begin
+
+        how: dict[str, Any] = {"overrides": overrides, "resume": resume, "waiting": waiting}
+        if detach or as_json:
+            run = begin(settings, out, detach=detach, **how)
+        else:
+            with Progress() as progress:
+                run = begin(settings, out, on_event=progress, **how)
     if as_json:
         from workbench.cli.runs import summary  # the same words as `workbench runs show --json`
 

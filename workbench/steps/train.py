@@ -119,14 +119,15 @@ class TrainStep(Step[TrainSettings]):
         Raises:
             BadInput: a setting, the data or the folder is not as it must be, or a training of this step still runs.
         """
-        from workbench.runs import busy, start
+        from workbench.runs import busy, front, start
         from workbench.training.start import begin
 
         with self._starting:  # not the guard: reading the data takes seconds, and somebody polls
             if self.run is not None and not self.replaying and self.run.state().alive:
                 raise busy(self.run)
-            run = begin(self.recipe, next_free(self.out))
-            start(run)
+            with front.ahead() as waiting:
+                run = begin(self.recipe, next_free(self.out))
+                start(run, waiting=waiting)
             self._watch(run)
         self.tell("run")
         return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ def train(
     resume: bool = False,
     detach: bool = False,
     on_event: Callable[[Event], None] | None = None,
+    waiting: front.Ahead | None = None,
 ) -> Run:
     """Train by ``recipe`` into the folder ``out``, in a process of its own.
 
@@ -32,6 +34,7 @@ def train(
         resume: go on with the run that is there, from its last checkpoint.
         detach: return at once; the training goes on by itself.
         on_event: called with each event while this process waits.
+        waiting: a worker that has begun already; None starts one.
 
     Raises:
         BadInput: settings, data or folder are not as they must be; no folder was left behind.
@@ -39,10 +42,12 @@ def train(
     """
     settings = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     if launched(settings):
+        if waiting:
+            waiting.dismiss()
         return _together(settings, Path(out), resume=resume)
-    with front.ahead() as waiting:
+    with nullcontext(waiting) if waiting else front.ahead() as begun:
         run = _continued(settings, Path(out)) if resume else begin(settings, Path(out))
-        start(run, waiting=waiting)
+        start(run, waiting=begun)
     return run if detach else follow(run, on_event, fresh=not resume)
 
 
