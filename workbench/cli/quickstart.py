@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from workbench.environment import no_collection, prepare
 from workbench.errors import Interrupted
 from workbench.texts import language, text
 
@@ -45,7 +46,6 @@ def quickstart(
 ) -> None:
     """Walk the whole way and show each part of it."""
     from workbench.data.conversation import Persona
-    from workbench.environment import prepare
 
     prepare()
     spoken = _speak(lang)
@@ -115,9 +115,10 @@ def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
 
 def _load_libraries() -> None:
     """What is needed after the training is loaded while the worker is starting."""
-    import peft  # noqa: F401
-    import torch  # noqa: F401
-    import transformers  # noqa: F401
+    with no_collection():
+        import peft  # noqa: F401
+        import torch  # noqa: F401
+        import transformers  # noqa: F401
 
 
 def _mask(way: Quickstart, conversations: Any) -> Any:
@@ -127,7 +128,8 @@ def _mask(way: Quickstart, conversations: Any) -> Any:
     own = [c for c in conversations if c.kind.startswith("identity") and c.lang == way.lang]
     shortest = min(own or conversations, key=lambda c: sum(len(m.content) for m in c.messages))
     settings = way.settings
-    tokenizer = load_tokenizer(settings.model.name)
+    with no_collection():  # it loads most of the libraries
+        tokenizer = load_tokenizer(settings.model.name)
     return mask_view(shortest, tokenizer, template=settings.model.template, loss_on=settings.data.loss_on)
 
 
