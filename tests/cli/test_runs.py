@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from tests.zygote import real_workers
 from workbench.cli import run as command
-from workbench.runs import Run, checkpoint_writer, claim
+from workbench.runs import Run, checkpoint_writer, claim, front
 from workbench.runs.process import started
 
 
@@ -215,3 +216,15 @@ def test_the_texts_of_both_languages_have_the_same_keys_and_values():
 
     for key in ("cli", "status", "state", "busy", "died", "unknown", "crashed", "still_running"):
         assert shape(lookup(f"runs.{key}", "en")) == shape(lookup(f"runs.{key}", "zh"))
+
+
+@pytest.mark.parametrize("wrong", [["no-such-recipe"], ["pocket-qlora"], ["pocket-qlora", "--set", "persona.nme=x"]])
+def test_the_worker_that_waits_for_a_recipe_that_is_refused_is_ended(wrong, tmp_path, monkeypatch, capsys):
+    popen, begun = front._popen, []
+    waits = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    monkeypatch.setattr(front, "_popen", lambda _, *more: begun.append(popen(waits, *more)) or begun[-1])
+    with real_workers():
+        assert command(["train", *wrong, "--out", "run"]) == 2
+    assert capsys.readouterr().err.count("workbench:") == 1
+    assert len(begun) == 1 and begun[0].wait(20) != 0
+    assert list(tmp_path.iterdir()) == []
