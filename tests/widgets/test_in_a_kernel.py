@@ -128,4 +128,4 @@ def test_an_hour_of_live_updates_grows_the_kernel_by_less_than_50_mb(kernel: Ker
     assert ended["status"] == "ok", ended
     grown = [float(number) for number in printed.split()]
     print("MB:", *(f"{number:.0f}" for number in grown))
-    assert grown[-1] - grown[0] < 50
+    assert grown[-1] - grown[0] < 25  # a page that looks every ten seconds draws twice as often
