@@ -6,6 +6,7 @@ trained; nobody's words become control tokens; a cut never touches an answer.
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import groupby
 
 import pytest
@@ -112,11 +113,31 @@ def test_the_law_holds_where_the_tokenizer_puts_a_space_before_each_text(prepend
     check(prepend, name, 12)
 
 
+@cache
+def thousands():
+    """2 000 random conversations, each with other words: drawn once for all templates, the shortest first."""
+    drawn = []
+
+    @settings(max_examples=2000, suppress_health_check=list(HealthCheck))
+    @given(conversations(), words)
+    def draw(conversation, other):
+        drawn.append((conversation, other))
+
+    draw()
+    return sorted(drawn, key=lambda pair: sum(len(m.content) for m in pair[0].messages))
+
+
+def without_system(conversation):
+    return Conversation(tuple(m for m in conversation.messages if m.role != "system"))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names())
 @pytest.mark.parametrize("which", ["byte_level", "prepend"])
 def test_the_law_holds_for_thousands_of_conversations(request, name, which):
-    check(request.getfixturevalue(which), name, 1000)  # 2 000 for each template
+    tokenizer = request.getfixturevalue(which)
+    for conversation, other in thousands()[which == "prepend" :: 2]:  # each tokenizer has the half of them
+        law(tokenizer, name, without_system(conversation) if name == "minicpm" else conversation, other)
 
 
 calm_words = st.sampled_from(["Hello there", "你好！", " a", "b \n", "", "{x}", "👋 é"])

@@ -13,7 +13,7 @@ from workbench.errors import BadInput
 from workbench.templates import default_system, encode, get, prompt_ids, stop_ids
 from workbench.templates.codec import codec
 
-from .test_laws import conversations, runs, words
+from .test_laws import conversations, runs, thousands, without_system, words
 from .test_xtuner import talk
 
 CHATML = (
@@ -146,7 +146,9 @@ def test_the_law_holds_for_random_conversations(own, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", USUAL)
 def test_the_law_holds_for_thousands_of_conversations(own, name):
-    check(own(USUAL[name][0]), name, 2000)
+    tokenizer = own(USUAL[name][0])
+    for conversation, other in thousands():
+        law(tokenizer, name, without_system(conversation), other)
 
 
 def test_words_that_spell_control_tokens_stay_words(own):
