@@ -76,6 +76,7 @@ def _launch(page: Any, entrance: Door, guards: list[Any], **more: Any) -> None:
         run_history=False,
         enable_monitoring=False,
         app_kwargs={"middleware": guards},
+        _frontend=False,  # else it ends, unless the page answers it within three seconds: on a busy machine it does not
         **{"max_file_size": SMALLEST, **more},
     )
 
