@@ -45,7 +45,6 @@ class Beside:
 
     Args:
         settings: what is served.
-        base: whether it is the base that answers, in the same child.
     """
 
     def __init__(self, settings: Serving) -> None:
@@ -184,11 +183,11 @@ class _Child:
 
     def _send(self, told: dict[str, Any]) -> None:
         with self._writing, suppress(OSError, ValueError):  # who has ended is heard of by the listener
-            self._into.write(json.dumps(told).encode() + b"\n")
+            self._into.write(json.dumps(told, default=str).encode() + b"\n")
             self._into.flush()
 
     def _listen(self) -> None:
-        with suppress(ValueError), self._out_of as lines:  # the last line may be cut short by its end
+        with suppress(OSError, ValueError), self._out_of as lines:  # the last line may be cut short by its end
             for line in lines:
                 told = json.loads(line)
                 self._hear(told.pop("number"), told)
@@ -252,14 +251,16 @@ class _Served:
 
     def hear(self, lines: Iterable[bytes]) -> None:
         """Take in questions and stops; the end of the lines is the end of this process."""
-        for line in lines:
-            told = json.loads(line)
-            if "ask" in told:
-                self._stops[told["ask"]] = threading.Event()
-                threading.Thread(target=self._answer, args=(told["ask"], told), daemon=True).start()
-            elif told["stop"] in self._stops:
-                self._stops[told["stop"]].set()
-        _leave(0)
+        try:
+            for line in lines:
+                told = json.loads(line)
+                if "ask" in told:
+                    self._stops[told["ask"]] = threading.Event()
+                    threading.Thread(target=self._answer, args=(told["ask"], told), daemon=True).start()
+                elif stop := self._stops.get(told["stop"]):
+                    stop.set()
+        finally:  # who hears nothing more would never end
+            _leave(0)
 
     def _answer(self, number: int, question: dict[str, Any]) -> None:
         self._loaded.wait()
