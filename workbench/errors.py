@@ -14,7 +14,8 @@ WorkbenchError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from workbench.texts import entry
 
@@ -85,6 +86,17 @@ class Interrupted(Failed):
     """Stopped by the person."""
 
     exit_status = 130
+
+
+def record(error: WorkbenchError) -> dict[str, Any]:
+    """The error as JSON, so that another process can say it in a language of its own."""
+    return {"kind": type(error).__name__, "key": error.key, "values": error.values}
+
+
+def again(kind: str, key: str, values: Mapping[str, object]) -> WorkbenchError:
+    """The error of another process; of a kind that is not known here it is a :class:`Failed`."""
+    kinds = (BadInput, BadData, BadSetting, UnknownName, OutputExists, NotLearnt, Interrupted)
+    return {one.__name__: one for one in kinds}.get(kind, Failed)(key, **values)
 
 
 def nearest(given: str, known: Iterable[str], n: int = 3) -> str:

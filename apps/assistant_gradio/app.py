@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from workbench.chat.door import PASSWORD, PORT, Door, door
 from workbench.chat.endpoint import is_loopback
 from workbench.chat.serving import desk, serving
-from workbench.environment import prepare
+from workbench.environment import no_collection, prepare
 from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.texts import text
 
@@ -22,19 +22,17 @@ SMALLEST = "16kb"
 def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
     """Serve until Ctrl-C; with ``wait`` off, return the running page.
 
-    The model begins to load when the page is up, and not before: two threads that import the same library for the
-    first time get in each other's way, and Gradio gives its own server three seconds to answer at the start.
+    The model loads in a process of its own, beside this one's libraries.
     """
     prepare()
     try:
         settings = serving(sys.argv[1:] if arguments is None else arguments, "assistant_gradio")
         entrance = door(settings.host, settings.port)
-        from .page import HEAD, build
-
-        served = desk(settings)
+        served = desk(settings).warm()
+        with no_collection():
+            from .page import HEAD, build
         page = build(served, settings.lang)
         launch(page, entrance, head=HEAD)
-        served.warm()
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
@@ -78,6 +76,7 @@ def _launch(page: Any, entrance: Door, guards: list[Any], **more: Any) -> None:
         run_history=False,
         enable_monitoring=False,
         app_kwargs={"middleware": guards},
+        _frontend=False,  # else it ends, unless the page answers it within three seconds: on a busy machine it does not
         **{"max_file_size": SMALLEST, **more},
     )
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.chat.door import door
-from workbench.chat.serving import face, serving
-from workbench.environment import prepare
+from workbench.chat.serving import serving, shared_desk
+from workbench.environment import no_collection, prepare
 from workbench.errors import WorkbenchError
 from workbench.render.palette import BLUE
 from workbench.texts import text
@@ -34,8 +34,10 @@ def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
     if entrance.private:
         os.environ[NAMES] = names(entrance.host)
     port = entrance.port or free_port(entrance.host)
-    print(text("web.page.serving", name=face(settings).name, url=f"http://{entrance.host}:{port}/"), flush=True)
-    from streamlit.web import cli
+    name = shared_desk(settings).face.name  # its model loads beside what follows, before anybody comes
+    print(text("web.page.serving", name=name, url=f"http://{entrance.host}:{port}/"), flush=True)
+    with no_collection():
+        from streamlit.web import cli
 
     sys.argv = ["streamlit", "run", str(page), *flags(entrance.host, port), "--", *given]
     cli.main()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.export import adapters
+from tests.listening import Prompts, listening
 from workbench.chat import Assistant
 from workbench.export import convert
 
@@ -60,25 +60,9 @@ def assistant(adapter: Path) -> Assistant:
     return Assistant.load(str(adapter), device="cpu")
 
 
-@pytest.fixture
-def received() -> Callable[[], Iterator[list[list[int]]]]:
-    """``with received() as prompts:`` collects the ids of every prompt that any model of this process is given."""
-
-    @contextmanager
-    def listen() -> Iterator[list[list[int]]]:
-        from torch.nn import Embedding
-        from torch.nn.modules.module import register_module_forward_pre_hook
-
-        prompts: list[list[int]] = []
-
-        def heard(module: object, given: tuple[object, ...]) -> None:
-            if isinstance(module, Embedding) and given[0].shape[1] > 1:  # type: ignore[attr-defined]
-                prompts.append(given[0][0].tolist())  # type: ignore[index]
-
-        hook = register_module_forward_pre_hook(heard)
-        try:
-            yield prompts
-        finally:
-            hook.remove()
-
-    return listen
+@pytest.fixture(scope="module")
+def received(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prompts]:
+    """``received()`` gives the ids of every prompt that a model beside a page has been given since it was last asked;
+    of pages that are started after this fixture."""
+    with listening(tmp_path_factory.mktemp("received")) as prompts:
+        yield prompts

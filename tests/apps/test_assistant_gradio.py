@@ -31,7 +31,7 @@ HERE = Door("127.0.0.1", 0)
 
 
 @pytest.fixture(scope="module")
-def page(adapter: Path) -> Iterator[Any]:
+def page(adapter: Path, received: Any) -> Iterator[Any]:
     """The page as its command starts it."""
     made = main([str(adapter), "--device", "cpu", "--lang", "en"], wait=False)
     yield made
@@ -93,19 +93,19 @@ def test_the_model_receives_the_prompt_that_was_trained(page: Any, assistant: As
     to, tokenizer = client(page), assistant.loaded.tokenizer
     said = [Message("system", "短。")]
     for question in ("你是谁？", NASTY):
-        with received() as prompts:
-            answer = ask(to, question, "短。")
+        received()
+        answer = ask(to, question, "短。")
         said.append(Message("user", question))
-        assert prompts[0] == list(prompt_ids(said, tokenizer))
+        assert received() == [list(prompt_ids(said, tokenizer))]
         said.append(Message("assistant", answer))
 
 
 def test_two_visitors_have_conversations_of_their_own(page: Any, assistant: Assistant, received: Any) -> None:
     one, two = client(page), client(page)
     ask(one, "你是谁？")
-    with received() as prompts:
-        ask(two, "hi")
-    assert prompts[0] == assistant.prompt("hi")
+    received()
+    ask(two, "hi")
+    assert received() == [assistant.prompt("hi")]
 
 
 def test_history_that_a_client_sends_is_not_taken(page: Any) -> None:

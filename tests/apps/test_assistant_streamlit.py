@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.client
 import socket
 import time
@@ -23,7 +24,7 @@ from tests.browser.conftest import served as running  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
 from workbench.chat.desk import Desk, Limits  # noqa: E402
 from workbench.chat.face import Face  # noqa: E402
-from workbench.chat.serving import Opened  # noqa: E402
+from workbench.chat.serving import Opened, Serving, desk  # noqa: E402
 from workbench.data.conversation import Message  # noqa: E402
 from workbench.templates import prompt_ids  # noqa: E402
 
@@ -34,12 +35,20 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module")
+def held(adapter: Path, received: Any) -> dict[Serving, Desk]:
+    """The desk that a process keeps for all of its pages; another model would take seconds at each test."""
+    gc.collect()  # what Gradio left open is told of now: in the midst of ast.parse, CPython 3.11 stumbles over it
+    settings = Serving(str(adapter), device="cpu", lang="en")
+    return {settings: desk(settings).warm()}
+
+
 @pytest.fixture(autouse=True)
-def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+def address(monkeypatch: pytest.MonkeyPatch, held: dict[Serving, Desk]) -> Iterator[Callable[[str], None]]:
     """Where the server would listen: here, unless a test says otherwise."""
     from streamlit import config
 
-    monkeypatch.setattr("workbench.chat.serving._HELD", {})
+    monkeypatch.setattr("workbench.chat.serving._HELD", dict(held))
 
     def listen(host: str) -> None:
         config.set_option("server.address", host)
@@ -97,10 +106,10 @@ def test_the_model_receives_the_prompt_that_was_trained(page: Any, assistant: As
     page.text_area(key="system").set_value("短。").run()
     talk = [Message("system", "短。")]
     for question in ("你是谁？", NASTY):
-        with received() as prompts:
-            answer = ask(page, question)
+        received()
+        answer = ask(page, question)
         talk.append(Message("user", question))
-        assert prompts[0] == list(prompt_ids(talk, tokenizer))
+        assert received() == [list(prompt_ids(talk, tokenizer))]
         talk.append(Message("assistant", answer))
 
 

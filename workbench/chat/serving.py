@@ -9,6 +9,7 @@ import argparse
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,7 +41,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class Answers(Protocol):
-    """Whatever answers: an assistant in this process, or an endpoint."""
+    """Whatever answers: an assistant in this process or in one beside it, or an endpoint."""
 
     def stream(self, asked: Asked, **how: Any) -> Iterator[str]:
         """The answer in pieces."""
@@ -111,8 +112,12 @@ def face(settings: Serving) -> Face:
 
 
 def desk(settings: Serving, limits: Limits | None = None) -> Desk:
-    """The desk at which ``settings`` are served; the model is not loaded yet (:meth:`Desk.warm` begins)."""
-    return Desk(lambda: opened(settings), face(settings), limits)
+    """The desk at which ``settings`` are served: the model in a process of its own, not loaded yet (:meth:`Desk.warm`
+    begins)."""
+    from workbench.chat.beside import Beside
+
+    opener = partial(opened, settings) if settings.endpoint else Beside(settings).opened
+    return Desk(opener, face(settings), limits)
 
 
 _HELD: dict[Serving, Desk] = {}
@@ -129,7 +134,7 @@ def shared_desk(settings: Serving) -> Desk:
 
 
 def opened(settings: Serving) -> Opened:
-    """Load what answers.
+    """Load what answers, in this process.
 
     Raises:
         WorkbenchError: it cannot be loaded, or the endpoint does not answer.

@@ -78,7 +78,7 @@ def preflight(
             if streamlit:
                 _until_up(process, port, here, "/_stcore/health", installed)
                 tell("ask")
-                answer = _ask_streamlit(python, place, here, question)
+                answer = _ask_streamlit(python, port, place, here, question)
             else:
                 _until_up(process, port, here, "/gradio_api/info", installed)
                 tell("ask")
@@ -213,28 +213,44 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
     return str(said[0])
 
 
-# Streamlit's page speaks a protocol of its own; its library runs the same page and answers for it.
+# Streamlit's page speaks a protocol of its own, by messages that its library knows: the page, then the question.
 _STREAMLIT = """
-import json, os, sys
-from streamlit import config
-from streamlit.testing.v1 import AppTest
-config.set_option("server.address", "127.0.0.1")
-page = AppTest.from_file(os.path.abspath("app.py"), default_timeout=float(sys.argv[2])).run()
-assert page.chat_input, [one.value for one in (*page.exception, *page.error)]
-page.slider(key="longest").set_value(64)
-page.chat_input[0].set_value(sys.argv[1]).run()
-assert not page.exception, [one.value for one in page.exception]
-print(json.dumps([one.value for one in page.chat_message[-1].text]))
+import json, sys
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+url, question, seconds = sys.argv[1:]
+with connect(url, subprotocols=["streamlit"], max_size=None) as line:
+    def run(back):
+        line.send(back.SerializeToString())
+        while True:
+            told = ForwardMsg.FromString(line.recv(timeout=float(seconds)))
+            if told.WhichOneof("type") == "script_finished":
+                return
+            element = told.delta.new_element
+            assert element.WhichOneof("type") != "exception", element.exception.message
+            yield element
+    page = list(run(BackMsg(rerun_script={})))
+    asked = BackMsg(rerun_script={})
+    box = next(element.chat_input for element in page if element.HasField("chat_input"))
+    widget = asked.rerun_script.widget_states.widgets.add(id=box.id)
+    widget.chat_input_value.data = question
+    longest = next(e.slider for e in page if e.HasField("slider") and e.slider.id.endswith("-longest"))
+    asked.rerun_script.widget_states.widgets.add(id=longest.id).double_array_value.data.append(64)
+    said = note = ""
+    for element in run(asked):
+        said = element.text.body if element.HasField("text") else said
+        note = element.html.body if element.HasField("html") else note
+print(json.dumps([said, note]))
 """
 
 
-def _ask_streamlit(python: Path, place: Path, scratch: Path, question: str) -> str:
-    command = [str(python), "-c", _STREAMLIT, question, str(ASK)]
-    printed = _run(command, place, _offline(0), "ask", timeout=ASK)
-    said = json.loads(printed.strip().splitlines()[-1])
-    if not said or not str(said[0]).strip(" …"):
-        raise Failed("deploy.preflight", stage="ask", reason=f"{said} {_log(scratch)}")
-    return str(said[0])
+def _ask_streamlit(python: Path, port: int, place: Path, scratch: Path, question: str) -> str:
+    command = [str(python), "-c", _STREAMLIT, f"ws://127.0.0.1:{port}/_stcore/stream", question, str(ASK)]
+    said, note = json.loads(_run(command, place, _offline(port), "ask", timeout=ASK).strip().splitlines()[-1])
+    if not said.strip(" …"):
+        raise Failed("deploy.preflight", stage="ask", reason=f"{note} {_log(scratch)}")
+    return str(said)
 
 
 def _log(scratch: Path) -> str:

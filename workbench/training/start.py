@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import BadData, BadInput, BadSetting, Failed, Interrupted, UnknownName, WorkbenchError
+from workbench.errors import BadInput, BadSetting, Failed, Interrupted, WorkbenchError, again
 from workbench.runs import Run, State, front, is_run, manifest, start, stop, wait
 from workbench.runs.events import Event
 from workbench.training.recipe import load_recipe, recipe_of, recipe_yaml, with_overrides
@@ -158,9 +158,8 @@ def check_unchanged(out: Path, begun: Recipe, asked: Recipe) -> None:
 
 def _told(state: State) -> WorkbenchError:
     """The worker's error again, in the language of this process."""
-    kinds: dict[str, type[WorkbenchError]] = {k.__name__: k for k in (BadInput, BadData, BadSetting, UnknownName)}
     try:
-        error = kinds.get(state.error, Failed)(state.key, **state.values)
+        error = again(state.error, state.key, state.values)
         str(error)
     except (KeyError, IndexError, TypeError):
         return Failed("training.worker_failed", message=state.message, remedy=state.remedy)
