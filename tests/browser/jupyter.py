@@ -48,7 +48,11 @@ class Lab:
         self.log = (own / "server.log").open("wb")
         self.process = subprocess.Popen(argv, env=environ, stdout=self.log, stderr=subprocess.STDOUT, cwd=place)
         self.url = f"http://127.0.0.1:{self.port}"
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:
+            self.process.kill()
+            raise
 
     def _wait(self) -> None:
         until = time.monotonic() + PATIENCE / 1000
