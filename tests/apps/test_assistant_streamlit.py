@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import http.client
 import socket
 import time
@@ -38,7 +37,6 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def held(adapter: Path, received: Any) -> dict[Serving, Desk]:
     """The desk that a process keeps for all of its pages; another model would take seconds at each test."""
-    gc.collect()  # what Gradio left open is told of now: in the midst of ast.parse, CPython 3.11 stumbles over it
     settings = Serving(str(adapter), device="cpu", lang="en")
     return {settings: desk(settings).warm()}
 
