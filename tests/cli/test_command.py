@@ -243,3 +243,21 @@ def test_both_readmes_show_the_same_commands() -> None:
     ]
     plain = [[re.sub(theirs, "", line).strip() for block in blocks for line in block.splitlines()] for blocks in shown]
     assert plain[0] == plain[1]
+
+
+def test_ctrl_c_while_the_command_is_being_loaded_ends_it_quietly() -> None:
+    code = """
+import sys
+
+class Pressed:
+    def find_spec(self, name, path=None, target=None):
+        if name == "workbench.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Pressed())
+from workbench.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 130
+    assert done.stderr.strip() == f"workbench: {text('cli.stopped')}"
