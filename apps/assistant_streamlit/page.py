@@ -23,7 +23,7 @@ from workbench.texts import language, text
 
 LANGUAGES = {"中文": "zh", "English": "en"}
 STYLE = """<style>
-.block-container{max-width:62rem;padding-top:2.2rem;padding-bottom:6rem}
+.block-container{max-width:62rem;padding-top:4.2rem;padding-bottom:6rem}
 [data-testid="stText"]{font:inherit;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext}
 [data-testid="stText"] *{font-family:inherit}
 </style>"""

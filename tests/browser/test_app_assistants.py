@@ -84,6 +84,12 @@ def fits(page: Any) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1"))
 
 
+UNCOVERED = """() => {
+    const name = document.querySelector("h1"), at = name.getBoundingClientRect()
+    return [1, at.height - 2].every(y => name.contains(document.elementFromPoint(at.left + 2, at.top + y)))
+}"""
+
+
 @pytest.mark.parametrize(("width", "height", "lang"), SIZES)
 def test_gradio_from_the_greeting_to_an_answer(
     gradio: str, visit: Callable[..., Any], picture: Callable[..., None], width: int, height: int, lang: str
@@ -160,6 +166,7 @@ def test_streamlit_from_the_greeting_to_an_answer(
     page = visit(streamlit, width, height, lang)
     box = page.locator("[data-testid=stChatInputTextArea]")
     box.wait_for()
+    assert page.evaluate(UNCOVERED)  # Streamlit's own bar lies over the page's top
     picture(page, f"streamlit_{width}_{lang}_0")
     box.fill(QUESTION[lang])
     box.press("Enter")
