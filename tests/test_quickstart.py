@@ -8,7 +8,8 @@ import pytest
 
 from tests import tiny as small
 from workbench.cli import run as command
-from workbench.data import Conversation, Message, Persona, write
+from workbench.data import Conversation, Message, Persona, read, write
+from workbench.data.mixing import shipped_general
 from workbench.errors import BadSetting, Interrupted
 from workbench.models import load_tokenizer
 from workbench.quickstart import Quickstart
@@ -105,6 +106,8 @@ def test_this_folder_can_be_the_runs_folder(
     run, _ = way.begin()
     way.stop()
     assert run.path == out and way.rehearsed == out.parent / "mine-general.jsonl"
+    kept = {c.group for c in read(way.rehearsed)}
+    assert kept >= {c.group for c in shipped_general()}  # what the file does not ask for is not forgotten
 
 
 def test_what_is_set_of_the_persona_holds(out: Path) -> None:

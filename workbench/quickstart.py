@@ -44,8 +44,9 @@ class Quickstart:
         persona: who the assistant is to be, unless ``overrides`` say otherwise.
         out: the folder for everything; it is a run folder.
         lang: the language of questions and report.
-        general: a file of general conversations in place of the shipped ones. Its questions are asked, and the base's
-            own answers are trained: a small base cannot learn a stranger's, and would forget what it knows over them.
+        general: a file of general conversations beside the shipped ones. Its questions are asked, and the base's own
+            answers are trained: a small base cannot learn a stranger's, and would forget what it knows over them. The
+            shipped ones stay, since what such a file does not ask for (the other language, say) would be forgotten.
         recipe: name or file of the recipe.
         overrides: ``key=value`` on top of it.
         rehearsed: the file of the base's own answers to the questions of ``general``, once :meth:`begin` wrote it.
@@ -151,9 +152,11 @@ class Quickstart:
         return run, both.train
 
     def _rehearse(self, general: str) -> None:
-        """Put the base's own answers to the questions of ``general`` beside the run folder, and train these."""
+        """Put the base's own answers to the questions of ``general`` beside the run folder, and the shipped
+        conversations with them, and train these."""
         from workbench.chat import Assistant, in_own_words
         from workbench.data import read, write
+        from workbench.data.mixing import shipped_general
         from workbench.training import with_overrides
 
         Run.check_free(self.out)  # before the base is asked, which takes a while
@@ -165,7 +168,7 @@ class Quickstart:
             raise BadInput("quickstart.nothing_to_rehearse", path=general, count=len(given))
         self.rehearsed = self.beside
         self.rehearsed.parent.mkdir(parents=True, exist_ok=True)
-        write(said, self.rehearsed)
+        write([*said, *shipped_general()], self.rehearsed)
         self.settings = with_overrides(self.settings, data={"general": str(self.rehearsed)})
 
     def follow(self, run: Run, on_event: Callable[[Event], None]) -> None:
