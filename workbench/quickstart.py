@@ -49,7 +49,7 @@ class Quickstart:
             shipped ones stay, since what such a file does not ask for (the other language, say) would be forgotten.
         recipe: name or file of the recipe.
         overrides: ``key=value`` on top of it.
-        rehearsed: the file of the base's own answers to the questions of ``general``, once :meth:`begin` wrote it.
+        rehearsed: the file of these answers and the shipped conversations, once :meth:`begin` wrote it.
     """
 
     persona: Persona
@@ -106,7 +106,7 @@ class Quickstart:
 
     @property
     def beside(self) -> Path:
-        """Where the base's own answers go: beside the run folder, which must be empty at the start."""
+        """Where these conversations go: beside the run folder, which must be empty at the start."""
         out = Path(os.path.abspath(self.out))  # noqa: PTH100  (a folder's own name, also of "." and "..")
         return out.with_name(f"{out.name}-general.jsonl")
 

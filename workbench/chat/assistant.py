@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.chat.history import Asked, Fitted, as_messages, fit
+from workbench.chat.history import Asked, Fitted, as_messages, fit, tell_cut
 from workbench.chat.opening import open_model
 from workbench.chat.pieces import pieces
 from workbench.data.conversation import Message
-from workbench.texts import text
 
 if TYPE_CHECKING:
     from workbench.models import Loaded
@@ -179,10 +177,8 @@ class Assistant:
         """
         how = sampling or Sampling(**settings)
         fitted = self.fit(asked, system=system, max_new_tokens=how.max_new_tokens)
-        if fitted.cut and on_cut:
-            on_cut(fitted.cut)
-        elif fitted.cut:
-            warnings.warn(text("chat.cut", n=fitted.cut), stacklevel=2)
+        if fitted.cut:
+            tell_cut(fitted.cut, on_cut)
         yield from pieces(self._tokens(fitted.ids, how, should_stop), self.loaded.tokenizer)
 
     def ask_all(self, questions: Sequence[Asked], *, system: str | None = None, max_new_tokens: int = 64) -> list[str]:

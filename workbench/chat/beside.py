@@ -18,7 +18,6 @@ import subprocess
 import sys
 import threading
 import traceback
-import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -27,12 +26,11 @@ from pathlib import Path
 from typing import IO, Any, NoReturn
 
 from workbench.chat.assistant import Sampling
-from workbench.chat.history import Asked, as_messages
+from workbench.chat.history import Asked, as_messages, tell_cut
 from workbench.chat.serving import Opened, Serving, opened
 from workbench.data.conversation import Message
 from workbench.environment import no_collection, prepare
 from workbench.errors import Failed, WorkbenchError, again, record
-from workbench.texts import text
 
 POLL = 0.05  # seconds between two looks at whether the answer is still wanted
 # Its modules are found where this process finds them, and nowhere else: not in the folder that it stands in.
@@ -96,7 +94,7 @@ class Beside:
                 if "piece" in told:
                     yield told["piece"]
                 elif "cut" in told:
-                    _tell_cut(told["cut"], on_cut)
+                    tell_cut(told["cut"], on_cut)
                 else:
                     return
         finally:
@@ -124,13 +122,6 @@ class _Base:
     def stream(self, asked: Asked, **how: Any) -> Iterator[str]:
         """As :meth:`Beside.stream`."""
         return self._beside.stream(asked, base=True, **how)
-
-
-def _tell_cut(left_out: int, on_cut: Callable[[int], None] | None) -> None:
-    if on_cut:
-        on_cut(left_out)
-    else:
-        warnings.warn(text("chat.cut", n=left_out), stacklevel=3)
 
 
 class _Child:

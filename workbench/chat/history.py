@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.data.conversation import ROLES, Message
 from workbench.errors import BadInput, nearest
+from workbench.texts import text
 
 Asked = str | Sequence[Message | Mapping[str, str]]
 
@@ -86,3 +88,11 @@ def _turns(messages: Sequence[Message]) -> tuple[int, int | None]:
     """Where the oldest turn begins, and where the next one does (None: there is none)."""
     first = next(i for i, m in enumerate(messages) if m.role != "system")
     return first, next((i for i in range(first + 1, len(messages)) if messages[i].role == "user"), None)
+
+
+def tell_cut(left_out: int, on_cut: Callable[[int], None] | None) -> None:
+    """Tell that so many of the oldest messages were left out; where nobody listens, a warning says so."""
+    if on_cut:
+        on_cut(left_out)
+    else:
+        warnings.warn(text("chat.cut", n=left_out), stacklevel=3)
