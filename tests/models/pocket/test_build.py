@@ -33,7 +33,7 @@ def test_a_build_with_the_same_seed_writes_the_same_weights(tmp_path: Path, few:
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b")]
     assert weights[0] == weights[1]
     assert results[0]["held_out"] == results[1]["held_out"]
-    assert results[0]["steps"] == 3
+    assert results[0]["steps"] == 6  # three of each part
     for name in (
         "config.json",
         "generation_config.json",
@@ -52,6 +52,43 @@ def test_copies_say_every_token_but_the_turns_own() -> None:
     made = build.copies(encoder, random.Random(0), 8000)
     said = {label for example in made for label in example.labels}
     assert set(range(encoder.size)) - said == {encoder.start, encoder.pad}
+
+
+def test_it_is_asked_about_itself_in_every_wording_of_the_bank_and_answers_as_itself() -> None:
+    from workbench.data.bank import bank
+    from workbench.models.pocket import about_itself, facts
+
+    made = about_itself.samples(build.ABOUT_ITSELF)
+    asked = {(s.lang, s.fact) for s in made}
+    for lang in ("zh", "en"):
+        wanted = {g.name for g in bank(lang).groups if g.intent not in about_itself.APART}
+        assert {name for found, name in asked if found == lang} == wanted
+    own = {e.wordings[lang].answer for e in facts.entries().values() for lang in e.wordings if e.kind == "identity"}
+    assert {s.answer for s in made} <= own
+    earlier = {text for s in made for role, text in s.turns[:-1] if role == "assistant" and "Pocket" in text}
+    assert earlier <= own
+
+
+def test_no_held_out_question_is_among_those_of_the_bank() -> None:
+    from workbench.models.pocket import about_itself, phrasing
+
+    held = corpus.held_out_samples(0)
+    apart = {(s.lang, phrasing.normalised(s.question)) for s in held}
+    made = about_itself.samples(build.ABOUT_ITSELF)
+    left = build.unasked(made, held)
+    assert not [s for s in left if (s.lang, phrasing.normalised(s.question)) in apart]
+    assert len(made) * 0.9 < len(left) < len(made)  # some of the bank's wordings are held out from the base
+
+
+def test_only_the_last_answer_of_a_dialogue_is_trained() -> None:
+    from workbench.models.pocket import WEIGHTS
+
+    encoder = tokens.Encoder(tokens.load(WEIGHTS))
+    before = [("user", "What is three plus four?"), ("assistant", "Seven.")]
+    turns = [*before, ("user", "Who are you?"), ("assistant", "I.")]
+    made = encoder.last_answer(turns)
+    assert made.ids == encoder.conversation(turns).ids
+    assert encoder.decode([label for label in made.labels if label >= 0]) == "I."
 
 
 def test_the_rate_rises_stays_and_falls_to_nothing() -> None:

@@ -11,10 +11,11 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.pocket import WEIGHTS, card, evaluate, learning, phrasing, tokens
+from workbench.models.pocket import WEIGHTS, about_itself, card, evaluate, learning, phrasing, tokens
 from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
 from workbench.models.pocket.learning import Plan
 from workbench.models.pocket.tokens import Encoded, Encoder
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import LlamaForCausalLM
 
-COPIES = 6000
+COPIES = 5000
 """Documents an epoch that copy random tokens, so that each can be read and written."""
 CARRIERS = (
     *((ask, "", "", "") for ask in ("Repeat: ", "Say: ", "repeat ", "重复：", "说：")),
@@ -35,6 +36,14 @@ CARRIERS = (
 """What stands before and after the tokens to copy, in the question and in the answer."""
 FIRST_COPIES = 4000
 """Documents of the same sort before the first epoch: what is to be copied must first be found in the question."""
+
+ABOUT_ITSELF = 3500
+"""Questions an epoch that ask, in the wordings of the identity bank, who it is."""
+AGAIN, WEAK, ITSELF_AGAIN, COPIES_AGAIN = 14_000, 900, 1000, 2000
+"""Of the last part: conversations of all kinds, of each kind in :data:`CONFUSED`, questions about itself, copies."""
+CONFUSED = ("repeat", "names", "unknown", "greeting", "politeness", "feelings", "captions")
+SLOWER = 0.08
+"""The rates of the last part, as a share of the first's."""
 
 
 def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
@@ -68,10 +77,45 @@ def copies(encoder: Encoder, rng: random.Random, count: int, most: int = 12) -> 
     return made
 
 
-def corpora(plan: Plan, seed: int) -> list[list[Sample]]:
+def corpora(plan: Plan, held: Sequence[Sample], seed: int) -> list[list[Sample]]:
     """The samples of every epoch."""
-    held = held_out_samples(seed)
     return [trainable(Corpus(random.Random(f"{seed}-{epoch}")).epoch(), held) for epoch in range(plan.epochs)]
+
+
+def unasked(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
+    """The samples whose question is none of the held-out ones, of whatever entry."""
+    kept_apart = {(s.lang, phrasing.normalised(s.question)) for s in held}
+    return [s for s in samples if (s.lang, phrasing.normalised(s.question)) not in kept_apart]
+
+
+def asked(encoder: Encoder, held: Sequence[Sample], seed: int) -> list[Encoded]:
+    """Questions about itself, drawn by ``seed``; only the last answer is the pocket model's own and trained."""
+    samples = unasked(about_itself.samples(ABOUT_ITSELF, seed), held)
+    return [encoder.last_answer(sample.turns) for sample in samples]
+
+
+def rounded(model: LlamaForCausalLM) -> None:
+    """Rounds the weights in place to what a bf16 file holds of them."""
+    import torch
+
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.to(torch.bfloat16))
+
+
+def once_more(encoder: Encoder, held: Sequence[Sample], seed: int, share: float = 1.0) -> list[Encoded]:
+    """What the last part of the training repeats: some of everything, and more of what is confused longest.
+
+    Args:
+        share: of the conversations; less than 1 for a trial.
+    """
+    rng = random.Random(f"{seed}-last")
+    drawn = trainable(Corpus(rng).epoch(), held)
+    at = round(share * AGAIN)
+    weak = [s for kind in CONFUSED for s in [s for s in drawn[at:] if s.kind == kind][: round(share * WEAK)]]
+    samples = [encoder.conversation(sample.turns) for sample in drawn[:at] + weak]
+    itself = asked(encoder, held, 100 * seed + 99)[: round(share * ITSELF_AGAIN)]
+    return samples + itself + copies(encoder, rng, round(share * COPIES_AGAIN))
 
 
 def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
@@ -90,22 +134,30 @@ def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
 def build(folder: Path, seed: int, plan: Plan, report: Callable[[int, int, float], None]) -> dict[str, Any]:
     """Trains, saves and evaluates; returns what it writes into ``evaluation.json``."""
     began = time.perf_counter()
-    samples = corpora(plan, seed)
+    held = held_out_samples(seed)
+    samples = corpora(plan, held, seed)
     tokenizer = tokens.train(f"{role}\n{text}" for sample in samples[0] for role, text in sample.turns)
     encoder, rng = Encoder(tokenizer), random.Random(f"{seed}-batches")
     epochs = [
-        [encoder.conversation(sample.turns) for sample in epoch] + copies(encoder, rng, COPIES) for epoch in samples
+        [encoder.conversation(sample.turns) for sample in epoch] + asked(encoder, held, 100 * seed + number)
+        for number, epoch in enumerate(samples)
     ]
+    questions = sum(map(len, epochs))
+    epochs = [epoch + copies(encoder, rng, COPIES) for epoch in epochs]
     epochs.insert(0, copies(encoder, rng, FIRST_COPIES if plan.most_steps is None else 50, most=24))
     model = learning.new_model(plan, encoder.size, encoder.end, encoder.pad, seed)
     steps = learning.train(model, epochs, plan, encoder.pad, rng, report)
+    rounded(model)
+    last = once_more(encoder, held, seed, 1.0 if plan.most_steps is None else 0.01)
+    slower = replace(plan, matrix_rate=SLOWER * plan.matrix_rate, other_rate=SLOWER * plan.other_rate)
+    steps += learning.train(model, [last], slower, encoder.pad, random.Random(f"{seed}-steadied"), report)
     save(model, tokenizer, folder)
     trained = time.perf_counter() - began
     scores, _ = evaluate.held_out(folder, seed)
     result = {
         "seed": seed,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "questions": sum(map(len, samples)),
+        "questions": questions,
         "steps": steps,
         "seconds": {"build": round(trained), "all": round(time.perf_counter() - began)},
         "held_out": scores,

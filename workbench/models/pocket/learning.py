@@ -89,7 +89,7 @@ def steps_of(batches: Sequence[list[Encoded]], plan: Plan) -> list[Sequence[list
 
 
 def loss_of(model: LlamaForCausalLM, batch: Sequence[Encoded], pad: int) -> torch.Tensor:
-    """Summed cross-entropy over the trained tokens; logits exist only where a label stands.
+    """Summed cross-entropy over the trained tokens; what comes after the last attention is computed only for those.
 
     Padding is on the right and attention causal, so no mask is needed.
     """
@@ -100,8 +100,18 @@ def loss_of(model: LlamaForCausalLM, batch: Sequence[Encoded], pad: int) -> torc
     labels = torch.tensor([[*e.labels, *[IGNORED] * (length - len(e.ids))] for e in batch])
     target = labels[:, 1:]
     trained = target != IGNORED
-    hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
-    logits = model.lm_head(hidden[trained])
+    inner, (*layers, last) = model.model, model.model.layers
+    hidden = inner.embed_tokens(ids)
+    settings = {
+        "attention_mask": None,
+        "position_embeddings": inner.rotary_emb(hidden, torch.arange(length)[None]),
+    }
+    for layer in layers:
+        hidden = layer(hidden, **settings)
+    attended, _ = last.self_attn(last.input_layernorm(hidden), **settings)
+    hidden = (hidden + attended)[:, :-1][trained]
+    hidden = hidden + last.mlp(last.post_attention_layernorm(hidden))
+    logits = model.lm_head(inner.norm(hidden))
     return torch.nn.functional.cross_entropy(logits, target[trained], reduction="sum")
 
 

@@ -31,11 +31,12 @@ def orthogonalised(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
     x: torch.Tensor = matrices if wide else matrices.transpose(1, 2)
     x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     one = torch.eye(x.size(1))
-    square, product = x @ x.transpose(1, 2), one
-    for _ in range(steps):
+    square = x @ x.transpose(1, 2)
+    product = factor = a * one + b * square + c * square @ square
+    for _ in range(steps - 1):
+        square = factor @ square @ factor
         factor = a * one + b * square + c * square @ square
         product = factor @ product
-        square = factor @ square @ factor
     x = product @ x
     return x if wide else x.transpose(1, 2)
 

@@ -139,6 +139,11 @@ class Encoder:
             labels += [IGNORED] * len(header) + mine + [IGNORED] * len(self._newline)
         return Encoded(tuple(ids), tuple(labels))
 
+    def last_answer(self, turns: Sequence[tuple[str, str]]) -> Encoded:
+        """As :meth:`conversation`, with labels on the last answer only."""
+        whole, before = self.conversation(turns), len(self.prompt(turns[:-1]))
+        return Encoded(whole.ids, (IGNORED,) * before + whole.labels[before:])
+
     def prompt(self, turns: Sequence[tuple[str, str]]) -> list[int]:
         """The ids up to where the assistant begins to answer."""
         ids = list(self.conversation(turns).ids)
