@@ -112,8 +112,10 @@ def once_more(encoder: Encoder, held: Sequence[Sample], seed: int, share: float 
     rng = random.Random(f"{seed}-last")
     drawn = trainable(Corpus(rng).epoch(), held)
     at = round(share * AGAIN)
-    weak = [s for kind in CONFUSED for s in [s for s in drawn[at:] if s.kind == kind][: round(share * WEAK)]]
-    samples = [encoder.conversation(sample.turns) for sample in drawn[:at] + weak]
+    again, left = drawn[:at], drawn[at:]
+    for kind in CONFUSED:
+        again += [sample for sample in left if sample.kind == kind][: round(share * WEAK)]
+    samples = [encoder.conversation(sample.turns) for sample in again]
     itself = asked(encoder, held, 100 * seed + 99)[: round(share * ITSELF_AGAIN)]
     return samples + itself + copies(encoder, rng, round(share * COPIES_AGAIN))
 
