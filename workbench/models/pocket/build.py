@@ -88,9 +88,9 @@ def unasked(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
     return [s for s in samples if (s.lang, phrasing.normalised(s.question)) not in kept_apart]
 
 
-def asked(encoder: Encoder, held: Sequence[Sample], seed: int) -> list[Encoded]:
+def asked(encoder: Encoder, held: Sequence[Sample], seed: int, count: int = ABOUT_ITSELF) -> list[Encoded]:
     """Questions about itself, drawn by ``seed``; only the last answer is the pocket model's own and trained."""
-    samples = unasked(about_itself.samples(ABOUT_ITSELF, seed), held)
+    samples = unasked(about_itself.samples(count, seed), held)
     return [encoder.last_answer(sample.turns) for sample in samples]
 
 
@@ -116,7 +116,7 @@ def once_more(encoder: Encoder, held: Sequence[Sample], seed: int, share: float 
     for kind in CONFUSED:
         again += [sample for sample in left if sample.kind == kind][: round(share * WEAK)]
     samples = [encoder.conversation(sample.turns) for sample in again]
-    itself = asked(encoder, held, 100 * seed + 99)[: round(share * ITSELF_AGAIN)]
+    itself = asked(encoder, held, 100 * seed + 99, max(1, round(share * ITSELF_AGAIN)))
     return samples + itself + copies(encoder, rng, round(share * COPIES_AGAIN))
 
 
