@@ -134,16 +134,19 @@ class Quickstart:
         from workbench.data import write
         from workbench.runs import front, start
         from workbench.training.data import conversations
-        from workbench.training.start import begin, with_absolute_paths
+        from workbench.training.start import launch, with_absolute_paths
 
         settings = with_absolute_paths(self.settings)
         self.fresh = not (resume and is_run(self.out))
         with front.ahead() if self.fresh else nullcontext() as waiting:
             both = conversations(settings)
-            self.run = run = begin(settings, self.out) if self.fresh else Run(self.out)
-            state = run.state()
-            if not (resume and (state.alive or state.status == "ended")):
-                start(run, waiting=waiting)
+            if self.fresh:
+                self.run = run = launch(settings, self.out, waiting=waiting, both=both)
+            else:
+                self.run = run = Run(self.out)
+                state = run.state()
+                if not (state.alive or state.status == "ended"):
+                    start(run)
         folder = run.path / "data"
         folder.mkdir(exist_ok=True)
         write(both.train, folder / "train.jsonl", overwrite=True)

@@ -9,13 +9,13 @@ import pytest
 
 from workbench.runs import Run, front, start, wait
 
-# A worker that waits as the real one does, and then only says so.
+# A worker that waits as the real one does, and then only says what it was handed.
 WAITING = """
-import json, sys
-line = sys.stdin.readline()
+import json, sys, time
+line, data = sys.stdin.readline(), sys.stdin.read()
 if line:
-    open(json.loads(line) + "/told", "w").close()
-    import time; time.sleep(0.2)
+    open(json.loads(line) + "/told", "w", encoding="utf-8").write(data)
+    time.sleep(0.2)
 """
 
 
@@ -28,10 +28,11 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> front.Ahead:
 
 
 def test_it_takes_the_run_that_is_made_meanwhile(waiting: front.Ahead, tmp_path: Path) -> None:
-    run = start(Run.create(tmp_path / "run", "steps: 1\n"), waiting=waiting)
+    data = "小芽" * 100_000  # more than a pipe holds
+    run = start(Run.create(tmp_path / "run", "steps: 1\n"), waiting=waiting, data=data)
     assert run.state().status == "starting" and run.state().pid == waiting._process.pid
     wait(run, 20)
-    assert (run.path / "told").exists()
+    assert (run.path / "told").read_text(encoding="utf-8") == data
     waiting.dismiss()
 
 

@@ -42,13 +42,13 @@ class Ahead:
         self._process = _popen(command, Path(__file__).parents[2], {}, subprocess.PIPE, subprocess.DEVNULL)
         self._taken = False
 
-    def take(self, run: Run) -> int:
-        """Hand it the run; its pid, or 0 where it is gone."""
+    def take(self, run: Run, data: str = "") -> int:
+        """Hand it the run, and the data of it that were read already; its pid, or 0 where it is gone."""
         pipe = self._process.stdin
         if pipe is None or self._process.poll() is not None:
             return 0
         try:
-            pipe.write(json.dumps(str(run.path)).encode() + b"\n")
+            pipe.write(f"{json.dumps(str(run.path))}\n{data}".encode())
             pipe.close()
         except OSError:
             return 0
@@ -77,6 +77,7 @@ def start(
     argv: Sequence[str] | None = None,
     env: Mapping[str, str] | None = None,
     waiting: Ahead | None = None,
+    data: str = "",
 ) -> Run:
     """Start the run's worker as a process of its own, and return at once.
 
@@ -88,6 +89,7 @@ def start(
         argv: the command; None starts ``python -m workbench.training.worker RUN``.
         env: variables to add to this process's.
         waiting: a worker that has begun already (:func:`ahead`).
+        data: what such a worker is handed besides the run, so that it need not read it again.
 
     Raises:
         BadInput: a process already works on the run; names its pid and since when.
@@ -101,7 +103,7 @@ def start(
         _announce(run)
         try:
             (run.path / "stop").unlink(missing_ok=True)
-            _name(run, (waiting.take(run) if waiting else 0) or _spawn(run, command, env))
+            _name(run, (waiting.take(run, data) if waiting else 0) or _spawn(run, command, env))
         except BaseException:
             (run.path / "starting.json").unlink(missing_ok=True)
             raise

@@ -119,15 +119,14 @@ class TrainStep(Step[TrainSettings]):
         Raises:
             BadInput: a setting, the data or the folder is not as it must be, or a training of this step still runs.
         """
-        from workbench.runs import busy, front, start
-        from workbench.training.start import begin
+        from workbench.runs import busy, front
+        from workbench.training.start import launch
 
         with self._starting:  # not the guard: reading the data takes seconds, and somebody polls
             if self.run is not None and not self.replaying and self.run.state().alive:
                 raise busy(self.run)
             with front.ahead() as waiting:
-                run = begin(self.recipe, next_free(self.out))
-                start(run, waiting=waiting)
+                run = launch(self.recipe, next_free(self.out), waiting=waiting)
             self._watch(run)
         self.tell("run")
         return run

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import Failed
 from workbench.training.batches import Plan, plan_batches
 from workbench.training.checks import check_length, check_settings, no_such_layers
-from workbench.training.data import Prepared, conversations, prepare
+from workbench.training.data import Conversations, Prepared, conversations, prepare
 from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
@@ -34,11 +34,12 @@ class Material:
     packed: bool
 
 
-def material(recipe: Recipe, *, processes: int = 1) -> Material:
+def material(recipe: Recipe, *, processes: int = 1, both: Conversations | None = None) -> Material:
     """Read, encode and deal out the data that ``recipe`` names.
 
     Args:
         processes: how many share each step.
+        both: the data, where they were read already.
 
     Raises:
         BadInput: the data are not as they must be. Failed: the tokenizer cannot be loaded.
@@ -48,7 +49,7 @@ def material(recipe: Recipe, *, processes: int = 1) -> Material:
     check_settings(recipe)
     _check_4bit(recipe)
     tokenizer = load_tokenizer(recipe.model.name)
-    both = conversations(recipe)
+    both = both or conversations(recipe)
     prepared = prepare(recipe, tokenizer, both)
     plan = plan_of(recipe, prepared, processes)
     packed = recipe.data.packing if recipe.data.packing is not None else packs_by_itself(recipe)

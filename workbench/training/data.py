@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from workbench.data.conversation import Conversation, Persona
+from workbench.data.conversation import Conversation, Message, Persona
 from workbench.errors import BadInput, BadSetting
 from workbench.evaluation import Probe, general_probes, identity_probes, question_probes, unrelated_probes
 from workbench.templates.values import Example
 from workbench.training.settings import Recipe
+
+# Conversations that a front end hands to its worker; with more, reading the files again costs less than it matters.
+MOST_HANDED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,29 @@ class Conversations:
                 digest.update(json.dumps([[m.role, m.content, m.train] for m in c.messages]).encode())
             digest.update(b"|")
         return digest.hexdigest()
+
+    def handed(self) -> str:
+        """All of it as a line of JSON for the worker, which then need not read it again; empty where that is no gain:
+        there is too much of it, or a row holds what JSON does not."""
+        if len(self.train) + len(self.held_out) > MOST_HANDED:
+            return ""
+        try:
+            return json.dumps([[asdict(c) for c in side] for side in (self.train, self.held_out)])
+        except (TypeError, ValueError):
+            return ""
+
+    @classmethod
+    def taken(cls, line: str) -> Conversations:
+        """What :meth:`handed` gave."""
+        train, held_out = (tuple(_conversation(row) for row in side) for side in json.loads(line))
+        return cls(train, held_out)
+
+
+def _conversation(row: Mapping[str, Any]) -> Conversation:
+    messages = tuple(
+        Message(**{**m, "tool_calls": tuple(m["tool_calls"]), "images": tuple(m["images"])}) for m in row["messages"]
+    )
+    return Conversation(**{**row, "messages": messages, "tools": tuple(row["tools"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadInput, BadSetting, Failed, Interrupted, WorkbenchError, again
 from workbench.runs import Run, State, front, is_run, manifest, start, stop, wait
@@ -13,6 +13,9 @@ from workbench.runs.events import Event
 from workbench.training.recipe import load_recipe, recipe_of, recipe_yaml, with_overrides
 from workbench.training.settings import Recipe
 from workbench.training.team import join, launched
+
+if TYPE_CHECKING:
+    from workbench.training.data import Conversations
 
 
 def train(
@@ -46,8 +49,10 @@ def train(
             waiting.dismiss()
         return _together(settings, Path(out), resume=resume)
     with nullcontext(waiting) if waiting else front.ahead() as begun:
-        run = _continued(settings, Path(out)) if resume else begin(settings, Path(out))
-        start(run, waiting=begun)
+        if resume:
+            run = start(_continued(settings, Path(out)), waiting=begun)
+        else:
+            run = launch(settings, Path(out), waiting=begun)
     return run if detach else follow(run, on_event, fresh=not resume)
 
 
@@ -65,9 +70,26 @@ def _together(recipe: Recipe, out: Path, *, resume: bool) -> Run:
     return run
 
 
+def launch(recipe: Recipe, out: Path, *, waiting: front.Ahead | None, both: Conversations | None = None) -> Run:
+    """Make the run folder of ``recipe`` and start its worker, which gets the data that were read for it.
+
+    Args:
+        recipe: the settings.
+        out: the run folder.
+        waiting: a worker that has begun already.
+        both: the data, where they were read already.
+    """
+    recipe, both = _checked(recipe, both)
+    return start(_made(recipe, both, out), waiting=waiting, data=both.handed() if waiting else "")
+
+
 def begin(recipe: Recipe, out: Path) -> Run:
     """Make the run folder of ``recipe``; data and settings are checked first, so a mistake leaves no folder behind."""
-    from workbench.models import fingerprint, resolve
+    return _made(*_checked(recipe), out)
+
+
+def _checked(recipe: Recipe, both: Conversations | None = None) -> tuple[Recipe, Conversations]:
+    from workbench.models import resolve
     from workbench.templates.named import spec
     from workbench.training.checks import check_base, check_settings
     from workbench.training.data import conversations
@@ -78,7 +100,13 @@ def begin(recipe: Recipe, out: Path) -> Run:
     check_base(recipe)
     if recipe.model.template:
         spec(recipe.model.template)
-    known = {"data_sha256": conversations(recipe).fingerprint(), "base_fingerprint": fingerprint(recipe.model.name)}
+    return recipe, both or conversations(recipe)
+
+
+def _made(recipe: Recipe, both: Conversations, out: Path) -> Run:
+    from workbench.models import fingerprint
+
+    known = {"data_sha256": both.fingerprint(), "base_fingerprint": fingerprint(recipe.model.name)}
     facts = manifest(seed=recipe.runtime.seed, base=recipe.model.name)
     return Run.create(out, recipe_yaml(recipe), {**facts, **known})
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,49 +42,72 @@ def main(arguments: list[str] | None = None) -> int:
     """Train the run that is named, or with ``-`` the one that will be; returns the exit status."""
     name = (sys.argv[1:] if arguments is None else arguments)[0]
     prepare_environment()
-    folder = _waited() if name == "-" else Path(name)
+    folder, data = _waited() if name == "-" else (Path(name), "")
     if folder is None:
         return 0
     try:
-        work(Run(folder))
+        work(Run(folder), data=data)
     except WorkbenchError as error:
         print(error, file=sys.stderr)
         return error.exit_status
     return 0
 
 
-def _waited() -> Path | None:
+def _waited() -> tuple[Path | None, str]:
     """Load what every training needs, while a front end makes the run; then stand in its folder and print to its log.
 
     Returns:
-        The folder; None where the front end ended without one.
+        The folder, None where the front end ended without one; and the data, where it has handed them over.
     """
+    heard: list[str] = []
+    listening = threading.Thread(target=lambda: heard.append(sys.stdin.read()))  # or the front end would have to wait
+    listening.start()
     load_libraries()
-    line = sys.stdin.readline()
+    listening.join()
+    line, _, data = "".join(heard).partition("\n")
     if not line:
-        return None
+        return None, ""
     folder = Path(json.loads(line))
     os.chdir(folder)
     with Path(os.devnull).open("rb") as nothing, Path("worker.log").open("ab") as log:
         os.dup2(nothing.fileno(), 0)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    return folder
+    return folder, data
 
 
 def load_libraries() -> None:
     """What every training needs; what is wrong with them is said where they are first used."""
     with suppress(ImportError, OSError, RuntimeError), no_collection():
         import peft  # noqa: F401
-        from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer  # noqa: F401
+        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+
+        with _without_datasets():
+            from transformers import Trainer  # noqa: F401
 
 
-def work(run: Run, team: Team | None = None) -> None:
+@contextmanager
+def _without_datasets() -> Iterator[None]:
+    """Trainer loads datasets, and with it pandas, half a second of each start, only to ask whether its examples come
+    from there; ours never do."""
+    from transformers import utils
+
+    asked = utils.is_datasets_available
+    utils.is_datasets_available = lambda: False
+    try:
+        yield
+    finally:
+        utils.is_datasets_available = asked
+
+
+def work(run: Run, team: Team | None = None, data: str = "") -> None:
     """Train ``run`` from where it stands to its end, or until it is asked to stop.
 
     Args:
         run: the run.
         team: the processes that train it, where somebody else started them; None: this one starts those it needs.
+        data: the conversations, where a front end has read them already
+            (:meth:`~workbench.training.data.Conversations.handed`).
 
     Raises:
         WorkbenchError: as said in its last status event.
@@ -96,7 +121,7 @@ def work(run: Run, team: Team | None = None) -> None:
     with claim(run, resume_from=last.step if last else None) as hold:
         recipe = recipe_of(run)
         with nullcontext(team) if team else gathered(run, recipe) as whole:
-            Work(run, recipe, hold, whole).go(last.path if last else None)
+            Work(run, recipe, hold, whole, data).go(last.path if last else None)
 
 
 class Work:
@@ -107,10 +132,11 @@ class Work:
         recipe: its settings.
         hold: the claim on it; of a process that does not lead, nothing.
         team: the processes that train together.
+        data: as :func:`work` says.
     """
 
-    def __init__(self, run: Run, recipe: Recipe, hold: Claim | Onlooker, team: Team) -> None:
-        self.run, self.recipe, self.hold, self.team = run, recipe, hold, team
+    def __init__(self, run: Run, recipe: Recipe, hold: Claim | Onlooker, team: Team, data: str = "") -> None:
+        self.run, self.recipe, self.hold, self.team, self.data = run, recipe, hold, team, data
         self.history: list[Measurement] = []
         self.started = time.monotonic()
         # under ZeRO 3 every forward pass is a common one
@@ -127,10 +153,12 @@ class Work:
         from transformers import set_seed
 
         from workbench.training.assemble import assemble, material
+        from workbench.training.data import Conversations
         from workbench.training.trainer import ran_out
 
         set_seed(self.recipe.runtime.seed)
-        made = material(self.recipe, processes=self.team.size)
+        both = Conversations.taken(self.data) if self.data else None
+        made = material(self.recipe, processes=self.team.size, both=both)
         self._check_same(made.fingerprint, made.tokenizer)
         self.plan, self.prepared = made.plan, made.prepared
         if self._ended_early():
