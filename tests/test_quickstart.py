@@ -34,7 +34,7 @@ def given(overrides: list[str]) -> list[str]:
     return [part for each in overrides for part in ("--set", each)]
 
 
-def pressed(*_: object) -> None:
+def pressed(*_: object, **__: object) -> None:
     """Ctrl-C."""
     raise KeyboardInterrupt
 
@@ -82,7 +82,7 @@ def general(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_ctrl_c_before_there_is_a_run_advises_nothing_and_leaves_nothing(
     out: Path, general: Path, long: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("workbench.training.start.begin", pressed)
+    monkeypatch.setattr("workbench.training.start.launch", pressed)
     for _ in range(2):
         assert command(["quickstart", "--general", str(general), "--out", str(out), *given(long)]) == 130
         assert "--resume" not in capsys.readouterr().err
