@@ -12,7 +12,7 @@ from workbench.runs import Run, front, start, wait
 # A worker that waits as the real one does, and then only says what it was handed.
 WAITING = """
 import json, sys, time
-line, data = sys.stdin.readline(), sys.stdin.read()
+line, data = sys.stdin.readline(), sys.stdin.readline()
 if line:
     open(json.loads(line) + "/told", "w", encoding="utf-8").write(data)
     time.sleep(0.2)
@@ -32,7 +32,7 @@ def test_it_takes_the_run_that_is_made_meanwhile(waiting: front.Ahead, tmp_path:
     run = start(Run.create(tmp_path / "run", "steps: 1\n"), waiting=waiting, data=data)
     assert run.state().status == "starting" and run.state().pid == waiting._process.pid
     wait(run, 20)
-    assert (run.path / "told").read_text(encoding="utf-8") == data
+    assert (run.path / "told").read_text(encoding="utf-8") == f"{data}\n"
     waiting.dismiss()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from workbench.training.data import Conversations, conversations
 from workbench.training.start import begin
 from workbench.training.worker import work
 
+WAITS = "from workbench.training import worker; worker.load_libraries = lambda: None; print(worker._waited())"
 CALL = '{"name": "sum", "arguments": {"a": "1", "b": 2}}'
 
 
@@ -69,3 +73,20 @@ def test_of_other_data_than_the_runs_nothing_is_trained(tiny: Path, tmp_path: Pa
     with pytest.raises(BadInput, match="data"):
         work(run, data=Conversations(both.train[1:], both.held_out).handed())
     assert not run.checkpoints()
+
+
+@pytest.mark.parametrize(
+    ("heard", "given"), [("{path}\n\n", ""), ("{path}\n[[],[]]\n", "[[],[]]"), ("{path}\n[[],", ""), ("{path}\n", "")]
+)
+def test_a_worker_that_waited_takes_only_what_was_handed_over_whole(heard: str, given: str, tmp_path: Path) -> None:
+    told = heard.format(path=json.dumps(str(tmp_path)))
+    subprocess.run([sys.executable, "-c", WAITS], input=told, text=True, timeout=60, check=True)
+    assert (tmp_path / "worker.log").read_text(encoding="utf-8").strip() == str((tmp_path, given))
+
+
+def test_a_worker_whose_front_end_died_first_has_no_run(tmp_path: Path) -> None:
+    half = json.dumps(str(tmp_path))[:5]
+    ended = subprocess.run(
+        [sys.executable, "-c", WAITS], input=half, text=True, timeout=60, capture_output=True, check=True
+    )
+    assert ended.stdout.strip() == "(None, '')"

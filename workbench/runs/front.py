@@ -48,7 +48,7 @@ class Ahead:
         if pipe is None or self._process.poll() is not None:
             return 0
         try:
-            pipe.write(f"{json.dumps(str(run.path))}\n{data}".encode())
+            pipe.write(f"{json.dumps(str(run.path))}\n{data}\n".encode())
             pipe.close()
         except OSError:
             return 0

@@ -64,8 +64,8 @@ def _waited() -> tuple[Path | None, str]:
     listening.start()
     load_libraries()
     listening.join()
-    line, _, data = "".join(heard).partition("\n")
-    if not line:
+    line, whole, data = "".join(heard).partition("\n")
+    if not whole:
         return None, ""
     folder = Path(json.loads(line))
     os.chdir(folder)
@@ -73,7 +73,8 @@ def _waited() -> tuple[Path | None, str]:
         os.dup2(nothing.fileno(), 0)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    return folder, data
+    data, whole, _ = data.partition("\n")
+    return folder, data if whole else ""  # a front end that was killed while it wrote: they are read again
 
 
 def load_libraries() -> None:
