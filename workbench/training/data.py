@@ -15,7 +15,7 @@ from workbench.evaluation import Probe, general_probes, identity_probes, questio
 from workbench.templates.values import Example
 from workbench.training.settings import Recipe
 
-# Conversations that a front end hands to its worker; with more, reading the files again costs less than it matters.
+# A front end hands its worker at most so many conversations; more would be held by both while the worker loads.
 MOST_HANDED = 20_000
 
 
