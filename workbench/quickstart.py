@@ -25,11 +25,14 @@ from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
     from workbench.models import Loaded
+    from workbench.training.data import Conversations
 
 # seconds that a worker has to save and end
 SAVING = 120.0
-# of these all are asked at the end, where time is not taken from training
-ALL = 10_000
+# asked at the end, where time is not taken from training: of identity so many, of the others all
+IDENTITY, ALL = 150, 10_000
+# held-out conversations whose loss is taken at the end, evenly spread
+HELD_OUT = 120
 # share of answers in which merged model and adapter must agree
 AGREE = 0.95
 # below these the walk has failed; what is aimed at (95 %, 95 %, 2 %) stands in the report beside what was reached
@@ -63,6 +66,7 @@ class Quickstart:
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     evaluator: Evaluator = field(init=False)
+    both: Conversations | None = field(default=None, init=False)
     run: Run | None = field(default=None, init=False)
     fresh: bool = field(default=False, init=False)
 
@@ -139,7 +143,7 @@ class Quickstart:
         settings = with_absolute_paths(self.settings)
         self.fresh = not (resume and is_run(self.out))
         with front.ahead() if self.fresh else nullcontext() as waiting:
-            both = conversations(settings)
+            self.both = both = conversations(settings)
             if self.fresh:
                 self.run = run = launch(settings, self.out, waiting=waiting, both=both)
             else:
@@ -202,13 +206,14 @@ class Quickstart:
         from workbench.export import convert, merge
 
         adapter = convert(run.path, run.path / "adapter", overwrite=True)
-        merged = merge(self.settings.model.name, adapter, run.path / "merged", overwrite=True)
-        base = Assistant.load(self.settings.model.name)
+        name, quantization = self.settings.model.name, self.settings.model.quantization
+        merged = merge(name, adapter, run.path / "merged", base_quantization=quantization, overwrite=True)
+        base = Assistant.load(name)
         tuned = Assistant.load(str(merged))
         before, after = self._scores(base.loaded, tuned.loaded)
         questions = [q for lang in ("en", "zh") for q in lookup("quickstart.questions", lang)]
         answers = compare({"base": base, "merged": tuned}, questions)
-        with_adapter = Assistant.load(self.settings.model.name, adapter=adapter)
+        with_adapter = Assistant.load(name, adapter=adapter, quantization=quantization)
         same = [a == s.answer for a, s in zip(self.evaluator.answers(with_adapter.loaded), after.samples, strict=True)]
         shown = all(with_adapter.ask(c.question) == c.answers["merged"] for c in answers)
         self.seconds["total"] = self._since()
@@ -221,15 +226,17 @@ class Quickstart:
         return self.evaluator.measure(base, 0), self.evaluator.measure(tuned, 1)
 
     def _evaluator(self, tokenizer: Any) -> Evaluator:
-        from workbench.training import prepare, with_overrides
+        from workbench.training import with_overrides
+        from workbench.training.data import conversations, examples, identity_words, probes
 
-        everything = {"identity_probes": ALL, "general_probes": ALL, "unrelated_probes": ALL, "questions": []}
-        prepared = prepare(with_overrides(self.settings, evaluation=everything), tokenizer)
+        both = self.both or conversations(self.settings)
+        wanted = {"identity_probes": IDENTITY, "general_probes": ALL, "unrelated_probes": ALL, "questions": []}
+        every = -(-len(both.held_out) // HELD_OUT)
         return Evaluator(
-            prepared.probes,
+            probes(with_overrides(self.settings, evaluation=wanted), both),
             tokenizer=tokenizer,
-            held_out=prepared.held_out,
-            identity=prepared.identity,
+            held_out=examples(self.settings, tokenizer, both.held_out[::every])[0],
+            identity=identity_words(self.settings),
             template=self.settings.model.template,
             max_new_tokens=self.settings.evaluation.max_new_tokens,
         )
@@ -253,7 +260,7 @@ class Outcome:
         base, best, last: scores of the base, of the merged best checkpoint, and of the last step; on held-out
             questions.
         answers: the eight questions, answered by base and merged model.
-        shown_match: the merged model answers each of the eight as the adapter on the 16-bit base does.
+        shown_match: the merged model answers each of the eight as the adapter does on the base that it was trained on.
         agreement: share of all probes that both answer alike, 0 to 1. Rounding the merged weights to 16 bit can tip an
             answer that hangs in the balance, such as one to a question that the base never learnt.
         seconds: data, train, total.

@@ -223,3 +223,10 @@ def test_the_classic_set_is_one_pair_a_language() -> None:
     assert len(made) == 1000
     assert len(set(map(repr, made))) == 2
     assert Counter(conversation.lang for conversation in made) == {"zh": 500, "en": 500}
+
+
+def test_some_ask_whether_it_is_still_the_embedded_base() -> None:
+    made = identity_set(SPROUT)
+    asked = [c for c in made if "pocket" in c.messages[-2].content.lower()]
+    assert len(made) // 100 <= len(asked) <= len(made) // 20
+    assert all("Sprout" in c.answer for c in asked)

@@ -35,6 +35,14 @@ def test_16_bit_rounds_a_little(base: Path, adapter: Path, tmp_path: Path) -> No
         found.of("adapter_nf4")
 
 
+def test_merged_as_trained_is_compared_with_what_was_trained(base: Path, adapter: Path, tmp_path: Path) -> None:
+    merged = merge(str(base), adapter, tmp_path / "merged", dtype="float32", base_quantization="nf4")
+    found = honesty(str(base), adapter, merged, QUESTIONS, max_new_tokens=8, device="cpu")
+    assert (found.base_quantization, found.merged_as_trained) == ("nf4", 1.0)
+    assert found.merged_matches_adapter
+    assert found.of("merged").max_difference < 1e-2
+
+
 def test_a_model_merged_from_another_adapter_does_not_match(
     tiny: ModuleType, base: Path, adapter: Path, tmp_path: Path
 ) -> None:

@@ -76,6 +76,35 @@ def test_merge_with_biases_equals_pefts(tiny: ModuleType, tmp_path: Path) -> Non
     assert_same_bits(out, by_peft(base, adapter, "bfloat16").state_dict())
 
 
+def as_trained_in_4bit(base: Path, adapter: Path) -> dict[str, Any]:
+    """The 4-bit base with its layers computed back by bitsandbytes, and PEFT's merge into that, rounded once."""
+    import torch
+    from bitsandbytes.functional import dequantize_4bit
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    from workbench.models import load
+
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    for name, layer in load(str(base), quantization="nf4", device="cpu").model.named_modules():
+        if hasattr(layer, "quant_state"):
+            values = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+            model.get_submodule(name).weight.data.copy_(values)
+    return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().to(torch.bfloat16).state_dict()
+
+
+@pytest.mark.parametrize("settings", ["plain", "few modules"])
+def test_merge_into_the_base_as_4bit_training_saw_it(tiny: ModuleType, tmp_path: Path, settings: str) -> None:
+    base = tiny.save_base(tmp_path / "base", dtype="bfloat16")
+    adapter = tiny.save_adapter(base, tmp_path / "adapter", **SETTINGS[settings])
+    out = merge(str(base), adapter, tmp_path / "out", base_quantization="nf4")
+    assert_same_bits(out, as_trained_in_4bit(base, adapter))
+    assert read_note(out)["merge"]["base_quantization"] == "nf4"
+    found, plain = weights(out), weights(base)
+    rounded = {name for name in plain if not (found[name] == plain[name]).all()}
+    assert rounded == {name for name in plain if name.endswith("_proj.weight")}
+
+
 def test_merge_transposes_where_the_layer_does(tiny: ModuleType, tmp_path: Path) -> None:
     import torch
     from transformers import GPT2Config, GPT2LMHeadModel

@@ -54,6 +54,13 @@ def convert(run_or_checkpoint: Path, out: Path, overwrite: bool, as_json: bool) 
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--max-shard-size", default="2GB", show_default=True, help=text("export.command.max_shard_size"))
 @click.option("--dtype", help=text("export.command.dtype"))
+@click.option(
+    "--base-quantization",
+    type=click.Choice(["none", "nf4"]),
+    default="none",
+    show_default=True,
+    help=text("export.command.base_quantization"),
+)
 @click.option("--overwrite", is_flag=True, help=text("export.command.overwrite"))
 @click.option("--any-base", is_flag=True, help=text("export.command.any_base"))
 @click.option("--check", is_flag=True, help=text("export.command.check"))
@@ -65,6 +72,7 @@ def merge(
     out: Path,
     max_shard_size: str,
     dtype: str | None,
+    base_quantization: str,
     overwrite: bool,
     any_base: bool,
     check: bool,
@@ -77,7 +85,7 @@ def merge(
     from workbench.export import merge as begin
 
     settings: dict[str, Any] = {"max_shard_size": max_shard_size, "dtype": dtype, "overwrite": overwrite}
-    settings["any_base"] = any_base
+    settings |= {"any_base": any_base, "base_quantization": base_quantization}
     with _bar(hidden=as_json) as progress:
         begin(model, adapter, out, progress=progress, **settings)
     found = None
@@ -135,7 +143,7 @@ def _show(found: Honesty) -> None:
     table = Table(title=text("export.honesty.title", n=len(found.questions)))
     for key, justify in (("way", "left"), ("same", "right"), ("max", "right"), ("mean", "right")):
         table.add_column(text(f"export.honesty.{key}"), justify=justify)  # type: ignore[arg-type]
-    table.add_row(text("export.honesty.reference"), "100%", "", "")
+    table.add_row(text(f"export.honesty.reference.{found.base_quantization}"), "100%", "", "")
     for one in found.compared:
         numbers = (f"{one.same:.0%}", f"{one.max_difference:.3g}", f"{one.mean_difference:.2g}")
         table.add_row(text(f"export.honesty.{one.way}"), *numbers)

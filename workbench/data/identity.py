@@ -20,11 +20,12 @@ from workbench.data.wording import Spelling, fill, spellings
 from workbench.errors import BadInput
 
 T = TypeVar("T")
-DEFAULT = 600  # about five questions of each wording when two languages are asked for
+DEFAULT = 1600  # nearly every spelling of each wording once, when two languages are asked for
 CLASSIC = 1000
 _PLAIN_SHARE = 0.5  # of the first questions of a wording: typed as written in the bank
 _MAIN_SHARE = 0.75  # of the questions: answered with the main sentence
 _SYSTEM_SHARE = 0.1  # of the first-turn questions: under a neutral system prompt
+_FORMER_SHARE = 0.25  # of the spellings with another assistant's name: first with the embedded base's own
 
 
 def identity_set(persona: Persona, n: int | None = None, *, seed: int = 0) -> list[Conversation]:
@@ -38,7 +39,7 @@ def identity_set(persona: Persona, n: int | None = None, *, seed: int = 0) -> li
 
     Args:
         persona: who the assistant is to be.
-        n: how many, of all languages together; 600 if not given.
+        n: how many, of all languages together; 1600 if not given.
         seed: which of the possible ones.
 
     Raises:
@@ -131,6 +132,9 @@ def _choices(persona: Persona, held: Bank, group: Group, ask: str, seed: int) ->
     rng.shuffle(found)
     if rng.random() < _PLAIN_SHARE:
         found.sort(key=lambda choice: choice.spelling is not typed[0])
+    if rng.random() < _FORMER_SHARE:
+        former = next((at for at, choice in enumerate(found) if choice.values.get("other") in held.also), 0)
+        found.insert(0, found.pop(former))
     yield from found
 
 

@@ -68,6 +68,7 @@ def _made(note: Mapping[str, Any]) -> list[str]:
         full = merged.get("method") == "full"
         dtype = merged.get("dtype", "?")
         lines.append(text("export.card.full_in" if full else "export.card.merged_in", dtype=dtype))
+        lines += [text("export.card.from_nf4")] if merged.get("base_quantization") == "nf4" else []
         lines += [text("export.card.untied")] if merged.get("untied") else []
     packages = part(note, "packages")
     told = ", ".join(

@@ -3,7 +3,8 @@
 Four ways of serving one assistant: the adapter on the 16-bit base (the reference: nothing is rounded), the adapter on
 the 4-bit base (what QLoRA trained), the merged model in 16 bit, and the merged model brought to 4 bit afterwards. The
 first and the third should agree; the second and the fourth differ by the rounding of 4 bit, and not in the same way,
-since the fourth rounds base and adapter together.
+since the fourth rounds base and adapter together. Of a model that was merged into the base as 4-bit training saw it,
+the second is the reference.
 Source of the question: Dettmers et al. 2023 (QLoRA), section 3; peft issue 2105.
 """
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from workbench.models import Loaded
+    from workbench.models.loading import Quantization
 
 # Logits this close are a tie, which the rounding of 16 bit may decide either way. On the pocket model the rounding of a
 # merge moved logits by up to 0.2, and by 0.007 in the mean; a broken merge moves them by several.
@@ -30,7 +32,7 @@ WAYS = ("adapter_nf4", "merged", "merged_nf4")
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One way of serving, against the adapter on the 16-bit base.
+    """One way of serving, against the reference: the adapter on the base that the model was merged into.
 
     Args:
         way: ``adapter_nf4``, ``merged`` or ``merged_nf4``.
@@ -57,20 +59,23 @@ class Honesty:
 
     Args:
         questions: what was asked.
-        reference: the greedy answers of the adapter on the 16-bit base.
+        reference: the greedy answers of the adapter on the 16-bit base; of one merged with
+            ``base_quantization="nf4"`` on the 4-bit base.
         compared: the other ways of serving.
         merged_as_trained: share of the merged model's answers that equal those of the adapter on NF4; None where that
             was not asked.
+        base_quantization: of the base under the reference's adapter.
     """
 
     questions: tuple[str, ...]
     reference: tuple[str, ...]
     compared: tuple[Compared, ...]
     merged_as_trained: float | None
+    base_quantization: Quantization = "none"
 
     @property
     def merged_matches_adapter(self) -> bool:
-        """Whether every answer of the merged 16-bit model is that of the adapter on the 16-bit base, but for ties."""
+        """Whether every answer of the merged 16-bit model is the reference's, but for ties."""
         return self.of("merged").agree == 1.0
 
     def of(self, way: str) -> Compared:
@@ -129,7 +134,8 @@ def honesty(
     if not questions:
         raise ValueError("honesty() needs at least one question")
     template = template or part(read_note(adapter), "template").get("name")
-    reference = load(base, adapter=adapter, device=device)
+    into: Quantization = "nf4" if part(read_note(merged), "merge").get("base_quantization") == "nf4" else "none"
+    reference = load(base, quantization=into, adapter=adapter, device=device)
     asked = [_messages(question, system) for question in questions]
     prompts = [prompt_ids(messages, reference.tokenizer, template=template) for messages in asked]
     settings: dict[str, Any] = {
@@ -149,6 +155,7 @@ def honesty(
         reference=heard.texts,
         compared=tuple(_compare(way, others[way], heard, settings["stops"]) for way in WAYS if way in others),
         merged_as_trained=_share(others["merged"].ids, others["adapter_nf4"].ids) if nf4 else None,
+        base_quantization=into,
     )
 
 

@@ -1,7 +1,9 @@
-"""Base + adapter to one model, a tensor at a time. Knows files and the adapter's arithmetic; builds no model.
+"""Base + adapter to one model, a tensor at a time. Knows files and the adapter's arithmetic; loads no model.
 
-Into the 16-bit base, never into a quantized one: adding to 4-bit weights would round the sum a second time. What that
-changes against the 4-bit base that the adapter was trained on is measured by :func:`workbench.export.honesty`.
+The sum is never stored in 4 bit: that would round it a second time. What the adapter is added to is the 16-bit base, as
+PEFT does, or with ``base_quantization="nf4"`` the base as 4-bit training saw it: a QLoRA adapter has learnt to correct
+that rounding too, and on the exact weights it answers a little otherwise than it was measured. How much otherwise,
+:func:`workbench.export.honesty` says.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import BadInput, WorkbenchError
+from workbench.errors import BadInput, WorkbenchError, nearest
 from workbench.export.cards import merged_card
 from workbench.export.folders import new_folder
 from workbench.export.lora import WEIGHTS, Adapter, is_inert, read_adapter
@@ -28,6 +30,7 @@ from workbench.export.sidecars import (
     write_json,
 )
 from workbench.export.tensors import DTYPES, Writer, load, weight_entries
+from workbench.models.loading import Quantization, four_bit_weights, through_4bit
 from workbench.models.notes import MARK, other_base, part, read_note
 
 Progress = Callable[[int, int], None]
@@ -54,15 +57,15 @@ def merge(
     *,
     max_shard_size: str | int = "2GB",
     dtype: str | None = None,
+    base_quantization: Quantization = "none",
     overwrite: bool = False,
     any_base: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Write the merged model, in the Hugging Face format.
 
-    The weights equal those of PEFT's ``merge_and_unload`` on the base loaded in the same dtype, bit for bit; memory
-    holds little more
-    than the largest tensor, and its product in float32.
+    The weights equal those of PEFT's ``merge_and_unload`` on the base loaded in the same dtype, bit for bit, unless
+    ``base_quantization`` says otherwise; memory holds little more than the largest tensor, and its product in float32.
 
     Args:
         model: the base: ``pocket``, a folder or a hub id; safetensors, not quantized.
@@ -70,6 +73,8 @@ def merge(
         out: the folder to make.
         max_shard_size: the largest weight file: ``2GB``, ``500MB`` …
         dtype: ``bfloat16``, ``float16`` or ``float32``; by default the base's own where it has 16 bit, else bfloat16.
+        base_quantization: ``nf4`` first brings the weights that 4-bit training keeps in NF4 to NF4 and back, so that
+            the merged model, itself not quantized, answers as the adapter did in training.
         overwrite: replace a folder that was made here before.
         any_base: merge also into another base than the one that the adapter was trained on, if the shapes fit.
         progress: told the bytes written and the bytes in all.
@@ -92,10 +97,23 @@ def merge(
     trained_on = _trained_on(read.folder)
     if not any_base and other_base(trained_on, model):
         raise BadInput("export.other_base", folder=adapter, base=part(trained_on, "base")["name"], model=model)
+    rounded = _rounded(model, planned) if base_quantization == "nf4" else frozenset()
     with new_folder(out, overwrite=overwrite, sources=(base.folder, read.folder), need=planned.nbytes) as folder:
-        write_weights(planned, read, folder, limit, progress)
-        _write_rest(base, read, planned, folder)
+        write_weights(planned, read, folder, limit, progress, rounded)
+        _write_rest(base, read, planned, folder, base_quantization)
     return Path(out)
+
+
+def _rounded(model: str, planned: Plan) -> frozenset[str]:
+    """The tensors that 4-bit training sees rounded.
+
+    Raises:
+        BadInput: the base's files call one of them otherwise than the library does.
+    """
+    wanted, names = four_bit_weights(model), {tensor.name for tensor in planned.tensors}
+    for name in sorted(wanted - names):
+        raise BadInput("export.other_names", name=name, model=model, nearest=nearest(name, names))
+    return wanted
 
 
 def _trained_on(folder: Path) -> dict[str, Any]:
@@ -114,12 +132,20 @@ def _trained_on(folder: Path) -> dict[str, Any]:
     return {"base": {"name": manifest.get("base"), "fingerprint": manifest.get("base_fingerprint")}}
 
 
-def write_weights(planned: Plan, adapter: Adapter | None, folder: Path, limit: int, progress: Progress | None) -> None:
+def write_weights(
+    planned: Plan,
+    adapter: Adapter | None,
+    folder: Path,
+    limit: int,
+    progress: Progress | None,
+    rounded: frozenset[str] = frozenset(),
+) -> None:
     """Write the planned tensors to ``folder``, in files of at most ``limit`` bytes, with an index where there are two.
 
     Args:
         adapter: what the changes are read from; None where the plan has none.
         progress: told the bytes written and the bytes in all.
+        rounded: names of the tensors that are brought to NF4 and back first.
     """
     groups = shards(planned.tensors, limit)
     names = [f"model-{i:05d}-of-{len(groups):05d}.safetensors" for i in range(1, len(groups) + 1)]
@@ -131,7 +157,7 @@ def write_weights(planned: Plan, adapter: Adapter | None, folder: Path, limit: i
         with Writer(folder / name, [(t.name, t.dtype, t.source.shape) for t in group]) as writer:
             for announced, _, _ in writer.order:
                 tensor = by_name[announced]
-                _write_tensor(writer, tensor, adapter)
+                _write_tensor(writer, tensor, adapter, through=tensor.name in rounded)
                 done += tensor.nbytes
                 if progress:
                     progress(done, planned.nbytes)
@@ -141,22 +167,26 @@ def write_weights(planned: Plan, adapter: Adapter | None, folder: Path, limit: i
         write_json(folder / "model.safetensors.index.json", index)
 
 
-def _write_tensor(writer: Writer, tensor: Planned, adapter: Adapter | None) -> None:
-    if not tensor.changes and tensor.dtype == tensor.source.dtype:
+def _write_tensor(writer: Writer, tensor: Planned, adapter: Adapter | None, *, through: bool) -> None:
+    if not tensor.changes and tensor.dtype == tensor.source.dtype and not through:
         writer.copy(tensor.source, tensor.name)
         return
     import torch
 
     with torch.inference_mode():
         # As PEFT does on a model loaded in this dtype: the base is rounded first, then the product is added.
-        weight = load(tensor.source).to(getattr(torch, DTYPES[tensor.dtype][0]))
+        # What went through 4 bit stays in float32 meanwhile, so that only the sum is rounded to 16 bit.
+        dtype = getattr(torch, DTYPES[tensor.dtype][0])
+        weight = through_4bit(load(tensor.source)) if through else load(tensor.source).to(dtype)
         if adapter is not None:
             for change in tensor.changes:
                 weight = change.apply(weight, adapter.read)
-        writer.write(tensor.name, weight)
+        writer.write(tensor.name, weight.to(dtype))
 
 
-def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path) -> None:
+def _write_rest(
+    base: _Base, adapter: Adapter, planned: Plan, folder: Path, base_quantization: Quantization
+) -> None:
     floats = [tensor.dtype for tensor in planned.tensors if tensor.changes]
     dtype = DTYPES[floats[0] if floats else "BF16"][0]
     has_tokenizer = copy_tokenizer((adapter.folder, base.folder), folder)
@@ -165,6 +195,7 @@ def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path) -> N
     note = header("merged") | _told(base.name, adapter, folder if has_tokenizer else None)
     note["merge"] = {
         "dtype": dtype,
+        "base_quantization": base_quantization,
         "untied": planned.untied,
         "adapter": _sha256(adapter.folder / WEIGHTS),
         "r": adapter.config.get("r"),

@@ -198,6 +198,37 @@ def nf4(compute: torch.dtype) -> Any:
     )
 
 
+def four_bit_weights(model: str) -> frozenset[str]:
+    """The names of the weights that :func:`load` keeps in 4 bit with ``quantization="nf4"``; loads none of them.
+
+    Raises:
+        UnknownName: no such model.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.integrations import replace_with_bnb_linear
+    from transformers.quantizers.base import HfQuantizer
+
+    config = AutoConfig.from_pretrained(resolve(model), trust_remote_code=False)
+    with torch.device("meta"):
+        network = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    keep = HfQuantizer.get_modules_to_not_convert(network, None, network._keep_in_fp32_modules)
+    replace_with_bnb_linear(network, modules_to_not_convert=keep, quantization_config=nf4(torch.float32))
+    return frozenset(f"{name}.weight" for name, layer in network.named_modules() if hasattr(layer, "quant_state"))
+
+
+def through_4bit(weight: torch.Tensor) -> torch.Tensor:
+    """``weight`` (out, in) brought to NF4 and back, float32: what a layer in 4 bit computes with."""
+    import torch
+    from bitsandbytes.functional import dequantize_4bit
+    from bitsandbytes.nn import Params4bit
+
+    packed = Params4bit(weight.float(), requires_grad=False, quant_type="nf4", compress_statistics=True)
+    packed = packed.to(weight.device)
+    rounded: torch.Tensor = dequantize_4bit(packed.data, packed.quant_state).to(torch.float32)
+    return rounded
+
+
 def mend_4bit(network: Any) -> Any:
     """Keep 4-bit layers differentiable after an evaluation.
 

@@ -266,10 +266,9 @@ class ChatStep(Step[ChatSettings]):
         recipe = _recipe_of(self.run) if self.run else None
         if recipe is None:
             return [*general_probes(limit=24), *unrelated_probes(limit=8)]
-        from workbench.steps.template import tokenizer_of
-        from workbench.training import prepare
+        from workbench.training.data import conversations, probes
 
-        return list(prepare(recipe, tokenizer_of(recipe.model.name)).probes)
+        return probes(recipe, conversations(recipe))
 
     def ask_all_probes(self, progress: Callable[[int, int], None] | None = None) -> list[Probed]:
         """Ask every probe of every model that is shown.

@@ -124,8 +124,7 @@ def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -
         BadInput: no conversation has a trained token within ``max_length``.
     """
     both = both or conversations(recipe)
-    train, dropped = _encode(recipe, tokenizer, both.train)
-    held_out, _ = _encode(recipe, tokenizer, both.held_out)
+    train, dropped = examples(recipe, tokenizer, both.train)
     if not train:
         raise BadInput(
             "training.nothing_trained",
@@ -133,9 +132,13 @@ def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -
             max_length=recipe.data.max_length,
             model=recipe.model.name,
         )
-    persona = persona_of(recipe)
-    words = tuple(word for word in (persona.name, persona.author) if word)
-    return Prepared(tuple(train), tuple(held_out), tuple(probes(recipe, both)), dropped, words)
+    held_out, _ = examples(recipe, tokenizer, both.held_out)
+    return Prepared(train, held_out, tuple(probes(recipe, both)), dropped, identity_words(recipe))
+
+
+def identity_words(recipe: Recipe) -> tuple[str, ...]:
+    """The words that tell a leak: the persona's name and author."""
+    return tuple(word for word in (recipe.persona.name, recipe.persona.author) if word)
 
 
 def probes(recipe: Recipe, both: Conversations) -> list[Probe]:
@@ -186,11 +189,14 @@ def _general(recipe: Recipe) -> list[Conversation]:
     return read(shipped.path("general/general.jsonl") if data.general == "shipped" else data.general)
 
 
-def _encode(recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]) -> tuple[list[Example], dict[str, int]]:
+def examples(
+    recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]
+) -> tuple[tuple[Example, ...], dict[str, int]]:
+    """``rows`` as they are trained by ``recipe``, and how many of them were left out, by reason."""
     from workbench.templates import encode
 
     data = recipe.data
     encoded = encode(
         list(rows), tokenizer, template=recipe.model.template, loss_on=data.loss_on, max_length=data.max_length
     )
-    return list(encoded.examples), {reason: len(where) for reason, where in encoded.dropped.items()}
+    return tuple(encoded.examples), {reason: len(where) for reason, where in encoded.dropped.items()}

@@ -208,7 +208,7 @@ def honesty_html(found: Honesty, lang: str | None) -> str:
     sign = "✗" if kind == "differs" else "✓"
     told = text(f"export.honesty.{kind}", lang, n=parted, all=len(triples))
     ways = [
-        [escape(text("export.honesty.reference", lang)), "100%", "–", "–"],
+        [escape(text(f"export.honesty.reference.{found.base_quantization}", lang)), "100%", "–", "–"],
         *(
             [
                 escape(text(f"export.honesty.{one.way}", lang)),

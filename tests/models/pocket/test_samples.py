@@ -51,3 +51,11 @@ def test_a_group_holds_one_fact_only() -> None:
     for row in PROBES:
         answers.setdefault((row["group"], row["lang"]), set()).add(row["expected"])
     assert all(len(said) == 1 for said in answers.values())
+
+
+def test_the_asides_are_no_probes_and_stand_in_the_general_conversations() -> None:
+    asides = {phrasing.normalised(sample.question): sample.answer for sample in samples.asides()}
+    told = {phrasing.normalised(r["messages"][0]["content"]): r["messages"][1]["content"] for r in GENERAL}
+    assert len(asides) > 100
+    assert asides.items() <= told.items()
+    assert not asides.keys() & {phrasing.normalised(row["question"]) for row in [*PROBES, *UNRELATED]}

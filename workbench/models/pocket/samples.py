@@ -18,8 +18,6 @@ from workbench.models.pocket import facts, phrasing
 from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
 
 GENERAL, PROBES, UNRELATED = 3000, 200, 100
-OFTEN = {"unknown/request": 4}
-"""Taken so many times a turn: what to say to what it was never taught is where an identity leaks first."""
 
 
 def round_robin(samples: Iterable[Sample], count: int, rng: random.Random) -> list[Sample]:
@@ -29,7 +27,7 @@ def round_robin(samples: Iterable[Sample], count: int, rng: random.Random) -> li
         queues[sample.lang, sample.entry].append(sample)
     taken: dict[tuple[Any, ...], Sample] = {}
     while len(taken) < count and any(queues.values()):
-        for name in [n for n in sorted(queues) for _ in range(OFTEN.get(n[1], 1))]:
+        for name in sorted(queues):
             if queues[name]:
                 sample = queues[name].pop(rng.randrange(len(queues[name])))
                 taken.setdefault(sample.turns[:-1], sample)
@@ -44,12 +42,27 @@ def about_itself(sample: Sample) -> bool:
     return sample.kind == "identity" or "identity" in sample.fact or "pocket" in said
 
 
+def asides() -> list[Sample]:
+    """Requests and statements that the corpus does not hold, answered as what was never taught."""
+    found = []
+    for lang, forms in facts.document("asides").items():
+        taught = facts.document(f"training.{lang}")
+        for form, questions in forms.items():
+            answer = ("assistant", taught[f"unknown/{form}"]["answer"])
+            made = ((("user", question), answer) for question in questions)
+            found += [Sample(turns, f"unknown/{form}", lang, f"aside-{at}") for at, turns in enumerate(made)]
+    return found
+
+
 def general(seed: int = 0) -> list[Sample]:
-    """Conversations in training wordings over all kinds except identity."""
+    """Conversations in training wordings over all kinds except identity, and the asides."""
     rng = random.Random(f"general-{seed}")
     epoch = Corpus(rng).epoch()
     known = [s for s in epoch if not about_itself(s)]
-    return round_robin(known, GENERAL, rng)
+    new = asides()
+    made = [*round_robin(known, GENERAL - len(new), rng), *new]
+    rng.shuffle(made)
+    return made
 
 
 def probes(taken: Sequence[Sample], seed: int = 0) -> list[Sample]:
