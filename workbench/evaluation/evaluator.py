@@ -122,17 +122,21 @@ class Evaluator:
             **scores,
         )
 
-    def answers(self, loaded: Loaded) -> list[str]:
-        """The answers to all probes, in their order, greedily chosen."""
+    def answers(self, loaded: Loaded, *, every: int = 1) -> list[str]:
+        """The answers to the probes, in their order, greedily chosen.
+
+        Args:
+            every: only the first probe of so many.
+        """
         from workbench.models.dense import dense
 
         with dense(loaded.model):
-            return self._answers(loaded)
+            return self._answers(loaded, every)
 
-    def _answers(self, loaded: Loaded) -> list[str]:
+    def _answers(self, loaded: Loaded, every: int = 1) -> list[str]:
         from workbench.models import generate
 
-        made = generate(loaded, self.prompts, max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
+        made = generate(loaded, self.prompts[::every], max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
         return [self.tokenizer.decode(ids, skip_special_tokens=False).strip() for ids in made]
 
     def _samples(self, answers: Sequence[str]) -> tuple[Sample, ...]:

@@ -8,6 +8,7 @@ collapsed   everything is answered alike, or with the identity
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -108,13 +109,13 @@ def score(base: Measurement, now: Measurement) -> float:
 
 
 def rank(base: Measurement, now: Measurement) -> float:
-    """:func:`score` less a tenth of the held-out loss.
+    """:func:`score` less 0.08 times the natural logarithm of the held-out loss.
 
     A score moves by a whole probe at a time, a fortieth of its kind or so; the loss, which is finer, decides between
-    checkpoints that are about as good: a quarter of a nat counts as much as one probe.
+    checkpoints that are about as good: a loss lower by a quarter counts as much as one probe. Below 0.05 nats a trained
+    token, where nothing is left to learn, all losses count alike.
     """
-    loss = 0.0 if now.loss is None else min(now.loss, 9.0)
-    return score(base, now) - loss / 10
+    return score(base, now) - 0.08 * math.log(max(now.loss, 0.05) if now.loss is not None else 1.0)
 
 
 def best_of(history: Sequence[Measurement]) -> Measurement:
