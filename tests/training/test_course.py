@@ -69,7 +69,7 @@ def test_without_mixing_it_learns_overfits_and_collapses_and_the_best_is_kept(
 
 def test_with_mixing_it_learns_its_name_and_does_not_collapse(tmp_path: Path) -> None:
     """95 % of both is aimed at. These 80 steps reach less, and are held to the quickstart's own bounds: 80 % of the
-    held-out identity questions, 90 % of what the base knew, 5 % leaked. (The whole recipe: 92 %, 98 % and 1 %.)"""
+    held-out identity questions, 90 % of what the base knew, 5 % leaked. (The whole recipe: 98 %, 98 % and 2 %.)"""
     few = ["persona.languages=[en]", "identity_probes=48", "general_probes=48", "unrelated_probes=24"]
     run = train("pocket-qlora", tmp_path / "run", overrides=[*WHO, *few, "eval_steps=40", "max_steps=80"])
     base, *_, end = measured(run.events.all())
