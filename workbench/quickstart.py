@@ -264,8 +264,8 @@ class Outcome:
             questions.
         answers: the eight questions, answered by base and merged model.
         shown_match: the merged model answers each of the eight as the adapter does on the base that it was trained on.
-        agreement: share of the probes asked of both that they answer alike, 0 to 1. Rounding the merged weights to 16 bit can tip an
-            answer that hangs in the balance, such as one to a question that the base never learnt.
+        agreement: share of the probes asked of both that they answer alike, 0 to 1. Rounding the merged weights to
+            16 bit can tip an answer that hangs in the balance, such as one to a question that the base never learnt.
         seconds: data, train, total.
     """
 

@@ -184,9 +184,7 @@ def _write_tensor(writer: Writer, tensor: Planned, adapter: Adapter | None, *, t
         writer.write(tensor.name, weight.to(dtype))
 
 
-def _write_rest(
-    base: _Base, adapter: Adapter, planned: Plan, folder: Path, base_quantization: Quantization
-) -> None:
+def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base_quantization: Quantization) -> None:
     floats = [tensor.dtype for tensor in planned.tensors if tensor.changes]
     dtype = DTYPES[floats[0] if floats else "BF16"][0]
     has_tokenizer = copy_tokenizer((adapter.folder, base.folder), folder)
