@@ -110,6 +110,17 @@ def test_this_folder_can_be_the_runs_folder(
     assert kept >= {c.group for c in shipped_general()}  # what the file does not ask for is not forgotten
 
 
+def test_of_a_long_file_a_part_is_asked_and_the_number_is_told(
+    out: Path, general: Path, long: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.quickstart.REHEARSED", 3)
+    way = Quickstart(Persona("Bo"), out, general=str(general), overrides=long)
+    way.begin()
+    way.stop()
+    assert way.asked == (3, 4) and way.rehearsed is not None
+    assert len(read(way.rehearsed)) == 3 + len(shipped_general())
+
+
 def test_what_is_set_of_the_persona_holds(out: Path) -> None:
     overrides = ["persona.manner=warm", "persona.languages=[en]", "persona.author=Ann"]
     way = Quickstart(Persona("Bo", "Somebody"), out, overrides=overrides)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -35,6 +36,8 @@ IDENTITY, ALL = 150, 10_000
 HELD_OUT = 120
 # merged model and adapter must agree in this share of the answers to every third question
 AGREE, COMPARED = 0.95, 3
+# so many questions of a file of general conversations are asked at most; the mixture has no room for more
+REHEARSED = 500
 # below these the walk has failed; what is aimed at (95 %, 95 %, 2 %) stands in the report beside what was reached
 LEARNT, REMEMBERED, LEAKS = 0.80, 0.90, 0.05
 
@@ -47,12 +50,14 @@ class Quickstart:
         persona: who the assistant is to be, unless ``overrides`` say otherwise.
         out: the folder for everything; it is a run folder.
         lang: the language of questions and report.
-        general: a file of general conversations beside the shipped ones. Its questions are asked, and the base's own
-            answers are trained: a small base cannot learn a stranger's, and would forget what it knows over them. The
-            shipped ones stay, since what such a file does not ask for (the other language, say) would be forgotten.
+        general: a file of general conversations beside the shipped ones. Its questions are asked, at most 500 of them
+            by lot, and the base's own answers are trained: a small base cannot learn a stranger's, and would forget
+            what it knows over them. The shipped ones stay, since what such a file does not ask for (the other language,
+            say) would be forgotten.
         recipe: name or file of the recipe.
         overrides: ``key=value`` on top of it.
         rehearsed: the file of these answers and the shipped conversations, once :meth:`begin` wrote it.
+        asked: how many conversations of ``general`` the base was asked, and how many there are.
     """
 
     persona: Persona
@@ -63,6 +68,7 @@ class Quickstart:
     overrides: Sequence[str] = ()
     settings: Recipe = field(init=False)
     rehearsed: Path | None = None
+    asked: tuple[int, int] = field(default=(0, 0), init=False)
     seconds: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
     evaluator: Evaluator = field(init=False)
@@ -170,9 +176,12 @@ class Quickstart:
         if self.beside.exists():
             raise OutputExists("quickstart.in_the_way", path=self.beside)
         given = read(general)
-        said = in_own_words(Assistant.load(self.settings.model.name), given)
+        chance = random.Random(self.settings.runtime.seed)
+        picked = sorted(chance.sample(range(len(given)), min(REHEARSED, len(given))))
+        self.asked = len(picked), len(given)
+        said = in_own_words(Assistant.load(self.settings.model.name), [given[at] for at in picked])
         if not said:
-            raise BadInput("quickstart.nothing_to_rehearse", path=general, count=len(given))
+            raise BadInput("quickstart.nothing_to_rehearse", path=general, count=len(picked))
         self.rehearsed = self.beside
         self.rehearsed.parent.mkdir(parents=True, exist_ok=True)
         write([*said, *shipped_general()], self.rehearsed)

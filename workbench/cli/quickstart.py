@@ -91,7 +91,9 @@ def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
     console.print(text("quickstart.part.data", name=way.persona.name), style="bold", markup=False)
     run, conversations = way.begin(resume=resume)
     if way.rehearsed:
-        console.print(text("quickstart.rehearsed", general=way.general, path=way.rehearsed), markup=False)
+        asked, count = way.asked
+        told = {"general": way.general, "path": way.rehearsed, "asked": asked, "count": count}
+        console.print(text("quickstart.rehearsed", **told), markup=False)
     kinds = [sum(c.kind.startswith("identity") for c in conversations), len(conversations)]
     console.print(text("quickstart.counts", identity=kinds[0], general=kinds[1] - kinds[0]), markup=False)
     console.print(text("quickstart.part.mask"), style="bold", markup=False)
