@@ -37,7 +37,7 @@ HELD_OUT = 120
 # merged model and adapter must agree in this share of the answers to every third question
 AGREE, COMPARED = 0.95, 3
 # so many questions of a file of general conversations are asked at most; the mixture has no room for more
-REHEARSED = 500
+REHEARSED = 300
 # below these the walk has failed; what is aimed at (95 %, 95 %, 2 %) stands in the report beside what was reached
 LEARNT, REMEMBERED, LEAKS = 0.80, 0.90, 0.05
 
@@ -50,7 +50,7 @@ class Quickstart:
         persona: who the assistant is to be, unless ``overrides`` say otherwise.
         out: the folder for everything; it is a run folder.
         lang: the language of questions and report.
-        general: a file of general conversations beside the shipped ones. Its questions are asked, at most 500 of them
+        general: a file of general conversations beside the shipped ones. Its questions are asked, at most 300 of them
             by lot, and the base's own answers are trained: a small base cannot learn a stranger's, and would forget
             what it knows over them. The shipped ones stay, since what such a file does not ask for (the other language,
             say) would be forgotten.
