@@ -150,3 +150,12 @@ def test_probes_at_the_end_are_asked_in_the_recipes_template(out: Path) -> None:
         for more in ([], ["model.template=vicuna"])
     )
     assert len(plain.prompts) == len(named.prompts) and plain.prompts[0] != named.prompts[0]
+
+
+def test_the_mask_that_is_shown_is_of_an_answer_that_says_the_name(out: Path) -> None:
+    from workbench.cli.quickstart import _mask
+    from workbench.training.data import conversations
+
+    way = Quickstart(Persona("Sprout"), out, lang="zh")
+    shown = _mask(way, conversations(way.settings).train)
+    assert "Sprout" in shown.text

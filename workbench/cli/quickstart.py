@@ -92,7 +92,7 @@ def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
     run, conversations = way.begin(resume=resume)
     if way.rehearsed:
         asked, count = way.asked
-        told = {"general": way.general, "path": way.rehearsed, "asked": asked, "count": count}
+        told: dict[str, Any] = {"general": way.general, "path": way.rehearsed, "asked": asked, "count": count}
         console.print(text("quickstart.rehearsed", **told), markup=False)
     kinds = [sum(c.kind.startswith("identity") for c in conversations), len(conversations)]
     console.print(text("quickstart.counts", identity=kinds[0], general=kinds[1] - kinds[0]), markup=False)
@@ -128,6 +128,7 @@ def _mask(way: Quickstart, conversations: Any) -> Any:
     from workbench.templates import mask_view
 
     own = [c for c in conversations if c.kind.startswith("identity") and c.lang == way.lang]
+    own = [c for c in own if way.persona.name in c.answer] or own  # some greet the user, and say no name
     shortest = min(own or conversations, key=lambda c: sum(len(m.content) for m in c.messages))
     settings = way.settings
     with no_collection():  # it loads most of the libraries
