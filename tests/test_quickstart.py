@@ -159,3 +159,9 @@ def test_the_mask_that_is_shown_is_of_an_answer_that_says_the_name(out: Path) ->
     way = Quickstart(Persona("Sprout"), out, lang="zh")
     shown = _mask(way, conversations(way.settings).train)
     assert "Sprout" in shown.text
+
+
+def test_without_anything_held_out_the_end_measures_no_loss(out: Path) -> None:
+    overrides = ["identity_count=40", "validation_share=0"]
+    evaluator = Quickstart(Persona("Bo"), out, overrides=overrides)._evaluator(load_tokenizer("pocket"))
+    assert not evaluator.held_out and {p.kind for p in evaluator.probes} >= {"identity", "general", "unrelated"}

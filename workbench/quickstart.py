@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Conversation, Persona
+from workbench.data.ordering import evenly
 from workbench.errors import BadInput, BadSetting, Interrupted, NotLearnt, OutputExists
 from workbench.evaluation import Evaluator, Measurement, measured
 from workbench.evaluation.verdict import retention
@@ -36,7 +37,7 @@ IDENTITY, ALL = 150, 10_000
 HELD_OUT = 120
 # merged model and adapter must agree in this share of the answers to every third question
 AGREE, COMPARED = 0.95, 3
-# so many questions of a file of general conversations are asked at most; the mixture has no room for more
+# so many questions of a file of general conversations are asked at most: more would take the shipped ones' place
 REHEARSED = 300
 # below these the walk has failed; what is aimed at (95 %, 95 %, 2 %) stands in the report beside what was reached
 LEARNT, REMEMBERED, LEAKS = 0.80, 0.90, 0.05
@@ -243,11 +244,10 @@ class Quickstart:
 
         both = self.both or conversations(self.settings)
         wanted = {"identity_probes": IDENTITY, "general_probes": ALL, "unrelated_probes": ALL, "questions": []}
-        every = -(-len(both.held_out) // HELD_OUT)
         return Evaluator(
             probes(with_overrides(self.settings, evaluation=wanted), both),
             tokenizer=tokenizer,
-            held_out=examples(self.settings, tokenizer, both.held_out[::every])[0],
+            held_out=examples(self.settings, tokenizer, evenly(both.held_out, HELD_OUT))[0],
             identity=identity_words(self.settings),
             template=self.settings.model.template,
             max_new_tokens=self.settings.evaluation.max_new_tokens,

@@ -58,7 +58,7 @@ def test_the_best_is_the_highest_score_then_the_lowest_loss_then_the_first() -> 
 def test_one_probe_does_not_outweigh_a_loss_that_is_still_falling_but_several_do() -> None:
     early = at(64, identity=0.975, general=0.95, loss=0.35)
     assert best_of([BASE, early, at(256, identity=0.975, general=0.95, leak=1 / 60, loss=0.15)]).step == 256
-    assert best_of([BASE, early, at(256, identity=0.975, general=0.95, leak=6 / 60, loss=0.15)]).step == 64
+    assert best_of([BASE, early, at(256, identity=0.975, general=0.95, leak=4 / 60, loss=0.15)]).step == 64
 
 
 def test_the_base_is_no_checkpoint() -> None:

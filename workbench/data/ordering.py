@@ -38,6 +38,12 @@ def trained_questions(conversation: Conversation) -> list[str]:
     return found or ([last] if last else [])
 
 
+def evenly(items: Sequence[T], count: int) -> list[T]:
+    """At most ``count`` of ``items``, at equal distances, in their order."""
+    taken = min(count, len(items))
+    return [items[at * len(items) // taken] for at in range(taken)]
+
+
 def spread(items: Sequence[T], kind: Callable[[T], Hashable], rng: random.Random) -> list[T]:
     """``items`` in a random order in which every beginning holds the kinds in nearly the same shares as the whole.
 

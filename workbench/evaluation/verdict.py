@@ -109,13 +109,13 @@ def score(base: Measurement, now: Measurement) -> float:
 
 
 def rank(base: Measurement, now: Measurement) -> float:
-    """:func:`score` less 0.08 times the natural logarithm of the held-out loss.
+    """:func:`score` less 0.07 times the natural logarithm of the held-out loss.
 
     A score moves by a whole probe at a time, a fortieth of its kind or so; the loss, which is finer, decides between
-    checkpoints that are about as good: a loss lower by a quarter counts as much as one probe. Below 0.05 nats a trained
+    checkpoints that are about as good: a loss lower by a third counts as much as one probe. Below 0.05 nats a trained
     token, where nothing is left to learn, all losses count alike.
     """
-    return score(base, now) - 0.08 * math.log(max(now.loss, 0.05) if now.loss is not None else 1.0)
+    return score(base, now) - 0.07 * math.log(max(now.loss, 0.05) if now.loss is not None else 1.0)
 
 
 def best_of(history: Sequence[Measurement]) -> Measurement:

@@ -147,9 +147,11 @@ def honesty(
     del reference
     ways: dict[str, Callable[[], Loaded]] = {"merged": lambda: load(str(merged), device=device)}
     if nf4:
-        ways["adapter_nf4"] = lambda: load(base, quantization="nf4", adapter=adapter, device=device)
+        if into != "nf4":
+            ways["adapter_nf4"] = lambda: load(base, quantization="nf4", adapter=adapter, device=device)
         ways["merged_nf4"] = lambda: load(str(merged), quantization="nf4", device=device)
-    others = {way: _listen(open_model(), heard.ids, **settings) for way, open_model in ways.items()}
+    others = {"adapter_nf4": heard} if nf4 and into == "nf4" else {}
+    others |= {way: _listen(open_model(), heard.ids, **settings) for way, open_model in ways.items()}
     return Honesty(
         questions=tuple(messages[-1].content for messages in asked),
         reference=heard.texts,

@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.data.ordering import evenly
 from workbench.environment import no_collection
 from workbench.environment import prepare as prepare_environment
 from workbench.errors import BadInput, Failed, WorkbenchError
@@ -202,12 +203,10 @@ class Work:
         self._say(seen.key, **seen.values())
 
     def _evaluator(self) -> None:
-        held_out = self.prepared.held_out
-        count = min(HELD_OUT, len(held_out))
         self.evaluator = Evaluator(
             self.prepared.probes,
             tokenizer=self.loaded.tokenizer,
-            held_out=[held_out[i * len(held_out) // count] for i in range(count)],
+            held_out=evenly(self.prepared.held_out, HELD_OUT),
             identity=self.prepared.identity,
             template=self.recipe.model.template,
             max_new_tokens=self.recipe.evaluation.max_new_tokens,
