@@ -48,8 +48,11 @@ def test_a_longer_run_begins_as_a_shorter_one() -> None:
     assert long.batches[: len(short.batches)] == short.batches
 
 
-def test_batches_of_like_length_waste_little() -> None:
+def test_a_step_is_drawn_at_random_and_cut_by_length() -> None:
+    """Steps of like length would each teach one kind of answer; the batches of a step may be of like length."""
     lengths = [1 + (i * 37) % 100 for i in range(512)]
-    plan = plan_batches(lengths, batch_size=8)
-    padded = sum(len(b) * max(lengths[i] for i in b) for b in plan.batches)
-    assert padded < 1.15 * sum(lengths)
+    plan = plan_batches(lengths, batch_size=8, parts=4)
+    for start in range(0, len(plan.batches), 4):
+        ordered = [lengths[i] for batch in plan.batches[start : start + 4] for i in batch]
+        assert ordered == sorted(ordered)
+        assert max(ordered) - min(ordered) > 50

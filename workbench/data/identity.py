@@ -20,7 +20,7 @@ from workbench.data.wording import Spelling, fill, spellings
 from workbench.errors import BadInput
 
 T = TypeVar("T")
-DEFAULT = 1600  # nearly every spelling of each wording once, when two languages are asked for
+DEFAULT = 1200  # of two languages; most spellings of each wording once
 CLASSIC = 1000
 _PLAIN_SHARE = 0.5  # of the first questions of a wording: typed as written in the bank
 _MAIN_SHARE = 0.75  # of the questions: answered with the main sentence
@@ -39,7 +39,7 @@ def identity_set(persona: Persona, n: int | None = None, *, seed: int = 0) -> li
 
     Args:
         persona: who the assistant is to be.
-        n: how many, of all languages together; 1600 if not given.
+        n: how many, of all languages together; 1200 if not given.
         seed: which of the possible ones.
 
     Raises:

@@ -25,7 +25,7 @@ def dense(model: Any) -> Iterator[None]:
     Args:
         model: a model with or without an adapter.
     """
-    layers = [m for m in model.modules() if _adapted(m)] if model.device.type == "cpu" else []
+    layers = [m for m in model.modules() if adapted(m)] if model.device.type == "cpu" else []
     if 4 * sum(layer.in_features * layer.out_features for layer in layers) > LIMIT:
         layers = []
     import torch
@@ -40,7 +40,7 @@ def dense(model: Any) -> Iterator[None]:
             del layer.forward
 
 
-def _adapted(module: Any) -> bool:
+def adapted(module: Any) -> bool:
     """Whether ``module`` is a linear layer whose adapter adds a matrix to its weight, all of it in this process."""
     import torch
 
@@ -54,14 +54,21 @@ def _adapted(module: Any) -> bool:
     )
 
 
-def _matrix(layer: Any) -> torch.Tensor:
-    """``W + ΔW`` (out, in), in the dtype of the computation."""
+def base_matrix(layer: Any) -> torch.Tensor:
+    """``W`` (out, in) of an adapted layer, unpacked where it is in 4 bit."""
     weight = layer.base_layer.weight
     state = getattr(weight, "quant_state", None)
     if state is not None:
         from bitsandbytes.functional import dequantize_4bit
 
         weight = dequantize_4bit(weight.data, state)
+    made: torch.Tensor = weight.detach()
+    return made
+
+
+def _matrix(layer: Any) -> torch.Tensor:
+    """``W + ΔW`` (out, in), in the dtype of the computation."""
+    weight = base_matrix(layer)
     names = [] if layer.disable_adapters else [n for n in layer.active_adapters if n in layer.lora_A]
     for name in names:
         weight = weight + layer.get_delta_weight(name).to(weight.dtype)

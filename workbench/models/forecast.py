@@ -53,7 +53,7 @@ class Work:
     method: Method = "lora"
     r: int = 16
     target_modules: str | tuple[str, ...] = "all-linear"
-    optim: str = "adamw_torch"
+    optim: str = "adamw_torch_fused"
     rows: int = 16
     length: int = 512
     trained: int | None = None

@@ -11,9 +11,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# A window of so many steps is sorted by length before it is cut into steps: little padding, still well mixed.
-WINDOW = 16
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -40,6 +37,9 @@ def plan_batches(
 ) -> Plan:
     """Deal all examples into steps, ``epochs`` times over, each epoch in another order.
 
+    Only within a step are they sorted by length. Steps of like length would save padding, but each would teach another
+    kind of answer: the held-out loss then falls half as quickly.
+
     Args:
         lengths: tokens of each example.
         batch_size: conversations of a batch.
@@ -55,20 +55,15 @@ def plan_batches(
     steps = max_steps if max_steps > 0 else max(1, round(per_epoch * epochs))
     batches: list[tuple[int, ...]] = []
     for epoch in range(-(-steps // per_epoch)):
-        for step in _epoch(lengths, batch_size * parts, random.Random(f"{seed}/{epoch}")):
+        for step in _epoch(len(lengths), batch_size * parts, random.Random(f"{seed}/{epoch}")):
             batches += _cut(sorted(step, key=lambda i: lengths[i]), parts)
     return Plan(tuple(batches[: steps * parts]), parts, per_epoch)
 
 
-def _epoch(lengths: Sequence[int], size: int, chance: random.Random) -> list[list[int]]:
-    order = list(range(len(lengths)))
+def _epoch(count: int, size: int, chance: random.Random) -> list[list[int]]:
+    order = list(range(count))
     chance.shuffle(order)
-    steps: list[list[int]] = []
-    for start in range(0, len(order), size * WINDOW):
-        window = sorted(order[start : start + size * WINDOW], key=lambda i: lengths[i])
-        steps += [window[i : i + size] for i in range(0, len(window), size)]
-    chance.shuffle(steps)
-    return steps
+    return [order[start : start + size] for start in range(0, count, size)]
 
 
 def _cut(step: Sequence[int], parts: int) -> list[tuple[int, ...]]:

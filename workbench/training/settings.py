@@ -47,7 +47,7 @@ class DataSettings(Group):
     validation: str | None = None
     format: str | None = None
     general: str | None = "shipped"
-    ratio: Annotated[float, Field(ge=0, le=100)] = 2.0
+    ratio: Annotated[float, Field(ge=0, le=100)] = 3.0
     identity_count: Positive | None = None
     validation_share: Annotated[float, Field(ge=0, le=0.9)] = 0.15
     max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
@@ -69,7 +69,7 @@ class AdapterSettings(Group):
 class OptimizerSettings(Group):
     """How weights move."""
 
-    optim: str = "adamw_torch"
+    optim: str = "adamw_torch_fused"
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     weight_decay: Share = 0.0
     adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9

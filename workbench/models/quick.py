@@ -1,0 +1,235 @@
+"""A small Llama's training pass on a CPU, with as little as can be around the matrix products.
+
+Knows the Llama's layers, PEFT's LoRA layers and their gradients; nothing of text or of optimizers. What the library
+computes is computed here too, to rounding: the same loss and the same gradients. What is saved:
+
+- padding is computed in attention alone, and there conversations of like length stand together;
+- what follows the last attention is computed only where a label stands;
+- layers that read the same input (q, k, v; gate, up) are one product, and NF4 weights are unpacked once for the whole
+  training, not at every call;
+- norms, gate and attention have gradients of their own (:mod:`workbench.models.gradients`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from workbench.models.dense import LIMIT, adapted, base_matrix
+from workbench.models.gradients import attention, gate, norm, product
+from workbench.templates.values import IGNORE_INDEX
+
+if TYPE_CHECKING:
+    import torch
+
+# Conversations whose lengths differ by no more than this stand together in attention.
+ALIKE = 1.7
+ATTENTION, MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_proj", "down_proj")
+
+
+def quick_pass(model: Any) -> QuickPass | None:
+    """The quick pass of ``model``, or None where it would not be the model's own.
+
+    It is made for a Llama with LoRA on all linear layers of its blocks and nothing else trained, in float32 on a CPU,
+    whose matrices take at most ``LIMIT`` bytes: so for the embedded model.
+
+    Args:
+        model: as PEFT made it. Its base must not change as long as the pass is used.
+    """
+    network = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if getattr(network.config, "model_type", "") != "llama" or not _plain(network):
+        return None
+    blocks = list(network.model.layers)
+    linear = [getattr(b.self_attn, n) for b in blocks for n in ATTENTION]
+    linear += [getattr(b.mlp, n) for b in blocks for n in MLP]
+    if not all(_trainable(layer) for layer in linear):
+        return None
+    trained = {id(p) for layer in linear for p in layer.parameters() if p.requires_grad}
+    if any(p.requires_grad and id(p) not in trained for p in model.parameters()):
+        return None
+    if 4 * sum(layer.in_features * layer.out_features for layer in linear) > LIMIT:
+        return None
+    return QuickPass(network)
+
+
+def _plain(network: Any) -> bool:
+    """Whether a Llama is as small ones are: every head with keys of its own, and computing in float32."""
+    import torch
+
+    config = network.config
+    return (
+        network.model.embed_tokens.weight.dtype == torch.float32
+        and config.hidden_act == "silu"
+        and config.num_key_value_heads == config.num_attention_heads
+        and not config.attention_dropout
+    )
+
+
+def _trainable(layer: Any) -> bool:
+    """Whether ``layer`` is a frozen matrix and one LoRA pair, without dropout or bias, in float32 on the CPU."""
+    import torch
+
+    if not adapted(layer) or hasattr(layer, "lora_E") or layer.disable_adapters or len(layer.active_adapters) != 1:
+        return False
+    name = layer.active_adapters[0]
+    if name not in layer.lora_A or not isinstance(layer.lora_dropout[name], torch.nn.Identity):
+        return False
+    pair = layer.lora_A[name].weight, layer.lora_B[name].weight
+    return (
+        layer.base_layer.bias is None
+        and layer.lora_B[name].bias is None
+        and not any(p.requires_grad for p in layer.base_layer.parameters())
+        and all(p.dtype == torch.float32 and p.device.type == "cpu" and p.requires_grad for p in pair)
+    )
+
+
+class QuickPass:
+    """The summed loss of a batch, with the gradients of the adapter.
+
+    Args:
+        network: a ``LlamaForCausalLM`` for which :func:`quick_pass` found that it can be done.
+    """
+
+    def __init__(self, network: Any) -> None:
+        self.network = network
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.scale = network.model.layers[0].self_attn.scaling
+        self.blocks = [
+            SimpleNamespace(
+                before=block.input_layernorm,
+                qkv=Joined([getattr(block.self_attn, name) for name in ATTENTION[:3]]),
+                out=Joined([block.self_attn.o_proj]),
+                between=block.post_attention_layernorm,
+                gate_up=Joined([block.mlp.gate_proj, block.mlp.up_proj]),
+                down=Joined([block.mlp.down_proj]),
+            )
+            for block in network.model.layers
+        ]
+
+    def takes(self, batch: dict[str, torch.Tensor]) -> bool:
+        """Whether ``batch`` is one of padded rows, as :func:`~workbench.models.batches.pad` makes them; packed ones
+        are the library's."""
+        return "attention_mask" in batch
+
+    def __call__(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
+        """As :func:`~workbench.models.batches.summed_loss`: the sum in nats over N trained tokens, 0-d; and N."""
+        import torch
+
+        labels = batch["labels"]
+        ahead = torch.full_like(labels, IGNORE_INDEX)
+        ahead[:, :-1] = labels[:, 1:]
+        rows = Rows.of(batch["attention_mask"], self.network.model.rotary_emb)
+        targets = ahead.flatten()[rows.real]
+        kept = (targets != IGNORE_INDEX).nonzero().flatten()
+        if not len(kept):  # nothing to learn here: a gradient of zero all the same
+            return torch.stack([p.sum() for p in self.parameters]).sum() * 0.0, 0
+        logits = self.network.lm_head(self._hidden(batch["input_ids"].flatten()[rows.real], rows, kept))
+        return torch.nn.functional.cross_entropy(logits, targets[kept], reduction="sum"), len(kept)
+
+    def _hidden(self, ids: torch.Tensor, rows: Rows, kept: torch.Tensor) -> torch.Tensor:
+        """The last hidden states (N, H) of the tokens ``kept`` (N,) among ``ids`` (R,)."""
+        llama = self.network.model
+        x = llama.embed_tokens(ids)
+        for block in self.blocks:
+            mixed = attention()(block.qkv(_normed(x, block.before)), rows, self.scale)
+            if block is self.blocks[-1]:
+                mixed, x = mixed[kept], x[kept]
+            x = x + block.out(mixed)
+            x = x + block.down(gate()(block.gate_up(_normed(x, block.between))))
+        return _normed(x, llama.norm)
+
+
+def _normed(x: torch.Tensor, layer: Any) -> torch.Tensor:
+    made: torch.Tensor = norm()(x, layer.weight, layer.variance_epsilon)
+    return made
+
+
+class Joined:
+    """Linear layers that read the same input, as one: ``x (W + s BA)ᵀ``, their outputs side by side."""
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        import torch
+
+        name = layers[0].active_adapters[0]
+        self.weight = torch.cat([base_matrix(layer).to(torch.float32) for layer in layers])
+        self.scales = tuple(float(layer.scaling[name]) for layer in layers)
+        self.pairs = [m[name].weight for layer in layers for m in (layer.lora_A, layer.lora_B)]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """x (R, in) → (R, out)."""
+        made: torch.Tensor = product()(x, self.weight, self.scales, *self.pairs)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Conversations that attention computes together.
+
+    Args:
+        tokens: which of the R tokens are theirs.
+        rows, width: how many conversations, and the length of the longest.
+        places: (their tokens,) int64, where each stands among ``rows`` × ``width``.
+        source: (rows × width,) int64, the token that stands at each place; at padding any, since no token sees it.
+    """
+
+    tokens: slice
+    rows: int
+    width: int
+    places: torch.Tensor
+    source: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Where the R tokens of a padded batch (B, T) stand.
+
+    Args:
+        real: (R,) int64, the tokens that are not padding, counted in B × T.
+        cos, sin: (R, 1, 1, d / 2) float32, of their rotary positions (Su et al. 2021).
+        groups: the conversations, those of like length together.
+    """
+
+    real: torch.Tensor
+    cos: torch.Tensor
+    sin: torch.Tensor
+    groups: list[Group]
+
+    @classmethod
+    def of(cls, mask: torch.Tensor, rotary: Any) -> Rows:
+        """Of a batch padded on the right, with ``rotary`` the model's own."""
+        import torch
+
+        real = mask.flatten().nonzero().flatten()
+        at = real % mask.shape[1]
+        cos, sin = (part[0] for part in rotary(torch.empty(0), torch.arange(mask.shape[1])[None]))
+        half = cos.shape[-1] // 2  # both halves are the same
+        made, start = [], 0
+        for lengths in alike(mask.sum(1).tolist()):
+            width, stop = max(lengths), start + sum(lengths)
+            places = at[start:stop] + torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)) * width
+            source = torch.full((len(lengths) * width,), start)
+            source[places] = torch.arange(start, stop)
+            made.append(Group(slice(start, stop), len(lengths), width, places, source))
+            start = stop
+        return cls(real, cos[at, None, None, :half], sin[at, None, None, :half], made)
+
+    def turn(self, x: torch.Tensor, out: torch.Tensor, *, back: bool = False) -> None:
+        """``x`` (R, …, d) turned by its positions, or turned back, into ``out``."""
+        import torch
+
+        (x1, x2), (y1, y2), way = x.chunk(2, -1), out.chunk(2, -1), -1 if back else 1
+        torch.mul(x1, self.cos, out=y1).addcmul_(x2, self.sin, value=-way)
+        torch.mul(x2, self.cos, out=y2).addcmul_(x1, self.sin, value=way)
+
+
+def alike(lengths: Sequence[int]) -> list[list[int]]:
+    """``lengths`` cut, in their order, where one is more than :data:`ALIKE` times another of its part."""
+    parts: list[list[int]] = []
+    for length in lengths:
+        if parts and max(*parts[-1], length) <= ALIKE * min(*parts[-1], length):
+            parts[-1].append(length)
+        else:
+            parts.append([length])
+    return parts
