@@ -67,7 +67,7 @@ def test_the_recipe_and_what_the_trainings_form_says_are_found_again(tmp_path: P
         assert one.train.settings.recipe == "pocket-overfit"
         assert (recipe.data.ratio, recipe.persona.name, recipe.runtime.seed) == (1.0, "Changed", 7)
         assert recipe.optimizer.learning_rate == 5e-4
-        assert one.data.settings.ratio == 3.0
+        assert one.data.settings.ratio == 3.5
     project.data.change(name="Latest")
     assert project.train.recipe.persona.name == "Latest"
 

@@ -137,7 +137,7 @@ def test_undo_and_start_over_put_the_form_back() -> None:
     assert panel.controls.named["name"].value == "Sprout"
     panel.controls.named["ratio"].value = 8.0
     panel.reset()
-    assert panel.controls.named["ratio"].value == 3.0
+    assert panel.controls.named["ratio"].value == 3.5
 
 
 def test_a_change_from_elsewhere_shows_in_the_form() -> None:

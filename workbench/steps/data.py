@@ -43,7 +43,7 @@ class DataSettings:
     manner: str = "plain"
     languages: tuple[str, ...] = LANGUAGES
     count: int | None = None
-    ratio: float = 3.0
+    ratio: float = 3.5
     general: str | None = "shipped"
     file: str | None = None
     seed: int = 0

@@ -47,7 +47,7 @@ class DataSettings(Group):
     validation: str | None = None
     format: str | None = None
     general: str | None = "shipped"
-    ratio: Annotated[float, Field(ge=0, le=100)] = 3.0
+    ratio: Annotated[float, Field(ge=0, le=100)] = 3.5
     identity_count: Positive | None = None
     validation_share: Annotated[float, Field(ge=0, le=0.9)] = 0.15
     max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
