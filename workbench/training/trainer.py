@@ -128,7 +128,7 @@ def _quicker() -> type:
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
             alone = self.accelerator.num_processes == 1 and not self.args.gradient_checkpointing
-            self.quick = quick_pass(self.model) if alone else None
+            self.quick = quick_pass(self.model) if alone and not self.train_dataset.packed else None
 
         def summed_loss(self, model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, int]:
             """The cross-entropy summed over the trained tokens, and how many these are."""
