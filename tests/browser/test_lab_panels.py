@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -75,16 +76,16 @@ def button(page: Any, words: str) -> Any:
     return page.locator(".wb-widget button", has_text=words).first
 
 
-def says(page: Any, words: str) -> None:
-    """Wait until the status line says it."""
+def says(page: Any, words: str | re.Pattern[str]) -> None:
+    """Wait until the status line says it: no single step, for the line may never show it."""
     page.locator(".wb-widget .wb-status", has_text=words).first.wait_for(timeout=PATIENCE * 2)
 
 
 def test_a_training_outlives_the_kernel_and_is_watched_to_its_end(opened: Any, tiny: Path, picture: Picture) -> None:
-    book = opened("restart", training(tiny, "runs/restart", 300))
+    book = opened("restart", training(tiny, "runs/restart", 2000))
     book.run()
     button(book.page, "Start").click()
-    says(book.page, "step 5")
+    says(book.page, re.compile(r"step [1-9]"))
     book.restart()
     book.run()
     says(book.page, "running")  # the panel has found its run again, without a click
@@ -92,7 +93,7 @@ def test_a_training_outlives_the_kernel_and_is_watched_to_its_end(opened: Any, t
     book.page.locator(".wb-widget .wb-plot").first.wait_for()
     picture(book.page, "lab-restart-ended")
     run = Run(book.lab.place / "runs" / "restart")
-    assert [e.step for e in run.events.all() if e.kind == "train"] == list(range(1, 301))
+    assert [e.step for e in run.events.all() if e.kind == "train"] == list(range(1, 2001))
     assert book.page.locator(".wb-widget option", has_text="★ best").count() == 1
 
 
@@ -100,7 +101,7 @@ def test_a_click_on_stop_works_while_it_trains_and_the_cells_stay_free(opened: A
     book = opened("stop", training(tiny, "runs/stop", 4000), "print(6 * 7)")
     book.run()
     button(book.page, "Start").click()
-    says(book.page, "step 3")
+    says(book.page, re.compile(r"step [1-9]"))
     book.run(1)
     book.page.locator('[data-mime-type$="stdout"]', has_text="42").wait_for()  # the panel's own numbers may hold it too
     button(book.page, "Stop and save").click()
