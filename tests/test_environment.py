@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
+import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from workbench.environment import DEFAULTS, no_collection, prepare
+from workbench.environment import DEFAULTS, HUSHED, no_collection, prepare
 
 
 def test_what_the_person_has_set_stays() -> None:
@@ -28,6 +31,16 @@ def test_gnu_threads_are_asked_for_only_where_torch_has_them(platform: str, laye
 
 def test_deepspeed_chooses_its_accelerator_itself() -> None:
     assert not [name for name in DEFAULTS if name.startswith("DS_")]
+
+
+def test_no_advice_for_programmers_is_printed_where_bitsandbytes_loads() -> None:
+    prepare({})
+    assert not logging.getLogger(HUSHED).isEnabledFor(logging.WARNING)
+    found = importlib.util.find_spec("bitsandbytes")
+    assert found is not None
+    assert found.origin is not None
+    path = Path(found.origin).parents[1].joinpath(*HUSHED.split(".")).with_suffix(".py")
+    assert "logger = logging.getLogger(__name__)" in path.read_text(encoding="utf-8")
 
 
 def test_every_command_runs_prepared() -> None:

@@ -6,6 +6,7 @@ The command line and the worker call :func:`prepare` first; a kernel needs not, 
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator, MutableMapping
@@ -31,6 +32,9 @@ FOR_WORKERS = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
 # conda's NumPy brings an MKL that asks for Intel's threads, and torch has loaded GNU's: "MKL_THREADING_LAYER=INTEL is
 # incompatible with libgomp" (pytorch issue 37377). Only Linux's torch stands on libgomp.
 ON_LINUX = {"MKL_THREADING_LAYER": "GNU"}
+# On processors with AVX512-BF16 it warns, as it loads, that a kernel which it would fetch from a hub is not there. It
+# goes on with its own, and a person can do nothing about it.
+HUSHED = "bitsandbytes.backends.cpu.ops"
 
 
 def prepare(environ: MutableMapping[str, str] | None = None, platform: str = sys.platform) -> None:
@@ -38,6 +42,7 @@ def prepare(environ: MutableMapping[str, str] | None = None, platform: str = sys
     target = os.environ if environ is None else environ
     for name, value in (DEFAULTS | (ON_LINUX if platform.startswith("linux") else {})).items():
         target.setdefault(name, value)
+    logging.getLogger(HUSHED).setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -213,11 +213,12 @@ class Quickstart:
     def finish(self, run: Run) -> Outcome:
         """From the best checkpoint to the merged model, its answers and its scores."""
         from workbench.chat import Assistant, compare
-        from workbench.export import convert, merge
+        from workbench.export import agreement, convert, merge
         from workbench.models.dense import dense
 
         adapter = convert(run.path, run.path / "adapter", overwrite=True)
         name, quantization = self.settings.model.name, self.settings.model.quantization
+        template = self.settings.model.template
         merged = merge(name, adapter, run.path / "merged", base_quantization=quantization, overwrite=True)
         base = Assistant.load(name)
         tuned = Assistant.load(str(merged))
@@ -228,7 +229,7 @@ class Quickstart:
         said = self.evaluator.answers(with_adapter.loaded, every=COMPARED)
         same = [a == s.answer for a, s in zip(said, after.samples[::COMPARED], strict=True)]
         with dense(with_adapter.loaded.model):
-            shown = all(with_adapter.ask(c.question) == c.answers["merged"] for c in answers)
+            shown = agreement(with_adapter.loaded, tuned.loaded, questions, template=template) == 1.0
         self.seconds["total"] = self._since()
         last = self._last(run, after)
         return Outcome(run, before, after, last, answers, shown, sum(same) / len(same), dict(self.seconds))
@@ -272,7 +273,8 @@ class Outcome:
         base, best, last: scores of the base, of the merged best checkpoint, and of the last step; on held-out
             questions.
         answers: the eight questions, answered by base and merged model.
-        shown_match: the merged model answers each of the eight as the adapter does on the base that it was trained on.
+        shown_match: the merged model answers each of the eight as the adapter does on the base that it was trained on,
+            but where the adapter itself holds both for nearly equally likely.
         agreement: share of the probes asked of both that they answer alike, 0 to 1. Rounding the merged weights to
             16 bit can tip an answer that hangs in the balance, such as one to a question that the base never learnt.
         seconds: data, train, total.

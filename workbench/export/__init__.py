@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.export.checking import Compared, Honesty, honesty
+from workbench.export.checking import Compared, Honesty, agreement, honesty
 from workbench.export.converting import Source, convert, find_source
 from workbench.export.merging import merge
 from workbench.models.notes import MARK, read_note
 
-__all__ = ["MARK", "Compared", "Honesty", "Source", "convert", "find_source", "honesty", "merge", "read_note"]
+__all__ = ["MARK", "Compared", "Honesty", "Source", "agreement", "convert", "find_source", "honesty", "merge", "read_note"]

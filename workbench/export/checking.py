@@ -128,21 +128,13 @@ def honesty(
         ValueError: no question.
     """
     from workbench.models import load
-    from workbench.templates.encoding import prompt_ids
-    from workbench.templates.registry import stop_ids
 
     if not questions:
         raise ValueError("honesty() needs at least one question")
     template = template or part(read_note(adapter), "template").get("name")
     into: Quantization = "nf4" if part(read_note(merged), "merge").get("base_quantization") == "nf4" else "none"
     reference = load(base, quantization=into, adapter=adapter, device=device)
-    asked = [_messages(question, system) for question in questions]
-    prompts = [prompt_ids(messages, reference.tokenizer, template=template) for messages in asked]
-    settings: dict[str, Any] = {
-        "prompts": prompts,
-        "stops": stop_ids(reference.tokenizer, template=template),
-        "limit": max_new_tokens,
-    }
+    settings = _settings(reference, questions, system, template, max_new_tokens)
     heard = _listen(reference, None, **settings)
     del reference
     ways: dict[str, Callable[[], Loaded]] = {"merged": lambda: load(str(merged), device=device)}
@@ -153,12 +145,49 @@ def honesty(
     others = {"adapter_nf4": heard} if nf4 and into == "nf4" else {}
     others |= {way: _listen(open_model(), heard.ids, **settings) for way, open_model in ways.items()}
     return Honesty(
-        questions=tuple(messages[-1].content for messages in asked),
+        questions=tuple(_messages(question, system)[-1].content for question in questions),
         reference=heard.texts,
         compared=tuple(_compare(way, others[way], heard, settings["stops"]) for way in WAYS if way in others),
         merged_as_trained=_share(others["merged"].ids, others["adapter_nf4"].ids) if nf4 else None,
         base_quantization=into,
     )
+
+
+def agreement(
+    reference: Loaded,
+    other: Loaded,
+    questions: Sequence[str | Sequence[Message]],
+    *,
+    system: str | None = None,
+    template: str | None = None,
+    max_new_tokens: int = 48,
+) -> float:
+    """The share of ``other``'s greedy answers that equal ``reference``'s but for ties, 0 to 1; as :func:`honesty`
+    tells them apart, for models that are loaded already.
+
+    Raises:
+        ValueError: no question.
+    """
+    if not questions:
+        raise ValueError("agreement() needs at least one question")
+    settings = _settings(reference, questions, system, template, max_new_tokens)
+    heard = _listen(reference, None, **settings)
+    return _compare("merged", _listen(other, heard.ids, **settings), heard, settings["stops"]).agree
+
+
+def _settings(
+    loaded: Loaded, questions: Sequence[str | Sequence[Message]], system: str | None, template: str | None, limit: int
+) -> dict[str, Any]:
+    """What every model is asked alike, with the tokenizer and the template of one of them."""
+    from workbench.templates.encoding import prompt_ids
+    from workbench.templates.registry import stop_ids
+
+    asked = [_messages(question, system) for question in questions]
+    return {
+        "prompts": [prompt_ids(messages, loaded.tokenizer, template=template) for messages in asked],
+        "stops": stop_ids(loaded.tokenizer, template=template),
+        "limit": limit,
+    }
 
 
 def _messages(question: str | Sequence[Message], system: str | None) -> list[Message]:

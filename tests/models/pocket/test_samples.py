@@ -25,10 +25,10 @@ def test_the_shipped_files_are_what_the_program_writes() -> None:
 
 def test_general_conversations_span_all_kinds_but_identity_in_both_languages() -> None:
     kinds = {entry.kind for entry in facts.entries().values()} - {"identity"}
-    assert len(GENERAL) == 3000
+    assert len(GENERAL) == 3200
     for lang in facts.LANGUAGES:
         assert {row["kind"] for row in GENERAL if row["lang"] == lang} == kinds
-    assert len({row["id"] for row in GENERAL}) == 3000
+    assert len({row["id"] for row in GENERAL}) == 3200
 
 
 def test_no_file_says_the_name_of_the_base_model() -> None:
@@ -56,6 +56,6 @@ def test_a_group_holds_one_fact_only() -> None:
 def test_the_asides_are_no_probes_and_stand_in_the_general_conversations() -> None:
     asides = {phrasing.normalised(sample.question): sample.answer for sample in samples.asides()}
     told = {phrasing.normalised(r["messages"][0]["content"]): r["messages"][1]["content"] for r in GENERAL}
-    assert len(asides) > 100
+    assert len(asides) > 300
     assert asides.items() <= told.items()
     assert not asides.keys() & {phrasing.normalised(row["question"]) for row in [*PROBES, *UNRELATED]}
