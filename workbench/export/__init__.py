@@ -7,4 +7,15 @@ from workbench.export.converting import Source, convert, find_source
 from workbench.export.merging import merge
 from workbench.models.notes import MARK, read_note
 
-__all__ = ["MARK", "Compared", "Honesty", "Source", "agreement", "convert", "find_source", "honesty", "merge", "read_note"]
+__all__ = [
+    "MARK",
+    "Compared",
+    "Honesty",
+    "Source",
+    "agreement",
+    "convert",
+    "find_source",
+    "honesty",
+    "merge",
+    "read_note",
+]

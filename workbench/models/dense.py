@@ -32,7 +32,7 @@ def dense(model: Any) -> Iterator[None]:
 
     for layer in layers:
         with torch.no_grad():
-            layer.forward = partial(_product, _matrix(layer), layer.base_layer.bias)
+            layer.forward = partial(_product, matrix(layer), layer.base_layer.bias)
     try:
         yield
     finally:
@@ -66,14 +66,16 @@ def base_matrix(layer: Any) -> torch.Tensor:
     return made
 
 
-def _matrix(layer: Any) -> torch.Tensor:
-    """``W + ΔW`` (out, in), in the dtype of the computation."""
+def matrix(layer: Any) -> torch.Tensor:
+    """``W + ΔW`` (out, in) of an adapted layer, in the dtype of the computation; ``W`` of any other linear layer."""
+    if not hasattr(layer, "base_layer"):
+        made: torch.Tensor = layer.weight.detach()
+        return made
     weight = base_matrix(layer)
     names = [] if layer.disable_adapters else [n for n in layer.active_adapters if n in layer.lora_A]
     for name in names:
         weight = weight + layer.get_delta_weight(name).to(weight.dtype)
-    made: torch.Tensor = weight.detach()
-    return made
+    return weight.detach()
 
 
 def _product(weight: torch.Tensor, bias: torch.Tensor | None, x: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:

@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from workbench.models.batches import no_gradient
+from workbench.models.quick_answers import GOING, quick_answers
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.models.loading import Loaded
-
-# Rows whose answers have ended leave the batch when no more than this share of it goes on.
-GOING = 0.8
 
 
 def generate(
@@ -31,7 +29,8 @@ def generate(
 ) -> list[list[int]]:
     """Answers to ``prompts``, in their order, without the stop token.
 
-    Prompts of like length go into one batch, padded on the left. The random state of the process is left as it was.
+    Prompts of like length go into one batch; a small Llama on a CPU takes a quicker way to the same greedy answers.
+    The random state of the process is left as it was.
 
     Args:
         prompts: token ids, none empty.
@@ -43,16 +42,13 @@ def generate(
     batch_size = batch_size or (128 if loaded.device.type == "cpu" else 64)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     answers: list[list[int]] = [[] for _ in prompts]
+    choose = chooser(do_sample=do_sample, temperature=temperature, top_p=top_p)
     with _answering(loaded.model, seed):
+        quick = None if do_sample else quick_answers(loaded.model)
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            made = _batch(
-                loaded,
-                [prompts[i] for i in rows],
-                max_new_tokens=max_new_tokens,
-                stop_ids=stop_ids,
-                choose=chooser(do_sample=do_sample, temperature=temperature, top_p=top_p),
-            )
+            asked, limits = [prompts[i] for i in rows], (max_new_tokens, stop_ids)
+            made = quick(asked, *limits) if quick else _batch(loaded, asked, *limits, choose)
             for row, answer in zip(rows, made, strict=True):
                 answers[row] = answer
     return answers
@@ -128,7 +124,6 @@ def chooser(
 def _batch(
     loaded: Loaded,
     prompts: Sequence[Sequence[int]],
-    *,
     max_new_tokens: int,
     stop_ids: Sequence[int],
     choose: Callable[[torch.Tensor, Any], torch.Tensor],

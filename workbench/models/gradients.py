@@ -111,27 +111,19 @@ def gate() -> Callable[..., torch.Tensor]:
 @cache
 def attention() -> Callable[..., torch.Tensor]:
     """Causal attention within each conversation, with rotary positions: q, k and v side by side (R, 3 H), where they
-    stand (:class:`workbench.models.quick.Rows`), and the scale of the scores → (R, H)."""
+    stand (:class:`workbench.models.quick.Rows`), and the scale of the scores → (R, H).
+
+    The weights are never written out (Dao et al. 2022, FlashAttention)."""
     import torch
+
+    back = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
     class Attention(torch.autograd.Function):
         """See above."""
 
         @staticmethod
         def forward(ctx: Any, qkv: Any, rows: Any, scale: float) -> Any:
-            parts = qkv.view(len(qkv), 3, -1, 2 * rows.cos.shape[-1])
-            turned = torch.empty_like(parts)
-            rows.turn(parts[:, :2], turned[:, :2])
-            turned[:, 2] = parts[:, 2]
-            made = torch.empty_like(parts[:, 0], memory_format=torch.contiguous_format)
-            kept: list[Any] = []
-            for group in rows.groups:
-                q, k, v = (x.flatten(0, 1) for x in _by_head(turned[group.source], group))
-                causal = torch.full((group.width, group.width), float("-inf")).triu_(1).expand(len(q), -1, -1)
-                weights = torch.baddbmm(causal, q, _across(k), alpha=scale).softmax(-1)
-                mixed = (weights @ v).view(group.rows, -1, group.width, q.shape[-1]).transpose(1, 2)
-                made[group.tokens] = mixed.flatten(0, 1)[group.places]
-                kept += q, k, v, weights
+            made, kept = attended(rows.positions.turned(qkv), rows, scale)
             ctx.save_for_backward(*kept)
             ctx.rows, ctx.scale = rows, scale
             return made.flatten(1)
@@ -139,31 +131,37 @@ def attention() -> Callable[..., torch.Tensor]:
         @staticmethod
         def backward(ctx: Any, dy: Any) -> Any:
             rows, kept = ctx.rows, ctx.saved_tensors
-            dy = dy.reshape(len(dy), 1, -1, 2 * rows.cos.shape[-1])
-            grads = torch.empty(len(dy), 3, *dy.shape[2:])
+            dy = dy.reshape(len(dy), -1, kept[1].shape[-1])
+            grads = torch.empty(len(dy), 3, *dy.shape[1:])
             for at, group in enumerate(rows.groups):
-                q, k, v, weights = kept[4 * at : 4 * at + 4]
-                laid = dy.new_zeros(group.rows * group.width, *dy.shape[1:])
-                d = _by_head(laid.index_copy_(0, group.places, dy[group.tokens]), group)[0].flatten(0, 1)
-                softmax = torch.ops.aten._softmax_backward_data
-                d_scores = softmax(d @ _across(v), weights, -1, torch.float32).mul_(ctx.scale)
-                part = torch.empty(3, *q.shape)
-                torch.bmm(d_scores, k, out=part[0])
-                torch.bmm(d_scores.transpose(1, 2), q, out=part[1])
-                torch.bmm(weights.transpose(1, 2), d, out=part[2])
-                part = part.view(3, group.rows, -1, *q.shape[1:]).permute(1, 3, 0, 2, 4)
-                grads[group.tokens] = part.flatten(0, 1)[group.places]
-            rows.turn(grads[:, :2].clone(), grads[:, :2], back=True)
+                laid, mixed, total = kept[3 * at : 3 * at + 3]
+                d = dy.new_zeros(group.rows * group.width, *dy.shape[1:])
+                d = _by_head(d.index_copy_(0, group.places, dy[group.tokens]), group)
+                parts = back(d, *_by_head(laid, group).unbind(2), mixed, total, 0.0, True, scale=ctx.scale)
+                for one, part in enumerate(parts):
+                    grads[group.tokens, one] = part.transpose(1, 2).flatten(0, 1)[group.places]
+            rows.positions.turn(grads[:, :2].clone(), grads[:, :2], back=True)
             return grads.view(len(dy), -1), None, None
 
     return Attention.apply
 
 
+def attended(turned: Any, rows: Any, scale: float) -> tuple[Any, list[Any]]:
+    """What attention makes of q, k and v (R, 3, heads, d), turned already: (R, heads, d); and what its gradient needs
+    of each group: q, k and v as they were laid, their outcome, and the scores' log-sum-exp."""
+    import torch
+
+    attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    made, kept = torch.empty_like(turned[:, 0], memory_format=torch.contiguous_format), []
+    for group in rows.groups:
+        laid = turned[group.source]
+        mixed, total = attend(*_by_head(laid, group).unbind(2), 0.0, True, scale=scale)
+        made[group.tokens] = mixed.transpose(1, 2).flatten(0, 1)[group.places]
+        kept += [laid, mixed, total]
+    return made, kept
+
+
 def _by_head(x: Any, group: Any) -> Any:
-    """x (rows × width, parts, heads, d) → (parts, rows, heads, width, d), laid out so."""
-    return x.view(group.rows, group.width, *x.shape[1:]).permute(2, 0, 3, 1, 4).contiguous()
-
-
-def _across(x: Any) -> Any:
-    """``x`` (N, T, d) as (N, d, T), laid out anew: products with it are three times as quick."""
-    return x.transpose(1, 2).contiguous()
+    """x (rows × width, …, heads, d) → (rows, heads, …, width, d), the same memory."""
+    x = x.view(group.rows, group.width, *x.shape[1:])
+    return x.permute(0, -2, *range(2, x.dim() - 2), 1, -1)

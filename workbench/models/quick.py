@@ -8,6 +8,8 @@ computes is computed here too, to rounding: the same loss and the same gradients
 - layers that read the same input (q, k, v; gate, up) are one product, and NF4 weights are unpacked once for the whole
   training, not at every call;
 - norms, gate and attention have gradients of their own (:mod:`workbench.models.gradients`).
+
+:mod:`workbench.models.quick_answers` is the same for answering.
 """
 
 from __future__ import annotations
@@ -38,8 +40,8 @@ def quick_pass(model: Any) -> QuickPass | None:
     Args:
         model: as PEFT made it. Its base must not change as long as the pass is used.
     """
-    network = model.get_base_model() if hasattr(model, "get_base_model") else model
-    if getattr(network.config, "model_type", "") != "llama" or not _plain(network):
+    network = inner(model)
+    if not plain(network):
         return None
     blocks = list(network.model.layers)
     linear = [getattr(b.self_attn, n) for b in blocks for n in ATTENTION]
@@ -54,13 +56,19 @@ def quick_pass(model: Any) -> QuickPass | None:
     return QuickPass(network)
 
 
-def _plain(network: Any) -> bool:
-    """Whether a Llama is as small ones are: every head with keys of its own, and computing in float32."""
+def inner(model: Any) -> Any:
+    """The network within what PEFT made of it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def plain(network: Any) -> bool:
+    """Whether it is a Llama as small ones are: every head with keys of its own, and computing in float32."""
     import torch
 
     config = network.config
     return (
-        network.model.embed_tokens.weight.dtype == torch.float32
+        getattr(config, "model_type", "") == "llama"
+        and network.model.embed_tokens.weight.dtype == torch.float32
         and config.hidden_act == "silu"
         and config.num_key_value_heads == config.num_attention_heads
         and not config.attention_dropout
@@ -133,15 +141,16 @@ class QuickPass:
         llama = self.network.model
         x = llama.embed_tokens(ids)
         for block in self.blocks:
-            mixed = attention()(block.qkv(_normed(x, block.before)), rows, self.scale)
+            mixed = attention()(block.qkv(normed(x, block.before)), rows, self.scale)
             if block is self.blocks[-1]:
                 mixed, x = mixed[kept], x[kept]
             x = x + block.out(mixed)
-            x = x + block.down(gate()(block.gate_up(_normed(x, block.between))))
-        return _normed(x, llama.norm)
+            x = x + block.down(gate()(block.gate_up(normed(x, block.between))))
+        return normed(x, llama.norm)
 
 
-def _normed(x: torch.Tensor, layer: Any) -> torch.Tensor:
+def normed(x: torch.Tensor, layer: Any) -> torch.Tensor:
+    """``x`` (R, H) through a norm of the library's."""
     made: torch.Tensor = norm()(x, layer.weight, layer.variance_epsilon)
     return made
 
@@ -182,38 +191,37 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Where the R tokens of a padded batch (B, T) stand.
+class Positions:
+    """Rotary positions (Su et al. 2021) of R tokens.
 
     Args:
-        real: (R,) int64, the tokens that are not padding, counted in B × T.
-        cos, sin: (R, 1, 1, d / 2) float32, of their rotary positions (Su et al. 2021).
-        groups: the conversations, those of like length together.
+        cos, sin: (R, 1, 1, d / 2) float32; the other half of a head's width is the same.
     """
 
-    real: torch.Tensor
     cos: torch.Tensor
     sin: torch.Tensor
-    groups: list[Group]
 
     @classmethod
-    def of(cls, mask: torch.Tensor, rotary: Any) -> Rows:
-        """Of a batch padded on the right, with ``rotary`` the model's own."""
+    def of(cls, rotary: Any, count: int) -> Positions:
+        """The first ``count`` of them, with ``rotary`` the model's own."""
         import torch
 
-        real = mask.flatten().nonzero().flatten()
-        at = real % mask.shape[1]
-        cos, sin = (part[0] for part in rotary(torch.empty(0), torch.arange(mask.shape[1])[None]))
-        half = cos.shape[-1] // 2  # both halves are the same
-        made, start = [], 0
-        for lengths in alike(mask.sum(1).tolist()):
-            width, stop = max(lengths), start + sum(lengths)
-            places = at[start:stop] + torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)) * width
-            source = torch.full((len(lengths) * width,), start)
-            source[places] = torch.arange(start, stop)
-            made.append(Group(slice(start, stop), len(lengths), width, places, source))
-            start = stop
-        return cls(real, cos[at, None, None, :half], sin[at, None, None, :half], made)
+        made = (part[0] for part in rotary(torch.empty(0), torch.arange(count)[None]))
+        return cls(*(part[:, None, None, : part.shape[-1] // 2] for part in made))
+
+    def at(self, places: torch.Tensor) -> Positions:
+        """Those of tokens that stand at ``places`` (R,)."""
+        return Positions(self.cos[places], self.sin[places])
+
+    def turned(self, qkv: torch.Tensor) -> torch.Tensor:
+        """q, k and v (R, 3, heads, d) of ``qkv`` (R, 3 H), the first two turned by their positions."""
+        import torch
+
+        parts = qkv.view(len(qkv), 3, -1, 2 * self.cos.shape[-1])
+        made = torch.empty_like(parts)
+        self.turn(parts[:, :2], made[:, :2])
+        made[:, 2] = parts[:, 2]
+        return made
 
     def turn(self, x: torch.Tensor, out: torch.Tensor, *, back: bool = False) -> None:
         """``x`` (R, …, d) turned by its positions, or turned back, into ``out``."""
@@ -222,6 +230,37 @@ class Rows:
         (x1, x2), (y1, y2), way = x.chunk(2, -1), out.chunk(2, -1), -1 if back else 1
         torch.mul(x1, self.cos, out=y1).addcmul_(x2, self.sin, value=-way)
         torch.mul(x2, self.cos, out=y2).addcmul_(x1, self.sin, value=way)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Where the R tokens of a padded batch (B, T) stand.
+
+    Args:
+        real: (R,) int64, the tokens that are not padding, counted in B × T.
+        positions: of the R tokens.
+        groups: the conversations, those of like length together.
+    """
+
+    real: torch.Tensor
+    positions: Positions
+    groups: list[Group]
+
+    @classmethod
+    def of(cls, mask: torch.Tensor, rotary: Any) -> Rows:
+        """Of a batch padded on the right, with ``rotary`` the model's own."""
+        import torch
+
+        real = mask.flatten().nonzero().flatten()
+        at, made, start = real % mask.shape[1], [], 0
+        for lengths in alike(mask.sum(1).tolist()):
+            width, stop = max(lengths), start + sum(lengths)
+            places = at[start:stop] + torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)) * width
+            source = torch.full((len(lengths) * width,), start)
+            source[places] = torch.arange(start, stop)
+            made.append(Group(slice(start, stop), len(lengths), width, places, source))
+            start = stop
+        return cls(real, Positions.of(rotary, mask.shape[1]).at(at), made)
 
 
 def alike(lengths: Sequence[int]) -> list[list[int]]:

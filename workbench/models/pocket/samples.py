@@ -18,24 +18,18 @@ from workbench.models.pocket import facts, phrasing
 from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
 
 GENERAL, PROBES, UNRELATED = 3200, 200, 100
-# What is said to somebody: nearest to questions about the assistant, so an identity leaks there first. Of these the
-# general conversations hold twice as many as of the rest.
-TALK = ("greeting", "politeness", "feelings", "unknown")
 
 
-def round_robin(
-    samples: Iterable[Sample], count: int, rng: random.Random, twice: Sequence[str] = ()
-) -> list[Sample]:
-    """``count`` distinct questions, taken in turn from every entry and language; of the kinds ``twice`` two a turn."""
+def round_robin(samples: Iterable[Sample], count: int, rng: random.Random) -> list[Sample]:
+    """``count`` distinct questions, taken in turn from every entry and language."""
     queues: defaultdict[tuple[str, str], list[Sample]] = defaultdict(list)
     for sample in samples:
         queues[sample.lang, sample.entry].append(sample)
     taken: dict[tuple[Any, ...], Sample] = {}
     while len(taken) < count and any(queues.values()):
         for name in sorted(queues):
-            queue = queues[name]
-            for _ in range(min(len(queue), 2 if name[1].split("/")[0] in twice else 1)):
-                sample = queue.pop(rng.randrange(len(queue)))
+            if queues[name]:
+                sample = queues[name].pop(rng.randrange(len(queues[name])))
                 taken.setdefault(sample.turns[:-1], sample)
     kept = list(taken.values())[:count]
     rng.shuffle(kept)
