@@ -80,7 +80,7 @@ def test_what_it_is_not_made_for_is_left_to_the_library(tiny: Path, monkeypatch:
     assert quick_answers(model) is None
     model.config.num_key_value_heads = 4
     assert quick_answers(model) is not None
-    monkeypatch.setattr("workbench.models.quick_answers.LIMIT", 1000)
+    monkeypatch.setattr("workbench.models.quick.LIMIT", 1000)
     assert quick_answers(model) is None
 
 

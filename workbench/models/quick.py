@@ -14,7 +14,7 @@ computes is computed here too, to rounding: the same loss and the same gradients
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -43,15 +43,11 @@ def quick_pass(model: Any) -> QuickPass | None:
     network = inner(model)
     if not plain(network):
         return None
-    blocks = list(network.model.layers)
-    linear = [getattr(b.self_attn, n) for b in blocks for n in ATTENTION]
-    linear += [getattr(b.mlp, n) for b in blocks for n in MLP]
-    if not all(_trainable(layer) for layer in linear):
+    linear = linear_layers(network)
+    if not (small(linear) and all(_trainable(layer) for layer in linear)):
         return None
     trained = {id(p) for layer in linear for p in layer.parameters() if p.requires_grad}
     if any(p.requires_grad and id(p) not in trained for p in model.parameters()):
-        return None
-    if 4 * sum(layer.in_features * layer.out_features for layer in linear) > LIMIT:
         return None
     return QuickPass(network)
 
@@ -73,6 +69,33 @@ def plain(network: Any) -> bool:
         and config.num_key_value_heads == config.num_attention_heads
         and not config.attention_dropout
     )
+
+
+def linear_layers(network: Any) -> list[Any]:
+    """Those of all blocks of a Llama."""
+    blocks = network.model.layers
+    found = [getattr(block.self_attn, name) for block in blocks for name in ATTENTION]
+    return found + [getattr(block.mlp, name) for block in blocks for name in MLP]
+
+
+def small(layers: Sequence[Any]) -> bool:
+    """Whether the matrices of ``layers`` take at most ``LIMIT`` bytes in float32."""
+    return 4 * sum(layer.in_features * layer.out_features for layer in layers) <= LIMIT
+
+
+def parts(network: Any, join: Callable[[list[Any]], Any]) -> list[SimpleNamespace]:
+    """Of each block of a Llama its norms, and of its linear layers what ``join`` makes of those that read the same."""
+    return [
+        SimpleNamespace(
+            before=block.input_layernorm,
+            qkv=join([getattr(block.self_attn, name) for name in ATTENTION[:3]]),
+            out=join([block.self_attn.o_proj]),
+            between=block.post_attention_layernorm,
+            gate_up=join([block.mlp.gate_proj, block.mlp.up_proj]),
+            down=join([block.mlp.down_proj]),
+        )
+        for block in network.model.layers
+    ]
 
 
 def _trainable(layer: Any) -> bool:
@@ -104,17 +127,7 @@ class QuickPass:
         self.network = network
         self.parameters = [p for p in network.parameters() if p.requires_grad]
         self.scale = network.model.layers[0].self_attn.scaling
-        self.blocks = [
-            SimpleNamespace(
-                before=block.input_layernorm,
-                qkv=Joined([getattr(block.self_attn, name) for name in ATTENTION[:3]]),
-                out=Joined([block.self_attn.o_proj]),
-                between=block.post_attention_layernorm,
-                gate_up=Joined([block.mlp.gate_proj, block.mlp.up_proj]),
-                down=Joined([block.mlp.down_proj]),
-            )
-            for block in network.model.layers
-        ]
+        self.blocks = parts(network, Joined)
 
     def takes(self, batch: dict[str, torch.Tensor]) -> bool:
         """Whether ``batch`` is one of padded rows, as :func:`~workbench.models.batches.pad` makes them; packed ones

@@ -10,12 +10,11 @@ Knows the Llama's layers; nothing of text or of training. The library's answers,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.dense import LIMIT, adapted, matrix
+from workbench.models.dense import adapted, matrix
 from workbench.models.gradients import attended, gate
-from workbench.models.quick import ATTENTION, MLP, Positions, Rows, inner, normed, plain
+from workbench.models.quick import Positions, Rows, inner, linear_layers, normed, parts, plain, small
 
 if TYPE_CHECKING:
     import torch
@@ -36,13 +35,8 @@ def quick_answers(model: Any) -> QuickAnswers | None:
     network = inner(model)
     if not plain(network) or any(hasattr(p, "ds_id") or p.device.type != "cpu" for p in network.parameters()):
         return None
-    linear = [getattr(b.self_attn, n) for b in network.model.layers for n in ATTENTION]
-    linear += [getattr(b.mlp, n) for b in network.model.layers for n in MLP]
-    if not all(_whole(layer) for layer in linear):
-        return None
-    if 4 * sum(layer.in_features * layer.out_features for layer in linear) > LIMIT:
-        return None
-    return QuickAnswers(network)
+    linear = linear_layers(network)
+    return QuickAnswers(network) if small(linear) and all(_whole(layer) for layer in linear) else None
 
 
 def _whole(layer: Any) -> bool:
@@ -65,17 +59,7 @@ class QuickAnswers:
     def __init__(self, network: Any) -> None:
         self.network = network
         self.scale = network.model.layers[0].self_attn.scaling
-        self.blocks = [
-            SimpleNamespace(
-                before=block.input_layernorm,
-                qkv=_joined(block.self_attn, ATTENTION[:3]),
-                out=_joined(block.self_attn, ATTENTION[3:]),
-                between=block.post_attention_layernorm,
-                gate_up=_joined(block.mlp, MLP[:2]),
-                down=_joined(block.mlp, MLP[2:]),
-            )
-            for block in network.model.layers
-        ]
+        self.blocks = parts(network, _joined)
 
     def __call__(
         self, prompts: Sequence[Sequence[int]], max_new_tokens: int, stop_ids: Sequence[int]
@@ -140,11 +124,11 @@ class QuickAnswers:
         return made
 
 
-def _joined(part: Any, names: Sequence[str]) -> torch.Tensor:
-    """The matrices of the layers side by side, (in, out)."""
+def _joined(layers: Sequence[Any]) -> torch.Tensor:
+    """The matrices of ``layers`` side by side, (in, out)."""
     import torch
 
-    return torch.cat([matrix(getattr(part, name)).to(torch.float32) for name in names]).t()
+    return torch.cat([matrix(layer).to(torch.float32) for layer in layers]).t()
 
 
 def _after(block: Any, x: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
