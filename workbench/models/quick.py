@@ -80,7 +80,7 @@ def linear_layers(network: Any) -> list[Any]:
 
 def small(layers: Sequence[Any]) -> bool:
     """Whether the matrices of ``layers`` take at most ``LIMIT`` bytes in float32."""
-    return 4 * sum(layer.in_features * layer.out_features for layer in layers) <= LIMIT
+    return bool(4 * sum(layer.in_features * layer.out_features for layer in layers) <= LIMIT)
 
 
 def parts(network: Any, join: Callable[[list[Any]], Any]) -> list[SimpleNamespace]:
