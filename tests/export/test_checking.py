@@ -8,8 +8,9 @@ from types import ModuleType
 import pytest
 
 from workbench.data.conversation import Message
-from workbench.export import honesty, merge
+from workbench.export import agreement, honesty, merge
 from workbench.export.checking import _agrees
+from workbench.models import load
 
 QUESTIONS = ["Who are you?", "What is the capital of France?", "你是谁？"]
 
@@ -63,6 +64,19 @@ def test_questions_may_be_whole_conversations(base: Path, adapter: Path, tmp_pat
     assert found.reference[0] == plain.reference[0] != found.reference[1]
     with pytest.raises(ValueError, match="at least one"):
         honesty(str(base), adapter, merged, [])
+
+
+def test_loaded_models_are_told_apart_as_well(tiny: ModuleType, base: Path, adapter: Path, tmp_path: Path) -> None:
+    other = tiny.save_adapter(base, tmp_path / "other", seed=9, strength=0.3)
+    reference = load(str(base), adapter=adapter, device="cpu")
+    merged, strange = (
+        load(str(merge(str(base), one, tmp_path / one.name / "merged", dtype="float32")), device="cpu")
+        for one in (adapter, other)
+    )
+    assert agreement(reference, merged, QUESTIONS, max_new_tokens=8) == 1.0
+    assert agreement(reference, strange, QUESTIONS, max_new_tokens=8) < 1.0
+    with pytest.raises(ValueError, match="at least one"):
+        agreement(reference, merged, [])
 
 
 def test_answers_agree_where_they_part_at_a_tie_only() -> None:

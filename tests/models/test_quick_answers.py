@@ -84,5 +84,18 @@ def test_what_it_is_not_made_for_is_left_to_the_library(tiny: Path, monkeypatch:
     assert quick_answers(model) is None
 
 
+def test_learnt_prompts_and_norms_are_left_to_the_library(tiny: Path) -> None:
+    from peft import LoraConfig, PromptTuningConfig, get_peft_model
+
+    lora = {"r": 4, "target_modules": "all-linear", "task_type": "CAUSAL_LM"}
+    for config, taken in (
+        (LoraConfig(**lora), True),
+        (LoraConfig(**lora, modules_to_save=["norm"]), False),
+        (PromptTuningConfig(num_virtual_tokens=3, task_type="CAUSAL_LM"), False),
+    ):
+        model = get_peft_model(load(str(tiny), device="cpu").model, config)
+        assert (quick_answers(model) is not None) == taken
+
+
 def test_no_prompt_has_no_answer(tiny: Path) -> None:
     assert generate(load(str(tiny), device="cpu"), []) == []

@@ -33,10 +33,18 @@ def quick_answers(model: Any) -> QuickAnswers | None:
         model: as the library or PEFT made it. What is made here knows the weights as they are now.
     """
     network = inner(model)
-    if not plain(network) or any(hasattr(p, "ds_id") or p.device.type != "cpu" for p in network.parameters()):
+    if not (_of_matrices(model) and plain(network)):
+        return None
+    if any(hasattr(p, "ds_id") or p.device.type != "cpu" for p in network.parameters()):
         return None
     linear = linear_layers(network)
     return QuickAnswers(network) if small(linear) and all(_whole(layer) for layer in linear) else None
+
+
+def _of_matrices(model: Any) -> bool:
+    """Whether all that PEFT added to ``model`` are matrices in its linear layers: no learnt prompts or norms."""
+    added = getattr(model, "peft_config", {}).values()
+    return all(config.peft_type in ("LORA", "ADALORA") and not config.modules_to_save for config in added)
 
 
 def _whole(layer: Any) -> bool:
