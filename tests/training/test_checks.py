@@ -8,7 +8,7 @@ import pytest
 
 from tests import tiny as small
 from workbench.cli import run as command
-from workbench.errors import BadInput, UnknownName
+from workbench.errors import BadInput, BadSetting, Failed, UnknownName
 from workbench.training import load_recipe, train
 from workbench.training.assemble import with_adapter
 from workbench.training.checks import check_base, check_settings, optimizers
@@ -49,6 +49,18 @@ def test_what_can_be_is_not_refused(tiny: Path, setting: str, monkeypatch: pytes
     recipe = load_recipe("pocket-qlora", small.overrides(tiny, setting))
     check_settings(recipe)
     check_base(recipe)
+
+
+def test_liger_s_kernels_are_asked_for_only_where_they_are(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe("pocket-qlora", small.overrides(tiny, "use_liger_kernel=true"))
+    monkeypatch.setattr("workbench.training.checks.has_liger", lambda: False)
+    with pytest.raises(Failed, match="pip install liger-kernel"):
+        check_settings(recipe)
+    monkeypatch.setattr("workbench.training.checks.has_liger", lambda: True)
+    with pytest.raises(BadSetting, match="on cpu"):
+        check_settings(recipe)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    check_settings(load_recipe("pocket-qlora", small.overrides(tiny, "use_liger_kernel=true", "device=cuda")))
 
 
 def test_a_pattern_that_fits_no_layer_is_refused_when_the_base_is_loaded(tiny: Path) -> None:

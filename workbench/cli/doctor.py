@@ -160,10 +160,14 @@ def _numbers(found: Machine) -> Check:
 def _gpus(found: Machine) -> list[Check]:
     if not found.gpus:
         return [Check("gpu", "note", text("doctor.gpu.none"))]
-    return [
+    seen = [
         Check("gpu", "ok", text("doctor.gpu.found", name=gpu.name, free=gpu.free / GIB, memory=gpu.memory / GIB))
         for gpu in found.gpus
     ]
+    missing = [name for name, here in found.kernels.items() if not here]
+    if missing:
+        return [*seen, Check("kernels", "note", text("doctor.gpu.kernels.some", missing=", ".join(missing)))]
+    return [*seen, Check("kernels", "ok", text("doctor.gpu.kernels.all", here=", ".join(found.kernels)))]
 
 
 def _room(name: Literal["memory", "disk"], free: int, enough: int) -> Check:

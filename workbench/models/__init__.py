@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from workbench.models.generation import generate, stream
-from workbench.models.loading import Loaded, best_device, fingerprint, load, load_tokenizer, mend_4bit, resolve
+from workbench.models.loading import (
+    Loaded,
+    best_device,
+    configuration,
+    fingerprint,
+    load,
+    load_tokenizer,
+    mend_4bit,
+    resolve,
+)
 
 __all__ = [
     "Loaded",
     "best_device",
+    "configuration",
     "fingerprint",
     "generate",
     "load",

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from workbench.models.isolated import attends_isolated, groups_of
+from workbench.models.portions import loss_in_portions, portion
 from workbench.templates.values import IGNORE_INDEX, Example, Pack
 
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ def pad(examples: Sequence[Example | Pack]) -> dict[str, torch.Tensor]:
 
     Returns:
         ``input_ids``, ``attention_mask``, ``labels``, each (B, T) int64; for packs ``position_ids`` in place of the
-        attention mask, since there the restarts of the positions are what isolates the conversations.
+        attention mask, since there the restarts of the positions are what isolates the conversations, and for a single
+        pack ``lengths``, the tokens of each of them.
     """
     import torch
 
@@ -34,6 +37,8 @@ def pad(examples: Sequence[Example | Pack]) -> dict[str, torch.Tensor]:
     }
     if all(isinstance(e, Pack) for e in examples):
         batch["position_ids"] = rows([e.position_ids for e in examples if isinstance(e, Pack)], 0)
+        if len(examples) == 1 and isinstance(examples[0], Pack):
+            batch["lengths"] = torch.tensor(examples[0].lengths)
     else:
         batch["attention_mask"] = rows([[1] * len(e.input_ids) for e in examples], 0)
     return batch
@@ -42,7 +47,11 @@ def pad(examples: Sequence[Example | Pack]) -> dict[str, torch.Tensor]:
 def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
     """The cross-entropy summed over the trained tokens, and how many these are.
 
-    Logits are computed only where a label stands: of a batch (B, T) with N trained tokens the head sees (N, H).
+    Logits are computed only where a label stands: of a batch (B, T) with N trained tokens the head sees (N, H), all at
+    once or in portions. No mask is given: padding is on the right, where no token looks.
+
+    Args:
+        batch: as :func:`pad` makes it.
 
     Returns:
         (sum in nats, 0-d float32; N)
@@ -53,13 +62,29 @@ def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tenso
     wanted = torch.zeros_like(labels, dtype=torch.bool)
     wanted[:, :-1] = labels[:, 1:] != IGNORE_INDEX
     targets = labels[:, 1:][labels[:, 1:] != IGNORE_INDEX]
-    inputs = {key: value for key, value in batch.items() if key != "labels"}
-    with head_sees(model, wanted):
-        logits = model(**inputs, use_cache=False).logits
-    if logits.dim() == 3:  # this architecture does not call its head as a module: choose afterwards
-        logits = logits[wanted]
-    loss = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
+    inner = unwrapped(model)
+    head = inner.get_output_embeddings()
+    rows = portion(inner, head, len(targets))
+    with head_sees(model, wanted, passing=rows > 0):
+        scores = model(**_inputs(inner, batch), use_cache=False).logits
+    if rows:
+        return loss_in_portions(scores, head.weight, targets, rows), int(targets.numel())
+    if scores.dim() == 3:  # this architecture does not call its head as a module: choose afterwards
+        scores = scores[wanted]
+    loss = torch.nn.functional.cross_entropy(scores.float(), targets, reduction="sum")
     return loss, int(targets.numel())
+
+
+def _inputs(model: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
+    """What the model is given of ``batch``."""
+    import torch
+
+    inputs: dict[str, Any] = {key: batch[key] for key in ("input_ids", "position_ids") if key in batch}
+    if "lengths" in batch and attends_isolated(model):
+        # a mask of ones says that the row is one, so that no mask (T, T) is made of its positions
+        inputs["attention_mask"] = torch.ones_like(batch["input_ids"])
+        inputs["groups"] = groups_of(batch["lengths"].tolist(), batch["input_ids"].device)
+    return inputs
 
 
 def mean_loss(model: Any, examples: Sequence[Example], *, batch_tokens: int | None = None) -> float:
@@ -103,17 +128,31 @@ def by_length(examples: Sequence[Example], batch_tokens: int) -> Iterator[list[E
 
 
 @contextmanager
-def head_sees(model: Any, wanted: torch.Tensor) -> Iterator[None]:
+def head_sees(model: Any, wanted: torch.Tensor, *, passing: bool = False) -> Iterator[None]:
     """While it lasts, the output embedding of ``model`` gets only the hidden states where ``wanted`` (B, T) is true.
 
     A hook on the head reaches it through whatever wraps the model: PEFT, data parallelism, DeepSpeed.
+
+    Args:
+        passing: and gives these back as they are, in place of scores.
     """
-    inner = model
-    while not hasattr(inner, "get_output_embeddings") and hasattr(inner, "module"):
-        inner = inner.module
-    head = inner.get_output_embeddings()
+    head = unwrapped(model).get_output_embeddings()
     handle = head.register_forward_pre_hook(lambda _, args: (args[0][wanted], *args[1:]))
+    own = vars(head).get("forward")
+    if passing:
+        head.forward = lambda hidden: hidden
     try:
         yield
     finally:
         handle.remove()
+        if passing:
+            del head.forward
+            if own is not None:
+                head.forward = own
+
+
+def unwrapped(model: Any) -> Any:
+    """``model`` without what shares its work out: data parallelism, DeepSpeed."""
+    while not hasattr(model, "get_output_embeddings") and hasattr(model, "module"):
+        model = model.module
+    return model

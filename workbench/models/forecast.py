@@ -11,6 +11,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.models.portions import portion
 from workbench.models.rehearsal import rehearse, trained_places
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Forecast:
         gradients: one for each trained parameter.
         optimizer: its memory of earlier gradients, and float32 copies where it keeps some.
         activations: what the backward pass needs of the forward pass, and the largest step in between.
-        logits: the scores of the trained tokens over the whole vocabulary, and their gradient.
+        logits: the scores of the trained tokens that the head sees at once, over the vocabulary, and their gradient.
         libraries: what the device's libraries take for themselves.
         parameters: of the base.
         trained_parameters: that move.
@@ -157,7 +158,8 @@ def forecast(work: Work, stage: Stage | None = None) -> Forecast:
     activations = stage.peak(work)
     if work.quantization == "nf4":  # the layer at work is unpacked
         activations += max((part.numel for part in base if part.linear), default=0) * _width(work.dtype)
-    logits = trained_places(work) * int(model.config.get_text_config().vocab_size) * LOSS_BYTES
+    trained_at_once = portion(model, model.get_output_embeddings(), trained_places(work)) or trained_places(work)
+    logits = trained_at_once * int(model.config.get_text_config().vocab_size) * LOSS_BYTES
     whole = Forecast(
         weights=_weights(base, work),
         adapter=(sum(p.numel() for p in params) - parameters) * 4,
@@ -238,17 +240,15 @@ class _Part:
 def _on_meta(work: Work) -> tuple[Any, list[_Part]]:
     """The model without bytes, with its adapter; and the base's parameters."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
-    from workbench.models.loading import Said, resolve
+    from workbench.models.loading import Said, configuration, resolve
 
-    place = resolve(work.model)
-    with Said(work.model, place):
-        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
-        with torch.device("meta"):
-            network = AutoModelForCausalLM.from_config(
-                config, dtype=getattr(torch, work.dtype), attn_implementation="eager", trust_remote_code=False
-            )
+    config = configuration(work.model)
+    with Said(work.model, resolve(work.model)), torch.device("meta"):
+        network = AutoModelForCausalLM.from_config(
+            config, dtype=getattr(torch, work.dtype), attn_implementation="eager", trust_remote_code=False
+        )
     network.config.use_cache = False
     linear = _linear(network)
     base = [_Part(p.numel(), id(p) in linear) for p in network.parameters()]
@@ -276,15 +276,12 @@ def _with_adapter(network: Any, work: Work) -> Any:
         settings: Any = AdaLoraConfig(init_r=-(-work.r * 3 // 2), target_r=work.r, total_step=100, **common)
     else:
         settings = LoraConfig(r=work.r, **common)
-    half = work.dtype != "float32"
-    made = get_peft_model(network, settings, low_cpu_mem_usage=True, autocast_adapter_dtype=not half)
+    made = get_peft_model(
+        network, settings, low_cpu_mem_usage=True, autocast_adapter_dtype=work.dtype == "float32"
+    )
     for name, parameter in made.named_parameters():
         if "ranknum" in name:  # AdaLoRA's count of ranks does not move
             parameter.requires_grad_(False)
-    if half:  # mixed precision gives each adapter a 16-bit copy of its input
-        for name, module in made.named_modules():
-            if name.rpartition(".lora_A.")[1] and not list(module.children()):
-                module.register_forward_pre_hook(lambda _, args: (args[0].clone(), *args[1:]))
     return made
 
 

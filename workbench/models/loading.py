@@ -91,6 +91,19 @@ def load_tokenizer(model: str) -> Any:
         return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
 
 
+def configuration(model: str) -> Any:
+    """What ``model`` is made of; loads no weight.
+
+    Raises:
+        UnknownName: no such model. Failed: the hub did not give it, or it needs code of its own.
+    """
+    from transformers import AutoConfig
+
+    place = resolve(model)
+    with Said(model, place):
+        return AutoConfig.from_pretrained(place, trust_remote_code=False)
+
+
 def load(
     model: str,
     *,
@@ -205,11 +218,11 @@ def four_bit_weights(model: str) -> frozenset[str]:
         UnknownName: no such model.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
     from transformers.integrations import replace_with_bnb_linear
     from transformers.quantizers.base import HfQuantizer
 
-    config = AutoConfig.from_pretrained(resolve(model), trust_remote_code=False)
+    config = configuration(model)
     with torch.device("meta"):
         network = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     keep = HfQuantizer.get_modules_to_not_convert(network, None, network._keep_in_fp32_modules)

@@ -9,11 +9,13 @@ import os
 import platform
 import shutil
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from workbench.models.kernels import optional_kernels
 
 # How far the gradient through 4-bit weights may be from that through the same weights written out (relative).
 # What is lost by the defect below is all of it; what rounding costs in float32 is below 1e-5, in bfloat16 below 1e-2.
@@ -58,7 +60,7 @@ class FourBit:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """All that is known of this machine. Memory and disk in bytes."""
+    """All that is known of this machine. Memory and disk in bytes; which optional kernels for GPUs are installed."""
 
     system: str
     python: str
@@ -68,6 +70,7 @@ class Machine:
     disk_free: int
     gpus: tuple[Gpu, ...]
     four_bit: FourBit
+    kernels: Mapping[str, bool] = field(default_factory=dict)
 
 
 def machine(folder: Path | None = None) -> Machine:
@@ -84,6 +87,7 @@ def machine(folder: Path | None = None) -> Machine:
         disk_free=shutil.disk_usage(folder or Path.cwd()).free,
         gpus=tuple(gpus()),
         four_bit=try_4bit(),
+        kernels=optional_kernels(),
     )
 
 

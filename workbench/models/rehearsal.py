@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workbench.models.portions import loss_in_portions, portion
+
 if TYPE_CHECKING:
     import torch
 
@@ -30,7 +32,7 @@ def rehearse(model: Any, work: Work) -> int:
     import torch
 
     if work.attention != "eager":
-        _attend_without_weights(model, repeated=work.attention == "sdpa")
+        _attend_without_weights(model)
     if work.gradient_checkpointing:
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
@@ -41,13 +43,20 @@ def rehearse(model: Any, work: Work) -> int:
             p.register_post_accumulate_grad_hook(lambda p: setattr(p, "grad", None))
     trained = trained_places(work)
     ids = torch.ones(work.rows, work.length, dtype=torch.long, device="meta")
-    # as in the real step, the head sees only the places where a label stands
-    model.get_output_embeddings().register_forward_pre_hook(lambda _, args: (args[0].flatten(0, -2)[:trained],))
+    # as in the real step, the head sees only the places where a label stands, and perhaps in portions
+    head, targets = model.get_output_embeddings(), ids.flatten()[:trained]
+    rows = portion(model, head, trained)
+    head.register_forward_pre_hook(lambda _, args: (args[0].flatten(0, -2)[:trained],))
+    if rows:
+        head.forward = lambda hidden: hidden
     watch: Any = _watch()()
     with watch:
-        logits = model(input_ids=ids, attention_mask=ids, use_cache=False).logits
-        loss = torch.nn.functional.cross_entropy(logits.float(), ids.flatten()[:trained], reduction="sum")
-        del logits
+        scores = model(input_ids=ids, attention_mask=ids, use_cache=False).logits
+        if rows:
+            loss = loss_in_portions(scores, head.weight, targets, rows)
+        else:
+            loss = torch.nn.functional.cross_entropy(scores.float(), targets, reduction="sum")
+        del scores
         torch.autograd.backward(loss)
     return int(watch.peak)
 
@@ -90,13 +99,10 @@ def _watch() -> type:
     return Watch
 
 
-def _attend_without_weights(network: Any, *, repeated: bool) -> None:
+def _attend_without_weights(network: Any) -> None:
     """Let ``network`` attend as the fused kernels do: of a (B, H, T, T) matrix of weights nothing is kept.
 
     What they keep: queries, keys, values, the result, and a float32 for each query and head (Dao 2023, section 3.1).
-
-    Args:
-        repeated: keys and values are repeated for each head that shares them, as torch's own kernel needs it.
     """
     import torch
     from transformers import AttentionInterface
@@ -115,10 +121,7 @@ def _attend_without_weights(network: Any, *, repeated: bool) -> None:
             q, k, v, *_ = ctx.saved_tensors
             return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
-    def attend(module: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *_: Any, **__: Any) -> Any:
-        groups = getattr(module, "num_key_value_groups", 1)
-        if repeated and groups > 1:
-            k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
+    def attend(_: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *__: Any, **___: Any) -> Any:
         made: torch.Tensor = Fused.apply(q, k, v)  # type: ignore[no-untyped-call]
         return made.transpose(1, 2).contiguous(), None
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Failed
+from workbench.models.isolated import can_isolate, isolate
+from workbench.models.kernels import use_liger, uses_liger
 from workbench.training.batches import Plan, plan_batches
 from workbench.training.checks import check_length, check_settings, no_such_layers
 from workbench.training.data import Conversations, Prepared, conversations, prepare
@@ -73,19 +75,27 @@ def assemble(recipe: Recipe, made: Material) -> Loaded:
         tokenizer=made.tokenizer,
     )
     check_length(recipe, getattr(loaded.model.config, "max_position_embeddings", None))
+    config = loaded.model.config
+    if made.packed and can_isolate(config) and not config._attn_implementation.startswith("flash"):
+        isolate(loaded.model)
+    if uses_liger(recipe.runtime.use_liger_kernel, loaded.device):
+        use_liger(loaded.model)
     loaded.model = with_adapter(loaded.model, recipe, made.plan.steps)
     return loaded
 
 
 def packs_by_itself(recipe: Recipe) -> bool:
-    """One row is quicker where attention is cut at the conversations' borders in the kernel (flash attention), and
-    slower where it is computed over the whole row and masked afterwards, as on a CPU."""
+    """On a GPU one row is quicker, where attention is cut at the conversations' borders; on a CPU small padded batches
+    are, and where attention is computed over the whole row and masked afterwards."""
     import torch
 
-    from workbench.models import best_device
+    from workbench.models import best_device, configuration
     from workbench.models.loading import default_attention
 
-    return default_attention(torch.device(recipe.runtime.device or best_device())).startswith("flash")
+    device = torch.device(recipe.runtime.device or best_device())
+    if device.type != "cuda":
+        return False
+    return default_attention(device).startswith("flash") or can_isolate(configuration(recipe.model.name))
 
 
 def plan_of(recipe: Recipe, prepared: Prepared, processes: int = 1) -> Plan:

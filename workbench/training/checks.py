@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from workbench.errors import BadSetting, Failed, nearest
+from workbench.models.kernels import has_liger
 from workbench.training.settings import Recipe
 
 # The head of a base whose embeddings serve for it too is in no file.
@@ -25,6 +26,7 @@ def check_settings(recipe: Recipe) -> None:
     known(recipe.data.format)
     _check_optimizer(recipe.optimizer.optim)
     _check_device(recipe.runtime.device)
+    _check_liger(recipe)
     mode, method = recipe.runtime.deepspeed, recipe.adapter.method
     if method == "full" and recipe.model.quantization != "none":
         raise BadSetting("training.full_needs_16bit")
@@ -102,6 +104,18 @@ def _check_optimizer(name: str) -> None:
     names = optimizers()
     if names and name not in names:
         raise BadSetting("training.no_such_optimizer", given=name, nearest=nearest(name, names))
+
+
+def _check_liger(recipe: Recipe) -> None:
+    if not recipe.runtime.use_liger_kernel:
+        return
+    if not has_liger():
+        raise Failed("training.no_liger")
+    from workbench.models import best_device
+
+    device = recipe.runtime.device or best_device()
+    if not device.startswith("cuda"):
+        raise BadSetting("training.liger_needs_gpu", device=device)
 
 
 def _check_device(name: str | None) -> None:

@@ -63,17 +63,18 @@ def told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 
-def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Outlook:
+def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None, *, packed: bool = False) -> Outlook:
     """What ``recipe`` needs on this machine.
 
     Args:
         widest: rows, tokens a row and trained tokens of the fullest batch (:func:`widest_batch`); None: what the recipe
             allows, a full batch of ``max_length`` tokens, all trained.
+        packed: whether its conversations lie in one row.
 
     Raises:
         UnknownName: no such model. Failed: its configuration cannot be read.
     """
-    work = work_of(recipe, widest)
+    work = work_of(recipe, widest, packed=packed)
     device = _device(recipe)
     stage = Stage()
     needed, free = forecast(work, stage), free_memory(device)
@@ -83,13 +84,18 @@ def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Outlo
     return Outlook(work, needed, free, device, remedies(work, needed.total, stage))
 
 
-def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
+def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None, *, packed: bool = False) -> Work:
     """The recipe as far as memory is concerned."""
     import torch
 
+    from workbench.models import configuration
+    from workbench.models.isolated import can_isolate
     from workbench.models.loading import compute_dtype, default_attention
 
     device = torch.device(_device(recipe))
+    attention = default_attention(device)
+    if packed and not attention.startswith("flash") and can_isolate(configuration(recipe.model.name)):
+        attention = "isolated"
     a, r, mode = recipe.adapter, recipe.runtime, recipe.runtime.deepspeed or ""
     rows, length, trained = widest or (recipe.schedule.per_device_train_batch_size, recipe.data.max_length, None)
     dtype = recipe.model.dtype
@@ -105,7 +111,7 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
         trained=trained,
         gradient_checkpointing=r.gradient_checkpointing,
         dtype=str(compute_dtype(device)).removeprefix("torch.") if dtype == "auto" else dtype,
-        attention=default_attention(device),
+        attention=attention,
         on_gpu=device.type == "cuda",
         processes=r.nproc,
         stage=int(mode[4]) if mode else 0,

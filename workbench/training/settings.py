@@ -113,6 +113,7 @@ class RuntimeSettings(Group):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: str | None = None
     gradient_checkpointing: bool = False
+    use_liger_kernel: bool | None = None
     deepspeed: Literal["zero1", "zero2", "zero3", "zero2-offload", "zero3-offload"] | None = None
     nproc: Positive = 1
     logging_steps: Positive = 1

@@ -97,8 +97,7 @@ def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torc
         seed=r.seed,
         use_cpu=device.type == "cpu",
         bf16=half and recipe.model.dtype in ("auto", "bfloat16"),
-        gradient_checkpointing=r.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if r.gradient_checkpointing else None,
+        **(_checkpointing(TrainingArguments) if r.gradient_checkpointing else {}),
         remove_unused_columns=False,
         dataloader_pin_memory=device.type == "cuda",
         logging_strategy="no",
@@ -108,6 +107,13 @@ def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torc
         disable_tqdm=True,
         report_to="none",
     )
+
+
+def _checkpointing(arguments: type[TrainingArguments]) -> dict[str, Any]:
+    """To compute activations twice, in the words of this version of transformers, which has renamed them."""
+    name = "activation_checkpointing"
+    name = name if hasattr(arguments, name) else "gradient_checkpointing"
+    return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
 
 
 def make_trainer(model: Any, arguments: TrainingArguments, batches: Batches, after_step: AfterStep) -> Trainer:
@@ -139,7 +145,8 @@ def _quicker() -> type:
         def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
             """The parent's, which walks through all modules to set a mode that the quick pass does not ask for."""
             if self.quick is None:
-                return super().training_step(model, inputs, num_items_in_batch)
+                with _as_they_come(self.model, self.args.bf16):
+                    return super().training_step(model, inputs, num_items_in_batch)
             loss = self.compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
             self.accelerator.backward(loss)
             return loss.detach()
@@ -149,6 +156,13 @@ def _quicker() -> type:
             return 0
 
     return Quicker
+
+
+def _as_they_come(model: Any, half: bool) -> Any:
+    """In mixed precision an adapter's products are in 16 bit: its inputs, which are too, need not be copied for it."""
+    from peft.helpers import disable_input_dtype_casting
+
+    return disable_input_dtype_casting(model, active=half)
 
 
 def _trainer_class() -> type:

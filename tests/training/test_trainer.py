@@ -1,0 +1,64 @@
+"""Facts about the optimizer's loop itself, in this process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests import tiny as small
+from workbench.training import load_recipe
+from workbench.training.assemble import assemble, material
+from workbench.training.trainer import Batches, make_trainer, training_arguments
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_in_mixed_precision_an_adapter_s_input_is_not_copied(tiny: Path, tmp_path: Path, quantization: str) -> None:
+    """PEFT brings it to the adapter's 32 bit, and autocast back to 16: for each adapted layer a copy more."""
+    settings = small.overrides(
+        tiny, "persona.name=Sprout", "max_steps=1", "dtype=bfloat16", f"quantization={quantization}", "packing=true"
+    )
+    recipe = load_recipe("pocket-lora", settings)
+    made = material(recipe)
+    loaded = assemble(recipe, made)
+    seen: list[Any] = []
+    layers = [module for name, module in loaded.model.named_modules() if name.endswith("lora_A.default")]
+    for layer in layers:
+        layer.register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    arguments = training_arguments(recipe, tmp_path, steps=1, device=loaded.device)
+    arguments = replace(arguments, bf16=True)  # as on a GPU; the CPU can do it too
+    losses: list[float] = []
+    batches = Batches(made.prepared.train, made.plan, packed=made.packed)
+    make_trainer(loaded.model, arguments, batches, lambda _, __, loss, *___: losses.append(loss)).train()
+    assert len(losses) == 1 and losses[0] > 0
+    assert len(seen) == len(layers) and set(seen) == {torch.bfloat16}
+    assert all(m.cast_input_dtype_enabled for m in loaded.model.modules() if hasattr(m, "cast_input_dtype_enabled"))
+
+
+def test_a_packed_training_attends_within_each_conversation(tiny: Path) -> None:
+    from workbench.models.isolated import attends_isolated
+
+    for packed in (True, False):
+        recipe = load_recipe("pocket-lora", small.overrides(tiny, "persona.name=Sprout", f"packing={packed}"))
+        made = material(recipe)
+        assert made.packed is packed
+        assert attends_isolated(assemble(recipe, made).model) is packed
+
+
+def test_activations_are_computed_twice_where_the_recipe_says_so(tiny: Path, tmp_path: Path) -> None:
+    losses: list[list[float]] = []
+    for twice in (False, True):
+        torch.manual_seed(0)
+        settings = small.overrides(tiny, "persona.name=Sprout", "max_steps=3", f"gradient_checkpointing={twice}")
+        recipe = load_recipe("pocket-lora", settings)
+        made = material(recipe)
+        loaded = assemble(recipe, made)
+        arguments = training_arguments(recipe, tmp_path, steps=3, device=loaded.device)
+        batches = Batches(made.prepared.train, made.plan, packed=made.packed)
+        losses.append([])
+        make_trainer(loaded.model, arguments, batches, lambda _, __, loss, *___: losses[-1].append(loss)).train()
+        assert loaded.model.get_base_model().is_gradient_checkpointing is twice
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
