@@ -1,6 +1,7 @@
 """Training measured against the peers, in one run: the same model, conversations, adapter and tokens a step.
 
     python benchmarks/train.py [--rows 960] [--epochs 1] [--rounds 3] [--envs FOLDER] [--json train.json]
+    python benchmarks/train.py --shape 1.8b [--twice] [--rows 640] [--envs here]
 
 Each way runs in a process of its own, one after the other; ``--rounds`` evens out a machine whose speed drifts. Timed
 is the training itself, from its first step to its last: no imports, no loading, no encoding, no evaluation, no
@@ -9,7 +10,13 @@ own (venv and pip, in ``--envs``; made once, kept there if you name the folder),
 Each is measured in the settings that its users would try (numbers, attention, padding, grouping by length, packing).
 A way that ends with a worse held-out loss than ours is given more conversations, a quarter more each time, until its
 loss is as good; we are compared with the quickest to get there. The held-out loss is measured in the same way for all:
-by one program, on the adapter that was saved. Peak memory is that of the process (``ru_maxrss``).
+by one program, on the adapter that was saved. Peak memory is that of the process (``ru_maxrss``), on a GPU that of
+torch's allocator.
+
+``--shape`` is for a GPU: in place of *pocket* a model of that shape with random weights, in 4 bit, on conversations of
+256 tokens in the mean, so that a step of 16 has 4 096 tokens; kernels are compiled in the first steps, which are not
+timed. The peers get Liger's kernels and flash attention where these are installed, as we do. ``--shape tiny`` tries all
+of that on a CPU, where the figures mean nothing.
 """
 
 from __future__ import annotations
@@ -20,19 +27,34 @@ import os
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from encode import environment
+from shapes import SHAPES, long_talks, make_model
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 # A held-out loss counts as equal within this share; a way that does not get there with so many times the conversations
 # counts with what these took.
 EQUAL, MOST = 0.02, 3
+# of an order, unless a shape says otherwise
+PLAIN = {"quantization": "none", "length": 256, "optim": "adamw_torch_fused", "warm": 0, "has_liger": False}
 
 # peers with an environment of their own -> (its name, their program)
 PEERS = {"trl": ("TRL", "train_trl.py"), "llamafactory": ("LLaMA-Factory", "train_llamafactory.py")}
+# name -> (program, settings); the attention "best" is flash attention where it is installed, else torch's own
+SHAPED: dict[str, tuple[str, dict[str, Any]]] = {
+    "workbench": ("ours", {}),
+    "workbench, padded": ("ours", {"packing": False}),
+    "plain Trainer + PEFT": ("plain", {"attention": "best"}),
+    "TRL": ("trl", {"attention": "best"}),
+    "TRL, Liger": ("trl", {"attention": "best", "liger": True}),
+    "TRL, Liger, by length": ("trl", {"attention": "best", "liger": True, "grouped": True}),
+    "TRL, Liger, packing": ("trl", {"attention": "best", "liger": True, "packing": True}),
+    "LLaMA-Factory, Liger": ("llamafactory", {"attention": "auto", "liger": True}),
+}
 # name -> (program, settings)
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "workbench": ("ours", {}),
@@ -57,8 +79,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--rounds", type=int, default=1, help="measure all ways so many times in turn; the quickest counts"
     )
-    parser.add_argument("--only", nargs="*", default=list(WAYS), help="these ways")
-    parser.add_argument("--envs", type=Path, default=None, help="where the peers' environments are kept")
+    parser.add_argument("--shape", choices=SHAPES, default=None, help="in place of --model, its shape; in 4 bit")
+    parser.add_argument("--twice", action="store_true", help="activations are computed twice (gradient checkpointing)")
+    parser.add_argument("--only", nargs="*", default=None, help="these ways")
+    parser.add_argument("--envs", default=None, help="where the peers' environments are kept; here: in this one")
     parser.add_argument("--json", type=Path, default=None, help="write the figures here")
     parser.add_argument("--work", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -71,22 +95,51 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="train-") as scratch:
         work = Path(scratch)
-        order = {"model": given.model, "batch": given.batch, "epochs": given.epochs}
-        envs = given.envs or work / "envs"
-        turns = [turn(given.only, order, given.rows, work, envs) for _ in range(given.rounds)]
+        order = {"model": given.model, "batch": given.batch, "epochs": given.epochs, "twice": given.twice, **PLAIN}
+        if given.shape:
+            order |= {"model": str(work / "model"), **shaped()}
+            child({"way": "model", "shape": given.shape, "out": order["model"]})
+        only = given.only or list(SHAPED if given.shape else WAYS)
+        turns = [turn(only, order, given.rows, work, given.envs or str(work / "envs")) for _ in range(given.rounds)]
         results = {
             name: min((one[name] for one in turns), key=lambda r: r.get("equal", r.get("seconds", 1e9)))
-            for name in given.only
+            for name in only
         }
-    report = {"rows": given.rows, "epochs": given.epochs, "cores": os.cpu_count(), "ways": results}
-    report["ratios"] = ratios(results)
+    report = {"rows": given.rows, "epochs": given.epochs, "device": device(), "ways": results}
+    report |= {"ratios": ratios(results), "memory": memory(results)}
     print(table(report))
     if given.json:
         given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
-def turn(names: list[str], order: dict[str, Any], rows: int, work: Path, envs: Path) -> dict[str, dict[str, Any]]:
+def shaped() -> dict[str, Any]:
+    """What a benchmark of a shape adds to the order, on this device."""
+    import torch
+
+    from workbench.models.kernels import has_liger
+
+    gpu = torch.cuda.is_available()
+    return {
+        "long": True,
+        "quantization": "nf4",
+        "length": 4096,
+        "dtype": "bfloat16" if gpu else "float32",
+        "optim": "paged_adamw_8bit" if gpu else PLAIN["optim"],
+        "warm": 3 if gpu else 0,
+        "has_liger": gpu and has_liger(),
+        "best": "flash_attention_2" if gpu and find_spec("flash_attn") else "sdpa",
+    }
+
+
+def device() -> str:
+    """What the figures are of."""
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} cores"
+
+
+def turn(names: list[str], order: dict[str, Any], rows: int, work: Path, envs: str) -> dict[str, dict[str, Any]]:
     """Each way once, and again with more conversations where its loss is worse than ours."""
     results: dict[str, dict[str, Any]] = {}
     for name in names:
@@ -112,17 +165,21 @@ def with_data(order: dict[str, Any], rows: int, work: Path) -> dict[str, Any]:
     return told
 
 
-def measured(name: str, order: dict[str, Any], envs: Path) -> dict[str, Any]:
+def measured(name: str, order: dict[str, Any], envs: str) -> dict[str, Any]:
     """Seconds, steps and memory of one way, and the held-out loss of its adapter; or why it could not be measured."""
     print(f"{name} …", file=sys.stderr, flush=True)
-    way, settings = WAYS[name]
+    way, settings = (SHAPED if order.get("long") else WAYS)[name]
     out = Path(order["work"]) / name.replace(" ", "-").replace(",", "")
     told = {**order, **settings, "way": way, "out": str(out)}
+    if told.get("attention") == "best":
+        told["attention"] = told["best"]
+    told["liger"] = told.get("liger", False) and told["has_liger"]
     try:
         if way in PEERS:
             peer, program = PEERS[way]
             told["model"] = model_folder(order["model"])
-            command = [str(environment(peer, envs)), str(HERE / "peers" / program), json.dumps(told)]
+            python = sys.executable if envs == "here" else str(environment(peer, Path(envs)))
+            command = [python, str(HERE / "peers" / program), json.dumps(told)]
             env = {"PYTHONPATH": "", "HF_HUB_OFFLINE": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
             found = last_json(command, env)
         else:
@@ -165,14 +222,21 @@ def make_data(told: dict[str, Any]) -> dict[str, Any]:
     from workbench import shipped
     from workbench.data import Persona, identity_set, mix, read, split
     from workbench.data.writing import write
+    from workbench.models import load_tokenizer
 
     persona = Persona("Sprout", "Ann")
     own = [c for c in identity_set(persona) if len(c.messages) == 2]
     train, held = split(own, validation=0.15)
     general, general_held = split(read(shipped.path("general/general.jsonl")), validation=0.05)
     general = [c for c in general if len(c.messages) == 2]
-    rows = mix(train, general, ratio=4.0)[: told["rows"]]
     work = Path(told["work"])
+    if told.get("long"):
+        coder = load_tokenizer(told["model"])
+        for file, talks, count in (("train", general, told["rows"]), ("held_out", general_held, 40)):
+            lines = [json.dumps({"messages": t}, ensure_ascii=False) for t in long_talks(talks, count, coder)]
+            (work / f"{file}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return {"train": told["rows"]}
+    rows = mix(train, general, ratio=4.0)[: told["rows"]]
     write(rows, work / "train.jsonl")
     write([*held, *(c for c in general_held if len(c.messages) == 2)][:200], work / "held_out.jsonl")
     return {"train": len(rows)}
@@ -189,6 +253,11 @@ def recipe(told: dict[str, Any]) -> Any:
             f"data.train={told['work']}/train.jsonl",
             f"data.validation={told['work']}/held_out.jsonl",
             "data.general=null",
+            f"data.max_length={told['length']}",
+            f"data.packing={told.get('packing', 'null')}",
+            f"model.quantization={told['quantization']}",
+            f"optimizer.optim={told['optim']}",
+            f"runtime.gradient_checkpointing={told['twice']}",
             "adapter.r=16",
             "adapter.lora_alpha=16",
             "learning_rate=1e-3",
@@ -214,7 +283,7 @@ def ours(told: dict[str, Any]) -> dict[str, Any]:
     args = training_arguments(wanted, Path(told["out"]) / "run", steps=made.plan.steps, device=loaded.device)
     batches = Batches(made.prepared.train, made.plan, packed=made.packed)
     trainer = make_trainer(loaded.model, args, batches, lambda *_: None)
-    found = clocked(trainer.train, made.plan.steps)
+    found = clocked(trainer, told)
     loaded.model.save_pretrained(told["out"])
     return {**found, "tokens": sum(len(e.input_ids) for e in made.prepared.train) * told["epochs"]}
 
@@ -226,13 +295,19 @@ def plain(told: dict[str, Any]) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
     from workbench.models.batches import pad
+    from workbench.models.loading import nf4
     from workbench.training.assemble import adapter_config, material
 
     torch.manual_seed(0)
     wanted = recipe(told)
     made = material(wanted)
+    half = told.get("dtype") == "bfloat16"
+    dtype = torch.bfloat16 if half else torch.float32
     model = AutoModelForCausalLM.from_pretrained(
-        model_folder(told["model"]), dtype=torch.float32, attn_implementation=told["attention"]
+        model_folder(told["model"]),
+        dtype=dtype,
+        attn_implementation=told["attention"],
+        **({"quantization_config": nf4(dtype)} if told["quantization"] == "nf4" else {}),
     )
     model.config.use_cache = False
     model = get_peft_model(model, adapter_config(wanted, made.plan.steps))
@@ -243,16 +318,19 @@ def plain(told: dict[str, Any]) -> dict[str, Any]:
         learning_rate=1e-3,
         warmup_steps=0.05,
         lr_scheduler_type="linear",
+        optim=told["optim"],
+        bf16=half,
         use_cpu=not torch.cuda.is_available(),
         logging_strategy="no",
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
+        **({"gradient_checkpointing": True} if told["twice"] else {}),
     )
     rows: Any = list(made.prepared.train)
     trainer = Trainer(model=model, args=args, train_dataset=rows, data_collator=pad)
-    found = clocked(trainer.train, made.plan.steps)
+    found = clocked(trainer, told)
     model.save_pretrained(told["out"])
     return {**found, "tokens": sum(len(e.input_ids) for e in made.prepared.train) * told["epochs"]}
 
@@ -264,17 +342,27 @@ def held_out_loss(told: dict[str, Any]) -> dict[str, Any]:
     from workbench.training.assemble import material
 
     examples = material(recipe(told)).prepared.held_out
-    return {"loss": mean_loss(load(told["model"], adapter=told["out"]).model, examples)}
+    loaded = load(told["model"], quantization=told["quantization"], adapter=told["out"])
+    return {"loss": mean_loss(loaded.model, examples)}
 
 
-def clocked(train: Any, steps: int) -> dict[str, Any]:
+def clocked(trainer: Any, told: dict[str, Any]) -> dict[str, Any]:
     sys.path.insert(0, str(HERE / "peers"))
-    from clock import clocked as run
+    from clock import Clock
 
-    return run(train, steps)
+    clock = Clock(told["warm"])
+    trainer.add_callback(clock)
+    trainer.train()
+    return dict(clock.found)
 
 
-WORK = {"data": make_data, "ours": ours, "plain": plain, "loss": held_out_loss}
+def shaped_model(told: dict[str, Any]) -> dict[str, Any]:
+    """The model of a shape, in a folder."""
+    make_model(told["shape"], Path(told["out"]))
+    return {}
+
+
+WORK = {"model": shaped_model, "data": make_data, "ours": ours, "plain": plain, "loss": held_out_loss}
 
 
 # ---- what is shown
@@ -291,8 +379,19 @@ def ratios(results: dict[str, dict[str, Any]]) -> dict[str, float]:
     return found
 
 
+def memory(results: dict[str, dict[str, Any]]) -> dict[str, float]:
+    """Our peak as a share of the lowest one of each peer."""
+    mine = results.get("workbench", {})
+    found = {}
+    for peer in ("TRL", "LLaMA-Factory", "plain Trainer + PEFT"):
+        peaks = [r["peak"] for name, r in results.items() if name.startswith(peer) and "peak" in r]
+        if peaks and "peak" in mine:
+            found[peer] = round(mine["peak"] / min(peaks), 2)
+    return found
+
+
 def table(report: dict[str, Any]) -> str:
-    lines = [f"{report['rows']} conversations, {report['epochs']} epochs, {report['cores']} cores"]
+    lines = [f"{report['rows']} conversations, {report['epochs']} epochs, {report['device']}"]
     heads = ("s/epoch", "ms/step", "tokens/s", "peak MiB", "held-out", "equal s", "with rows")
     lines.append(" " * 32 + "".join(f" {head:>9}" for head in heads))
     for name, found in report["ways"].items():
@@ -305,6 +404,7 @@ def table(report: dict[str, Any]) -> str:
         equal = f"{found['equal']:9.1f} {found['equal_rows']:9}"
         lines.append(f"{name:32} {told} {found['held_out']:9.4f} {equal}")
     lines += [f"we: × {times} of {peer}'s best, at equal held-out loss" for peer, times in report["ratios"].items()]
+    lines += [f"we: × {share} of {peer}'s lowest peak memory" for peer, share in report["memory"].items()]
     return "\n".join(lines)
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 os.environ.update(DISABLE_VERSION_CHECK="1", WANDB_DISABLED="true")
 
 import torch
-from clock import peak
+from clock import Clock
 from llamafactory.train.tuner import run_exp
-from transformers import TrainerCallback, set_seed
+from transformers import set_seed
 
 given = json.loads(sys.argv[1])
 work, out = Path(given["work"]), Path(given["out"])
@@ -25,18 +23,8 @@ talks = [json.loads(line)["messages"] for line in lines if line]
 rows = [{"instruction": talk[0]["content"], "input": "", "output": talk[1]["content"]} for talk in talks]
 (out / "rows.json").write_text(json.dumps(rows, ensure_ascii=False), encoding="utf-8")
 (out / "dataset_info.json").write_text(json.dumps({"rows": {"file_name": "rows.json"}}), encoding="utf-8")
-found: dict[str, Any] = {}
-
-
-class Clock(TrainerCallback):
-    """From the first step's beginning to the last one's end."""
-
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
-        found.update(before=peak(), start=time.perf_counter())
-
-    def on_train_end(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
-        found.update(seconds=time.perf_counter() - found.pop("start"), steps=state.global_step, peak=peak())
-
+in_4_bit = {"quantization_bit": 4, "quantization_type": "nf4", "double_quantization": True}
+clock = Clock(given["warm"])
 
 set_seed(0)
 run_exp(
@@ -51,7 +39,12 @@ run_exp(
         "dataset_dir": str(out),
         "dataset": "rows",
         "template": "chatml",
-        "cutoff_len": 256,
+        "cutoff_len": given["length"],
+        **(in_4_bit if given["quantization"] == "nf4" else {}),
+        "bf16": given.get("dtype") == "bfloat16",
+        "enable_liger_kernel": given.get("liger", False),
+        "disable_gradient_checkpointing": not given["twice"],
+        "optim": given["optim"],
         "flash_attn": given["attention"],
         "group_by_length": bool(given.get("grouped")),
         "output_dir": str(out),
@@ -68,6 +61,6 @@ run_exp(
         "disable_tqdm": True,
         "seed": 0,
     },
-    callbacks=[Clock()],
+    callbacks=[clock],
 )
-print(json.dumps({**found, "version": version("llamafactory")}))
+print(json.dumps({**clock.found, "version": version("llamafactory")}))

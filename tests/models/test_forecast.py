@@ -155,32 +155,39 @@ import json, sys
 import torch
 torch.set_num_threads(1)
 from workbench.models import load
-from workbench.models.batches import summed_loss
+from workbench.models.batches import pad, summed_loss
+from workbench.models.isolated import isolate
+from workbench.templates.values import Example
 from workbench.training import load_recipe
 from workbench.training.assemble import with_adapter
-rows, length = json.loads(sys.argv[1])
+from workbench.training.trainer import in_one_row
+rows, length, packed = json.loads(sys.argv[1])
 def peak():  # not getrusage's: that begins with what the process had that started this one
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
 model = with_adapter(load("pocket", device="cpu").model, load_recipe("pocket-lora"), 100).train()
+if packed:
+    isolate(model.get_base_model())
 optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
-ids = torch.ones(rows, length, dtype=torch.long)
-def step(ids):
-    summed_loss(model, {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids})[0].backward()
+def step(rows, length):
+    examples = [Example((1,) * (length + i % 3 - 1), (1,) * (length + i % 3 - 1)) for i in range(rows)]
+    summed_loss(model, pad([in_one_row(examples)] if packed else examples))[0].backward()
     optimizer.step(); optimizer.zero_grad()
-step(ids[:1, :16])
+step(1, 16)
 before = peak()
-step(ids)
+step(rows, length)
 print(json.dumps(peak() - before))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_forecast_is_near_the_peak_that_was_measured() -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_forecast_is_near_the_peak_that_was_measured(packed: bool) -> None:
     rows, length = 48, 160
-    command = [sys.executable, "-c", MEASURE, json.dumps([rows, length])]
+    command = [sys.executable, "-c", MEASURE, json.dumps([rows, length, packed])]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env={**FOR_WORKERS, **os.environ})
     measured = json.loads(done.stdout.splitlines()[-1])
-    seen = forecast(Work("pocket", rows=rows, length=length))
+    work = Work("pocket", rows=rows, length=length)
+    seen = forecast(replace(work, rows=1, length=rows * length, attention="isolated") if packed else work)
     assert 0.85 < (seen.activations + seen.logits) / measured < 1.25

@@ -1,5 +1,5 @@
-"""Facts about packed rows whose conversations are attended to apart: no padding elsewhere, no mask over the row, and the
-results of separate conversations."""
+"""Facts about packed rows whose conversations are attended to apart: the results of separate conversations, no padding
+elsewhere, and no mask over the row."""
 
 from __future__ import annotations
 

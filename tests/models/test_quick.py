@@ -102,3 +102,17 @@ def test_attention_pads_conversations_of_like_length_only() -> None:
     parts = alike([10, 11, 13, 30, 31, 9])
     assert parts == [[10, 11, 13], [30, 31], [9]]
     assert all(max(part) <= ALIKE * min(part) for part in parts)
+
+
+def test_a_configuration_tells_whether_the_pass_is_for_it() -> None:
+    from transformers import LlamaConfig
+
+    from workbench.models import configuration
+    from workbench.models.quick import small_llama
+
+    assert small_llama(configuration("pocket"))
+    whole = {"num_attention_heads": 8, "num_key_value_heads": 8, "hidden_size": 256, "intermediate_size": 512}
+    assert small_llama(LlamaConfig(**whole, num_hidden_layers=4))
+    assert not small_llama(LlamaConfig(**whole, num_hidden_layers=400))
+    assert not small_llama(LlamaConfig(**{**whole, "num_key_value_heads": 2}, num_hidden_layers=4))
+    assert not small_llama(LlamaConfig(**whole, num_hidden_layers=4, attention_bias=True))

@@ -62,3 +62,26 @@ def test_activations_are_computed_twice_where_the_recipe_says_so(tiny: Path, tmp
         make_trainer(loaded.model, arguments, batches, lambda _, __, loss, *___: losses[-1].append(loss)).train()
         assert loaded.model.get_base_model().is_gradient_checkpointing is twice
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "packed"),
+    [
+        ((), False),
+        (("lora_dropout=0.1",), True),
+        (("target_modules=[q_proj, v_proj]",), True),
+        (("gradient_checkpointing=true",), True),
+        (("method=adalora",), True),
+        (("quantization=nf4",), False),
+    ],
+)
+def test_what_takes_the_quick_pass_is_padded_and_the_rest_packed(
+    tiny: Path, tmp_path: Path, settings: tuple[str, ...], packed: bool
+) -> None:
+    recipe = load_recipe("pocket-lora", small.overrides(tiny, "persona.name=Sprout", "max_steps=1", *settings))
+    made = material(recipe)
+    assert made.packed is packed
+    arguments = training_arguments(recipe, tmp_path, steps=1, device=torch.device("cpu"))
+    model = assemble(recipe, made).model
+    trainer = make_trainer(model, arguments, Batches(made.prepared.train, made.plan, packed=packed), lambda *_: None)
+    assert (trainer.quick is None) is packed

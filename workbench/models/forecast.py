@@ -276,9 +276,7 @@ def _with_adapter(network: Any, work: Work) -> Any:
         settings: Any = AdaLoraConfig(init_r=-(-work.r * 3 // 2), target_r=work.r, total_step=100, **common)
     else:
         settings = LoraConfig(r=work.r, **common)
-    made = get_peft_model(
-        network, settings, low_cpu_mem_usage=True, autocast_adapter_dtype=work.dtype == "float32"
-    )
+    made = get_peft_model(network, settings, low_cpu_mem_usage=True, autocast_adapter_dtype=work.dtype == "float32")
     for name, parameter in made.named_parameters():
         if "ranknum" in name:  # AdaLoRA's count of ranks does not move
             parameter.requires_grad_(False)

@@ -7,6 +7,7 @@ hidden states (N, H) is all that is kept.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -46,20 +47,11 @@ def loss_in_portions(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.
     Returns:
         the cross-entropy summed over N, in nats, 0-d float32; only ``hidden`` gets a gradient.
     """
-    total: torch.Tensor = _function().apply(hidden.to(weight.dtype), weight, targets, rows)
+    total: torch.Tensor = _portions().apply(hidden.to(weight.dtype), weight, targets, rows)
     return total
 
 
-def _function() -> Any:
-    global _made
-    if _made is None:
-        _made = _portions()
-    return _made
-
-
-_made: Any = None
-
-
+@cache
 def _portions() -> Any:
     """Made in a function, since its parent is a heavy import."""
     import torch

@@ -61,14 +61,25 @@ def plain(network: Any) -> bool:
     """Whether it is a Llama as small ones are: every head with keys of its own, and computing in float32."""
     import torch
 
-    config = network.config
+    return _llama(network.config) and network.model.embed_tokens.weight.dtype == torch.float32
+
+
+def _llama(config: Any) -> bool:
     return (
         getattr(config, "model_type", "") == "llama"
-        and network.model.embed_tokens.weight.dtype == torch.float32
         and config.hidden_act == "silu"
         and config.num_key_value_heads == config.num_attention_heads
         and not config.attention_dropout
     )
+
+
+def small_llama(config: Any) -> bool:
+    """Whether a model of this configuration is one for :func:`quick_pass`, as far as that can be told without it."""
+    if not _llama(config) or config.attention_bias or config.mlp_bias:
+        return False
+    width = config.num_attention_heads * config.head_dim
+    block = 4 * config.hidden_size * width + 3 * config.hidden_size * config.intermediate_size
+    return bool(4 * config.num_hidden_layers * block <= LIMIT)
 
 
 def linear_layers(network: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import Failed
 from workbench.models.isolated import can_isolate, isolate
 from workbench.models.kernels import use_liger, uses_liger
+from workbench.models.quick import small_llama
 from workbench.training.batches import Plan, plan_batches
 from workbench.training.checks import check_length, check_settings, no_such_layers
 from workbench.training.data import Conversations, Prepared, conversations, prepare
@@ -54,8 +55,7 @@ def material(recipe: Recipe, *, processes: int = 1, both: Conversations | None =
     both = both or conversations(recipe)
     prepared = prepare(recipe, tokenizer, both)
     plan = plan_of(recipe, prepared, processes)
-    packed = recipe.data.packing if recipe.data.packing is not None else packs_by_itself(recipe)
-    return Material(tokenizer, prepared, both.fingerprint(), plan, packed)
+    return Material(tokenizer, prepared, both.fingerprint(), plan, packs(recipe))
 
 
 def assemble(recipe: Recipe, made: Material) -> Loaded:
@@ -84,18 +84,31 @@ def assemble(recipe: Recipe, made: Material) -> Loaded:
     return loaded
 
 
-def packs_by_itself(recipe: Recipe) -> bool:
-    """On a GPU one row is quicker, where attention is cut at the conversations' borders; on a CPU small padded batches
-    are, and where attention is computed over the whole row and masked afterwards."""
+def packs(recipe: Recipe) -> bool:
+    """Whether a batch's conversations lie in one row: as ``data.packing`` says, else what is quicker.
+
+    One row is quicker where attention can be cut at the conversations' borders; padding is where it cannot, and for
+    what takes the quick pass, which has no padding outside attention either."""
     import torch
 
     from workbench.models import best_device, configuration
     from workbench.models.loading import default_attention
 
+    if recipe.data.packing is not None:
+        return recipe.data.packing
     device = torch.device(recipe.runtime.device or best_device())
-    if device.type != "cuda":
-        return False
-    return default_attention(device).startswith("flash") or can_isolate(configuration(recipe.model.name))
+    if default_attention(device).startswith("flash"):
+        return True
+    config = configuration(recipe.model.name)
+    return can_isolate(config) and not (device.type == "cpu" and _quick(recipe, config))
+
+
+def _quick(recipe: Recipe, config: Any) -> bool:
+    """Whether :func:`workbench.models.quick.quick_pass` will take this training on a CPU."""
+    a, r = recipe.adapter, recipe.runtime
+    bare = a.method == "lora" and a.target_modules == "all-linear" and not a.lora_dropout
+    alone = not r.deepspeed and not r.gradient_checkpointing
+    return bare and alone and recipe.model.dtype in ("auto", "float32") and small_llama(config)
 
 
 def plan_of(recipe: Recipe, prepared: Prepared, processes: int = 1) -> Plan:

@@ -63,18 +63,17 @@ def told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:200]
 
 
-def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None, *, packed: bool = False) -> Outlook:
+def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Outlook:
     """What ``recipe`` needs on this machine.
 
     Args:
         widest: rows, tokens a row and trained tokens of the fullest batch (:func:`widest_batch`); None: what the recipe
             allows, a full batch of ``max_length`` tokens, all trained.
-        packed: whether its conversations lie in one row.
 
     Raises:
         UnknownName: no such model. Failed: its configuration cannot be read.
     """
-    work = work_of(recipe, widest, packed=packed)
+    work = work_of(recipe, widest)
     device = _device(recipe)
     stage = Stage()
     needed, free = forecast(work, stage), free_memory(device)
@@ -84,17 +83,18 @@ def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None, *, packe
     return Outlook(work, needed, free, device, remedies(work, needed.total, stage))
 
 
-def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None, *, packed: bool = False) -> Work:
+def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
     """The recipe as far as memory is concerned."""
     import torch
 
     from workbench.models import configuration
     from workbench.models.isolated import can_isolate
     from workbench.models.loading import compute_dtype, default_attention
+    from workbench.training.assemble import packs
 
     device = torch.device(_device(recipe))
     attention = default_attention(device)
-    if packed and not attention.startswith("flash") and can_isolate(configuration(recipe.model.name)):
+    if packs(recipe) and not attention.startswith("flash") and can_isolate(configuration(recipe.model.name)):
         attention = "isolated"
     a, r, mode = recipe.adapter, recipe.runtime, recipe.runtime.deepspeed or ""
     rows, length, trained = widest or (recipe.schedule.per_device_train_batch_size, recipe.data.max_length, None)

@@ -196,8 +196,7 @@ class Work:
         if not self.team.leads:
             return
         try:
-            widest = widest_batch(made.prepared.train, made.plan, packed=made.packed)
-            seen = outlook(self.recipe, widest, packed=made.packed)
+            seen = outlook(self.recipe, widest_batch(made.prepared.train, made.plan, packed=made.packed))
         except NO_FORECAST as error:
             self._say("no_forecast", reason=told(error))
             return
