@@ -3,7 +3,9 @@ elsewhere, and no mask over the row."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig, Qwen2
 from tests.models.test_quick import ASKED_TWICE, MIXED, SAME, adapted, gradients
 from workbench.models import load
 from workbench.models.batches import pad, summed_loss
-from workbench.models.isolated import PADDED, attends_isolated, can_isolate, groups_of, isolate
+from workbench.models.isolated import PADDED, attend, attends_flash, attends_isolated, can_isolate, groups_of, isolate
 from workbench.training.trainer import in_one_row
 
 CPU = torch.device("cpu")
@@ -81,6 +83,30 @@ def test_no_mask_and_no_weights_over_the_whole_row_are_made(tiny: Path) -> None:
     assert not seen.found
 
 
+def test_flash_attention_is_told_where_conversations_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in for its kernel, which needs a GPU, computes with these borders alone."""
+    from transformers import AttentionInterface
+
+    seen: list[tuple[int, list[int]]] = []
+
+    def kernel(module: Any, query: Any, key: Any, value: Any, _: Any, **told: Any) -> Any:
+        ends = told["cu_seq_lens_q"].tolist()
+        assert told["cu_seq_lens_k"].tolist() == ends and told["cu_seq_lens_q"].dtype == torch.int32
+        seen.append((told["max_length_q"], ends))
+        lengths = [end - start for start, end in pairwise(ends)]
+        return attend(module, query, key, value, None, groups=groups_of(lengths, CPU))
+
+    torch.manual_seed(0)
+    network = AutoModelForCausalLM.from_config(LlamaConfig(**SMALL), attn_implementation="eager")
+    wanted, _ = summed_loss(network, pad(MIXED))
+    AttentionInterface.register("stand_in", kernel)
+    network.set_attn_implementation("stand_in")
+    monkeypatch.setattr("workbench.models.batches.attends_flash", lambda _: True)
+    found, _ = summed_loss(network, pad([in_one_row(MIXED)]))
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=0)
+    assert seen == [(61, [0, 12, 73, 80, 101])] * 2
+
+
 def test_what_is_not_packed_is_attended_to_as_ever(tiny: Path) -> None:
     """Rows padded on the left, as answers are generated, and on the right, as losses are measured."""
     plain, apart = (load(str(tiny), device="cpu", attention="sdpa").model for _ in range(2))
@@ -96,6 +122,15 @@ def test_an_architecture_that_does_not_look_at_all_that_came_before_is_left() ->
     assert not can_isolate(MistralConfig(**SMALL, sliding_window=16))
     assert not can_isolate(Qwen2Config(**SMALL, use_sliding_window=True, sliding_window=16, max_window_layers=1))
     assert not can_isolate(type("Config", (), {"model_type": "gemma2"}))
+
+
+@pytest.mark.parametrize(
+    ("model_type", "attention", "told"),
+    [("llama", "flash_attention_2", True), ("llama", "sdpa", False), ("gemma2", "flash_attention_2", False)],
+)
+def test_only_known_architectures_are_told_of_borders(model_type: str, attention: str, told: bool) -> None:
+    config = SimpleNamespace(model_type=model_type, _attn_implementation=attention)
+    assert attends_flash(SimpleNamespace(config=config)) is told
 
 
 class Squares(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.isolated import attends_isolated, groups_of
+from workbench.models.isolated import attends_flash, attends_isolated, borders, groups_of
 from workbench.models.portions import loss_in_portions, portion
 from workbench.templates.values import IGNORE_INDEX, Example, Pack
 
@@ -79,11 +79,13 @@ def _inputs(model: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
     """What the model is given of ``batch``."""
     import torch
 
+    ids = batch["input_ids"]
     inputs: dict[str, Any] = {key: batch[key] for key in ("input_ids", "position_ids") if key in batch}
     if "lengths" in batch and attends_isolated(model):
         # a mask of ones says that the row is one, so that no mask (T, T) is made of its positions
-        inputs["attention_mask"] = torch.ones_like(batch["input_ids"])
-        inputs["groups"] = groups_of(batch["lengths"].tolist(), batch["input_ids"].device)
+        inputs |= {"attention_mask": torch.ones_like(ids), "groups": groups_of(batch["lengths"].tolist(), ids.device)}
+    elif "lengths" in batch and attends_flash(model):
+        inputs |= borders(batch["lengths"].tolist(), ids.device)
     return inputs
 
 

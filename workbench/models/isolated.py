@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from workbench.models.portions import BARE
@@ -43,6 +44,12 @@ class Group:
 def attends_isolated(model: Any) -> bool:
     """Whether ``model`` was told so by :func:`isolate`."""
     return bool(getattr(model.config, "_attn_implementation", "") == NAME)
+
+
+def attends_flash(model: Any) -> bool:
+    """Whether ``model`` has flash attention, and hands on to it where conversations begin."""
+    config = model.config
+    return config.model_type in BARE and str(config._attn_implementation).startswith("flash")
 
 
 def can_isolate(config: Any) -> bool:
@@ -80,6 +87,16 @@ def groups_of(lengths: Sequence[int], device: torch.device) -> tuple[Group, ...]
         groups.append(_group(start, one, device))
         start += sum(one)
     return tuple(groups)
+
+
+def borders(lengths: Sequence[int], device: torch.device) -> dict[str, Any]:
+    """Where the conversations of a row begin and end, in the words of transformers (``FlashAttentionKwargs``), which
+    would else ask the device for them in every layer."""
+    import torch
+
+    ends = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+    told = {"cu_seq_lens": ends, "max_length": max(lengths)}
+    return {f"{name}_{side}": value for name, value in told.items() for side in ("q", "k")}
 
 
 def _group(start: int, lengths: Sequence[int], device: torch.device) -> Group:
