@@ -124,10 +124,14 @@ def test_activations_grow_with_rows_and_shrink_with_checkpointing() -> None:
     assert fused.activations < forecast(replace(work, length=512)).activations
 
 
-def test_only_trained_tokens_have_logits() -> None:
+def test_only_trained_tokens_have_logits(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work("pocket", rows=4, length=65)
     assert forecast(work).logits == 4 * 64 * 3072 * 12
     assert forecast(replace(work, trained=10)).logits == 10 * 3072 * 12
+    whole = forecast(work).total
+    monkeypatch.setattr("workbench.models.portions.ROOM", 10 * 3072)
+    assert forecast(work).logits == 10 * 3072 * 8
+    assert forecast(work).total < whole
 
 
 def test_zero_shares_out_what_its_stage_says() -> None:

@@ -24,6 +24,8 @@ CONTEXT = 600 * 2**20
 STATES = {"sgd": 0.0, "rmsprop": 4.0, "adagrad": 4.0, "lion_32bit": 4.0, "adafactor": 0.05}
 # Loss over V logits of a token: log-probabilities, their gradient, and that of the logits, each in float32.
 LOSS_BYTES = 12
+# The same in portions: scores, and what their sum is made of.
+PORTION_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +160,9 @@ def forecast(work: Work, stage: Stage | None = None) -> Forecast:
     activations = stage.peak(work)
     if work.quantization == "nf4":  # the layer at work is unpacked
         activations += max((part.numel for part in base if part.linear), default=0) * _width(work.dtype)
-    trained_at_once = portion(model, model.get_output_embeddings(), trained_places(work)) or trained_places(work)
-    logits = trained_at_once * int(model.config.get_text_config().vocab_size) * LOSS_BYTES
+    rows = portion(model, model.get_output_embeddings(), trained_places(work))
+    scores = (rows or trained_places(work)) * int(model.config.get_text_config().vocab_size)
+    logits = scores * (PORTION_BYTES if rows else LOSS_BYTES)
     whole = Forecast(
         weights=_weights(base, work),
         adapter=(sum(p.numel() for p in params) - parameters) * 4,

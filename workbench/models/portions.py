@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-# Scores at once: 256 MiB in float32.
-ROOM = 2**26
+# Scores at once: 64 MiB in float32; of a vocabulary of 100 000, those of 167 tokens.
+ROOM = 2**24
 # Architectures whose scores are what the head gives: nothing caps or scales them, and no second head sees them.
 BARE = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 
@@ -55,7 +55,7 @@ def loss_in_portions(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.
 def _portions() -> Any:
     """Made in a function, since its parent is a heavy import."""
     import torch
-    from torch.nn.functional import cross_entropy, linear
+    from torch.nn.functional import linear
 
     class Portions(torch.autograd.Function):
         """The gradient by the scores is softmax − one-hot; by the hidden states, that times the weight."""
@@ -66,14 +66,13 @@ def _portions() -> Any:
             gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
-                wanted = targets[part]
+                wanted = targets[part, None]
                 scores = linear(hidden[part], weight).float()
-                total += cross_entropy(scores, wanted, reduction="sum")
+                whole = scores.logsumexp(-1, keepdim=True)
+                total += (whole - scores.gather(1, wanted)).sum()
                 if gradient is not None:
-                    by_scores = scores.softmax(-1)
-                    del scores
-                    by_scores.scatter_add_(1, wanted[:, None], by_scores.new_full((len(wanted), 1), -1.0))
-                    gradient[part] = by_scores.to(weight.dtype) @ weight
+                    scores.sub_(whole).exp_().scatter_add_(1, wanted, torch.full_like(whole, -1.0))
+                    gradient[part] = scores.to(weight.dtype) @ weight
             if gradient is not None:
                 ctx.save_for_backward(gradient)
             return total
@@ -81,6 +80,6 @@ def _portions() -> Any:
         @staticmethod
         def backward(ctx: Any, *after: Any) -> Any:
             (gradient,) = ctx.saved_tensors
-            return gradient * after[0].to(gradient.dtype), None, None, None
+            return (gradient.float() * after[0]).to(gradient.dtype), None, None, None
 
     return Portions
