@@ -32,9 +32,10 @@ FOR_WORKERS = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
 # conda's NumPy brings an MKL that asks for Intel's threads, and torch has loaded GNU's: "MKL_THREADING_LAYER=INTEL is
 # incompatible with libgomp" (pytorch issue 37377). Only Linux's torch stands on libgomp.
 ON_LINUX = {"MKL_THREADING_LAYER": "GNU"}
-# On processors with AVX512-BF16 it warns, as it loads, that a kernel which it would fetch from a hub is not there. It
-# goes on with its own, and a person can do nothing about it.
-HUSHED = "bitsandbytes.backends.cpu.ops"
+# Loggers whose warnings a person can do nothing about. On processors with AVX512-BF16 bitsandbytes says, as it loads,
+# that a kernel which it would fetch from a hub is not there, and goes on with its own; without a network the hub's
+# client tells of each attempt, and what became of them all is said in the workbench's words.
+HUSHED = ("bitsandbytes.backends.cpu.ops", "huggingface_hub.utils._http")
 
 
 def prepare(environ: MutableMapping[str, str] | None = None, platform: str = sys.platform) -> None:
@@ -42,7 +43,8 @@ def prepare(environ: MutableMapping[str, str] | None = None, platform: str = sys
     target = os.environ if environ is None else environ
     for name, value in (DEFAULTS | (ON_LINUX if platform.startswith("linux") else {})).items():
         target.setdefault(name, value)
-    logging.getLogger(HUSHED).setLevel(logging.ERROR)
+    for name in HUSHED:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager
