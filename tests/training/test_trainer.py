@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,22 @@ def test_what_takes_the_quick_pass_is_padded_and_the_rest_packed(
     model = assemble(recipe, made).model
     trainer = make_trainer(model, arguments, Batches(made.prepared.train, made.plan, packed=packed), lambda *_: None)
     assert (trainer.quick is None) is packed
+
+
+def test_one_process_stays_on_its_gpu_where_there_are_more(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library would copy the model to all GPUs, and begin with the first, wherever the model is."""
+    chosen: list[Any] = []
+    monkeypatch.setenv("ACCELERATE_TORCH_DEVICE", "")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: False)
+    monkeypatch.setattr("torch.cuda.set_device", chosen.append)
+    recipe = load_recipe("pocket-lora", small.overrides(tiny, "device=cuda:2"))
+    where = torch.device("cuda:2")
+    monkeypatch.setattr("transformers.TrainingArguments.device", property(lambda _: torch.device("cuda:0")))
+    arguments = training_arguments(recipe, tmp_path, steps=1, device=where)
+    assert arguments.device == where == chosen[-1]
+    assert arguments.n_gpu == 1
+    assert os.environ["ACCELERATE_TORCH_DEVICE"] == "cuda:2"
+    assert training_arguments(recipe, tmp_path, steps=1, device=torch.device("cpu")).n_gpu == 0

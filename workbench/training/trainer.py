@@ -8,7 +8,9 @@ of the whole step, and checkpoints hold no pickles.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -75,13 +77,16 @@ def in_one_row(examples: Sequence[Example]) -> Pack:
 
 
 def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torch.device) -> TrainingArguments:
-    """The recipe in the library's words."""
+    """The recipe in the library's words, for this process and ``device`` alone."""
     import torch
     from transformers import TrainingArguments
 
     o, s, r = recipe.optimizer, recipe.schedule, recipe.runtime
     half = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return TrainingArguments(
+    numbered = device.type == "cuda" and device.index is not None
+    if numbered:
+        os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)  # else accelerate takes the first
+    made: TrainingArguments = _alone(device)(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=1,  # one item of Batches is one batch
@@ -107,6 +112,31 @@ def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torc
         disable_tqdm=True,
         report_to="none",
     )
+    if numbered:
+        torch.cuda.set_device(device)
+    return made
+
+
+def _alone(device: torch.device) -> type:
+    """Arguments by which a process stays on ``device``. The library's own take the first GPU, and where there are more,
+    copies of the model on all of them: not for a machine that others use too, nor for weights in 4 bit."""
+    from transformers import TrainingArguments
+
+    class Alone(TrainingArguments):  # type: ignore[misc]
+        """See above."""
+
+        @property
+        def device(self) -> torch.device:
+            """Where the model is."""
+            _ = super().device  # sets accelerate's state up
+            return device
+
+        @property
+        def n_gpu(self) -> int:
+            """One, or none."""
+            return int(device.type == "cuda")
+
+    return Alone
 
 
 def _checkpointing(arguments: type[TrainingArguments]) -> dict[str, Any]:
@@ -135,6 +165,8 @@ def _quicker() -> type:
             super().__init__(**settings)
             alone = self.accelerator.num_processes == 1 and not self.args.gradient_checkpointing
             self.quick = quick_pass(self.model) if alone and not self.train_dataset.packed else None
+            modules = self.model.modules() if self.args.bf16 else ()
+            self.copying = [module for module in modules if getattr(module, "cast_input_dtype_enabled", False)]
 
         def summed_loss(self, model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, int]:
             """The cross-entropy summed over the trained tokens, and how many these are."""
@@ -145,7 +177,7 @@ def _quicker() -> type:
         def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
             """The parent's, which walks through all modules to set a mode that the quick pass does not ask for."""
             if self.quick is None:
-                with _as_they_come(self.model, self.args.bf16):
+                with _as_they_come(self.copying):
                     return super().training_step(model, inputs, num_items_in_batch)
             loss = self.compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
             self.accelerator.backward(loss)
@@ -158,11 +190,22 @@ def _quicker() -> type:
     return Quicker
 
 
-def _as_they_come(model: Any, half: bool) -> Any:
-    """In mixed precision an adapter's products are in 16 bit: its inputs, which are too, need not be copied for it."""
-    from peft.helpers import disable_input_dtype_casting
+@contextmanager
+def _as_they_come(layers: Sequence[Any]) -> Iterator[None]:
+    """In mixed precision an adapter's products are in 16 bit: its inputs, which are too, need not be copied for it.
 
-    return disable_input_dtype_casting(model, active=half)
+    PEFT's own ``disable_input_dtype_casting`` looks through all modules each time, ten milliseconds of a large model.
+
+    Args:
+        layers: those with an adapter.
+    """
+    for layer in layers:
+        layer.cast_input_dtype_enabled = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.cast_input_dtype_enabled = True
 
 
 def _trainer_class() -> type:
