@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,34 @@ RANDOM = "random_state.safetensors"
 
 def save_optimizer(optimizer: Any, folder: Path) -> None:
     """Write the optimizer's state: tensors as they are, everything else as JSON in the file's header."""
+    import torch
     from safetensors.torch import save_file
 
     state = optimizer.state_dict()
     tensors: dict[str, Any] = {}
     plain: dict[str, Any] = {}
+    seen: set[int] = set()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()  # paged states lie in the main memory, and the GPU may not have written them yet
     for index, values in state["state"].items():
-        for name, value in values.items():
-            (tensors if hasattr(value, "dtype") else plain)[f"{index}.{name}"] = value
-    tensors = {key: value.detach().contiguous() for key, value in tensors.items()}
+        for name, value in _flat(values):
+            if not isinstance(value, torch.Tensor):
+                plain[f"{index}.{name}"] = value
+                continue
+            place = value.untyped_storage().data_ptr()  # a table that all share is written for each
+            tensors[f"{index}.{name}"] = value.detach().clone() if place in seen else value.detach().contiguous()
+            seen.add(place)
     header = {"param_groups": json.dumps(state["param_groups"], default=_number), "plain": json.dumps(plain)}
     save_file(tensors, folder / OPTIMIZER, metadata=header)
+
+
+def _flat(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """A parameter's state. bitsandbytes puts what is in 8 bit into a mapping of its own; it reads it without, too."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from value.items()
+        else:
+            yield name, value
 
 
 def load_optimizer(optimizer: Any, folder: Path) -> None:
