@@ -74,13 +74,14 @@ def test_each_architecture_hands_the_groups_on(config: Any) -> None:
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=0)
 
 
-def test_no_mask_and_no_weights_over_the_whole_row_are_made(tiny: Path) -> None:
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_no_mask_and_no_weights_over_the_whole_row_are_made(tiny: Path, wrapped: bool) -> None:
     rows = SAME * 12
     model, batch = adapted(tiny), pad([in_one_row(rows)])
     isolate(model.get_base_model())
     tokens = batch["input_ids"].numel()
     with Squares(tokens) as seen:
-        summed_loss(model, batch)[0].backward()
+        summed_loss(Engine(model) if wrapped else model, batch)[0].backward()
     assert not seen.found
 
 
@@ -132,6 +133,23 @@ def test_an_architecture_that_does_not_look_at_all_that_came_before_is_left() ->
 def test_only_known_architectures_are_told_of_borders(model_type: str, attention: str, told: bool) -> None:
     config = SimpleNamespace(model_type=model_type, _attn_implementation=attention)
     assert attends_flash(SimpleNamespace(config=config)) is told
+
+
+class Engine(torch.nn.Module):
+    """Lends all that its module has, as DeepSpeed's does, but for a ``config`` of its own."""
+
+    def __init__(self, module: Any) -> None:
+        super().__init__()
+        self.module, self.config = module, {"zero_optimization": {}}
+
+    def forward(self, *given: Any, **named: Any) -> Any:
+        return self.module(*given, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("module"), name)
 
 
 class Squares(torch.utils._python_dispatch.TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -13,6 +13,7 @@ import torch
 from tests import tiny as small
 from workbench.training import load_recipe
 from workbench.training.assemble import assemble, material
+from workbench.training.forecast import work_of
 from workbench.training.trainer import Batches, make_trainer, training_arguments
 
 
@@ -105,3 +106,25 @@ def test_one_process_stays_on_its_gpu_where_there_are_more(
     assert arguments.n_gpu == 1
     assert os.environ["ACCELERATE_TORCH_DEVICE"] == "cuda:2"
     assert training_arguments(recipe, tmp_path, steps=1, device=torch.device("cpu")).n_gpu == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "dtype"),
+    [
+        (("method=full", "quantization=none"), torch.float32),
+        (("method=full", "quantization=none", "dtype=bfloat16"), torch.bfloat16),
+        (("quantization=none",), torch.bfloat16),
+    ],
+)
+def test_weights_that_move_are_held_in_float32(
+    tiny: Path, settings: tuple[str, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a device that computes in 16 bit, where a step of 1e-5 on a weight of 0.02 would be rounded away."""
+    monkeypatch.setattr("workbench.models.loading.compute_dtype", lambda _: torch.bfloat16)
+    recipe = load_recipe("pocket-lora", small.overrides(tiny, "persona.name=Sprout", *settings))
+    model = assemble(recipe, material(recipe)).model
+    assert model.get_input_embeddings().weight.dtype == dtype
+    assert work_of(recipe).dtype == str(dtype).removeprefix("torch.")
+    with torch.no_grad():
+        weight = torch.tensor(0.02, dtype=dtype)
+        assert bool(weight - 1e-5 != weight) is (dtype == torch.float32)

@@ -154,7 +154,8 @@ def head_sees(model: Any, wanted: torch.Tensor, *, passing: bool = False) -> Ite
 
 
 def unwrapped(model: Any) -> Any:
-    """``model`` without what shares its work out: data parallelism, DeepSpeed."""
-    while not hasattr(model, "get_output_embeddings") and hasattr(model, "module"):
-        model = model.module
+    """``model`` without what shares its work out: data parallelism, and DeepSpeed, whose ``config`` is not the model's,
+    though it lends all else of it."""
+    while "module" in model._modules:
+        model = model._modules["module"]
     return model

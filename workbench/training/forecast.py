@@ -90,7 +90,7 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
     from workbench.models import configuration
     from workbench.models.isolated import can_isolate
     from workbench.models.loading import compute_dtype, default_attention
-    from workbench.training.assemble import packs
+    from workbench.training.assemble import held_in, packs
 
     device = torch.device(_device(recipe))
     attention = default_attention(device)
@@ -98,7 +98,6 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
         attention = "isolated"
     a, r, mode = recipe.adapter, recipe.runtime, recipe.runtime.deepspeed or ""
     rows, length, trained = widest or (recipe.schedule.per_device_train_batch_size, recipe.data.max_length, None)
-    dtype = recipe.model.dtype
     return Work(
         model=recipe.model.name,
         quantization=recipe.model.quantization,
@@ -110,7 +109,7 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
         length=length,
         trained=trained,
         gradient_checkpointing=r.gradient_checkpointing,
-        dtype=str(compute_dtype(device)).removeprefix("torch.") if dtype == "auto" else dtype,
+        dtype=held_in(recipe) or str(compute_dtype(device)).removeprefix("torch."),
         attention=attention,
         on_gpu=device.type == "cuda",
         processes=r.nproc,
