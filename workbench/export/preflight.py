@@ -213,7 +213,8 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
     return str(said[0])
 
 
-# Streamlit's page speaks a protocol of its own, by messages that its library knows: the page, then the question.
+# Streamlit's page speaks a protocol of its own, by messages that its library knows: the page, then the question. After
+# an answer the page begins anew; what was not sent by then never is, so only the page's last run has all of the answer.
 _STREAMLIT = """
 import json, sys
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -226,7 +227,9 @@ with connect(url, subprotocols=["streamlit"], max_size=None) as line:
         while True:
             told = ForwardMsg.FromString(line.recv(timeout=float(seconds)))
             if told.WhichOneof("type") == "script_finished":
-                return
+                if told.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
+                    return
+                continue
             element = told.delta.new_element
             assert element.WhichOneof("type") != "exception", element.exception.message
             yield element
