@@ -368,26 +368,24 @@ WORK = {"model": shaped_model, "data": make_data, "ours": ours, "plain": plain, 
 # ---- what is shown
 
 
+def beside(results: dict[str, dict[str, Any]], ours: str, theirs: str) -> dict[str, tuple[float, float]]:
+    """Our figure, and of each peer the lowest one of its ways."""
+    mine = results.get("workbench", {})
+    peers = {
+        peer: [way[theirs] for name, way in results.items() if name.startswith(peer) and theirs in way]
+        for peer in ("TRL", "LLaMA-Factory", "plain Trainer + PEFT")
+    }
+    return {peer: (mine[ours], min(ways)) for peer, ways in peers.items() if ways and ours in mine}
+
+
 def ratios(results: dict[str, dict[str, Any]]) -> dict[str, float]:
     """How many times as fast as the quickest way of each peer we are, to a held-out loss as good."""
-    mine = results.get("workbench", {})
-    found = {}
-    for peer in ("TRL", "LLaMA-Factory", "plain Trainer + PEFT"):
-        ways = [r["equal"] for name, r in results.items() if name.startswith(peer) and "equal" in r]
-        if ways and "seconds" in mine:
-            found[peer] = round(min(ways) / mine["seconds"], 2)
-    return found
+    return {peer: round(them / us, 2) for peer, (us, them) in beside(results, "seconds", "equal").items()}
 
 
 def memory(results: dict[str, dict[str, Any]]) -> dict[str, float]:
     """Our peak as a share of the lowest one of each peer."""
-    mine = results.get("workbench", {})
-    found = {}
-    for peer in ("TRL", "LLaMA-Factory", "plain Trainer + PEFT"):
-        peaks = [r["peak"] for name, r in results.items() if name.startswith(peer) and "peak" in r]
-        if peaks and "peak" in mine:
-            found[peer] = round(mine["peak"] / min(peaks), 2)
-    return found
+    return {peer: round(us / them, 2) for peer, (us, them) in beside(results, "peak", "peak").items()}
 
 
 def table(report: dict[str, Any]) -> str:
