@@ -59,6 +59,12 @@ def can_isolate(config: Any) -> bool:
     return config.model_type in BARE and layers == {"full_attention"} and sliding is None
 
 
+def isolates(config: Any, attention: str, *, packed: bool) -> bool:
+    """Whether a training attends so: where its rows are packed, and its own attention (``eager``, ``sdpa`` …) does not
+    cut them."""
+    return packed and not attention.startswith("flash") and can_isolate(config)
+
+
 def isolate(network: Any) -> None:
     """Let ``network`` attend so where it is given ``groups``, and by torch's fused attention elsewhere."""
     from transformers import AttentionInterface, AttentionMaskInterface

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Failed
-from workbench.models.isolated import can_isolate, isolate
+from workbench.models.isolated import can_isolate, isolate, isolates
 from workbench.models.kernels import use_liger, uses_liger
 from workbench.models.quick import small_llama
 from workbench.training.batches import Plan, plan_batches
@@ -76,7 +76,7 @@ def assemble(recipe: Recipe, made: Material) -> Loaded:
     )
     check_length(recipe, getattr(loaded.model.config, "max_position_embeddings", None))
     config = loaded.model.config
-    if made.packed and can_isolate(config) and not config._attn_implementation.startswith("flash"):
+    if isolates(config, config._attn_implementation, packed=made.packed):
         isolate(loaded.model)
     if uses_liger(recipe.runtime.use_liger_kernel, loaded.device):
         use_liger(loaded.model)

@@ -88,13 +88,13 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
     import torch
 
     from workbench.models import configuration
-    from workbench.models.isolated import can_isolate
+    from workbench.models.isolated import isolates
     from workbench.models.loading import compute_dtype, default_attention
     from workbench.training.assemble import held_in, packs
 
     device = torch.device(_device(recipe))
     attention = default_attention(device)
-    if packs(recipe) and not attention.startswith("flash") and can_isolate(configuration(recipe.model.name)):
+    if isolates(configuration(recipe.model.name), attention, packed=packs(recipe)):
         attention = "isolated"
     a, r, mode = recipe.adapter, recipe.runtime, recipe.runtime.deepspeed or ""
     rows, length, trained = widest or (recipe.schedule.per_device_train_batch_size, recipe.data.max_length, None)
