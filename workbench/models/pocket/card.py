@@ -36,7 +36,7 @@ def write(folder: Path) -> None:
         "vocabulary": config["vocab_size"],
         "parameters": f"{result['parameters']:,}",
         "megabytes": f"{(folder / 'model.safetensors').stat().st_size / 1e6:.1f}",
-        "minutes": round(result["seconds"]["build"] / 60),
+        "minutes": round(sum(result["seconds"].values()) / 60),
         "questions": f"{result['questions']:,}",
         "steps": f"{result['steps']:,}",
         "seed": result["seed"],
