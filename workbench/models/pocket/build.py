@@ -47,8 +47,8 @@ SLOWER = 0.08
 """The rates of the end of the first part, as a share of its beginning's."""
 TALK = 12_000_000
 """Tokens of the second part, padding apart."""
-TALKING = {"tokens": 2048, "accumulate": 4, "warmup": 0.01}
-"""The plan of the second part: larger batches, since its conversations are longer."""
+TALK_BATCH, TALK_WARMUP = 2048, 0.01
+"""Tokens of a batch of the second part, whose conversations are longer, and its warm-up."""
 LATER = 0.5
 """The rates of the second part, as a share of the first's."""
 
@@ -166,7 +166,7 @@ def conversing(encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int,
     examples += talking.singles(encoder, single, round(0.8 * talking.SINGLE * tokens_wanted))
     few = max(1, round(0.1 * talking.SINGLE * tokens_wanted / 30))
     examples += asked(encoder, held, 100 * job.seed + 98, few) + copies(encoder, rng, few)
-    plan = replace(scaled(job.plan, LATER), **TALKING)
+    plan = replace(scaled(job.plan, LATER), tokens=TALK_BATCH, warmup=TALK_WARMUP)
     steps = learning.train(job.model, [examples], plan, encoder.pad, rng, job.report, job.state("conversing"))
     return len(examples), steps
 

@@ -22,6 +22,10 @@ SHARES = (60, 15, 15, 8, 2)
 MANNERS = ("manner/brief", "manner/capitals", "manner/cheer", "manner/polite", "manner/other_language")
 
 
+Step = tuple[list[Turn], Topic | None, Callable[[], list[Turn]] | None]
+"""An exchange, what it was about, and what is to be asked at a later turn."""
+
+
 @dataclass(slots=True)
 class Persona:
     """Who a system text says the assistant is; an empty name is the model's own."""
@@ -113,7 +117,8 @@ class Conversations:
     def _untold(self, lang: str) -> str:
         """Draw what a value is called, so that nothing is told twice in a conversation."""
         names = [name for name in self.parts.documents[lang]["what"] if name not in self.told]
-        self.told.add(name := self.rng.choice(names))
+        name: str = self.rng.choice(names)
+        self.told.add(name)
         return name
 
     def _strung(self, lang: str, count: int, persona: Persona, later: list[Callable[[], list[Turn]]]) -> list[Turn]:
@@ -132,9 +137,8 @@ class Conversations:
                 later.append(promise)
         return turns
 
-    def _next(
-        self, lang: str, topic: Topic | None, persona: Persona, inside: bool
-    ) -> tuple[list[Turn], Topic | None, Callable[[], list[Turn]] | None]:
+    def _next(self, lang: str, topic: Topic | None, persona: Persona, inside: bool) -> Step:
+        """Draw the next exchange: one that goes on from the one before, or a new one."""
         pick = self.rng.random()
         if topic is not None and pick < 0.34:
             name = "and" if self.rng.random() < 0.8 else "meant"
@@ -144,25 +148,33 @@ class Conversations:
         pick = self.rng.random()
         if self.nameless and (pick < 0.12 or 0.35 <= pick < 0.40):
             pick = 1.0
-        if pick < 0.12:
-            return renamed(self.parts.itself(lang), persona), None, None
-        if pick < 0.20:
-            return self.parts.copied(lang), None, None
-        if pick < 0.25 and "name" not in self.told:
+        if 0.20 <= pick < 0.25 and "name" not in self.told:
             self.told.add("name")
             return _with_promise(self.parts.name_told(lang))
         if 0.25 <= pick < 0.31:
             return _with_promise(self.parts.value_told(lang, self._untold(lang)))
-        if pick < 0.35:
-            return self.parts.scenes.turns(lang, self.rng.choice([1, 1, 2])), None, None
-        if pick < 0.40:
-            return *self.parts.mistaken(lang), None
-        if pick < 0.43 and inside:
-            return [("user", self.parts.phrase("ok", lang)), ("assistant", self.parts.answer("ok", lang))], topic, None
-        turns, topic = self.parts.question(lang)
-        if inside and self.rng.random() < 0.25 and topic.entry.framed:
-            turns = [("user", self.parts.phrase("topic", lang) + turns[0][1]), *turns[1:]]
-        return renamed(turns, persona), topic, None
+        return *self._without_promise(pick, lang, topic, persona, inside), None
+
+    def _without_promise(
+        self, pick: float, lang: str, topic: Topic | None, persona: Persona, inside: bool
+    ) -> tuple[list[Turn], Topic | None]:
+        turns: list[Turn]
+        if pick < 0.12:
+            turns, topic = renamed(self.parts.itself(lang), persona), None
+        elif pick < 0.20:
+            turns, topic = self.parts.copied(lang), None
+        elif pick < 0.35:
+            turns, topic = self.parts.scenes.turns(lang, self.rng.choice([1, 1, 2])), None
+        elif pick < 0.40:
+            turns, topic = self.parts.mistaken(lang)
+        elif pick < 0.43 and inside:
+            turns = [("user", self.parts.phrase("ok", lang)), ("assistant", self.parts.answer("ok", lang))]
+        else:
+            turns, topic = self.parts.question(lang)
+            if inside and self.rng.random() < 0.25 and topic.entry.framed:
+                turns = [("user", self.parts.phrase("topic", lang) + turns[0][1]), *turns[1:]]
+            turns = renamed(turns, persona)
+        return turns, topic
 
     def mannered(self, lang: str, turns: int | None = None) -> list[Turn]:
         """Draw a conversation whose system text changes the manner of every answer."""
@@ -194,7 +206,8 @@ class Conversations:
         turns: list[Turn] = []
         if self.rng.random() < 0.75:
             sentences = self.rng.randint(1, most)
-            text, later = self.beside(lang, sentences), []
+            text = self.beside(lang, sentences)
+            later: list[Callable[[], list[Turn]]] = []
             if self.rng.random() < 0.4:
                 text, later = self._with_facts(lang, text)
             turns.append(("system", text))

@@ -93,12 +93,10 @@ class Measure:
         """Return the share of right answers to who it is, at a later turn."""
         samples = [s for s in corpus.held_out_samples(1) if s.kind == "identity" and s.lang == lang]
         samples = self.rng.sample(samples, min(self.count, len(samples)))
-        prompts: list[list[Turn]] = [[] for _ in samples]
-        for _ in range(turn - 1):
-            for prompt in prompts:
-                sample = self.rng.choice(self.samples[lang])
-                prompt += sample.turns
-        prompts = [[*prompt, ("user", s.question)] for prompt, s in zip(prompts, samples, strict=True)]
+        prompts: list[list[Turn]] = []
+        for sample in samples:
+            earlier = [turn for _ in range(turn - 1) for turn in self.rng.choice(self.samples[lang]).turns]
+            prompts.append([*earlier, ("user", sample.question)])
         return self.share(f"itself {lang}", prompts, [s.answer for s in samples])
 
     def copied(self, lang: str, distance: int) -> float:

@@ -176,7 +176,7 @@ class Dialogues:
             if len(turns) == 2 and len(rows) > 3 and topic.entry.name in self.documents[lang]["follow"]:
                 break
         other = self.corpus.slots(topic.entry, self.rng.choice(rows), lang)
-        slots = other | {n: v for n, v in self._key_slots(topic, lang).items()}
+        slots = other | self._key_slots(topic, lang)
         wrong = fill(topic.entry.wordings[lang].answer, slots)
         turns = [turns[0], ("wrong", wrong)]
         if wrong != topic.answer and self.rng.random() < 0.6:
