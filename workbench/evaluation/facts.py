@@ -64,7 +64,7 @@ def _left(wanted: str) -> str:
         return f"(?<![{NUMERALS}])"
     if wanted[0].isdigit():
         return r"(?<![a-z0-9])(?<!\d[.,])"
-    return r"(?<![a-z0-9à-ɏа-я])" if _bordered(wanted[0]) else ""
+    return r"(?<![a-z0-9à-ɏа-я])(?<![a-z]['’])" if _bordered(wanted[0]) else ""
 
 
 def _right(wanted: str) -> str:
@@ -73,7 +73,7 @@ def _right(wanted: str) -> str:
     if wanted[-1].isdigit():
         return r"(?![a-z0-9])(?![.,]\d)"
     plural = "s?" if len(wanted) > 2 and wanted[-1].isalpha() else ""
-    return plural + r"(?![a-z0-9à-ɏа-я])" if _bordered(wanted[-1]) else ""
+    return plural + r"(?![a-z0-9à-ɏа-я])(?!['’][a-z])" if _bordered(wanted[-1]) else ""
 
 
 def _bordered(char: str) -> bool:

@@ -29,3 +29,16 @@ def tied(one: float, other: float, count: int | None) -> bool:
     low, high = interval(one, count)
     low_other, high_other = interval(other, count)
     return low <= other <= high and low_other <= one <= high_other
+
+
+def beyond_chance(share: float, count: int | None, aim: float) -> bool:
+    """Whether ``share`` of ``count`` answers is so far below ``aim`` that chance alone would rarely make it so; where
+    the count is not known, whether it is below at all.
+
+    Source: the exact binomial test, one-sided, at the level 0.05.
+    """
+    if not count:
+        return share < aim
+    wrong, chance = round((1 - share) * count), 1 - aim
+    fewer = sum(math.comb(count, n) * chance**n * aim ** (count - n) for n in range(wrong))
+    return 1 - fewer < 0.05

@@ -104,7 +104,12 @@ def _sets() -> tuple[tuple[str, ...], ...]:
 
 
 def _without(group: Sequence[str], question: str) -> list[str]:
-    return [way for way in group if way.startswith("^") or not _within(way, question)]
+    begun = question.casefold().lstrip("“\"'「 ")
+    return [
+        way
+        for way in group
+        if not (begun.startswith(way[1:].casefold()) if way.startswith("^") else _within(way, question))
+    ]
 
 
 def _within(value: str, question: str) -> bool:
