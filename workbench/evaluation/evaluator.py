@@ -135,6 +135,24 @@ class Evaluator:
         said = generate(loaded, prompts, max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
         return [self.tokenizer.decode(ids, skip_special_tokens=False).strip() for ids in said]
 
+    def margins(self, loaded: Loaded, rows: Sequence[int], answers: Sequence[str]) -> list[float]:
+        """How far each right answer is from another one: by how much, in nats, its tokens lead over the second
+        likeliest where they lead least, up to the token with which the fact is stated.
+
+        Args:
+            rows: of the probes, each answered rightly.
+            answers: the answers to them.
+        """
+        found = []
+        for row, answer in zip(rows, answers, strict=True):
+            ids = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
+            ends = (n for n in range(1, len(ids) + 1) if correct(self.probes[row], self.tokenizer.decode(ids[:n])))
+            given = [*self.prompts[row], *ids[: next(ends, len(ids))]]
+            scores = self._scores(loaded, [given], [range(len(self.prompts[row]) - 1, len(given) - 1)])
+            best = scores.topk(2).values
+            found.append(float((best[:, 0] - best[:, 1]).min()))
+        return found
+
     def _samples(self, answers: Sequence[str]) -> tuple[Sample, ...]:
         rows = zip(self.probes, answers, strict=True)
         return tuple(Sample(p.kind, p.question, a, correct(p, a) if scored(p) else None) for p, a in rows)
@@ -159,25 +177,28 @@ class Evaluator:
         rows = [i for i, p in enumerate(self.probes) if p.kind in ("general", "unrelated")][:DRIFT]
         if not rows:
             return None
-        now = torch.log_softmax(self._next(loaded, [self.prompts[i] for i in rows]), -1)
+        prompts = [self.prompts[i] for i in rows]
+        scores = self._scores(loaded, prompts, [range(len(p) - 1, len(p)) for p in prompts])
+        now = torch.log_softmax(scores, -1)
         if self._before is None:
             self._before = now
         return float((self._before.exp() * (self._before - now)).sum(-1).mean())
 
     @staticmethod
-    def _next(loaded: Loaded, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Logits (N, V) float32 of the token after each prompt."""
+    def _scores(loaded: Loaded, prompts: Sequence[Sequence[int]], places: Sequence[range]) -> torch.Tensor:
+        """Logits (N, V) float32 of the tokens after the N ``places`` of the prompts, prompt by prompt."""
         import torch
 
         from workbench.models.batches import head_sees, no_gradient, pad
 
         batch = pad([Example(tuple(p), tuple(p)) for p in prompts])
-        last = torch.zeros_like(batch["labels"], dtype=torch.bool)
-        last[torch.arange(len(prompts)), torch.tensor([len(p) - 1 for p in prompts])] = True
+        wanted = torch.zeros_like(batch["labels"], dtype=torch.bool)
+        for row, chosen in enumerate(places):
+            wanted[row, chosen.start : chosen.stop] = True
         training = loaded.model.training
         loaded.model.eval()
         try:
-            with no_gradient(loaded.model), head_sees(loaded.model, last.to(loaded.device)):
+            with no_gradient(loaded.model), head_sees(loaded.model, wanted.to(loaded.device)):
                 out = loaded.model(
                     input_ids=batch["input_ids"].to(loaded.device),
                     attention_mask=batch["attention_mask"].to(loaded.device),
@@ -185,5 +206,5 @@ class Evaluator:
                 )
         finally:
             loaded.model.train(training)
-        logits: torch.Tensor = out.logits if out.logits.dim() == 2 else out.logits[last]
+        logits: torch.Tensor = out.logits if out.logits.dim() == 2 else out.logits[wanted]
         return logits.float().cpu()

@@ -38,6 +38,8 @@ class Known:
         answers, pace = record.get("answers"), record.get("pace")
         right = record.get("format") == FORMAT and isinstance(answers, dict) and isinstance(pace, (int, float))
         self.answers = {str(k): str(v) for k, v in answers.items()} if right and isinstance(answers, dict) else {}
+        margins = record.get("margins")
+        self.margins = {str(k): float(v) for k, v in margins.items()} if right and isinstance(margins, dict) else {}
         self.pace = float(pace) if right and isinstance(pace, (int, float)) else 0.0
 
     @staticmethod
@@ -50,18 +52,22 @@ class Known:
         return self.answers.get(self.name(prompt))
 
     def put(self, prompts: Sequence[Sequence[int]], answers: Sequence[str], pace: float) -> None:
-        """Keep what was answered.
+        """Remember what was answered.
 
         Args:
             pace: seconds an answer.
         """
-        new = {self.name(p): a for p, a in zip(prompts, answers, strict=True)}
-        self.answers, self.pace = {**self.answers, **new}, pace
-        if self.file is None or not new:
+        self.answers |= {self.name(p): a for p, a in zip(prompts, answers, strict=True)}
+        self.pace = pace
+
+    def save(self) -> None:
+        """Keep it for the next run."""
+        if self.file is None:
             return
+        record = {"format": FORMAT, "pace": self.pace, "answers": self.answers, "margins": self.margins}
         with suppress(OSError, WorkbenchError):
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.file, {"format": FORMAT, "pace": pace, "answers": self.answers}, durable=False)
+            write_json(self.file, record, durable=False)
             by_age = sorted(self.file.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
             for file in by_age[:-MOST]:
                 file.unlink(missing_ok=True)
