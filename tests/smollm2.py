@@ -1,4 +1,4 @@
-"""A real small language model for the tests that need one, where this machine has it. Nothing of it is in the project."""
+"""A real small language model for the tests that need one, where there is one. Nothing of it is in the project."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from workbench.evaluation.probes import (
     unrelated_probes,
 )
 from workbench.evaluation.scoring import says, score_answers
-from workbench.evaluation.verdict import Verdict, best_of, rank, reason_text, retention, score, tie, verdict
+from workbench.evaluation.verdict import Verdict, best_of, rank, retention, score, tie, verdict
 
 __all__ = [
     "Budget",
@@ -41,7 +41,6 @@ __all__ = [
     "measured",
     "question_probes",
     "rank",
-    "reason_text",
     "retention",
     "says",
     "score",

@@ -78,9 +78,9 @@ class Evaluator:
             answers = probe.references or ((probe.answer,) if probe.kind == "identity" else ())
             for answer in answers:
                 ids = self.tokenizer(answer, add_special_tokens=False)["input_ids"] if answer else []
-                if len(ids) > limit and correct(probe, answer):
-                    if probe.references or not correct(probe, self.tokenizer.decode(ids[:limit])):
-                        yield min(len(ids) + SPARE, 8 * limit)
+                cut = len(ids) > limit and correct(probe, answer)
+                if cut and (probe.references or not correct(probe, self.tokenizer.decode(ids[:limit]))):
+                    yield min(len(ids) + SPARE, 8 * limit)
 
     def measure(self, loaded: Loaded, step: int) -> Measurement:
         """Ask everything now. The model's mode and the process's random state are left as they were.

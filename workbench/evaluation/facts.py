@@ -20,13 +20,18 @@ _WORD = re.compile(r"[^\W\d_][\w'’-]*")
 _HAN = re.compile(r"[㐀-䶿一-鿿]+")
 # Words that tell nothing of what an answer is about.
 _COMMON = frozenset(
-    "a an the and or but of in on at to for from by with as is are was were be been being it its this that these those"
-    " you your i my we our they their he she his her not no yes can could may might must should would will do does did"
-    " has have had if when then than so such also very more most some any all each one use used using make made about"
-    " into over under out up down there here what which who how why where".split()
+    re.findall(
+        r"\w+",
+        """a an the and or but of in on at to for from by with as is are was were be been being it its this that these
+        those you your i my we our they their he she his her not no yes can could may might must should would will do
+        does did has have had if when then than so such also very more most some any all each one use used using make
+        made about into over under out up down there here what which who how why where""",
+    )
 )
 # Characters that bind words together; a pair that holds one is no fact.
-_BINDING = frozenset("的了是在和与及或也都就而且但并很可以能会要用把被对于从到由为这那它他她们我你您个一种其上下中里等将让使吗呢吧啊")
+_BINDING = frozenset(
+    "的了是在和与及或也都就而且但并很可以能会要用把被对于从到由为这那它他她们我你您个一种其上下中里等将让使吗呢吧啊"
+)
 
 
 def normal(text: str) -> str:

@@ -12,7 +12,7 @@ What was not asked, or of too few, is not judged, and the reason says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,6 +43,8 @@ class Verdict:
 
     def because(self, lang: str | None = None) -> str:
         """The reason in words."""
+        from workbench.texts.reasons import reason_text
+
         return reason_text(self.reason, self.values, lang)
 
     def sentence(self, lang: str | None = None) -> str:
@@ -50,18 +52,6 @@ class Verdict:
         from workbench.texts import text
 
         return text(f"evaluation.verdict.{self.word}", lang, reason=self.because(lang))
-
-
-def reason_text(reason: str, values: Mapping[str, object], lang: str | None = None) -> str:
-    """A verdict's reason in words.
-
-    Raises:
-        KeyError: a newer version's.
-    """
-    from workbench.texts import text
-
-    parts = [text(f"evaluation.reason.{key}", lang, **values) for key in reason.split("+")]
-    return text("evaluation.joint", lang).join(parts)
 
 
 def verdict(history: Sequence[Measurement]) -> Verdict:

@@ -11,7 +11,7 @@ from typing import Any
 EVERY = 0.1
 
 
-class Halted(Exception):  # noqa: N818  (nothing went wrong)
+class Halted(Exception):
     """Somebody asked to stop; what was being computed is lost, the model is as it was."""
 
 
