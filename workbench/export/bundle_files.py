@@ -236,6 +236,8 @@ def card(made: Bundle, note: Mapping[str, Any]) -> str:
     lines += ["", f"## {text('deploy.card.start', made.lang)}", "", "```bash", *_commands(made), "```", ""]
     lines += [text(f"deploy.card.{'docker' if made.docker else 'here'}", made.lang), ""]
     lines += [text("deploy.card.weights", made.lang, url=made.url), ""] if made.url else []
+    judged = part(note, "run").get("reason")
+    lines += [text("export.card.judged", made.lang, reason=plain(judged)), ""] if judged else []
     lines += [f"## {text('export.card.limits', made.lang)}", "", text("export.card.careful", made.lang), ""]
     return "\n".join(lines)
 

@@ -18,6 +18,7 @@ from workbench.models.pocket import facts, phrasing
 from workbench.models.pocket.conversations import Conversations
 from workbench.models.pocket.corpus import Corpus, Sample, Turn, held_out_samples
 from workbench.models.pocket.dialogue import wordings
+from workbench.models.pocket.keys import keys_of
 from workbench.models.pocket.talking import avoided
 
 GENERAL, TALKS, PROBES, UNRELATED = 1900, 450, 200, 100
@@ -90,7 +91,7 @@ def general(seed: int = 0) -> list[Sample]:
 
 
 def probes(taken: Sequence[Sample], seed: int = 0) -> list[Sample]:
-    """Single questions in held-out wordings, none of which is in ``taken``."""
+    """Single questions for facts, in held-out wordings, none of which is in ``taken``."""
     rng = random.Random(f"probes-{seed}")
     used = {(s.lang, phrasing.normalised(s.question)) for s in taken}
     free = [
@@ -100,6 +101,7 @@ def probes(taken: Sequence[Sample], seed: int = 0) -> list[Sample]:
         and sample.kind not in ("repeat", "names", "captions")
         and not about_itself(sample)
         and (sample.lang, phrasing.normalised(sample.question)) not in used
+        and keys_of(sample)
     ]
     halves = [round_robin([s for s in free if s.lang == lang], PROBES // 2, rng) for lang in facts.LANGUAGES]
     return [sample for half in halves for sample in half]
@@ -150,6 +152,7 @@ def _probe(sample: Sample) -> dict[str, Any]:
     return {
         "question": sample.question,
         "expected": sample.answer,
+        "keys": keys_of(sample),
         "kind": sample.kind,
         "lang": sample.lang,
         "group": sample.group,
