@@ -39,7 +39,7 @@ def serve(
         from workbench.training import load_recipe
 
         load_recipe(recipe)  # a mistake in it is told now, and not to every visitor
-        from ..assistant_gradio.app import launch
+        from ..assistant_gradio.app import launch, tell
         from .line import Line
         from .page import HEAD, STYLE, Studio, build
         from .workspaces import Workspaces
@@ -50,7 +50,7 @@ def serve(
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
-    print(text("web.page.serving", name=text("studio.title"), url=page.local_url), flush=True)
+    tell(entrance, text("studio.title"), page.local_url)
     if wait:
         page.block_thread()
     return page
