@@ -44,27 +44,35 @@ def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
         from .page import quiet
     quiet()
     sys.argv = [str(page), *given]
-    st.App(page.resolve(), middleware=[Middleware(Gate, door=entrance)]).run(config=options(entrance.host, port))
+    st.App(page.resolve(), middleware=[Middleware(Gate, door=entrance)]).run(config=typed(flags(entrance.host, port)))
 
 
-def options(host: str, port: int) -> dict[str, Any]:
-    """Streamlit's own settings: nothing reported, nothing asked of others, nothing opened, no errors' insides shown, no
-    uploads, our colour."""
-    return {
+def flags(host: str, port: int) -> list[str]:
+    """Streamlit's own settings, as its command takes them: nothing reported, nothing asked of others, nothing opened,
+    no errors' insides shown, no uploads, our colour."""
+    options = {
         "server.address": host,
         "server.port": port,
-        "server.headless": True,
+        "server.headless": "true",
         "server.fileWatcherType": "none",
         "server.maxUploadSize": 1,
-        "server.enableXsrfProtection": True,
+        "server.enableXsrfProtection": "true",
         # Without an address of its own, Streamlit asks a server on the internet which address this machine has.
         "browser.serverAddress": "localhost" if host.strip("[]") in EVERYWHERE else host,
-        "browser.gatherUsageStats": False,
-        "logger.hideWelcomeMessage": True,
+        "browser.gatherUsageStats": "false",
+        "logger.hideWelcomeMessage": "true",
         "client.showErrorDetails": "none",
         "client.toolbarMode": "minimal",
         "theme.primaryColor": BLUE,
     }
+    return [f"--{name}={value}" for name, value in options.items()]
+
+
+def typed(flags: Sequence[str]) -> dict[str, Any]:
+    """The same for Streamlit's Python, which wants numbers and truths as such."""
+    pairs = (flag.removeprefix("--").split("=", 1) for flag in flags)
+    words = {"true": True, "false": False}
+    return {name: words.get(value, int(value) if value.isdigit() else value) for name, value in pairs}
 
 
 def free_port(host: str) -> int:

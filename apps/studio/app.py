@@ -13,6 +13,8 @@ from workbench.environment import prepare
 from workbench.errors import WorkbenchError
 from workbench.texts import text
 
+from .folders import private
+
 
 def serve(
     root: Path,
@@ -58,8 +60,7 @@ def serve(
 
 def secret_of(root: Path) -> str:
     """The key with which the browsers' memory of their workspace is kept, the same after a restart."""
-    file = root.expanduser() / "browser.key"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file = private(root.expanduser()) / "browser.key"
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

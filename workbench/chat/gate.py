@@ -208,9 +208,10 @@ async def _password(receive: Receive) -> str | None:
         if not message.get("more_body"):
             break
     try:
-        return parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=20).get("password", [""])[0]
+        fields = parse_qs(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=20)
     except ValueError:
         return None
+    return str(fields.get("password", [""])[0])
 
 
 def _form(call: _Call, lang: str, told: str = "") -> str:
@@ -229,7 +230,15 @@ def _form(call: _Call, lang: str, told: str = "") -> str:
 
 
 async def _answer(
-    call: _Call, receive: Receive, send: Send, status: int, told: str, *, form: str = "", cookie: str = "", wait: float = 0
+    call: _Call,
+    receive: Receive,
+    send: Send,
+    status: int,
+    told: str,
+    *,
+    form: str = "",
+    cookie: str = "",
+    wait: float = 0,
 ) -> None:
     """Answer a person with a page, a program with JSON, and a websocket with a refusal."""
     if call.type == "websocket":
