@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import http.client
 import json
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
@@ -19,7 +19,7 @@ from typing import Any
 LINE = 2**20  # bytes of a line
 POLL = 0.05  # seconds between two looks at whether the answer is still wanted
 LAST_WORD = 0.4  # seconds in which a piece that is on its way when the answer is stopped still counts
-_AHEAD = 64  # lines that are read before somebody takes them
+_AHEAD = 1000  # lines that are read before somebody takes them
 
 
 class Odd(http.client.HTTPException):
@@ -49,7 +49,9 @@ class Lines:
         self._start, self._most, self._longest = start, most, longest
         self._should_stop = should_stop or (lambda: False)
         self.stopped = False
-        self._came: queue.Queue[bytes | BaseException | None] = queue.Queue(_AHEAD)
+        self._until = 0.0
+        self._came: deque[bytes | BaseException | None] = deque()
+        self._changed = threading.Condition()
         self._over = threading.Event()
         self._response: http.client.HTTPResponse | None = None
 
@@ -59,6 +61,8 @@ class Lines:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._over.set()
+        with self._changed:
+            self._changed.notify_all()
         if self._response is not None:
             _cut(self._response)
 
@@ -68,22 +72,26 @@ class Lines:
         Raises:
             Odd: a line or all of them are too long. TimeoutError: it takes too long. What opening and reading raise.
         """
-        until = time.monotonic() + self._longest
-        while time.monotonic() < until:
-            if not self.stopped and self._should_stop():
-                self.stopped, until = True, min(until, time.monotonic() + LAST_WORD)
-            try:
-                came = self._came.get(timeout=POLL)
-            except queue.Empty:
+        self._until = time.monotonic() + self._longest
+        while time.monotonic() < self._until:
+            self._look()
+            taken = self._take()
+            for came in taken:
+                self._look()
+                if came is None:
+                    return
+                if isinstance(came, BaseException):
+                    raise came
+                yield came
+            if not taken:
                 yield b""
-                continue
-            if came is None:
-                return
-            if isinstance(came, BaseException):
-                raise came
-            yield came
         if not self.stopped:
             raise TimeoutError(f"it took longer than {self._longest:.0f} seconds")
+
+    def _look(self) -> None:
+        """Ask whether the answer is still wanted; where it is not, only its last word is waited for."""
+        if not self.stopped and self._should_stop():
+            self.stopped, self._until = True, min(self._until, time.monotonic() + LAST_WORD)
 
     def _read(self) -> None:
         """In the thread: open, read, close. What was opened after nobody listens any more is closed at once."""
@@ -95,16 +103,26 @@ class Lines:
                     size += len(line)
                     if len(line) > LINE or size > self._most:
                         raise Odd("it sends more than an answer can be")
-                    self._put(line)
+                    if line.strip():
+                        self._put(line)
             self._put(None)
         except BaseException as error:
             self._put(error)
 
     def _put(self, came: bytes | BaseException | None) -> None:
-        while not self._over.is_set():
-            with suppress(queue.Full):
-                self._came.put(came, timeout=POLL)
-                return
+        with self._changed:
+            self._changed.wait_for(lambda: self._over.is_set() or len(self._came) < _AHEAD)
+            self._came.append(came)
+            self._changed.notify_all()
+
+    def _take(self) -> list[bytes | BaseException | None]:
+        """What has come since, after a short wait where nothing has."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._came), POLL)
+            taken = list(self._came)
+            self._came.clear()
+            self._changed.notify_all()
+            return taken
 
 
 def _cut(response: http.client.HTTPResponse) -> None:
