@@ -71,7 +71,7 @@ class Door:
                 a browser send another host's, nor a proxy's header without being asked first.
             same: whether the browser itself says that both are of the same origin.
         """
-        scheme = urlsplit(origin).scheme if "://" in origin else ""
+        scheme = origin.partition("://")[0].lower()
         host, port = authority(origin)
         if not host or scheme not in _DEFAULT_PORTS:
             return False
