@@ -10,7 +10,7 @@ from pathlib import Path
 
 # An absolute path, of POSIX or Windows: not the tail of a word, of an address or of another path.
 _END = r"\s\"'`<>|:;,，。；：（）()\[\]{}"
-_PATH = re.compile(rf"(?<![\w./:\\-])(?:[A-Za-z]:[\\/]|~?/|\\\\)(?:[^{_END}/\\]+[\\/]+)+([^{_END}/\\]*)")
+_PATH = re.compile(rf"(?<![\w./:\\-])(?:[A-Za-z]:[\\/]+|~?/|\\\\+)(?:[^{_END}/\\]+[\\/]+)+([^{_END}/\\]*)")
 
 _HIDDEN: set[str] = set()
 
