@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ def run(source: Path, build: ModuleType, place: Path, monkeypatch: pytest.Monkey
     pytest.importorskip("ipywidgets")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(COURSE.parent), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.delenv("WORKBENCH_LANG", raising=False)
-    lesson = nbformat.from_dict(build.notebook(source, claims=True))
+    lesson = nbformat.reads(json.dumps(build.notebook(source, claims=True)), as_version=4)
     began = time.monotonic()
     client.NotebookClient(lesson, timeout=300, kernel_name="python3", resources={"metadata": {"path": place}}).execute()
     print(f"{source.parent.name}/{source.stem}: {time.monotonic() - began:.0f} s")

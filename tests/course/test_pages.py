@@ -26,7 +26,6 @@ PAGES = sorted(
     ]
 )
 TEXTS = sorted((ROOT / "workbench" / "texts").glob("*/*.yaml"))
-CHINESE = re.compile("[\u3400-\u9fff]")
 LEFT = re.compile(r"\*\*|__(?=\S)|(?<!`)`(?!`)|(?<=[\u3400-\u9fff])\*|\*(?=[\u3400-\u9fff])")
 # Four words in a row are a sentence; names of products, menus and licences have fewer, or stand in code.
 ENGLISH = re.compile(r"(?:\b[A-Za-z][a-z']+[ ,]+){3,}[A-Za-z][a-z']+")
@@ -40,9 +39,14 @@ CITED = (
     "What is your name, and who made you",
 )
 
+CHINESE_PAGES = [page for page in PAGES if page.parent.name == "zh" or ".zh" in page.name]
+CHINESE_TEXTS = [page for page in TEXTS if page.parent.name == "zh"]
+
 render = MarkdownIt("commonmark").enable("table")
 all_pages = pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 all_texts = pytest.mark.parametrize("page", TEXTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+chinese_pages = pytest.mark.parametrize("page", CHINESE_PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+chinese_texts = pytest.mark.parametrize("page", CHINESE_TEXTS, ids=lambda path: path.stem)
 
 
 def sources(page: Path) -> list[str]:
@@ -81,10 +85,6 @@ def leaves(node: Any) -> Iterator[str]:
             yield from leaves(child)
 
 
-def is_chinese(page: Path) -> bool:
-    return "zh" in page.parent.name or ".zh" in page.name
-
-
 def english(text: str) -> list[str]:
     """The runs of English words in ``text``, but for what is cited."""
     found = [run[0] for run in ENGLISH.finditer(re.sub(r"`[^`]*`|\{[^}]*\}", " 。 ", text))]
@@ -103,18 +103,18 @@ def test_no_text_holds_marks_of_markdown(page: Path) -> None:
     assert said and not [text for text in said if "**" in text]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if is_chinese(page)], ids=lambda path: str(path.relative_to(ROOT)))
+@chinese_pages
 def test_no_english_is_left_in_a_chinese_page(page: Path) -> None:
     shown = [block for piece in sources(page) for block in [*words(piece), *html(piece)]]
     assert not [run for block in shown for run in english(block)]
 
 
-@pytest.mark.parametrize("page", [page for page in TEXTS if is_chinese(page)], ids=lambda path: path.stem)
+@chinese_texts
 def test_no_english_is_left_in_a_chinese_text(page: Path) -> None:
     assert not [run for text in leaves(yaml.safe_load(page.read_text(encoding="utf-8"))) for run in english(text)]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if is_chinese(page)], ids=lambda path: str(path.relative_to(ROOT)))
+@chinese_pages
 def test_what_a_chinese_page_shows_as_output_is_chinese(page: Path) -> None:
     """A fence without a language is what a command or a cell prints."""
     tokens = [token for piece in sources(page) for token in render.parse(piece)]
