@@ -87,8 +87,8 @@ def leaves(node: Any) -> Iterator[str]:
 
 def english(text: str) -> list[str]:
     """The runs of English words in ``text``, but for what is cited."""
-    found = [run[0] for run in ENGLISH.finditer(re.sub(r"`[^`]*`|\{[^}]*\}", " 。 ", text))]
-    return [run for run in found if not run.startswith(CITED)]
+    runs = [run[0] for run in ENGLISH.finditer(re.sub(r"`[^`]*`|\{[^}]*\}", " 。 ", text))]
+    return [run for run in runs if not run.startswith(CITED)]
 
 
 @all_pages
@@ -99,8 +99,8 @@ def test_no_mark_is_left_in_the_words_of_a_page(page: Path) -> None:
 
 @all_texts
 def test_no_text_holds_marks_of_markdown(page: Path) -> None:
-    said = list(leaves(yaml.safe_load(page.read_text(encoding="utf-8"))))
-    assert said and not [text for text in said if "**" in text]
+    texts = list(leaves(yaml.safe_load(page.read_text(encoding="utf-8"))))
+    assert texts and not [text for text in texts if "**" in text]
 
 
 @chinese_pages
