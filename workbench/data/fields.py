@@ -109,8 +109,10 @@ def clean(value: object, place: Place, field: str) -> str:
 def required(row: dict[str, Any], key: str, place: Place, within: str = "") -> Any:
     """The value of ``key``; an error names the field that looks like it."""
     if key not in row:
-        close = nearest(key, [k for k in row if isinstance(k, str)]) if row else "–"
-        raise BadRow("data.missing_field", place, field=within + key, found=printable(close[: 2 * SHOWN]))
+        names = [k for k in row if isinstance(k, str)]
+        close = nearest(key, names).split(", ") if names else ["–"]
+        shown = ", ".join([*close, *(name for name in names if name not in close)][:8])
+        raise BadRow("data.missing_field", place, field=within + key, found=printable(shown[: 2 * SHOWN]))
     return row[key]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from workbench.data.fields import BadRow, Place, Row, kind, printable, shallow, shorten
+from workbench.data.formats import candidates
 from workbench.errors import BadData
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -68,7 +69,7 @@ def rows(text: str, name: str, *, lines: bool, limit: int | None = None) -> Iter
         limit: stop after so many rows.
     """
     start = _skip(text, 0)
-    if text[start : start + 1] == "[":
+    if text[start : start + 1] == "[" and not _list_a_line(text, start):
         yield from _list(text, start, name, limit)
     elif lines or _looks_like_lines(text, start):
         yield from _lines(text, name, limit)
@@ -79,6 +80,29 @@ def rows(text: str, name: str, *, lines: bool, limit: int | None = None) -> Iter
 def _skip(text: str, at: int) -> int:
     match = _SPACE.match(text, at)
     return match.end() if match else at
+
+
+def _list_a_line(text: str, start: int) -> bool:
+    """Whether the first line is a whole list of turns, and another list or nothing comes after it."""
+    end = text.find("\n", start)
+    end = len(text) if end < 0 else end
+    if text[_skip(text, end) :][:1] not in ("", "["):
+        return False
+    try:
+        return bool(turns_row(_DECODER.decode(text[start:end].rstrip())))
+    except (ValueError, RecursionError):
+        return False
+
+
+def turns_row(value: Any) -> dict[str, Any]:
+    """The row of a bare list of turns; empty where it is none: a turn has a speaker, words, and no id of its own."""
+    if not isinstance(value, list) or not value:
+        return {}
+    for key, who, what in (("messages", "role", "content"), ("conversations", "from", "value")):
+        if all(isinstance(turn, dict) and {who, what} <= turn.keys() for turn in value):
+            of_others = any("id" in name.lower().split("_") for turn in value for name in turn if name != "tool_call_id")
+            return {} if of_others else {key: value}
+    return {}
 
 
 def _looks_like_lines(text: str, start: int) -> bool:
@@ -117,6 +141,7 @@ def _broken(message: str, text: str, at: int, place: Place, first: int = 1) -> B
 
 
 def _row(value: Any, place: Place) -> Row:
+    value = turns_row(value) or value
     if not isinstance(value, dict):
         raise BadRow("data.row_not_object", place, kind=kind(value), given=shorten(value))
     return Row(shallow(value, place), place)
@@ -124,6 +149,12 @@ def _row(value: Any, place: Place) -> Row:
 
 def _list(text: str, start: int, name: str, limit: int | None) -> Iterator[Row]:
     at, row, line, counted = _skip(text, start + 1), 0, 1, 0
+    if _begins_with_turn(text, at):
+        value, end = _decode(text, start, Place(name, 1, 1))
+        _nothing_after(text, end, Place(name, 1, 1))
+        if turns_row(value):
+            yield _row(value, Place(name, 1, 1))
+            return
     if text[at : at + 1] == "]":
         _nothing_after(text, at + 1, Place(name, 1, 1))
         return
@@ -142,6 +173,14 @@ def _list(text: str, start: int, name: str, limit: int | None) -> Iterator[Row]:
         at = _skip(text, end + 1)
         if text[at : at + 1] == "]":
             raise _broken("Illegal trailing comma", text, end, place)
+
+
+def _begins_with_turn(text: str, at: int) -> bool:
+    """Whether the value at ``at`` is a turn, so that the list may be one conversation."""
+    try:
+        return bool(turns_row([_DECODER.raw_decode(text, at)[0]]))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _nothing_after(text: str, at: int, place: Place, first: int = 1) -> None:
@@ -168,12 +207,33 @@ def _single(text: str, start: int, name: str, limit: int | None) -> Iterator[Row
     place = Place(name, 1, 1)
     value, end = _decode(text, start, place)
     _nothing_after(text, end, place)
-    data = value.get("data") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or "data" not in value or (len(value) > 1 and not isinstance(data, list)):
+    key = _list_key(value)
+    if not key:
         yield _row(value, place)
         return
+    data = value[key]
     if not isinstance(data, list):
         raise BadData("data.data_not_list", file=printable(name), given=shorten(data))
+    others = [other for other, rows in value.items() if other != key and _is_rows(rows)]
+    if others:
+        lists = ", ".join(map(printable, [key, *others]))
+        raise BadData("data.several_lists", file=printable(name), lists=lists[:200], first=printable(key)[:60])
     for number, item in enumerate(data[:limit], 1):
         place = Place(name, number)
         yield _row(item, place)
+
+
+def _list_key(value: Any) -> str:
+    """The key under which an object holds a list of rows; ``''`` where it is itself a row."""
+    if not isinstance(value, dict):
+        return ""
+    if "data" in value and (len(value) == 1 or isinstance(value["data"], list)):
+        return "data"
+    if candidates(value):
+        return ""
+    return next((key for key, rows in value.items() if _is_rows(rows)), "")
+
+
+def _is_rows(value: object) -> bool:
+    """Whether a value is a list of objects that are themselves rows of a format."""
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and bool(candidates(value[0]))

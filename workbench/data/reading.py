@@ -11,7 +11,7 @@ from workbench.data import jsonfile, tables
 from workbench.data.conversation import Conversation
 from workbench.data.decoding import read_text
 from workbench.data.fields import Place, Row, printable
-from workbench.data.formats import known, settle
+from workbench.data.formats import FORMATS, gathered, known, settle
 from workbench.data.parsing import parse
 from workbench.errors import BadData, nearest
 
@@ -75,6 +75,9 @@ def load(
             continue
         form = format or settle(rows)
         formats += [form] if form not in formats else []
+        if left is not None and FORMATS[form].gather:
+            rows = list(_rows(source, None))  # a conversation may have rows anywhere in the file
+        rows = gathered(rows, form)[:left]
         conversations += [parse(row, form, xtuner=compat == "xtuner") for row in rows]
         if compat == "xtuner" and form == "alpaca":
             conversations = [c for c in conversations if c.answer != "<nooutput>"]

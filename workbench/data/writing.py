@@ -9,20 +9,22 @@ from typing import Any
 
 from workbench.data.calls import call, dump
 from workbench.data.conversation import Conversation, Message
+from workbench.data.columns import CHOSEN, MEDIA
 from workbench.data.fields import BadRow, Place, printable
+from workbench.data.flags import is_flag, plain_name
+from workbench.data.formats.sharegpt import LISTS
 from workbench.data.parsing import ESCAPED, EXTRAS
 from workbench.data.pictures import PICTURE
+from workbench.data.thoughts import NAMES as THOUGHTS
+from workbench.data.turns import SYSTEM_NAMES
 from workbench.errors import BadInput, OutputExists
 
 # what would be mistaken for a field of the row, or for the mark of another format
 _FIELDS = {
-    "messages", "tools", "functions", "image", "images", "group", "kind", "lang", "system", ESCAPED, EXTRAS,
-    "conversation", "conversations", "instruction",
+    "messages", "tools", "functions", "image", "images", "group", "kind", "lang", *SYSTEM_NAMES, ESCAPED, EXTRAS, *LISTS,
+    "instruction", "message_id", "prompt", *MEDIA, *CHOSEN,
 }  # fmt: skip
-_OF_A_MESSAGE = {
-    "role", "content", "train", "loss", "weight", "output_with_loss", "tool_calls", "function_call", "images",
-    "thinking", "reasoning_content",
-}  # fmt: skip
+_OF_A_MESSAGE = {"role", "content", "tool_calls", "function_call", "images", *THOUGHTS}
 
 
 def write(conversations: Iterable[Conversation], path: str | Path, *, overwrite: bool = False) -> None:
@@ -81,7 +83,7 @@ def to_row(conversation: Conversation, place: Place) -> dict[str, Any]:
     for key in ("group", "kind", "lang"):
         if getattr(conversation, key):
             row[key] = getattr(conversation, key)
-    escaped = {key: meta.pop(key) for key in list(meta) if key in _FIELDS}
+    escaped = {key: meta.pop(key) for key in list(meta) if plain_name(key) in _FIELDS or is_flag(key)}
     row |= meta
     if escaped:
         row[ESCAPED] = escaped
@@ -128,7 +130,7 @@ def _spreads(extras: object, conversation: Conversation) -> bool:
         at in indices
         and isinstance(held, dict)
         and held
-        and not held.keys() & _OF_A_MESSAGE
+        and not any(plain_name(key) in _OF_A_MESSAGE or is_flag(key) for key in held)
         and all(value is not None for value in held.values())
         for at, held in extras.items()
     )

@@ -206,7 +206,7 @@ def pasted(given: str) -> Conversation:
     Raises:
         BadInput: it is no conversation.
     """
-    from workbench.data.formats import settle
+    from workbench.data.formats import gathered, settle
     from workbench.data.jsonfile import rows
     from workbench.data.parsing import parse
 
@@ -218,7 +218,8 @@ def pasted(given: str) -> Conversation:
     found = list(rows(given, text("steps.pasted"), lines=False, limit=1))
     if not found:
         raise BadInput("steps.nothing_pasted")
-    return replace(parse(found[0], settle(found)), source="")
+    form = settle(found)
+    return replace(parse(gathered(found, form)[0], form), source="")
 
 
 def _spoken(given: str) -> Conversation:

@@ -1,0 +1,111 @@
+"""What a message or a row says of its own training: ``train``, ``loss_weight``, ``mask`` … Knows the usual names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from workbench.data.conversation import Role
+from workbench.data.fields import BadRow, Place, shorten
+
+# true, or 1: trained
+TRAINED = frozenset(
+    "train trained training trainable trains is_trainable is_trained to_train do_train should_train train_on "
+    "train_on_turn train_turn train_message learn learnable loss use_loss with_loss has_loss compute_loss "
+    "calculate_loss calc_loss output_with_loss loss_weight loss_scale loss_mask step_loss_mask turn_loss_mask "
+    "train_mask training_mask weight turn_weight message_weight sample_weight include_in_loss in_loss requires_grad "
+    "supervised unmask unmasked".split()
+)
+# true, or 1: not trained
+MASKED = frozenset(
+    "mask masked is_masked mask_loss mask_out loss_masked ignore ignored is_ignored ignore_loss ignore_in_loss "
+    "skip skipped skip_loss skip_train skip_training no_loss no_train no_training no_grad not_trained do_not_train "
+    "dont_train exclude excluded exclude_from_loss exclude_from_training without_loss untrained frozen context_only "
+    "is_context".split()
+)
+# words of a name that no list has and that speaks of training all the same
+_OF_TRAINING = frozenset(
+    "train trained training trainable untrained loss mask masked unmask unmasked grad backprop learn learnable "
+    "supervised supervise".split()
+)
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SWITCHES = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
+
+def plain_name(key: object) -> str:
+    """``loss_weight`` of ``lossWeight``, ``Loss-Weight`` and the like."""
+    return _CAPITAL.sub("_", str(key).strip()).lower().replace("-", "_").replace(" ", "_")
+
+
+def switch(value: object) -> bool | None:
+    """The truth of a value that is true or false in some writing, or None."""
+    if isinstance(value, str):
+        return _SWITCHES.get(value.strip().lower())
+    return bool(value) if isinstance(value, (bool, int, float)) and value in (0, 1) else None
+
+
+def is_flag(key: object) -> bool:
+    """Whether the name speaks of training."""
+    name = plain_name(key)
+    return name in TRAINED or name in MASKED or bool(_OF_TRAINING & set(name.split("_")))
+
+
+def message_flag(turn: dict[str, Any], role: Role, place: Place, field: str) -> bool | None:
+    """What a message's flags say of its training, None where nothing; takes them out of ``turn``.
+
+    Raises:
+        BadRow: a flag that is neither true nor false, two that differ, one on another's message than an assistant's,
+            or one of a name that is not known.
+    """
+    flags: dict[str, bool] = {}
+    for key in [key for key in turn if plain_name(key) in TRAINED or plain_name(key) in MASKED]:
+        value = turn.pop(key)
+        if value is None:
+            continue
+        state = switch(value)
+        if state is None:
+            raise BadRow("data.flag", place, field=f"{field}.{key}", given=shorten(value))
+        masks = plain_name(key) in MASKED
+        if masks and not state and role != "assistant":
+            continue  # every message of such a set says that it is not masked
+        flags[key] = state is not masks
+    if len(set(flags.values())) > 1:
+        raise BadRow("data.flags_differ", place, field=field, given=shorten(flags))
+    flag = next(iter(flags.values()), None)
+    if flag and role != "assistant":
+        raise BadRow("data.flag_role", place, field=f"{field}.{next(iter(flags))}", given=role)
+    if role == "assistant":
+        _refuse_unknown(turn, place, field)
+        return flag
+    return None
+
+
+def _refuse_unknown(turn: dict[str, Any], place: Place, field: str) -> None:
+    for key in unknown_flags(turn):
+        raise BadRow("data.flag_unknown", place, field=f"{field}.{key}", given=shorten(turn[key]))
+
+
+def unknown_flags(columns: Iterable[str] | dict[str, Any]) -> list[str]:
+    """The names that speak of training and are in no list, with a value that may switch it."""
+    values = columns if isinstance(columns, dict) else dict.fromkeys(columns, True)
+    return [
+        key
+        for key, value in values.items()
+        if is_flag(key) and not (plain_name(key) in TRAINED or plain_name(key) in MASKED) and _switches(value)
+    ]
+
+
+def _switches(value: object) -> bool:
+    """Whether a value may switch training: a truth, a share, or a list for the parts of a message."""
+    return switch(value) is not None or isinstance(value, float) or (isinstance(value, (list, tuple)) and bool(value))
+
+
+def row_flag(left: dict[str, Any]) -> bool | None:
+    """What a row's own columns say of all its answers; takes out of ``left`` only a column that switches them off."""
+    for key in list(left):
+        name, state = plain_name(key), switch(left[key])
+        if state is not None and ((name in TRAINED and not state) or (name in MASKED and state)):
+            del left[key]
+            return False
+    return None

@@ -1,0 +1,54 @@
+"""Alpaca's ``instruction``, ``input`` and ``output``. Knows these fields; nothing of files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.data.conversation import Message
+from workbench.data.fields import BadRow, Place, clean, optional_text, required, shorten
+from workbench.data.formats.base import MARK, PART, Format
+from workbench.data.turns import history, row_thinking, system_beside
+
+
+def _marks(row: dict[str, Any]) -> int:
+    if "instruction" not in row:
+        return 0
+    return MARK if "output" in row else PART
+
+
+def joined(question: str, context: str) -> str:
+    """The question with what it is asked about under it."""
+    return f"{question}\n{context}" if question and context else question or context
+
+
+def _parse(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
+    instruction, context, answer = _fields(left, place)
+    before = history(left, place)
+    thinking = row_thinking(left, place, answer)
+    system = system_beside(left, [], place)
+    question = Message("user", joined(instruction, context))
+    return [*system, *before, question, Message("assistant", answer, thinking=thinking)]
+
+
+def _as_xtuner(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
+    """XTuner joins with a line break even where the input is empty, and knows neither system nor history."""
+    instruction, context, answer = _fields(left, place)
+    history(left, place)
+    optional_text(left, "system", place)
+    left.pop("system", None)
+    return [Message("user", f"{instruction}\n{context}"), Message("assistant", answer)]
+
+
+def _fields(left: dict[str, Any], place: Place) -> tuple[str, str, str]:
+    """Instruction, input and output, taken out of the row."""
+    instruction = clean(required(left, "instruction", place), place, "instruction")
+    answers = required(left, "output", place)
+    if isinstance(answers, (list, tuple)) and len(answers) > 1 and all(isinstance(item, str) for item in answers):
+        raise BadRow("data.several_answers", place, field="output", found=len(answers), given=shorten(answers))
+    fields = instruction, optional_text(left, "input", place), clean(answers, place, "output")
+    for key in ("instruction", "input", "output"):
+        left.pop(key, None)
+    return fields
+
+
+FORMAT = Format("alpaca", "instruction, input, output", _marks, _parse, ("instruction",), _as_xtuner)

@@ -1,0 +1,80 @@
+"""A question and its answer in two columns, under the names that sets give them. Knows these names; no file.
+
+``query`` and ``response`` with ``history``, ``prompt`` and ``completion``, ``system``, ``input`` and ``output`` …
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.data.conversation import Message
+from workbench.data.fields import Place, clean, mapped, required
+from workbench.data.flags import plain_name
+from workbench.data.formats.alpaca import joined
+from workbench.data.formats.base import NAMES, Format
+from workbench.data.turns import SHAREGPT, Shape, history, message, row_thinking, system_beside
+
+# the usual couples first: of a row with several names these two belong together
+_COUPLES = (
+    ("query", "response"), ("question", "answer"), ("prompt", "completion"), ("prompt", "response"),
+    ("instruction", "response"), ("input", "output"), ("problem", "solution"),
+)  # fmt: skip
+_QUESTIONS = (
+    "query", "question", "prompt", "instruction", "input", "problem", "user", "human", "ask", "q",
+    "问题", "提问", "指令", "输入", "用户", "问",
+)  # fmt: skip
+_ANSWERS = (
+    "response", "answer", "completion", "output", "reply", "assistant", "bot", "solution", "a",
+    "回答", "答案", "回复", "输出", "助手", "答",
+)  # fmt: skip
+_CONTEXTS = ("input", "context", "passage", "background", "材料", "背景", "上下文")
+
+
+def _couple(row: dict[str, Any]) -> tuple[str, str] | None:
+    """The row's own names for the question and for the answer; None where it has not both."""
+    names = {plain_name(key): key for key, value in reversed(row.items()) if value is not None}
+    couples = (*_COUPLES, *((question, answer) for question in _QUESTIONS for answer in _ANSWERS))
+    return next(((names[q], names[a]) for q, a in couples if q in names and a in names), None)
+
+
+def _marks(row: dict[str, Any]) -> int:
+    return NAMES if _couple(row) else 0
+
+
+def _parse(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
+    asking, answering = _couple(left) or ("query", "response")
+    question, answer = (required(left, key, place) for key in (asking, answering))
+    for key in (asking, answering):
+        left.pop(key)
+    asked = spoken(question, "user", place, asking)
+    answered = spoken(answer, "assistant", place, answering)
+    if isinstance(question, str):
+        asked = [Message("user", joined(question, _context(left, place)))]
+    before = history(left, place)
+    if isinstance(answer, str):
+        answered = [Message("assistant", answer, thinking=row_thinking(left, place, answer))]
+    return [*system_beside(left, [*asked, *answered], place), *before, *asked, *answered]
+
+
+def _context(left: dict[str, Any], place: Place) -> str:
+    """What the question is asked about, from a column of its own; takes it out of the row."""
+    key = next((key for key in left if plain_name(key) in _CONTEXTS and isinstance(left[key], str)), None)
+    return "" if key is None else clean(left.pop(key), place, key)
+
+
+def spoken(value: object, role: str, place: Place, field: str) -> list[Message]:
+    """A text as one message of ``role``; one message, or a list of them, as they are."""
+    turns = [value] if isinstance(value, dict) else value
+    if not isinstance(turns, (list, tuple)) or not turns:
+        return [Message(role, clean(value, place, field))]  # type: ignore[arg-type]
+    messages = []
+    for index, turn in enumerate(turns):
+        within = f"{field}[{index}]"
+        fields = dict(mapped(turn, place, within))
+        names = ("from", "value") if "from" in fields else ("role", "content")
+        messages.append(message(fields, Shape(*names, SHAREGPT), place, within))
+    return messages
+
+
+FORMAT = Format("pairs", "query, response, history (or question, answer; prompt, completion; input, output)",
+                _marks, _parse, ("query", "question", "prompt"))

@@ -1,0 +1,82 @@
+"""A better and a worse answer to one question: the better one is read. Knows the usual names of both; no file.
+
+The worse one stays in the row's meta, where the check counts it: to learn from the comparison is another method than
+this (Rafailov et al., Direct Preference Optimization, 2023).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workbench.data.columns import CHOSEN, REJECTED, present
+from workbench.data.conversation import Message
+from workbench.data.fields import Place, optional_text
+from workbench.data.flags import plain_name
+from workbench.data.formats.alpaca import joined
+from workbench.data.formats.base import ANSWER, Format
+from workbench.data.formats.pairs import spoken
+from workbench.data.formats.sharegpt import turns_key
+from workbench.data.formats.transcript import transcribed
+from workbench.data.turns import history, system_beside
+
+_QUESTIONS = ("prompt", "question", "query", "instruction", "input")
+
+
+def _chosen(row: dict[str, Any]) -> str:
+    """The row's name for the better answer; ``''`` where it has none."""
+    return next((key for key in row if plain_name(key) in CHOSEN and present(row[key])), "")
+
+
+def _turns(row: dict[str, Any]) -> str:
+    """The row's name for a list of turns; ``''`` where it has none."""
+    return "messages" if isinstance(row.get("messages"), list) else turns_key(row)
+
+
+def _answered(row: dict[str, Any]) -> bool:
+    """Whether the row's own turns end with an answer, so that nothing is to be put behind them."""
+    turns = row.get(_turns(row))
+    last = turns[-1] if isinstance(turns, list) and turns and isinstance(turns[-1], dict) else {}
+    return last.get("role", last.get("from")) in ("assistant", "gpt", "model", "bot")
+
+
+def _marks(row: dict[str, Any]) -> int:
+    chosen = _chosen(row)
+    if not chosen or isinstance(row[chosen], (bool, int, float)) or _answered(row):
+        return 0
+    asked = bool(_turns(row)) or any(present(row.get(key)) for key in _QUESTIONS)
+    return ANSWER if asked or any(plain_name(key) in REJECTED for key in row) else 0
+
+
+def _parse(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
+    key = _chosen(left) or "chosen"
+    chosen = left.pop(key, None)
+    whole = transcribed(chosen) if isinstance(chosen, str) else None
+    answer = whole or spoken(chosen, "assistant", place, key)
+    question = _question(left, place)
+    if answer[0].role != "assistant":  # the whole conversation, which begins with what the question says
+        question = [] if [m.role for m in answer].count("user") else question
+    before = history(left, place)
+    return [*system_beside(left, [*question, *answer], place), *before, *question, *answer]
+
+
+def _question(left: dict[str, Any], place: Place) -> list[Message]:
+    """What was asked, in whatever layout, taken out of the row."""
+    turns = _turns(left)
+    if turns:
+        return spoken(left.pop(turns), "user", place, turns)
+    key = next((key for key in _QUESTIONS if present(left.get(key))), "")
+    if not key:
+        return []
+    value = left.pop(key)
+    if isinstance(value, dict) and isinstance(value.get("messages"), list):
+        left["tools"] = value.get("tools") or left.get("tools")
+        return spoken(value["messages"], "user", place, f"{key}.messages")
+    if isinstance(value, str):
+        context = optional_text(left, "input", place)
+        left.pop("input", None)
+        told = transcribed(value)
+        return told or [Message("user", joined(value, context))]
+    return spoken(value, "user", place, key)
+
+
+FORMAT = Format("preference", "prompt, chosen, rejected", _marks, _parse, ("chosen",))

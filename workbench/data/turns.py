@@ -1,0 +1,249 @@
+"""Turns of a row to messages, whatever the format calls them. Knows what a turn may hold; no format and no file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.data.calls import call, calls, spoken_calls
+from workbench.data.conversation import Message, Role
+from workbench.data.fields import (
+    BadRow,
+    Place,
+    clean,
+    kind,
+    listed,
+    mapped,
+    required,
+    shorten,
+)
+from workbench.data.flags import message_flag
+from workbench.data.pictures import PICTURE, picture_paths
+from workbench.data.thoughts import thought
+from workbench.errors import nearest
+
+OPENAI: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+SHAREGPT: dict[str, Role] = {
+    **OPENAI,
+    "human": "user",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bot": "assistant",
+    "model": "assistant",
+    "bard": "assistant",
+    "bing": "assistant",
+    "function_call": "assistant",
+    "tool_call": "assistant",
+    "observation": "tool",
+    "tool_response": "tool",
+    "function_response": "tool",
+    "ipython": "tool",
+}
+SYSTEM_NAMES = ("system", "system_prompt", "system_message")
+# how a history names the two sides of a pair
+_PAIRS = (("query", "response"), ("question", "answer"), ("user", "assistant"), ("human", "assistant"))
+_CALLING = ("function_call", "tool_call")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a format names the speaker, the words, and the roles."""
+
+    who: str
+    what: str
+    roles: dict[str, Role]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the parts of a content hold.
+
+    Args:
+        text: the words, with ``<image>`` where a picture stands.
+        images: the pictures' paths, in order.
+        thinking: what parts of their own think.
+        calls: what parts of their own call.
+    """
+
+    text: str
+    images: tuple[str, ...] = ()
+    thinking: str = ""
+    calls: tuple[str, ...] = ()
+
+
+def take_turns(left: dict[str, Any], key: str, place: Place) -> list[tuple[str, dict[str, Any]]]:
+    """The turns under ``key`` with the name of each, taken out of the row; there is at least one."""
+    turns = listed(required(left, key, place), place, key)
+    if not turns:
+        raise BadRow("data.no_messages", place, field=key)
+    del left[key]
+    return [(f"{key}[{index}]", mapped(turn, place, f"{key}[{index}]")) for index, turn in enumerate(turns)]
+
+
+def keep_extras(extras: dict[str, Any], index: int, rest: dict[str, Any]) -> None:
+    """Remember what a turn held beyond its fields, such as ``tool_call_id``; nulls come from tables and say nothing."""
+    left = {key: value for key, value in rest.items() if value is not None}
+    if left:
+        extras[str(index)] = left
+
+
+def system_beside(
+    left: dict[str, Any], messages: list[Message], place: Place, *, parts: bool = False
+) -> list[Message]:
+    """The system text that stands in the row beside its messages, as Anthropic's layout has it; none where the
+    messages begin with the same. Only with ``parts`` may it be a list of parts.
+
+    Raises:
+        BadRow: the messages have another system text of their own, or two columns differ.
+    """
+    texts: list[tuple[str, Content]] = []
+    for key in SYSTEM_NAMES:
+        if left.get(key) is None or (key != "system" and not isinstance(left[key], str)):
+            continue
+        value = left.pop(key)
+        texts.append((key, content_of(value if parts else clean(value, place, key), place, key)))
+    left.pop("system", None)
+    texts = [(key, content) for key, content in texts if content.text]
+    own = [message.content.strip() for message in messages if message.role == "system"]
+    if not texts:
+        return []
+    _, system = texts[0]
+    different = [content.text for _, content in texts[1:] if content.text.strip() != system.text.strip()]
+    if own[:1] == [system.text.strip()] and not different:
+        return []
+    if own or different:
+        raise BadRow("data.two_systems", place, given=shorten(system.text), own=shorten((own or different)[0]))
+    return [Message("system", system.text, images=system.images)]
+
+
+def history(left: dict[str, Any], place: Place) -> list[Message]:
+    """The turns before the question, from ``history``: pairs, objects of a pair, or messages."""
+    messages: list[Message] = []
+    for index, turn in enumerate(listed(left.pop("history", None) or [], place, "history")):
+        field = f"history[{index}]"
+        if isinstance(turn, dict) and "role" in turn:
+            messages.append(message(dict(turn), Shape("role", "content", SHAREGPT), place, field))
+            continue
+        names = next((pair for pair in _PAIRS if isinstance(turn, dict) and turn.keys() >= set(pair)), None)
+        pair = [turn[name] for name in names] if names else listed(turn, place, field)
+        if len(pair) != 2:
+            raise BadRow("data.history_pair", place, field=field, found=len(pair), given=shorten(pair))
+        messages += [
+            Message("user", clean(pair[0], place, f"{field}[0]")),
+            Message("assistant", clean(pair[1], place, f"{field}[1]")),
+        ]
+    return messages
+
+
+def row_thinking(left: dict[str, Any], place: Place, answer: str) -> str:
+    """What a row with one answer says that was thought before it; takes it out of the row."""
+    columns = {key: value for key, value in left.items() if isinstance(value, str)}
+    thinking = thought(columns, "assistant", answer, place, "")
+    for key in [key for key in left if isinstance(left[key], str) and key not in columns]:
+        del left[key]
+    return thinking
+
+
+def message(turn: dict[str, Any], shape: Shape, place: Place, field: str) -> Message:
+    """The message of a turn; takes out of ``turn`` what it has read."""
+    who, what = shape.who, shape.what
+    role = role_of(required(turn, who, place, f"{field}."), shape.roles, place, f"{field}.{who}")
+    made = _calls(turn, role, place, field)
+    images = picture_paths(turn.pop("images", None), place, f"{field}.images")
+    if turn[who] in _CALLING:
+        content, made = Content(""), spoken_calls(required(turn, what, place, f"{field}."), place, f"{field}.{what}")
+    elif turn.get(what) is None and made:
+        content = Content("")
+    else:
+        content = content_of(required(turn, what, place, f"{field}."), place, f"{field}.{what}", role)
+    train = message_flag(turn, role, place, field)
+    if content.thinking:
+        turn["thinking"] = content.thinking + (turn.get("thinking") or "")
+    thinking = thought(turn, role, content.text, place, f"{field}.")
+    for key in (who, what):
+        turn.pop(key, None)
+    return Message(
+        role,
+        content.text,
+        train=train,
+        tool_calls=made + content.calls,
+        images=images + content.images,
+        thinking=thinking,
+    )
+
+
+def role_of(value: object, roles: dict[str, Role], place: Place, field: str) -> Role:
+    """The role that a format calls so.
+
+    Raises:
+        BadRow: it is not among the format's names of roles.
+    """
+    name = clean(value, place, field)
+    if name not in roles:
+        raise BadRow("data.role", place, field=field, given=shorten(name), nearest=nearest(name, roles))
+    return roles[name]
+
+
+def _calls(turn: dict[str, Any], role: Role, place: Place, field: str) -> tuple[str, ...]:
+    """The calls of a turn; only an assistant calls, but tables give every message the fields, empty."""
+    if role != "assistant":
+        for key in ("tool_calls", "function_call"):
+            if turn.get(key) not in (None, "", "[]", [], {}):
+                raise BadRow("data.calls_role", place, field=f"{field}.{key}", given=role)
+            turn.pop(key, None)
+        return ()
+    made = calls(turn.pop("tool_calls", None), place, f"{field}.tool_calls")
+    if turn.get("function_call") is not None:
+        made += calls([turn.pop("function_call")], place, f"{field}.function_call")
+    return made
+
+
+def content_of(value: object, place: Place, field: str, role: Role = "system") -> Content:
+    """The text of a content, and what its parts hold besides; each picture leaves ``<image>`` in its place."""
+    if isinstance(value, str):
+        return Content(clean(value, place, field))
+    if not isinstance(value, (list, tuple)):
+        raise BadRow("data.content", place, field=field, kind=kind(value), given=shorten(value))
+    parts = [_part(part, place, f"{field}[{index}]", role) for index, part in enumerate(value)]
+    return Content(
+        "".join(part.text for part in parts),
+        tuple(path for part in parts for path in part.images),
+        "".join(part.thinking for part in parts),
+        tuple(made for part in parts for made in part.calls),
+    )
+
+
+def _part(part: object, place: Place, field: str, role: Role) -> Content:
+    if isinstance(part, str):
+        return Content(clean(part, place, field))
+    fields = mapped(part, place, field)
+    form = required(fields, "type", place, f"{field}.")
+    if form in ("text", "input_text", "output_text"):
+        return Content(_part_text(fields, ("text", "value", "content"), place, field))
+    if form in ("image_url", "image", "input_image"):
+        key = _first(fields, ("image_url", "image", "path", "url", "value")) or str(form)
+        paths = picture_paths([required(fields, key, place, f"{field}.")], place, f"{field}.{key}")
+        return Content(PICTURE, images=paths)
+    if role == "assistant" and form in ("reasoning", "thinking"):
+        return Content("", thinking=_part_text(fields, (form, "text", "value", "content"), place, field))
+    if role == "assistant" and form == "tool_call" and "value" in fields:
+        return Content("", calls=(call(fields["value"], place, f"{field}.value"),))
+    raise BadRow("data.part", place, field=f"{field}.type", given=shorten(form))
+
+
+def _part_text(part: dict[str, Any], names: Collection[str], place: Place, field: str) -> str:
+    key = _first(part, names) or next(iter(names))
+    return clean(required(part, key, place, f"{field}."), place, f"{field}.{key}")
+
+
+def _first(part: dict[str, Any], names: Collection[str]) -> str:
+    """The first of the names under which the part holds something."""
+    return next((name for name in names if part.get(name) is not None), "")
