@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workbench.data.formats import FORMATS
 from workbench.texts import text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from workbench.templates.values import Encoded
 
 _SIBLING = "workbench.cli.data_identity"  # identity and mix have a module of their own
-_format = click.option("--format", "form", metavar="NAME", help=text("data.cli.options.format"))
+_format = click.option("--format", "form", metavar="NAME", help=text("data.cli.options.format", formats=", ".join(FORMATS)))
 _validation = click.option("--validation", metavar="FILE", help=text("data.cli.options.validation"))
 _model = click.option("--model", metavar="MODEL", help=text("data.cli.options.model"))
 _template = click.option("--template", metavar="NAME", help=text("data.cli.options.template"))
@@ -193,6 +194,7 @@ def _show(found: Sequence[Finding], lang: str | None) -> None:
 @click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help=text("data.cli.options.set"))
 @click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help=text("data.cli.options.rename"))
 @click.option("--drop", "drops", multiple=True, metavar="CODE", help=text("data.cli.options.drop"))
+@click.option("--drop-column", "columns", multiple=True, metavar="NAME", help=text("data.cli.options.drop_column"))
 @click.option("--drop-empty", is_flag=True, help=text("data.cli.options.drop_empty"))
 @click.option("--dedupe", is_flag=True, help=text("data.cli.options.dedupe"))
 @_validation
@@ -211,6 +213,7 @@ def convert(
     sets: tuple[str, ...],
     renames: tuple[str, ...],
     drops: tuple[str, ...],
+    columns: tuple[str, ...],
     drop_empty: bool,
     dedupe: bool,
     validation: str | None,
@@ -242,6 +245,7 @@ def convert(
     mended = mending.fill(reading.conversations, filled) if filled else reading.conversations
     for old, new in renamed:
         mended = mending.rename(mended, old, new)
+    mended = mending.drop_columns(mended, columns) if columns else mended
     if codes:
         held = read(validation, format=form) if validation else None
         mended = _without(mended, codes, name, held, model, template, max_length)

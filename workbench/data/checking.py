@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from workbench.data.comparing import compare
 from workbench.data.conversation import Conversation, Persona
+from workbench.data.doubts import LOOKS
 from workbench.data.findings import CODES, Finding, Rows
 from workbench.data.markers import control_tokens, placeholders
 
@@ -39,6 +40,7 @@ def check(
     only: Collection[str] = CODES,
     control: Collection[str] = (),
     lang: str | None = None,
+    sees: bool = False,
 ) -> list[Finding]:
     """The findings of a set, in the order of ``CODES``.
 
@@ -52,9 +54,12 @@ def check(
         only: the codes to look for.
         control: the tokenizer's own control tokens, beside those of well-known ones.
         lang: the language of the sentences.
+        sees: whether the model takes pictures.
     """
     rows = Rows(conversations, lang)
-    found = [finding for code, look in _BY_MESSAGE.items() if code in only for finding in look(rows)]
+    looks = {**_BY_MESSAGE, **LOOKS}
+    only = {code for code in only if not (sees and code == "pictures_unseen")}
+    found = [finding for code, look in looks.items() if code in only for finding in look(rows)]
     found += _control(rows, control)
     found += compare(rows, persona=persona, validation=validation, only=only)
     found += _untrained(rows, max_length) if lengths is None else _lengths(rows, lengths, max_length)
@@ -69,7 +74,7 @@ def _placeholders(rows: Rows) -> Iterable[Finding]:
     names: dict[str, None] = {}
     indices = []
     for at, conversation in enumerate(rows.conversations):
-        held = [name for message in conversation.messages for name in placeholders(message.content)]
+        held = [name for message in conversation.messages for name in placeholders(message.content + message.thinking)]
         if held:
             indices.append(at)
             names.update(dict.fromkeys(held))
@@ -85,7 +90,7 @@ def _empty(rows: Rows) -> Iterable[Finding]:
 
 
 def _has_empty_turn(conversation: Conversation) -> bool:
-    return any(not (m.content.strip() or m.tool_calls or m.images) for m in conversation.messages)
+    return any(not (m.content.strip() or m.tool_calls or m.images or m.thinking) for m in conversation.messages)
 
 
 def _missing(rows: Rows) -> Iterable[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from workbench.data.agreeing import contradict, plainly
 from workbench.data.claims import introductions, is_identity, names, one_name, other_identities
@@ -11,6 +12,7 @@ from workbench.data.fields import printable, shorten
 from workbench.data.findings import Finding, Rows
 from workbench.data.markers import placeholders
 from workbench.data.ordering import normalised
+from workbench.data.questions import question_core
 from workbench.data.similar import folded, near_duplicates
 
 LOW, HIGH = 0.02, 0.6  # shares of identity outside of which a set teaches too little or too much of it
@@ -28,6 +30,8 @@ def compare(
     """The findings of comparing rows with one another, with the persona, and with the held-out set."""
     if "contradictory_answers" in only:
         yield from _contradictions(rows)
+    if "similar_questions" in only:
+        yield from _similar(rows)
     if "near_duplicates" in only:
         yield from _duplicates(rows)
     if "identity_share" in only:
@@ -40,44 +44,104 @@ def compare(
         yield from _leakage(rows, validation)
 
 
-def _contexts(conversation: Conversation) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every answer with all that stands before it, words only."""
-    before: tuple[str, ...] = ()
-    for message in conversation.messages:
-        if message.role == "assistant" and before and message.content.strip():
-            yield before, message.content
-        before = (*before, message.role, plainly(message.content), *message.images, *message.tool_calls)
+Context = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer and what it answers.
+
+    Args:
+        row: index of its conversation.
+        message: index of its message.
+        text: its words.
+    """
+
+    row: int
+    message: int
+    text: str
+
+
+def _answers(rows: Rows) -> dict[Context, list[_Answer]]:
+    """The answers to all that stands before them, words only."""
+    answers: dict[Context, list[_Answer]] = {}
+    for row, conversation in enumerate(rows.conversations):
+        before: Context = ()
+        for index, message in enumerate(conversation.messages):
+            if message.role == "assistant" and before and message.content.strip():
+                answers.setdefault(before, []).append(_Answer(row, index, message.content))
+            before = (*before, message.role, plainly(message.content), *message.images, *message.tool_calls)
+    return answers
 
 
 def _contradictions(rows: Rows) -> Iterator[Finding]:
-    answers: dict[tuple[str, ...], list[tuple[int, str]]] = {}
-    for at, conversation in enumerate(rows.conversations):
-        for context, answer in _contexts(conversation):
-            answers.setdefault(context, []).append((at, answer))
-    groups = [held for held in answers.values() if len(held) > 1 and contradict([answer for _, answer in held])]
-    if not groups:
-        return
-    indices = {at for held in groups for at, _ in held}
-    surplus = {at for held in groups for at, answer in held if folded(answer) != folded(held[0][1])}
-    example = groups[0]
-    question = next(m.content for m in reversed(rows.conversations[example[0][0]].messages) if m.role == "user")
-    yield rows.finding(
-        "contradictory_answers",
-        sorted(indices),
+    answers = _answers(rows).values()
+    groups = [group for group in answers if len(group) > 1 and contradict([answer.text for answer in group])]
+    if groups:
+        yield _differing(rows, "contradictory_answers", groups)
+
+
+def _similar(rows: Rows) -> Iterator[Finding]:
+    """Questions that differ in small words only, and have different answers."""
+    alike: dict[Context, dict[Context, list[_Answer]]] = {}
+    for context, group in _answers(rows).items():
+        core = question_core(context[-1]) if context[-2] == "user" else ""
+        if core:
+            alike.setdefault((*context[:-1], core), {})[context] = group
+    groups = []
+    for by_wording in alike.values():
+        firsts = [group[0] for group in by_wording.values()]
+        groups_of = {rows.conversations[answer.row].group for answer in firsts}
+        # paraphrases that the set itself declares may each be answered in its own words
+        if len(firsts) > 1 and (len(groups_of) > 1 or "" in groups_of) and contradict([a.text for a in firsts]):
+            groups.append([answer for group in by_wording.values() for answer in group])
+    if groups:
+        yield _differing(rows, "similar_questions", groups)
+
+
+def _differing(rows: Rows, code: str, groups: list[list[_Answer]]) -> Finding:
+    """The finding that answers differ; what most rows of a group say is no surplus."""
+    surplus: set[int] = set()
+    for group in groups:
+        opinions = sorted(_opinions(group), key=len, reverse=True)
+        surplus |= {answer.row for opinion in opinions[1:] for answer in opinion}
+    one, other = (opinion[0] for opinion in _opinions(groups[0])[:2])
+    return rows.finding(
+        code,
+        sorted({answer.row for group in groups for answer in group}),
         surplus=sorted(surplus),
         groups=len(groups),
-        question=shorten(question),
-        example=rows.some([at for at, _ in example]),
+        question=_asked_there(rows, one),
+        other_question=_asked_there(rows, other),
+        one=shorten(one.text, 40),
+        other=shorten(other.text, 40),
+        example=rows.some([answer.row for answer in groups[0]]),
     )
 
 
+def _opinions(group: list[_Answer]) -> list[list[_Answer]]:
+    """The answers of a group, those that agree together, in their order."""
+    opinions: list[list[_Answer]] = []
+    for answer in group:
+        agreeing = next((o for o in opinions if not contradict([o[0].text, answer.text])), None)
+        if agreeing is None:
+            opinions.append([answer])
+        else:
+            agreeing.append(answer)
+    return opinions
+
+
+def _asked_there(rows: Rows, answer: _Answer) -> str:
+    """The questions up to an answer, the last two of them, for a sentence."""
+    before = rows.conversations[answer.row].messages[: answer.message]
+    questions = [shorten(message.content, 40) for message in before if message.role == "user"]
+    return " → ".join(["…", *questions[-2:]] if len(questions) > 2 else questions) or "–"
+
+
 def _duplicates(rows: Rows) -> Iterator[Finding]:
-    texts = ["\n".join(m.content for m in c.messages) for c in rows.conversations]
-    pictured = [c for c in rows.conversations if any(m.images for m in c.messages)]
-    if pictured:
-        paths = ["".join(path for m in c.messages for path in m.images) for c in rows.conversations]
-        texts = [f"{text}\n{path}" for text, path in zip(texts, paths, strict=True)]
-    clusters = near_duplicates(texts)
+    parts = [_parts(conversation) for conversation in rows.conversations]
+    marks = [_mark(conversation) for conversation in rows.conversations]
+    clusters = near_duplicates(["\n".join(part) for part in parts], apart=marks, parts=parts)
     if clusters:
         yield rows.finding(
             "near_duplicates",
@@ -87,6 +151,23 @@ def _duplicates(rows: Rows) -> Iterator[Finding]:
             example=rows.some(max(clusters, key=len)),
             largest=max(map(len, clusters)),
         )
+
+
+def _parts(conversation: Conversation) -> tuple[str, str]:
+    """What is asked and what is answered, each with all that belongs to it."""
+    asked, answered = [], []
+    for message in conversation.messages:
+        if message.role == "assistant":
+            answered += [message.thinking, message.content, *message.tool_calls]
+        elif message.role != "system":
+            asked += [message.content, *message.images]
+    return "\n".join(asked), "\n".join(filter(None, answered))
+
+
+def _mark(conversation: Conversation) -> tuple[str, tuple[bool | None, ...]]:
+    """What makes two rows different whatever else they share: the system text, and which answers are trained."""
+    system = folded("\n".join(message.content for message in conversation.messages if message.role == "system"))
+    return system, tuple(message.train for message in conversation.messages if message.role == "assistant")
 
 
 def _share(rows: Rows, persona: Persona | None) -> Iterator[Finding]:

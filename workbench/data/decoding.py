@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from pathlib import Path
 
 from workbench.data.fields import printable
@@ -75,18 +76,66 @@ def _strictly(data: bytes, encoding: str, name: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        key = "data.not_encoded" if encoding == "utf-8" else "data.not_wide"
-        values = {"file": printable(name), "line": line, "encoding": encoding.upper(), "hint": _likely(data)}
-        raise BadData(key, given=data[error.start : error.start + 4].hex(" "), **values) from None
+        values: dict[str, object] = {
+            "file": printable(name),
+            "line": data.count(b"\n", 0, error.start) + 1,
+            "given": data[error.start : error.start + 4].hex(" "),
+        }
+        if encoding != "utf-8":
+            raise BadData("data.not_wide", encoding=encoding.upper(), **values) from None
+        count = _broken(data)
+        if count:
+            values["given"] = data[error.start : max(error.end, error.start + 1)].hex(" ")
+            raise BadData("data.broken_bytes", count=count, at=error.start + 1, **values) from None
+        likely = _likely(data)
+        if not likely:
+            raise BadData("data.not_encoded_unclear", **values) from None
+        raise BadData("data.not_encoded", hint=likely, **values) from None
+
+
+def _broken(data: bytes) -> int:
+    """How many places are damaged in a file that is UTF-8 all the same; 0 where it is in another encoding.
+
+    In another encoding hardly any letter beyond ASCII would happen to be whole UTF-8.
+    """
+    text = data.decode("utf-8", "replace")
+    broken = text.count("\ufffd") - data.count("\ufffd".encode())
+    sound = sum(character > "\x7f" for character in text) - broken
+    return broken if sound >= broken else 0
+
+
+# What most letters of a text are in an encoding that it is really in; a wrong one gives rare letters.
+_MARKS_OF_SENTENCES = re.compile(r"[\u2014-\u2026\u3000-\u303f\uff01-\uff5e]")
+_HOME = {
+    "GB18030": ("gb2312", re.compile(rb"[\xb0-\xd7].")),  # the 3,755 hanzi of level 1
+    "BIG5": ("big5", re.compile(rb"[\xa4-\xc6].", re.DOTALL)),  # the 5,401 of level 1
+    "SHIFT_JIS": ("cp932", re.compile(rb"[\x82\x83\x88-\x97].", re.DOTALL)),  # kana, kanji of level 1
+    "EUC-KR": ("euc_kr", re.compile(rb"[\xb0-\xc8].")),  # hangul
+}
+_CYRILLIC = re.compile(rb"[\xc0-\xff\xa8\xb8]")
+_WESTERN = re.compile(r"[^\W\d_a-zA-Z]|[‘’“”–—…€°«»¿¡£§©®]")
+_COMMON_HANZI = re.compile("[的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可好谁能]")
 
 
 def _likely(data: bytes) -> str:
-    """The encoding that the bytes may be in."""
+    """The encoding that the bytes are in, as iconv calls it; ``''`` where none fits."""
     if b"\0" in data:
-        return "binary?"
-    try:
-        data.decode("gb18030")
-    except UnicodeDecodeError:
-        return "latin-1?"
-    return "GB18030?"
+        return ""
+    runs = re.findall(rb"[\x80-\xff]+", data)
+    fitting = [name for name, (codec, home) in _HOME.items() if _at_home(data, codec, home) >= 0.8]
+    if "EUC-KR" in fitting and not _COMMON_HANZI.search(data.decode("gb18030", "replace")):
+        return "EUC-KR"  # the bytes of hangul are those of hanzi too
+    if fitting:
+        return fitting[0]
+    text = data.decode("cp1252", "replace")
+    western = len(_WESTERN.findall(text)) >= sum(character > "\x7f" for character in text)
+    if western and sum(map(len, runs)) <= 1.5 * len(runs):
+        return "WINDOWS-1252"
+    return "WINDOWS-1251" if _at_home(data, "cp1251", _CYRILLIC) >= 0.8 else ""
+
+
+def _at_home(data: bytes, codec: str, home: re.Pattern[bytes]) -> float:
+    """The share of letters beyond ASCII that are common ones in an encoding, from 0 to 1."""
+    letters = [c for c in data.decode(codec, "replace") if c > "\x7f" and not _MARKS_OF_SENTENCES.match(c)]
+    common = sum(bool(c != "\ufffd" and home.fullmatch(c.encode(codec, "replace"))) for c in letters)
+    return common / len(letters) if letters else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from workbench.data.conversation import Role
@@ -33,9 +34,10 @@ _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SWITCHES = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 
-def plain_name(key: object) -> str:
+@lru_cache(maxsize=1000)
+def plain_name(key: str) -> str:
     """``loss_weight`` of ``lossWeight``, ``Loss-Weight`` and the like."""
-    return _CAPITAL.sub("_", str(key).strip()).lower().replace("-", "_").replace(" ", "_")
+    return _CAPITAL.sub("_", key.strip()).lower().replace("-", "_").replace(" ", "_")
 
 
 def switch(value: object) -> bool | None:
@@ -45,7 +47,8 @@ def switch(value: object) -> bool | None:
     return bool(value) if isinstance(value, (bool, int, float)) and value in (0, 1) else None
 
 
-def is_flag(key: object) -> bool:
+@lru_cache(maxsize=1000)
+def is_flag(key: str) -> bool:
     """Whether the name speaks of training."""
     name = plain_name(key)
     return name in TRAINED or name in MASKED or bool(_OF_TRAINING & set(name.split("_")))

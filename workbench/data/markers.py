@@ -31,6 +31,8 @@ _CONTROL = re.compile(
     r"|</?tool_(?:call|response)>"
     r"|\[(?:UNUSED_TOKEN_\d+|gMASK|sMASK|MASK|CLS|SEP|PAD)\]|<sop>|<eop>|<\[SEP\]>"
 )
+# The place of a film or a sound in a question. In its midst it may be HTML that is asked about.
+_MEDIA = re.compile(r"\A\s*(<(?:video|audio)>)|(<(?:video|audio)>)\s*\Z")
 
 
 def placeholders(text: str) -> list[str]:
@@ -68,6 +70,8 @@ def control_tokens(message: Message, known: Collection[str] = ()) -> list[str]:
     found += [token for token in known if token in text and token not in found and token not in (PICTURE, *_THINK)]
     if PICTURE in text and text.count(PICTURE) != len(message.images):
         found.append(PICTURE)
+    if message.role == "user":
+        found += [match[1] or match[2] for match in _MEDIA.finditer(text)]
     opened, closed = (text.count(token) for token in _THINK)
     thinks = message.role == "assistant" and opened <= 1 and closed == 1
     if opened + closed and not thinks and message.role != "system":  # a system text may say how to think

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from workbench.data import markers
-from workbench.data.conversation import Conversation
+from workbench.data.conversation import Conversation, Message
 from workbench.data.findings import Finding
+from workbench.data.parsing import EXTRAS
 
 
 def fill(conversations: Iterable[Conversation], values: Mapping[str, str]) -> list[Conversation]:
     """The conversations with their placeholders (``{{name}}``) filled in; those that ``values`` does not name stay."""
     lowered = {name.lower(): value for name, value in values.items()}
     return [
-        c.with_messages(*(replace(m, content=markers.fill(m.content, lowered)) for m in c.messages))
+        c.with_messages(*(replace(m, content=markers.fill(m.content, lowered), thinking=markers.fill(m.thinking, lowered)) for m in c.messages))
         for c in conversations
     ]
 
@@ -23,10 +25,31 @@ def rename(conversations: Iterable[Conversation], old: str, new: str) -> list[Co
     """The conversations with ``old`` replaced by ``new`` in what the assistant says; what the user says stays."""
     return [
         c.with_messages(
-            *(replace(m, content=m.content.replace(old, new)) if m.role == "assistant" else m for m in c.messages)
+            *(_renamed(m, old, new) if m.role == "assistant" else m for m in c.messages)
         )
         for c in conversations
     ]
+
+
+def _renamed(message: Message, old: str, new: str) -> Message:
+    return replace(
+        message, content=message.content.replace(old, new), thinking=message.thinking.replace(old, new)
+    )
+
+
+def drop_columns(conversations: Iterable[Conversation], names: Collection[str]) -> list[Conversation]:
+    """The conversations without these columns of their rows, and without fields of these names of their messages."""
+    return [replace(conversation, meta=_without(conversation.meta, names)) for conversation in conversations]
+
+
+def _without(meta: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    columns = {key: value for key, value in meta.items() if key not in names}
+    extras = columns.pop(EXTRAS, None)
+    if isinstance(extras, dict):
+        fields = {at: _without(held, names) if isinstance(held, dict) else held for at, held in extras.items()}
+        remaining = {at: held for at, held in fields.items() if held != {}}
+        columns |= {EXTRAS: remaining} if remaining else {}
+    return columns
 
 
 def drop(

@@ -3,14 +3,15 @@
 Two texts are compared by their sets of five-character shingles (Broder, On the resemblance and containment of
 documents, 1997). Candidates come from MinHash signatures by one-permutation hashing (Li, Owen, Zhang, NIPS 2012), its
 empty bins filled by rotation (Shrivastava and Li, ICML 2014), cut into bands (Leskovec, Rajaraman, Ullman, Mining of
-Massive Datasets, section 3.4); each candidate is then confirmed by its exact Jaccard resemblance.
+Massive Datasets, section 3.4); each candidate is then confirmed by its exact Jaccard resemblance. What many texts share,
+such as an instruction before every question, tells none from another and is left out of the comparison.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ BINS = 64
 CHUNK = 2000  # texts whose shingles are in memory at a time
 BAND = 4  # bins a band: a pair that resembles by 0.8 shares one of the 16 bands in 9 998 cases of 10 000
 THRESHOLD = 0.8
+LIKE = 0.5  # resemblance from which a part is taken for its counterpart
 LIKELY = 0.6  # estimated resemblance from which a pair is looked at
+SAMPLE = 1000  # texts by which it is judged what many share
+SHARED, SHARERS = 0.2, 5  # the share of texts, and their least number, that make a shingle one that many share
 # not + - * / and the like, which tell one sum from another
 _PUNCTUATION = re.compile(r"[\s,.!?;:'\"()，。！？；：、…“”‘’（）「」『』《》]+")
 
@@ -36,28 +40,65 @@ def folded(text: str) -> str:
     return _PUNCTUATION.sub("", text.casefold())
 
 
-def near_duplicates(texts: Sequence[str], *, threshold: float = THRESHOLD) -> list[list[int]]:
+def near_duplicates(
+    texts: Sequence[str],
+    *,
+    threshold: float = THRESHOLD,
+    apart: Sequence[Hashable] | None = None,
+    parts: Sequence[Sequence[str]] | None = None,
+) -> list[list[int]]:
     """The clusters of texts that are the same or nearly so: indices from 0, each cluster in order, of two or more.
 
     Args:
         texts: any number; empty ones resemble nothing.
         threshold: Jaccard resemblance of the shingle sets from which two texts count as nearly the same.
+        apart: of each text a mark; texts of different marks are never one.
+        parts: of each text its parts; in two texts that are nearly the same, each part resembles its counterpart by
+            ``LIKE`` at least.
     """
-    groups: dict[str, list[int]] = {}
-    for at, text in enumerate(texts):
+    groups: dict[tuple[Hashable, str], list[int]] = {}
+    for index, text in enumerate(texts):
         key = folded(text)
         if key:
-            groups.setdefault(key, []).append(at)
+            groups.setdefault((apart[index] if apart else None, key), []).append(index)
     distinct = list(groups)
+    marks, keys = [mark for mark, _ in distinct], [key for _, key in distinct]
+    shared = _shared(keys)
+    first = [members[0] for members in groups.values()]
     parent = list(range(len(distinct)))
-    for one, other in _candidates(distinct):
+    for one, other in _candidates(keys, marks, shared):
         a, b = _root(parent, one), _root(parent, other)
-        if a != b and _resemblance(distinct[one], distinct[other]) >= threshold:
+        if (
+            a != b
+            and marks[one] == marks[other]
+            and _resemblance(keys[one], keys[other], shared) >= threshold
+            and (parts is None or _alike(parts[first[one]], parts[first[other]], shared))
+        ):
             parent[max(a, b)] = min(a, b)
     clusters: dict[int, list[int]] = {}
-    for at, key in enumerate(distinct):
-        clusters.setdefault(_root(parent, at), []).extend(groups[key])
+    for index, group in enumerate(distinct):
+        clusters.setdefault(_root(parent, index), []).extend(groups[group])
     return sorted(sorted(cluster) for cluster in clusters.values() if len(cluster) > 1)
+
+
+def _alike(parts: Sequence[str], others: Sequence[str], shared: Hashes) -> bool:
+    """Whether each part resembles its counterpart."""
+    pairs = ((folded(part), folded(other)) for part, other in zip(parts, others, strict=True))
+    return all(part == other or _resemblance(part, other, shared) >= LIKE for part, other in pairs)
+
+
+def _shared(texts: Sequence[str]) -> Hashes:
+    """The shingles that many of the texts share, in order; judged by a sample."""
+    import numpy as np
+
+    sample = [texts[at * len(texts) // SAMPLE] for at in range(SAMPLE)] if len(texts) > SAMPLE else texts
+    least = max(SHARERS, SHARED * len(sample))
+    if len(sample) < least:
+        return np.zeros(0, dtype=np.uint64)
+    hashed, owner = _hashes(sample)
+    _, once = np.unique(hashed ^ (owner * np.uint64(0x9E3779B97F4A7C15)), return_index=True)  # once a text
+    shingles, counts = np.unique(hashed[once], return_counts=True)
+    return shingles[counts >= least]
 
 
 def _root(parent: list[int], at: int) -> int:
@@ -87,11 +128,14 @@ def _hashes(texts: Sequence[str]) -> tuple[Hashes, Hashes]:
     return hashed[inside], owner[inside].astype(np.uint64)
 
 
-def _signatures(texts: Sequence[str]) -> Hashes:
+def _signatures(texts: Sequence[str], shared: Hashes) -> Hashes:
     """(len(texts), BINS): the least hash in each bin; an empty bin takes the next full one's, going round."""
     import numpy as np
 
     hashed, owner = _hashes(texts)
+    if len(shared):
+        own = ~np.isin(hashed, shared)
+        hashed, owner = hashed[own], owner[own]
     empty = np.uint64(2**64 - 1)
     flat = np.full(len(texts) * BINS, empty, dtype=np.uint64)
     np.minimum.at(flat, (owner * np.uint64(BINS) + (hashed >> np.uint64(58))).astype(np.int64), hashed)
@@ -106,16 +150,18 @@ def _signatures(texts: Sequence[str]) -> Hashes:
     return least
 
 
-def _candidates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _candidates(texts: Sequence[str], marks: Sequence[Hashable], shared: Hashes) -> Iterator[tuple[int, int]]:
     """Pairs that share a band: each text with the first and the one before it in its bucket, so never quadratic."""
     import numpy as np
 
     if len(texts) < 2:
         return
-    signatures = np.concatenate([_signatures(texts[at : at + CHUNK]) for at in range(0, len(texts), CHUNK)])
+    signatures = np.concatenate([_signatures(texts[at : at + CHUNK], shared) for at in range(0, len(texts), CHUNK)])
+    numbers: dict[Hashable, int] = {}
+    kinds = np.array([numbers.setdefault(mark, len(numbers)) for mark in marks], dtype=np.uint64)
     seen: set[tuple[int, int]] = set()
     for start in range(0, BINS, BAND):
-        band = np.zeros(len(texts), dtype=np.uint64)
+        band = kinds.copy()
         for column in range(start, start + BAND):
             band = band * np.uint64(0x9E3779B97F4A7C15) + signatures[:, column]
         order = np.argsort(band, kind="stable")
@@ -135,10 +181,10 @@ def _candidates(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
                     yield one, other
 
 
-def _resemblance(one: str, other: str) -> float:
-    """Jaccard: shared shingles by all shingles."""
+def _resemblance(one: str, other: str, shared: Hashes) -> float:
+    """Jaccard: common shingles by all shingles, those apart that many texts share; 0 where nothing else is left."""
     import numpy as np
 
-    a, b = (np.unique(_hashes([text])[0]) for text in (one, other))
-    shared = len(np.intersect1d(a, b, assume_unique=True))
-    return shared / (len(a) + len(b) - shared)
+    a, b = (np.setdiff1d(_hashes([text])[0], shared) for text in (one, other))
+    common = len(np.intersect1d(a, b, assume_unique=True))
+    return common / (len(a) + len(b) - common) if len(a) + len(b) else 0.0

@@ -256,11 +256,15 @@ class DataStep(Step[DataSettings]):
 
 _FILLED = {"name": "name", "author": "author", "assistant_name": "name", "bot_name": "name"}
 _CODES = (
-    "placeholder_left", "empty_turn", "missing_answer", "role_order", "contradictory_answers", "near_duplicates",
-    "control_tokens_in_text", "persona_name_differs", "another_identity", "leakage_between_train_and_validation",
+    "placeholder_left", "empty_turn", "missing_answer", "role_order", "garbled_text", "preference_rows", "rated_rows",
+    "held_out_rows", "replies_left_out", "unread_columns", "pictures_unseen", "contradictory_answers",
+    "similar_questions", "near_duplicates", "short_answers", "control_tokens_in_text", "persona_name_differs",
+    "another_identity", "leakage_between_train_and_validation",
 )  # fmt: skip
+# findings that no row is left out for: the person decides
+_TOLD = ("preference_rows", "replies_left_out", "unread_columns")
 # rows are left out of a set before it is parted, so what parting makes of it is not mended there
-MENDABLE = tuple(code for code in _CODES if code != "leakage_between_train_and_validation")
+MENDABLE = tuple(code for code in _CODES if code not in ("leakage_between_train_and_validation", *_TOLD))
 
 
 def _recipe_groups(s: DataSettings, own: Path | None = None) -> dict[str, dict[str, Any]]:

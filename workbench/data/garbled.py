@@ -1,0 +1,84 @@
+"""Text that was read in a wrong encoding, or has lost characters on the way. Knows encodings; nothing of rows.
+
+A file can be UTF-8 without a fault and hold such text all the same: whoever wrote it had misread it before.
+"""
+
+from __future__ import annotations
+
+import re
+
+SAMPLE = 400  # characters by which a misreading is told
+# a run of bytes that a reader put in as they were; of ASCII's controls, tab and line ends are none
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
+_QUESTION_MARKS = re.compile(r"[\s?？,，.。!！:：;；]*(?:[?？]\s*){4}[\s?？,，.。!！:：;；]*")
+_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}){3}|(?:&#x?[0-9a-fA-F]{2,6};){3}")
+# U+FFFD once more misread, and what a debugger fills memory with
+_FILLINGS = ("锟斤拷", "烫烫烫", "屯屯屯", "ï»¿", "ï¿½")
+_CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
+_HAN, _HANGUL, _CYRILLIC = re.compile("[\u3400-\u9fff]"), re.compile("[\uac00-\ud7a3]"), re.compile("[Ѐ-ӿ]")
+_JAPANESE = re.compile("[縺繧繝\uff61-\uff9f]")
+# what texts of the East are made of, and what their bytes in a wrong encoding may give by chance
+_EASTERN, _CYRILLIC_BYTES = re.compile(rb"[\xe3-\xed\xef][\x80-\xbf]{2}"), re.compile(rb"[\xd0\xd1][\x80-\xbf]")
+_ASCII = re.compile(rb"[\x00-\x7f]+")
+_RARE = re.compile("[^\\x00-\\x7f·×°\u2010-\u203f\u2460-\u24ff\u2500-\u26ff\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff00-\uffefЀ-ӿ]")
+_LATIN = re.compile("[\u0080-\u00ff]")
+_WINDOWS = {bytes([byte]).decode("cp1252", "ignore"): byte for byte in range(0x80, 0xA0)}
+
+
+def damage(text: str) -> str:
+    """What is wrong with the characters of a text, a key of ``data.damages``; ``''`` where nothing is."""
+    if "\ufffd" in text:
+        return "replaced"
+    if not text.isascii():
+        if _PRIVATE.search(text):
+            return "private"
+        if any(filling in text for filling in _FILLINGS) or original(text):
+            return "misread"
+    if _CONTROL.search(text):
+        return "control"
+    if "?" in text and _QUESTION_MARKS.fullmatch(text):
+        return "question_marks"
+    if ("\\u" in text or "&#" in text) and _ESCAPES.search(_CODE.sub("", text)):
+        return "escaped"
+    return ""
+
+
+def original(text: str) -> str:
+    """What a text was before it was read in a wrong encoding, as far as that is left; ``''`` where it was not."""
+    sample = text[:SAMPLE]
+    if _LATIN.search(sample):
+        raw = b"".join(_western(character) for character in sample)
+        words = _as_utf8(raw, least=1)
+        if words:
+            return words
+    codecs = ["gb18030", "big5"] if _HAN.search(sample) else []
+    codecs += ["cp932"] if _JAPANESE.search(sample) else []
+    codecs += ["cp949"] if _HANGUL.search(sample) else []
+    codecs += ["cp1251"] if _CYRILLIC.search(sample) else []
+    raws = (sample.encode(codec, "ignore") for codec in codecs)
+    meant = (_as_utf8(raw, least=2) for raw in raws if _is_letters(raw))
+    return next((words for words in meant if not _RARE.search(words)), "")
+
+
+def _is_letters(raw: bytes) -> bool:
+    """Whether most bytes beyond ASCII are those of letters of the East, or of a few Cyrillic ones at least, in UTF-8:
+    by chance two bytes are often such a letter, and hardly ever two letters."""
+    beyond = len(raw) - sum(map(len, _ASCII.findall(raw)))
+    eastern, cyrillic = len(_EASTERN.findall(raw)), len(_CYRILLIC_BYTES.findall(raw))
+    return (eastern >= 2 and 3 * eastern >= 0.6 * beyond) or (cyrillic >= 4 and 2 * cyrillic >= 0.9 * beyond)
+
+
+def _western(character: str) -> bytes:
+    """The byte that Windows-1252, or where it has none Latin-1, reads as this character; empty where neither does."""
+    byte = _WINDOWS.get(character, ord(character))
+    return bytes([byte]) if byte < 0x100 else b""
+
+
+def _as_utf8(raw: bytes, *, least: int) -> str:
+    """The text of bytes that are UTF-8 but for a few; ``''`` where they are not, or hold too few letters to tell."""
+    text = raw.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    sound = sum(character > "\x7f" for character in text) - broken
+    enough = sound >= least and (broken == 0 or sound >= 4 * broken or (sound >= 3 and sound >= 2 * broken))
+    return text if enough else ""
