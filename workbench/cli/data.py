@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from workbench.templates.values import Encoded
 
 _SIBLING = "workbench.cli.data_identity"  # identity and mix have a module of their own
-_format = click.option("--format", "form", metavar="NAME", help=text("data.cli.options.format", formats=", ".join(FORMATS)))
+_format = click.option(
+    "--format", "form", metavar="NAME", help=text("data.cli.options.format", formats=", ".join(FORMATS))
+)
 _validation = click.option("--validation", metavar="FILE", help=text("data.cli.options.validation"))
 _model = click.option("--model", metavar="MODEL", help=text("data.cli.options.model"))
 _template = click.option("--template", metavar="NAME", help=text("data.cli.options.template"))

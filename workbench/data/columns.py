@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.data.fields import BadRow, Place, shorten
+from workbench.data.fields import BadRow, Place, name_set, shorten
 from workbench.data.flags import plain_name, switch, unknown_flags
 
 # the two sides of a preference, as the usual sets call them
@@ -19,26 +19,26 @@ REJECTED = (
 )  # fmt: skip
 MEDIA = ("videos", "video", "audios", "audio")
 # a rating that says of the row's own answer whether it is good, and its words for a bad one
-_RATINGS = frozenset(
-    "label kto_tag kto_label rating rated feedback thumb thumbs thumbs_up vote quality is_good good is_correct correct "
-    "accepted is_accepted approved is_preferred valid is_valid desirable keep use usable".split()
+_RATINGS = name_set(
+    "label kto_tag kto_label rating rated feedback thumb thumbs thumbs_up vote quality is_good good is_correct "
+    "correct accepted is_accepted approved is_preferred valid is_valid desirable keep use usable"
 )
-_FAULTS = frozenset(
-    "deleted is_deleted discard discarded rejected is_rejected bad is_bad wrong is_wrong flagged invalid is_invalid "
-    "spam is_spam toxic is_toxic harmful is_harmful undesirable thumbs_down".split()
+_FAULTS = name_set(
+    "deleted is_deleted discard discarded rejected is_rejected bad is_bad wrong is_wrong flagged invalid "
+    "is_invalid spam is_spam toxic is_toxic harmful is_harmful undesirable thumbs_down"
 )
-_BAD = frozenset(
-    "bad false wrong incorrect rejected reject negative undesirable thumbs_down down dislike no 坏 差 错误 错".split()
+_BAD = name_set(
+    "bad false wrong incorrect rejected reject negative undesirable thumbs_down down dislike no 坏 差 错误 错"
 )
-_SCALES = frozenset("score scores rating ratings reward rewards stars quality_score preference_score".split())
-_SPLITS = frozenset("split subset partition set".split())
-HELD_OUT = frozenset("test testing validation valid val dev eval evaluation holdout held_out".split())
+_SCALES = name_set("score scores rating ratings reward rewards stars quality_score preference_score")
+_SPLITS = name_set("split subset partition set")
+HELD_OUT = name_set("test testing validation valid val dev eval evaluation holdout held_out")
 # what was to stand before the model when it answers, or another answer than the one that is read
-_CONTEXT = frozenset(
+_CONTEXT = name_set(
     "context contexts passage passages documents knowledge background retrieved evidence system_prompt "
-    "system_message instruction instructions few_shot image_url image_urls "
-    "history chosen response responses answer answers output outputs completion completions reply solution "
-    "thinking reasoning reasoning_content thought thoughts cot chain_of_thought".split()
+    "system_message instruction instructions few_shot image_url image_urls history chosen response responses "
+    "answer answers output outputs completion completions reply solution thinking reasoning reasoning_content "
+    "thought thoughts cot chain_of_thought"
 )
 
 

@@ -114,7 +114,9 @@ _HOME = {
 }
 _CYRILLIC = re.compile(rb"[\xc0-\xff\xa8\xb8]")
 _WESTERN = re.compile(r"[^\W\d_a-zA-Z]|[‘’“”–—…€°«»¿¡£§©®]")
-_COMMON_HANZI = re.compile("[的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可好谁能]")
+_COMMON_HANZI = re.compile(
+    "[的一是不了在人有我他这中大来上国个到说们为子和你地出道也时年得就那要下以生会自着去之过家学对可好谁能]"
+)
 
 
 def _likely(data: bytes) -> str:

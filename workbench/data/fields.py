@@ -59,6 +59,11 @@ class BadRow(BadData):
         return where + entry(self.key, lang)["say"].format(**values)
 
 
+def name_set(names: str) -> frozenset[str]:
+    """The names of a text, with spaces between them."""
+    return frozenset(names.split())
+
+
 def printable(value: str) -> str:
     """``value`` without anything that a terminal would obey or could not encode."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)

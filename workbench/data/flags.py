@@ -8,29 +8,29 @@ from functools import lru_cache
 from typing import Any
 
 from workbench.data.conversation import Role
-from workbench.data.fields import BadRow, Place, shorten
+from workbench.data.fields import BadRow, Place, name_set, shorten
 
 # true, or 1: trained
-TRAINED = frozenset(
+TRAINED = name_set(
     "train trained training trainable trains is_trainable is_trained to_train do_train should_train train_on "
     "train_on_turn train_turn train_message learn learnable loss use_loss with_loss has_loss compute_loss "
     "calculate_loss calc_loss output_with_loss loss_weight loss_scale loss_mask step_loss_mask turn_loss_mask "
-    "train_mask training_mask weight turn_weight message_weight sample_weight include_in_loss in_loss requires_grad "
-    "supervised unmask unmasked".split()
+    "train_mask training_mask weight turn_weight message_weight sample_weight include_in_loss in_loss "
+    "requires_grad supervised unmask unmasked"
 )
 # true, or 1: not trained
-MASKED = frozenset(
+MASKED = name_set(
     "mask masked is_masked mask_loss mask_out loss_masked ignore ignored is_ignored ignore_loss ignore_in_loss "
-    "skip skipped skip_loss skip_train skip_training no_loss no_train no_training no_grad not_trained do_not_train "
-    "dont_train exclude excluded exclude_from_loss exclude_from_training without_loss untrained frozen context_only "
-    "is_context".split()
+    "skip skipped skip_loss skip_train skip_training no_loss no_train no_training no_grad not_trained "
+    "do_not_train dont_train exclude excluded exclude_from_loss exclude_from_training without_loss untrained "
+    "frozen context_only is_context"
 )
 # words of a name that no list has and that speaks of training all the same
-_OF_TRAINING = frozenset(
+_OF_TRAINING = name_set(
     "train trained training trainable untrained loss mask masked unmask unmasked grad backprop learn learnable "
-    "supervised supervise".split()
+    "supervised supervise"
 )
-_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])")
 _SWITCHES = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
 
 

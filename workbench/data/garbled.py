@@ -6,6 +6,7 @@ A file can be UTF-8 without a fault and hold such text all the same: whoever wro
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 SAMPLE = 400  # characters by which a misreading is told
 # a run of bytes that a reader put in as they were; of ASCII's controls, tab and line ends are none
@@ -21,27 +22,35 @@ _JAPANESE = re.compile("[縺繧繝\uff61-\uff9f]")
 # what texts of the East are made of, and what their bytes in a wrong encoding may give by chance
 _EASTERN, _CYRILLIC_BYTES = re.compile(rb"[\xe3-\xed\xef][\x80-\xbf]{2}"), re.compile(rb"[\xd0\xd1][\x80-\xbf]")
 _ASCII = re.compile(rb"[\x00-\x7f]+")
-_RARE = re.compile("[^\\x00-\\x7f·×°\u2010-\u203f\u2460-\u24ff\u2500-\u26ff\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff00-\uffefЀ-ӿ]")
+_RARE = re.compile(
+    "[^\\x00-\\x7f·×°\u2010-\u203f\u2460-\u24ff\u2500-\u26ff\u3000-\u30ff\u3400-\u9fff\uac00-\ud7a3\uff00-\uffefЀ-ӿ]"
+)
 _LATIN = re.compile("[\u0080-\u00ff]")
 _WINDOWS = {bytes([byte]).decode("cp1252", "ignore"): byte for byte in range(0x80, 0xA0)}
 
 
 def damage(text: str) -> str:
     """What is wrong with the characters of a text, a key of ``data.damages``; ``''`` where nothing is."""
-    if "\ufffd" in text:
-        return "replaced"
-    if not text.isascii():
-        if _PRIVATE.search(text):
-            return "private"
-        if any(filling in text for filling in _FILLINGS) or original(text):
-            return "misread"
-    if _CONTROL.search(text):
-        return "control"
-    if "?" in text and _QUESTION_MARKS.fullmatch(text):
-        return "question_marks"
-    if ("\\u" in text or "&#" in text) and _ESCAPES.search(_CODE.sub("", text)):
-        return "escaped"
-    return ""
+    return next((kind for kind, is_damaged in _DAMAGES.items() if is_damaged(text)), "")
+
+
+def _is_misread(text: str) -> bool:
+    return not text.isascii() and (any(filling in text for filling in _FILLINGS) or bool(original(text)))
+
+
+def _is_escaped(text: str) -> bool:
+    """Whether letters stand as escapes; in code they belong to its language."""
+    return ("\\u" in text or "&#" in text) and bool(_ESCAPES.search(_CODE.sub("", text)))
+
+
+_DAMAGES: dict[str, Callable[[str], object]] = {
+    "replaced": lambda text: "\ufffd" in text,
+    "private": lambda text: not text.isascii() and _PRIVATE.search(text),
+    "misread": _is_misread,
+    "control": _CONTROL.search,
+    "question_marks": lambda text: "?" in text and _QUESTION_MARKS.fullmatch(text),
+    "escaped": _is_escaped,
+}
 
 
 def original(text: str) -> str:
@@ -49,16 +58,17 @@ def original(text: str) -> str:
     sample = text[:SAMPLE]
     if _LATIN.search(sample):
         raw = b"".join(_western(character) for character in sample)
-        words = _as_utf8(raw, least=1)
-        if words:
+        words = raw.decode("utf-8", "replace")
+        broken = words.count("\ufffd")
+        if sum(character > "\x7f" for character in words) > 5 * broken:
             return words
     codecs = ["gb18030", "big5"] if _HAN.search(sample) else []
     codecs += ["cp932"] if _JAPANESE.search(sample) else []
     codecs += ["cp949"] if _HANGUL.search(sample) else []
     codecs += ["cp1251"] if _CYRILLIC.search(sample) else []
     raws = (sample.encode(codec, "ignore") for codec in codecs)
-    meant = (_as_utf8(raw, least=2) for raw in raws if _is_letters(raw))
-    return next((words for words in meant if not _RARE.search(words)), "")
+    meant = (raw.decode("utf-8", "replace") for raw in raws if _is_letters(raw))
+    return next((words for words in meant if 4 * len(_RARE.findall(words)) <= len(words)), "")
 
 
 def _is_letters(raw: bytes) -> bool:
@@ -73,12 +83,3 @@ def _western(character: str) -> bytes:
     """The byte that Windows-1252, or where it has none Latin-1, reads as this character; empty where neither does."""
     byte = _WINDOWS.get(character, ord(character))
     return bytes([byte]) if byte < 0x100 else b""
-
-
-def _as_utf8(raw: bytes, *, least: int) -> str:
-    """The text of bytes that are UTF-8 but for a few; ``''`` where they are not, or hold too few letters to tell."""
-    text = raw.decode("utf-8", "replace")
-    broken = text.count("\ufffd")
-    sound = sum(character > "\x7f" for character in text) - broken
-    enough = sound >= least and (broken == 0 or sound >= 4 * broken or (sound >= 3 and sound >= 2 * broken))
-    return text if enough else ""

@@ -69,9 +69,10 @@ def rows(text: str, name: str, *, lines: bool, limit: int | None = None) -> Iter
         limit: stop after so many rows.
     """
     start = _skip(text, 0)
-    if text[start : start + 1] == "[" and not _list_a_line(text, start):
+    list_a_line = text[start : start + 1] == "[" and _list_a_line(text, start)
+    if text[start : start + 1] == "[" and not list_a_line:
         yield from _list(text, start, name, limit)
-    elif lines or _looks_like_lines(text, start):
+    elif lines or list_a_line or _looks_like_lines(text, start):
         yield from _lines(text, name, limit)
     else:
         yield from _single(text, start, name, limit)
@@ -100,7 +101,9 @@ def turns_row(value: Any) -> dict[str, Any]:
         return {}
     for key, who, what in (("messages", "role", "content"), ("conversations", "from", "value")):
         if all(isinstance(turn, dict) and {who, what} <= turn.keys() for turn in value):
-            of_others = any("id" in name.lower().split("_") for turn in value for name in turn if name != "tool_call_id")
+            of_others = any(
+                "id" in name.lower().split("_") for turn in value for name in turn if name != "tool_call_id"
+            )
             return {} if of_others else {key: value}
     return {}
 

@@ -16,7 +16,12 @@ def fill(conversations: Iterable[Conversation], values: Mapping[str, str]) -> li
     """The conversations with their placeholders (``{{name}}``) filled in; those that ``values`` does not name stay."""
     lowered = {name.lower(): value for name, value in values.items()}
     return [
-        c.with_messages(*(replace(m, content=markers.fill(m.content, lowered), thinking=markers.fill(m.thinking, lowered)) for m in c.messages))
+        c.with_messages(
+            *(
+                replace(m, content=markers.fill(m.content, lowered), thinking=markers.fill(m.thinking, lowered))
+                for m in c.messages
+            )
+        )
         for c in conversations
     ]
 
@@ -24,17 +29,13 @@ def fill(conversations: Iterable[Conversation], values: Mapping[str, str]) -> li
 def rename(conversations: Iterable[Conversation], old: str, new: str) -> list[Conversation]:
     """The conversations with ``old`` replaced by ``new`` in what the assistant says; what the user says stays."""
     return [
-        c.with_messages(
-            *(_renamed(m, old, new) if m.role == "assistant" else m for m in c.messages)
-        )
+        c.with_messages(*(_renamed(m, old, new) if m.role == "assistant" else m for m in c.messages))
         for c in conversations
     ]
 
 
 def _renamed(message: Message, old: str, new: str) -> Message:
-    return replace(
-        message, content=message.content.replace(old, new), thinking=message.thinking.replace(old, new)
-    )
+    return replace(message, content=message.content.replace(old, new), thinking=message.thinking.replace(old, new))
 
 
 def drop_columns(conversations: Iterable[Conversation], names: Collection[str]) -> list[Conversation]:

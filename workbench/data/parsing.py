@@ -49,7 +49,7 @@ def _finish(messages: list[Message], left: dict[str, Any], place: Place, layout:
     refuse_media(left, place)
     if row_flag(left) is False:
         messages = [replace(m, train=False) if m.role == "assistant" and m.train is None else m for m in messages]
-    labels = {"kind": "text"} if layout.plain else {}
+    labels: dict[str, Any] = {"kind": "text"} if layout.plain else {}
     for key in ("group", "kind", "lang"):
         if type(left.get(key)) is str and key not in labels and not _another_kind(key, left[key], messages):
             labels[key] = clean(left.pop(key), place, key)

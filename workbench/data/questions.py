@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from workbench.data.fields import name_set
+
 _HAN = re.compile("[\u3400-\u9fff]")
 # what stands for itself, before the small words that it is made of go
 _ZH_WORDS = {
@@ -22,12 +24,12 @@ _ZH_SMALL = re.compile(
     "[的了吗呢吧啊呀嘛么是有和与跟及、]"
 )
 _ZH_SIDES = re.compile("关系|区别|联系|比较|⑤|⑥")
-_EN_SMALL = frozenset("a an the please kindly is are do does of between and there s re".split())
+_EN_SMALL = name_set("a an the please kindly is are do does of between and there s re")
 _EN_ASIDE = re.compile(
     r"\b(?:(?:can|could|would) you (?:please )?)?(?:tell|explain|describe)(?: to)?(?: me)?\b(?: about)?"
     r"|\b(?:hi|hello|hey)\b|\bdo you know\b|\bi(?: would|'d) like to know\b"
 )
-_EN_SIDES = frozenset("relation difference same differ different".split())
+_EN_SIDES = name_set("relation difference same differ different")
 _TOKENS = re.compile(r"[^\W_]+|[-+*/=<>^%]")
 
 

@@ -3,8 +3,8 @@
 Two texts are compared by their sets of five-character shingles (Broder, On the resemblance and containment of
 documents, 1997). Candidates come from MinHash signatures by one-permutation hashing (Li, Owen, Zhang, NIPS 2012), its
 empty bins filled by rotation (Shrivastava and Li, ICML 2014), cut into bands (Leskovec, Rajaraman, Ullman, Mining of
-Massive Datasets, section 3.4); each candidate is then confirmed by its exact Jaccard resemblance. What many texts share,
-such as an instruction before every question, tells none from another and is left out of the comparison.
+Massive Datasets, section 3.4); each candidate is then confirmed by its exact Jaccard resemblance. What many texts
+share, such as an instruction before every question, tells none from another and is left out of the comparison.
 """
 
 from __future__ import annotations

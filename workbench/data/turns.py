@@ -95,9 +95,7 @@ def keep_extras(extras: dict[str, Any], index: int, rest: dict[str, Any]) -> Non
         extras[str(index)] = left
 
 
-def system_beside(
-    left: dict[str, Any], messages: list[Message], place: Place, *, parts: bool = False
-) -> list[Message]:
+def system_beside(left: dict[str, Any], messages: list[Message], place: Place, *, parts: bool = False) -> list[Message]:
     """The system text that stands in the row beside its messages, as Anthropic's layout has it; none where the
     messages begin with the same. Only with ``parts`` may it be a list of parts.
 

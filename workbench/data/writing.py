@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.calls import call, dump
-from workbench.data.conversation import Conversation, Message
 from workbench.data.columns import CHOSEN, MEDIA
+from workbench.data.conversation import Conversation, Message
 from workbench.data.fields import BadRow, Place, printable
 from workbench.data.flags import is_flag, plain_name
 from workbench.data.formats.sharegpt import LISTS
@@ -21,8 +21,8 @@ from workbench.errors import BadInput, OutputExists
 
 # what would be mistaken for a field of the row, or for the mark of another format
 _FIELDS = {
-    "messages", "tools", "functions", "image", "images", "group", "kind", "lang", *SYSTEM_NAMES, ESCAPED, EXTRAS, *LISTS,
-    "instruction", "message_id", "prompt", *MEDIA, *CHOSEN,
+    "messages", "tools", "functions", "image", "images", "group", "kind", "lang", *SYSTEM_NAMES, ESCAPED, EXTRAS,
+    *LISTS, "instruction", "message_id", "prompt", *MEDIA, *CHOSEN,
 }  # fmt: skip
 _OF_A_MESSAGE = {"role", "content", "tool_calls", "function_call", "images", *THOUGHTS}
 

@@ -95,4 +95,11 @@ def _count(tree: object) -> int:
     return count
 
 
-FORMAT = Format("oasst", "message_id, parent_id, role, text (or prompt with replies)", _marks, _parse, ("message_id",), gather=_gather)
+FORMAT = Format(
+    "oasst",
+    "message_id, parent_id, role, text (or prompt with replies)",
+    _marks,
+    _parse,
+    ("message_id",),
+    gather=_gather,
+)

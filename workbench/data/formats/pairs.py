@@ -76,5 +76,10 @@ def spoken(value: object, role: str, place: Place, field: str) -> list[Message]:
     return messages
 
 
-FORMAT = Format("pairs", "query, response, history (or question, answer; prompt, completion; input, output)",
-                _marks, _parse, ("query", "question", "prompt"))
+FORMAT = Format(
+    "pairs",
+    "query, response, history (or question, answer; prompt, completion; input, output)",
+    _marks,
+    _parse,
+    ("query", "question", "prompt"),
+)

@@ -11,7 +11,9 @@ from workbench.data.fields import BadRow, Place, clean, required
 from workbench.data.formats.base import RENDERED, Format
 
 _ROLES: dict[str, Role] = {
-    **dict.fromkeys(("human", "user", "prompter", "question", "instruction", "q", "用户", "人类", "问", "问题"), "user"),
+    **dict.fromkeys(
+        ("human", "user", "prompter", "question", "instruction", "q", "用户", "人类", "问", "问题"), "user"
+    ),
     **dict.fromkeys(
         ("assistant", "ai", "bot", "gpt", "chatgpt", "model", "response", "answer", "a", "助手", "助理", "答", "回答"),
         "assistant",
@@ -47,7 +49,9 @@ _STYLES = (
         re.compile(r"<\|eot_id\|>\s*(?:<\|end_of_text\|>\s*)?$"),
     ),
     _Style(re.compile(r"<start_of_turn>(?P<who>\w+)\r?\n"), re.compile(r"<end_of_turn>\s*(?:<eos>\s*)?$")),
-    _Style(re.compile(r"<\|(?P<who>system|user|assistant)\|>\s*"), re.compile(r"(?:</s>|<\|end\|>|<\|endoftext\|>)\s*$")),
+    _Style(
+        re.compile(r"<\|(?P<who>system|user|assistant)\|>\s*"), re.compile(r"(?:</s>|<\|end\|>|<\|endoftext\|>)\s*$")
+    ),
     _Style(re.compile(r"\b(?P<who>USER|ASSISTANT|SYSTEM): ?"), re.compile(r"</s>\s*$")),
     _Style(re.compile(rf"^[ \t]*(?P<who>{_ALL}) ?[:：]", re.IGNORECASE | re.MULTILINE), _NOTHING, first=True),
 )

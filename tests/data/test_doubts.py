@@ -1,0 +1,265 @@
+"""What a set would teach that nobody meant, where each row by itself can be read: it is found, counted, and mended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workbench.cli import run
+from workbench.data import Conversation, Message, ask, check, read, write
+from workbench.data.findings import Finding
+from workbench.data.questions import question_core
+
+FINE = [
+    ask("What is the capital of France?", "The capital of France is Paris."),
+    ask("What is 3 + 4?", "7"),
+    ask("What is 3 - 4?", "-1"),
+    ask("用一句话介绍长城。", "长城是中国古代修建的一道很长的防御城墙。"),
+]
+GOOD = "我是小苗，由三班开发。可以回答问题——比如数学。"
+
+
+def found(*more: Conversation, **how: object) -> dict[str, Finding]:
+    return {finding.code: finding for finding in check([*FINE, *more], **how)}
+
+
+# garbled text
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a lost \ufffd letter",
+        "a private \ue123 one",
+        "a bell \x07 rings",
+        "????",
+        "\\u4f60\\u597d\\u5417",
+        "锟斤拷",
+        GOOD.encode().decode("latin-1"),
+        GOOD.encode().decode("cp1252", "ignore"),
+        GOOD.encode().decode("gb18030", "replace"),
+        GOOD.encode().decode("gb18030", "ignore"),
+        GOOD.encode().decode("big5", "replace"),
+        "こんにちは、私は学生です。".encode().decode("cp932", "ignore"),
+        "Привет, как дела?".encode().decode("cp1251", "ignore"),
+        "It’s a café".encode().decode("cp1252"),
+        "naïve".encode().decode("latin-1"),
+    ],
+)
+def test_garbled_text_is_found_in_its_row(text: str) -> None:
+    assert found(ask("Hi", text))["garbled_text"].rows == (5,)
+    assert found(ask(text, "Hello"))["garbled_text"].rows == (5,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD,
+        "老老实实，好好学习，天天向上。",
+        "繁體中文也是好的，沒有問題。",
+        "こんにちは、私は学生です。",
+        "안녕하세요, 저는 학생입니다.",
+        "Привет, как дела?",
+        "Ein schöner Tag, très naïf, ÀÉÎ «oui» £5 50 °C ½",
+        "NÃO É",
+        "Is it true??",
+        "Describe 小苗 to me.",
+        "In Python `'\\u4f60\\u597d\\u5417'` is a text.",
+        "👍🏽 → ≥ ∑",
+        "Tiếng Việt rất đẹp",
+    ],
+)
+def test_sound_text_of_any_language_is_not(text: str) -> None:
+    assert "garbled_text" not in found(ask("Hi", text))
+
+
+def test_what_a_misread_text_was_is_said() -> None:
+    assert "你是谁" in found(ask("Hi", "你是谁？".encode().decode("latin-1")))["garbled_text"].message
+
+
+# ratings, preferences, columns
+@pytest.mark.parametrize(
+    ("code", "bad", "fine"),
+    [
+        ("rated_rows", {"label": False}, {"label": True}),
+        ("rated_rows", {"kto_tag": "false"}, {"kto_tag": "true"}),
+        ("rated_rows", {"feedback": "thumbs_down"}, {"feedback": "thumbs_up"}),
+        ("rated_rows", {"deleted": True}, {"deleted": False}),
+        ("rated_rows", {"is_correct": 0}, {"is_correct": 1}),
+        ("held_out_rows", {"split": "test"}, {"split": "train"}),
+        ("preference_rows", {"rejected": "London."}, {"rejected": None}),
+        ("preference_rows", {"rejected_response": "London."}, {"rejected_response": ""}),
+        ("unread_columns", {"context": "Paris is the capital."}, {"context": ""}),
+        ("unread_columns", {"chosen": "Paris."}, {"source": "wiki"}),
+        ("unread_columns", {"train_on_input": False}, {"trainer": "me"}),
+    ],
+)
+def test_a_column_that_changes_the_meaning_is_counted(code: str, bad: dict, fine: dict) -> None:
+    finding = found(ask("Name it.", "It is Paris.", meta=bad), ask("Say it.", "It is Lyon.", meta=fine))[code]
+    assert finding.rows == (5,)
+    assert next(iter(bad)) in finding.message or next(iter(bad.values())) in finding.message
+
+
+def test_ratings_by_number_are_counted_where_they_differ() -> None:
+    rated = [ask(f"Question {n}?", f"The answer is {n}.", meta={"score": n, "year": n}) for n in (1, 5)]
+    assert "score 1–5" in found(*rated)["rated_rows"].message
+    assert "rated_rows" not in found(rated[0])
+
+
+def test_a_rating_of_a_single_message_is_counted_too() -> None:
+    assert found(ask("Hi", "Hello", meta={"message_extras": {"1": {"label": False}}}))["rated_rows"].rows == (5,)
+
+
+def test_the_class_of_a_plain_text_is_no_rating() -> None:
+    assert "rated_rows" not in found(
+        Conversation((Message("assistant", "A film like rain."),), kind="text", meta={"label": 0})
+    )
+
+
+def test_pictures_are_counted_unless_the_model_sees() -> None:
+    pictured = Conversation((Message("user", "<image>?", images=("a.jpg",)), Message("assistant", "A cat.")))
+    assert found(pictured)["pictures_unseen"].rows == (5,)
+    assert "pictures_unseen" not in found(pictured, sees=True)
+
+
+@pytest.mark.parametrize("text", ["<video>What happens?", "What do you hear?\n<audio>"])
+def test_the_place_of_a_film_or_sound_is_no_text(text: str) -> None:
+    assert found(ask(text, "A bell rings."))["control_tokens_in_text"].rows == (5,)
+    assert "control_tokens_in_text" not in found(ask("What does <video> do in HTML?", "It shows a film."))
+
+
+# answers of a few characters
+def test_answers_of_a_few_characters_are_counted() -> None:
+    short = [ask("猕猴桃是水果吗？", "是"), ask("Is it red?", "No."), ask("金桔是树吗？", "是的。")]
+    assert found(*short)["short_answers"].rows == (5, 6, 7)
+    assert "short_answers" not in found(short[0])
+
+
+# questions that are one
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("猕猴桃与奇异果是什么关系？", "猕猴桃和奇异果什么关系"),
+        ("猕猴桃和奇异果有什么区别？", "奇异果跟猕猴桃的区别是什么呢"),
+        ("请问金桔怎么授粉？", "金桔如何授粉"),
+        ("什么是大棚？", "请介绍一下大棚"),
+        ("为什么要剪枝", "为何要剪枝呢？"),
+        ("What is the difference between kiwi and kiwifruit?", "What's the difference of kiwifruit & kiwi"),
+        ("Can you tell me what a graft is?", "What is a graft?"),
+        ("Please explain grafting of trees", "Explain the grafting of a tree"),
+    ],
+)
+def test_a_question_in_other_words_with_another_answer_is_found(one: str, other: str) -> None:
+    pair = ask(one, "它们是同一种水果。"), ask(other, "它们没有关系。")
+    assert found(*pair)["similar_questions"].rows == (5, 6)
+    assert "similar_questions" not in found(pair[0], ask(other, "它们是同一种水果。"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("What is 3 + 4 + 1?", "What is 3 + 4 - 1?"),
+        ("法国的首都是哪里？", "德国的首都是哪里？"),
+        ("金桔怎么授粉？", "金桔为什么授粉？"),
+        ("猫吃鱼吗？", "鱼吃猫吗？"),
+        ("苹果能冷藏吗？", "苹果不能冷藏吗？"),
+        ("From Paris to Rome?", "From Rome to Paris?"),
+        ("Is a cat bigger than a dog?", "Is a dog bigger than a cat?"),
+        ("Who is the president?", "Who was the president?"),
+        ("你是谁？", "你是什么？"),
+    ],
+)
+def test_another_question_is_not_one(one: str, other: str) -> None:
+    assert question_core(one) != question_core(other) or not question_core(one)
+
+
+def test_paraphrases_that_a_set_declares_may_be_answered_each_in_its_way() -> None:
+    pair = [ask("什么是大棚？", "种菜的房子。", group="g"), ask("大棚是什么", "保温的棚。", group="g")]
+    assert "similar_questions" not in found(*pair)
+
+
+# contradictions
+def test_a_contradiction_names_its_own_question_and_keeps_what_most_say() -> None:
+    hello = (Message("user", "Who are you?"), Message("assistant", "I am Sprout."))
+    long = [Conversation((*hello, Message("user", f"And {n}?"), Message("assistant", "Sums."))) for n in range(3)]
+    odd = ask("who are you", "I am Bud, a tool.")
+    finding = found(odd, *long)["contradictory_answers"]
+    assert (finding.rows, finding.surplus) == ((5, 6, 7, 8), (4,))
+    assert '"Who are you?"' in finding.message or '"who are you"' in finding.message
+    assert "And" not in finding.message
+    assert "Bud" in finding.message
+    assert "Sprout" in finding.message
+
+
+def test_a_contradiction_in_a_later_turn_is_said_with_what_was_asked_before() -> None:
+    talks = [
+        Conversation(
+            (Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Sum?"), Message("assistant", a))
+        )
+        for a in ("It is four.", "It is nine.")
+    ]
+    assert '"Hi" → "Sum?"' in found(*talks)["contradictory_answers"].message
+
+
+# near duplicates
+LORE = "You are Pip, a small robot of the lighthouse who speaks in short sentences and never leaves the island. " * 6
+FACTS = ["It counts ships.", "It oils the lamp.", "It hums at night.", "It fears the gulls.", "It writes to the moon."]
+
+
+def dedupe(conversations: list[Conversation], place: Path) -> int:
+    write(conversations, place / "a.jsonl")
+    assert run(["data", "convert", str(place / "a.jsonl"), str(place / "b.jsonl"), "--dedupe"]) == 0
+    return len(read(place / "b.jsonl"))
+
+
+def test_a_system_text_that_all_rows_share_makes_no_duplicates(tmp_path: Path) -> None:
+    rows = [ask(f"What about {fact[3:8]}?", fact, system=LORE) for fact in FACTS]
+    assert dedupe(rows, tmp_path) == 5
+
+
+def test_an_instruction_before_every_question_makes_no_duplicates(tmp_path: Path) -> None:
+    rows = [ask(f"{LORE}\n{fact}", "That is true.") for fact in [*FACTS, "It paints doors.", "It reads maps."]]
+    assert dedupe(rows, tmp_path) == 7
+
+
+def test_two_personas_that_answer_alike_are_both_kept(tmp_path: Path) -> None:
+    assert dedupe([ask("Hi", "Hello there!", system=system) for system in ("Be Ann.", "Be Bo.")], tmp_path) == 2
+
+
+def test_real_duplicates_under_a_shared_system_text_are_found(tmp_path: Path) -> None:
+    rows = [ask(f"What about {fact[3:8]}?", fact, system=LORE) for fact in FACTS]
+    assert dedupe([*rows, rows[0], ask("what about count", "It counts ships", system=LORE)], tmp_path) == 5
+
+
+def test_one_long_answer_to_different_questions_is_no_duplicate(tmp_path: Path) -> None:
+    assert dedupe([ask(q, LORE) for q in ("Who are you?", "Tell me of the island.", "What is this?")], tmp_path) == 3
+
+
+# the commands
+def test_a_column_is_left_out_by_its_name(tmp_path: Path) -> None:
+    row = {"prompt": "Hi", "chosen": "Hello", "rejected": "No.", "id": 7}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    assert (
+        run(["data", "convert", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl"), "--drop-column", "rejected"]) == 0
+    )
+    made = read(tmp_path / "b.jsonl")
+    assert (made[0].meta, [f.code for f in check(made)]) == ({"id": 7}, [])
+
+
+@pytest.mark.parametrize(
+    "code", ["garbled_text", "rated_rows", "held_out_rows", "similar_questions", "pictures_unseen"]
+)
+def test_the_command_mends_the_finding(code: str, tmp_path: Path) -> None:
+    bad = [
+        ask("Hi", "lost \ufffd"),
+        ask("Name it.", "It is Lyon.", meta={"label": False, "split": "test"}),
+        ask("猕猴桃与奇异果是什么关系？", "它们是同一种水果。"),
+        ask("猕猴桃和奇异果什么关系", "它们没有关系。"),
+        Conversation((Message("user", "<image>?", images=("a.jpg",)), Message("assistant", "A cat."))),
+    ]
+    write([*FINE, *bad], tmp_path / "a.jsonl")
+    before = read(tmp_path / "a.jsonl")
+    assert code in {finding.code for finding in check(before)}
+    assert run(["data", "convert", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl"), "--drop", code]) == 0
+    after = read(tmp_path / "b.jsonl")
+    assert (len(after), code in {finding.code for finding in check(after)}) == (len(before) - 1, False)
