@@ -93,7 +93,7 @@ def test_each_is_found_in_its_row(code: str, made: Conversation) -> None:
     ],
 )
 def test_what_is_right_is_not_found(made: Conversation) -> None:
-    assert codes(made) == {}
+    assert codes(made, sees=True) == {}
 
 
 def test_the_tokenizers_own_control_tokens_are_found() -> None:

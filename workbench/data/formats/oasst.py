@@ -91,7 +91,8 @@ def _count(tree: object) -> int:
     count, level = 0, [tree]
     while level:
         count += len(level)
-        level = [reply for node in level if isinstance(node, dict) for reply in node.get("replies") or []]
+        replies = (node.get("replies") for node in level if isinstance(node, dict))
+        level = [reply for below in replies if isinstance(below, list) for reply in below]
     return count
 
 
