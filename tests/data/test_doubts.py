@@ -90,7 +90,11 @@ def test_what_a_misread_text_was_is_said() -> None:
         ("preference_rows", {"rejected": "London."}, {"rejected": None}),
         ("preference_rows", {"rejected_response": "London."}, {"rejected_response": ""}),
         ("unread_columns", {"context": "Paris is the capital."}, {"context": ""}),
-        ("unread_columns", {"chosen": "Paris."}, {"source": "wiki"}),
+        ("unread_columns", {"chosen": "Rome."}, {"source": "wiki"}),
+        ("unread_columns", {"question": "Which river?"}, {"question": "Say it."}),
+        ("unread_columns", {"loss_mask": [0, 1]}, {"loss_mask": 1}),
+        ("unread_columns", {"weight": 0.5}, {"weight": 1.0}),
+        ("rated_rows", {"status": "rejected"}, {"status": "done"}),
         ("unread_columns", {"train_on_input": False}, {"trainer": "me"}),
     ],
 )

@@ -37,6 +37,7 @@ def refusal(file: Path) -> str:
         ("pairs", {"Question": "Hi", "Answer": "Hello"}),
         ("pairs", {"instruction": "Hi", "context": "", "response": "Hello"}),
         ("pairs", {"input": "Hi", "output": "Hello"}),
+        ("pairs", {"Instruction": "Hi", "Input": "", "Output": "Hello"}),
         ("pairs", {"问题": "Hi", "回答": "Hello"}),
         ("sharegpt", {"dialogue": [USER, ASSISTANT]}),
         ("sharegpt", {"conversation": [USER, ASSISTANT]}),
@@ -198,6 +199,18 @@ def test_the_one_list_of_rows_in_an_object_is_read(tmp_path: Path) -> None:
     for name, whole in {"a.json": {"train": [ROW], "test": []}, "b.json": {"version": 2, "examples": [ROW]}}.items():
         (tmp_path / name).write_text(json.dumps(whole))
         assert [c.messages for c in read(tmp_path / name)] == [SHORT]
+
+
+def test_a_list_deeper_down_is_found_and_one_of_unknown_rows_is_said_by_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"data": {"train": [ROW]}}))
+    assert [c.messages for c in read(tmp_path / "a.json")] == [SHORT]
+    (tmp_path / "b.json").write_text(json.dumps({"train": [{"frage": "Hi", "antwort": "Hello"}], "test": []}))
+    assert "frage, antwort" in refusal(tmp_path / "b.json")
+
+
+def test_a_transcript_without_an_answer_is_one_all_the_same(tmp_path: Path) -> None:
+    made = read(rows(tmp_path, {"text": "### Human: Hi### Assistant: Hello"}, {"text": "### Human: Hi"}))
+    assert [m.role for m in made[1].messages] == ["user"]
 
 
 def test_of_several_lists_of_rows_none_is_taken_unasked(tmp_path: Path) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from workbench.data.fields import BadRow, Place, name_set, shorten
-from workbench.data.flags import plain_name, switch, unknown_flags
+from workbench.data.flags import plain_name, switch, unread_flags
 
 # the two sides of a preference, as the usual sets call them
 CHOSEN = (
@@ -21,14 +21,16 @@ MEDIA = ("videos", "video", "audios", "audio")
 # a rating that says of the row's own answer whether it is good, and its words for a bad one
 _RATINGS = name_set(
     "label kto_tag kto_label rating rated feedback thumb thumbs thumbs_up vote quality is_good good is_correct "
-    "correct accepted is_accepted approved is_preferred valid is_valid desirable keep use usable"
+    "correct accepted is_accepted approved is_preferred valid is_valid desirable keep use usable status verdict review "
+    "review_result judgement judgment"
 )
 _FAULTS = name_set(
     "deleted is_deleted discard discarded rejected is_rejected bad is_bad wrong is_wrong flagged invalid "
     "is_invalid spam is_spam toxic is_toxic harmful is_harmful undesirable thumbs_down"
 )
 _BAD = name_set(
-    "bad false wrong incorrect rejected reject negative undesirable thumbs_down down dislike no 坏 差 错误 错"
+    "bad false wrong incorrect rejected reject negative undesirable thumbs_down down dislike no low poor fail "
+    "failed unsafe 坏 差 错误 错"
 )
 _SCALES = name_set("score scores rating ratings reward rewards stars quality_score preference_score")
 _SPLITS = name_set("split subset partition set")
@@ -38,7 +40,7 @@ _CONTEXT = name_set(
     "context contexts passage passages documents knowledge background retrieved evidence system_prompt "
     "system_message instruction instructions few_shot image_url image_urls history chosen response responses "
     "answer answers output outputs completion completions reply solution thinking reasoning reasoning_content "
-    "thought thoughts cot chain_of_thought"
+    "thought thoughts cot chain_of_thought prompt query question problem"
 )
 
 
@@ -92,7 +94,11 @@ def split_of(meta: Mapping[str, Any]) -> str:
     return ""
 
 
-def unread(meta: Mapping[str, Any]) -> list[str]:
-    """The other columns that change what the row means and are not read."""
-    columns = [k for k, v in meta.items() if plain_name(k) in _CONTEXT and present(v)]
-    return columns + [key for key in unknown_flags(dict(meta)) if key not in columns]
+def unread(meta: Mapping[str, Any], texts: Collection[str] = ()) -> list[str]:
+    """The other columns that change what the row means and are not read; what ``texts`` hold is read."""
+    columns = [k for k, v in meta.items() if plain_name(k) in _CONTEXT and present(v) and not _is_in(v, texts)]
+    return columns + [key for key in unread_flags(dict(meta)) if key not in columns]
+
+
+def _is_in(value: object, texts: Collection[str]) -> bool:
+    return isinstance(value, str) and any(value.strip() in text for text in texts)

@@ -59,12 +59,16 @@ def _columns(conversation: Conversation) -> Iterator[Mapping[str, Any]]:
         yield from (fields for fields in extras.values() if isinstance(fields, dict))
 
 
-def _by_name(rows: Rows, look: Callable[[Mapping[str, Any]], Iterable[str]]) -> tuple[list[int], Counter[str]]:
-    """The rows in whose columns ``look`` sees something, and how many rows each name is in."""
+def _by_name(rows: Rows, look: Callable[..., Iterable[str]], *, texts: bool = False) -> tuple[list[int], Counter[str]]:
+    """The rows in whose columns ``look`` sees something, and how many rows each name is in; with ``texts`` it is given
+    the words of the messages too."""
     indices: list[int] = []
     names: Counter[str] = Counter()
     for index, conversation in enumerate(rows.conversations):
-        seen = {name for fields in _columns(conversation) for name in look(fields)}
+        if not conversation.meta:
+            continue
+        more = ([message.content for message in conversation.messages],) if texts else ()
+        seen = {name for fields in _columns(conversation) for name in look(fields, *more)}
         if seen:
             indices.append(index)
             names.update(seen)
@@ -129,7 +133,7 @@ def _replies(rows: Rows) -> Iterator[Finding]:
 
 
 def _unread(rows: Rows) -> Iterator[Finding]:
-    indices, names = _by_name(rows, columns.unread)
+    indices, names = _by_name(rows, columns.unread, texts=True)
     if indices:
         yield rows.finding("unread_columns", indices, surplus=(), names=_named(names), drops=_drops(names))
 

@@ -28,7 +28,7 @@ MASKED = name_set(
 # words of a name that no list has and that speaks of training all the same
 _OF_TRAINING = name_set(
     "train trained training trainable untrained loss mask masked unmask unmasked grad backprop learn learnable "
-    "supervised supervise"
+    "supervised supervise masks weights"
 )
 _CAPITAL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])")
 _SWITCHES = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
@@ -82,6 +82,14 @@ def message_flag(turn: dict[str, Any], role: Role, place: Place, field: str) -> 
         _refuse_unknown(turn, place, field)
         return flag
     return None
+
+
+def unread_flags(columns: dict[str, Any]) -> list[str]:
+    """The names that speak of training, with a value that may switch it and that is not done: of the known names, all
+    that is neither true nor false."""
+    unknown = unknown_flags(columns)
+    known = TRAINED | MASKED
+    return unknown + [k for k, v in columns.items() if plain_name(k) in known and switch(v) is None and _switches(v)]
 
 
 def _refuse_unknown(turn: dict[str, Any], place: Place, field: str) -> None:

@@ -8,10 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.data.fields import BadRow, Place, Row, kind, printable, shallow, shorten
+from workbench.data.fields import BadRow, Place, Row, kind, name_set, printable, shallow, shorten
 from workbench.data.formats import candidates
 from workbench.errors import BadData
 
+_LISTS = name_set(
+    "train training test testing valid validation val dev eval rows data examples samples instances items records"
+)
 _SPACE = re.compile(r"[ \t\r\n]*")
 # Python's words for a JSON mistake, by how they begin -> our sentence (they differ from one Python to the next).
 _REASONS = {
@@ -210,6 +213,11 @@ def _single(text: str, start: int, name: str, limit: int | None) -> Iterator[Row
     place = Place(name, 1, 1)
     value, end = _decode(text, start, place)
     _nothing_after(text, end, place)
+    while isinstance(value, dict) and len(value) == 1 and not candidates(value):
+        inner = next(iter(value.values()))
+        if not isinstance(inner, dict):
+            break
+        value = inner
     key = _list_key(value)
     if not key:
         yield _row(value, place)
@@ -217,7 +225,7 @@ def _single(text: str, start: int, name: str, limit: int | None) -> Iterator[Row
     data = value[key]
     if not isinstance(data, list):
         raise BadData("data.data_not_list", file=printable(name), given=shorten(data))
-    others = [other for other, rows in value.items() if other != key and _is_rows(rows)]
+    others = [other for other, rows in value.items() if other != key and _is_rows(other, rows)]
     if others:
         lists = ", ".join(map(printable, [key, *others]))
         raise BadData("data.several_lists", file=printable(name), lists=lists[:200], first=printable(key)[:60])
@@ -234,9 +242,11 @@ def _list_key(value: Any) -> str:
         return "data"
     if candidates(value):
         return ""
-    return next((key for key, rows in value.items() if _is_rows(rows)), "")
+    return next((key for key, rows in value.items() if _is_rows(key, rows)), "")
 
 
-def _is_rows(value: object) -> bool:
-    """Whether a value is a list of objects that are themselves rows of a format."""
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and bool(candidates(value[0]))
+def _is_rows(key: str, value: object) -> bool:
+    """Whether a value is a list of rows: of some format, or of none under a name that lists of rows have."""
+    if not isinstance(value, list) or not value:
+        return False
+    return bool(turns_row(value[0])) or (isinstance(value[0], dict) and (bool(candidates(value[0])) or key in _LISTS))

@@ -61,6 +61,9 @@ def encode_xtuner(
     dropped: dict[str, list[int]] = {}
     truncated: list[int] = []
     for row, turns in enumerate(rendered):
+        if any(message.images for message in conversations[row].messages):
+            dropped.setdefault("pictures", []).append(row)
+            continue
         made, length = _example(turns, ids, bos, eos, max_length)
         if made.trained:
             examples.append(made)

@@ -277,8 +277,10 @@ def answered(conversation: Conversation) -> Conversation:
     """The conversation up to its last answer.
 
     Raises:
-        Unfit: there is none.
+        Unfit: there is none; or there are pictures, whose places would be trained as letters.
     """
+    if any(message.images for message in conversation.messages):
+        raise Unfit("pictures")
     if conversation.kind == "text":
         if not any(m.content for m in conversation.messages):
             raise Unfit("empty")

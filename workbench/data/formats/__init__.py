@@ -24,6 +24,7 @@ def _formats() -> dict[str, Format]:
 
 
 FORMATS = _formats()
+_SPLITS = ("test", "next")  # near to text by their letters alone
 
 
 def known(name: str | None) -> str | None:
@@ -79,7 +80,9 @@ def gathered(rows: Sequence[Row], form: str) -> list[Row]:
 def _unrecognised(row: Row) -> BadRow:
     keys = [printable(key) for key in row.value]
     marks = [key for form in FORMATS.values() for key in form.keys]
-    near = next((mark for key in keys for mark in difflib.get_close_matches(key.lower(), marks, 1, 0.75)), "")
+    spoken = [printable(key) for key, value in row.value.items() if isinstance(value, (str, list))]
+    close = ((key, difflib.get_close_matches(key.lower(), marks, 1, 0.75)) for key in spoken)
+    near = next((mark for key, found in close for mark in found if not (mark == "text" and key in _SPLITS)), "")
     shown = ", ".join(keys[:8])[:200] or "–"
     if {"role", "content"} <= row.value.keys():
         return BadRow("data.loose_message", row.place, found=shown)

@@ -17,7 +17,8 @@ from workbench.data.turns import SHAREGPT, Shape, history, message, row_thinking
 # the usual couples first: of a row with several names these two belong together
 _COUPLES = (
     ("query", "response"), ("question", "answer"), ("prompt", "completion"), ("prompt", "response"),
-    ("instruction", "response"), ("input", "output"), ("problem", "solution"),
+    ("instruction", "response"), ("instruction", "output"), ("prompt", "output"), ("question", "output"),
+    ("query", "output"), ("problem", "solution"), ("input", "output"),
 )  # fmt: skip
 _QUESTIONS = (
     "query", "question", "prompt", "instruction", "input", "problem", "user", "human", "ask", "q",

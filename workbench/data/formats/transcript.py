@@ -61,12 +61,19 @@ _BEGINS = re.compile(r"\s*(?:<s>|<\|begin_of_text\|>|<bos>)?\s*")
 
 
 def transcribed(text: str) -> list[Message] | None:
-    """The messages of a dialogue that is written out, or None where the text is none: it needs both sides' marks."""
+    """The messages of a dialogue that is written out, or None where the text is none: it needs both sides' marks,
+    or must begin with one that can be nothing else."""
     for style in _STYLES:
         messages = _turns(text, style)
-        if {"user", "assistant"} <= {message.role for message in messages}:
+        if {"user", "assistant"} <= {message.role for message in messages} or _one_sided(text, style):
             return messages
     return _llama(text)
+
+
+def _one_sided(text: str, style: _Style) -> bool:
+    """Whether a text begins with the mark of a speaker that no other kind of text begins with."""
+    mark = None if style.first else style.opens.match(text, _BEGINS.match(text).end())  # type: ignore[union-attr]
+    return mark is not None and mark["who"].lower() in ("human", "user", "assistant", "用户", "人类", "助手")
 
 
 def _turns(text: str, style: _Style) -> list[Message]:
