@@ -13,7 +13,7 @@ from workbench.data.findings import Finding, Rows
 from workbench.data.markers import placeholders
 from workbench.data.ordering import normalised
 from workbench.data.questions import question_core
-from workbench.data.similar import folded, near_duplicates
+from workbench.data.similar import near_duplicates
 
 LOW, HIGH = 0.02, 0.6  # shares of identity outside of which a set teaches too little or too much of it
 FEW = 5  # so few identity rows stand in a general set by chance
@@ -28,10 +28,10 @@ def compare(
     only: Collection[str],
 ) -> Iterator[Finding]:
     """The findings of comparing rows with one another, with the persona, and with the held-out set."""
-    if "contradictory_answers" in only:
-        yield from _contradictions(rows)
-    if "similar_questions" in only:
-        yield from _similar(rows)
+    if {"contradictory_answers", "similar_questions"} & set(only):
+        answers = _answers(rows)
+        yield from _contradictions(rows, answers)
+        yield from _similar(rows, answers)
     if "near_duplicates" in only:
         yield from _duplicates(rows)
     if "identity_share" in only:
@@ -74,17 +74,17 @@ def _answers(rows: Rows) -> dict[Context, list[_Answer]]:
     return answers
 
 
-def _contradictions(rows: Rows) -> Iterator[Finding]:
-    answers = _answers(rows).values()
-    groups = [group for group in answers if len(group) > 1 and contradict([answer.text for answer in group])]
+def _contradictions(rows: Rows, answers: dict[Context, list[_Answer]]) -> Iterator[Finding]:
+    repeated = (group for group in answers.values() if len(group) > 1)
+    groups = [group for group in repeated if contradict([answer.text for answer in group])]
     if groups:
         yield _differing(rows, "contradictory_answers", groups)
 
 
-def _similar(rows: Rows) -> Iterator[Finding]:
+def _similar(rows: Rows, answers: dict[Context, list[_Answer]]) -> Iterator[Finding]:
     """Questions that differ in small words only, and have different answers."""
     alike: dict[Context, dict[Context, list[_Answer]]] = {}
-    for context, group in _answers(rows).items():
+    for context, group in answers.items():
         core = question_core(context[-1]) if context[-2] == "user" else ""
         if core:
             alike.setdefault((*context[:-1], core), {})[context] = group
@@ -166,8 +166,8 @@ def _parts(conversation: Conversation) -> tuple[str, str]:
 
 def _mark(conversation: Conversation) -> tuple[str, tuple[bool | None, ...]]:
     """What makes two rows different whatever else they share: the system text, and which answers are trained."""
-    system = folded("\n".join(message.content for message in conversation.messages if message.role == "system"))
-    return system, tuple(message.train for message in conversation.messages if message.role == "assistant")
+    system = "\n".join(message.content for message in conversation.messages if message.role == "system")
+    return system.strip(), tuple(message.train for message in conversation.messages if message.role == "assistant")
 
 
 def _share(rows: Rows, persona: Persona | None) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ MASKED = name_set(
     "do_not_train dont_train exclude excluded exclude_from_loss exclude_from_training without_loss untrained "
     "frozen context_only is_context"
 )
+_FLAGS = TRAINED | MASKED
 # words of a name that no list has and that speaks of training all the same
 _OF_TRAINING = name_set(
     "train trained training trainable untrained loss mask masked unmask unmasked grad backprop learn learnable "
@@ -51,7 +52,7 @@ def switch(value: object) -> bool | None:
 def is_flag(key: str) -> bool:
     """Whether the name speaks of training."""
     name = plain_name(key)
-    return name in TRAINED or name in MASKED or bool(_OF_TRAINING & set(name.split("_")))
+    return name in _FLAGS or bool(_OF_TRAINING & set(name.split("_")))
 
 
 def message_flag(turn: dict[str, Any], role: Role, place: Place, field: str) -> bool | None:
@@ -62,7 +63,7 @@ def message_flag(turn: dict[str, Any], role: Role, place: Place, field: str) -> 
             or one of a name that is not known.
     """
     flags: dict[str, bool] = {}
-    for key in [key for key in turn if plain_name(key) in TRAINED or plain_name(key) in MASKED]:
+    for key in [key for key in turn if plain_name(key) in _FLAGS]:
         value = turn.pop(key)
         if value is None:
             continue
@@ -88,8 +89,7 @@ def unread_flags(columns: dict[str, Any]) -> list[str]:
     """The names that speak of training, with a value that may switch it and that is not done: of the known names, all
     that is neither true nor false."""
     unknown = unknown_flags(columns)
-    known = TRAINED | MASKED
-    return unknown + [k for k, v in columns.items() if plain_name(k) in known and switch(v) is None and _switches(v)]
+    return unknown + [k for k, v in columns.items() if plain_name(k) in _FLAGS and switch(v) is None and _switches(v)]
 
 
 def _refuse_unknown(turn: dict[str, Any], place: Place, field: str) -> None:
@@ -100,11 +100,7 @@ def _refuse_unknown(turn: dict[str, Any], place: Place, field: str) -> None:
 def unknown_flags(columns: Iterable[str] | dict[str, Any]) -> list[str]:
     """The names that speak of training and are in no list, with a value that may switch it."""
     values = columns if isinstance(columns, dict) else dict.fromkeys(columns, True)
-    return [
-        key
-        for key, value in values.items()
-        if is_flag(key) and not (plain_name(key) in TRAINED or plain_name(key) in MASKED) and _switches(value)
-    ]
+    return [key for key, value in values.items() if is_flag(key) and plain_name(key) not in _FLAGS and _switches(value)]
 
 
 def _switches(value: object) -> bool:
@@ -114,9 +110,9 @@ def _switches(value: object) -> bool:
 
 def row_flag(left: dict[str, Any]) -> bool | None:
     """What a row's own columns say of all its answers; takes out of ``left`` only a column that switches them off."""
-    for key in list(left):
-        name, state = plain_name(key), switch(left[key])
-        if state is not None and ((name in TRAINED and not state) or (name in MASKED and state)):
+    for key in [key for key in left if plain_name(key) in _FLAGS]:
+        state = switch(left[key])
+        if state is not None and state is (plain_name(key) in MASKED):
             del left[key]
             return False
     return None

@@ -18,6 +18,8 @@ _ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4}){3}|(?:&#x?[0-9a-fA-F]{2,6};){3}")
 _FILLINGS = ("锟斤拷", "烫烫烫", "屯屯屯", "ï»¿", "ï¿½")
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]*`", re.DOTALL)
 _HAN, _HANGUL, _CYRILLIC = re.compile("[\u3400-\u9fff]"), re.compile("[\uac00-\ud7a3]"), re.compile("[Ѐ-ӿ]")
+# whose bytes in GBK are no part of a letter of the East in UTF-8, and one of which nearly every sentence has
+_SOUND = re.compile("[的是了我在有人这一]")
 _JAPANESE = re.compile("[縺繧繝\uff61-\uff9f]")
 # what texts of the East are made of, and what their bytes in a wrong encoding may give by chance
 _EASTERN, _CYRILLIC_BYTES = re.compile(rb"[\xe3-\xed\xef][\x80-\xbf]{2}"), re.compile(rb"[\xd0\xd1][\x80-\xbf]")
@@ -31,11 +33,12 @@ _WINDOWS = {bytes([byte]).decode("cp1252", "ignore"): byte for byte in range(0x8
 
 def damage(text: str) -> str:
     """What is wrong with the characters of a text, a key of ``data.damages``; ``''`` where nothing is."""
-    return next((kind for kind, is_damaged in _DAMAGES.items() if is_damaged(text)), "")
+    looks = _OF_ASCII if text.isascii() else _DAMAGES
+    return next((kind for kind, is_damaged in looks.items() if is_damaged(text)), "")
 
 
 def _is_misread(text: str) -> bool:
-    return not text.isascii() and (any(filling in text for filling in _FILLINGS) or bool(original(text)))
+    return any(filling in text for filling in _FILLINGS) or bool(original(text))
 
 
 def _is_escaped(text: str) -> bool:
@@ -45,12 +48,13 @@ def _is_escaped(text: str) -> bool:
 
 _DAMAGES: dict[str, Callable[[str], object]] = {
     "replaced": lambda text: "\ufffd" in text,
-    "private": lambda text: not text.isascii() and _PRIVATE.search(text),
+    "private": _PRIVATE.search,
     "misread": _is_misread,
     "control": _CONTROL.search,
     "question_marks": lambda text: "?" in text and _QUESTION_MARKS.fullmatch(text),
     "escaped": _is_escaped,
 }
+_OF_ASCII = {kind: _DAMAGES[kind] for kind in ("control", "question_marks", "escaped")}
 
 
 def original(text: str) -> str:
@@ -62,7 +66,7 @@ def original(text: str) -> str:
         broken = words.count("\ufffd")
         if sum(character > "\x7f" for character in words) > 5 * broken:
             return words
-    codecs = ["gb18030", "big5"] if _HAN.search(sample) else []
+    codecs = ["gb18030", "big5"] if _HAN.search(sample) and not _SOUND.search(sample) else []
     codecs += ["cp932"] if _JAPANESE.search(sample) else []
     codecs += ["cp949"] if _HANGUL.search(sample) else []
     codecs += ["cp1251"] if _CYRILLIC.search(sample) else []

@@ -20,6 +20,7 @@ from workbench.data.fields import (
 )
 from workbench.data.flags import message_flag
 from workbench.data.pictures import PICTURE, picture_paths
+from workbench.data.thoughts import NAMES as THOUGHTS
 from workbench.data.thoughts import thought
 from workbench.errors import nearest
 
@@ -162,12 +163,12 @@ def message(turn: dict[str, Any], shape: Shape, place: Place, field: str) -> Mes
         content = Content("")
     else:
         content = content_of(required(turn, what, place, f"{field}."), place, f"{field}.{what}", role)
-    train = message_flag(turn, role, place, field)
-    if content.thinking:
-        turn["thinking"] = content.thinking + (turn.get("thinking") or "")
-    thinking = thought(turn, role, content.text, place, f"{field}.")
     for key in (who, what):
         turn.pop(key, None)
+    train = message_flag(turn, role, place, field) if turn else None
+    if content.thinking:
+        turn[next(name for name in THOUGHTS if turn.get(name) is None)] = content.thinking
+    thinking = thought(turn, role, content.text, place, f"{field}.") if turn else ""
     return Message(
         role,
         content.text,

@@ -28,12 +28,15 @@ _ANSWERS = (
     "response", "answer", "completion", "output", "reply", "assistant", "bot", "solution", "a",
     "回答", "答案", "回复", "输出", "助手", "答",
 )  # fmt: skip
+_ANSWERING = frozenset(_ANSWERS)  # a row without one of these is none; looked at first, since most rows have none
 _CONTEXTS = ("input", "context", "passage", "background", "材料", "背景", "上下文")
 
 
 def _couple(row: dict[str, Any]) -> tuple[str, str] | None:
     """The row's own names for the question and for the answer; None where it has not both."""
     names = {plain_name(key): key for key, value in reversed(row.items()) if value is not None}
+    if _ANSWERING.isdisjoint(names):
+        return None
     couples = (*_COUPLES, *((question, answer) for question in _QUESTIONS for answer in _ANSWERS))
     return next(((names[q], names[a]) for q, a in couples if q in names and a in names), None)
 
