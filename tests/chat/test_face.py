@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from workbench.chat.face import EXAMPLES, Face, face_of
-from workbench.texts import text
 from workbench.chat.serving import Serving, face
+from workbench.texts import text
 
 NOTE = {
     "persona": {"name": "小芽", "author": "课堂", "purpose": "练习", "languages": ["zh"]},
