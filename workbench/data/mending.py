@@ -47,8 +47,10 @@ def _without(meta: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     columns = {key: value for key, value in meta.items() if key not in names}
     extras = columns.pop(EXTRAS, None)
     if isinstance(extras, dict):
-        fields = {at: _without(held, names) if isinstance(held, dict) else held for at, held in extras.items()}
-        remaining = {at: held for at, held in fields.items() if held != {}}
+        fields = {
+            index: _without(entry, names) if isinstance(entry, dict) else entry for index, entry in extras.items()
+        }
+        remaining = {index: entry for index, entry in fields.items() if entry != {}}
         columns |= {EXTRAS: remaining} if remaining else {}
     return columns
 

@@ -155,11 +155,12 @@ def message(turn: dict[str, Any], shape: Shape, place: Place, field: str) -> Mes
     """The message of a turn; takes out of ``turn`` what it has read."""
     who, what = shape.who, shape.what
     role = role_of(required(turn, who, place, f"{field}."), shape.roles, place, f"{field}.{who}")
-    made = _calls(turn, role, place, field)
+    tool_calls = _calls(turn, role, place, field)
     images = picture_paths(turn.pop("images", None), place, f"{field}.images")
     if turn[who] in _CALLING:
-        content, made = Content(""), spoken_calls(required(turn, what, place, f"{field}."), place, f"{field}.{what}")
-    elif turn.get(what) is None and made:
+        content = Content("")
+        tool_calls = spoken_calls(required(turn, what, place, f"{field}."), place, f"{field}.{what}")
+    elif turn.get(what) is None and tool_calls:
         content = Content("")
     else:
         content = content_of(required(turn, what, place, f"{field}."), place, f"{field}.{what}", role)
@@ -173,7 +174,7 @@ def message(turn: dict[str, Any], shape: Shape, place: Place, field: str) -> Mes
         role,
         content.text,
         train=train,
-        tool_calls=made + content.calls,
+        tool_calls=tool_calls + content.calls,
         images=images + content.images,
         thinking=thinking,
     )
@@ -199,10 +200,10 @@ def _calls(turn: dict[str, Any], role: Role, place: Place, field: str) -> tuple[
                 raise BadRow("data.calls_role", place, field=f"{field}.{key}", given=role)
             turn.pop(key, None)
         return ()
-    made = calls(turn.pop("tool_calls", None), place, f"{field}.tool_calls")
+    tool_calls = calls(turn.pop("tool_calls", None), place, f"{field}.tool_calls")
     if turn.get("function_call") is not None:
-        made += calls([turn.pop("function_call")], place, f"{field}.function_call")
-    return made
+        tool_calls += calls([turn.pop("function_call")], place, f"{field}.function_call")
+    return tool_calls
 
 
 def content_of(value: object, place: Place, field: str, role: Role = "system") -> Content:
@@ -216,7 +217,7 @@ def content_of(value: object, place: Place, field: str, role: Role = "system") -
         "".join(part.text for part in parts),
         tuple(path for part in parts for path in part.images),
         "".join(part.thinking for part in parts),
-        tuple(made for part in parts for made in part.calls),
+        tuple(text for part in parts for text in part.calls),
     )
 
 

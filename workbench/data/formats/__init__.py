@@ -82,7 +82,7 @@ def _unrecognised(row: Row) -> BadRow:
     marks = [key for form in FORMATS.values() for key in form.keys]
     spoken = [printable(key) for key, value in row.value.items() if isinstance(value, (str, list))]
     close = ((key, difflib.get_close_matches(key.lower(), marks, 1, 0.75)) for key in spoken)
-    near = next((mark for key, found in close for mark in found if not (mark == "text" and key in _SPLITS)), "")
+    near = next((mark for key, matches in close for mark in matches if not (mark == "text" and key in _SPLITS)), "")
     shown = ", ".join(keys[:8])[:200] or "–"
     if {"role", "content"} <= row.value.keys():
         return BadRow("data.loose_message", row.place, found=shown)

@@ -74,8 +74,8 @@ def _question(left: dict[str, Any], place: Place) -> list[Message]:
     if isinstance(value, str):
         context = optional_text(left, "input", place)
         left.pop("input", None)
-        told = transcribed(value)
-        return told or [Message("user", joined(value, context))]
+        written = transcribed(value)
+        return written or [Message("user", joined(value, context))]
     return spoken(value, "user", place, key)
 
 
