@@ -25,6 +25,7 @@ def test_a_measure_that_calls_nothing_forgetting_does_not_pass() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_the_control_holds_on_a_real_model(smollm2: Path) -> None:
     found = control(str(smollm2), limit=20, languages=["en"])
     assert found.enough and found.holds, found

@@ -83,6 +83,8 @@ def test_a_domain_training_is_judged_by_its_task() -> None:
     assert told.word == "good"
     assert "of 8 held-out questions of your own data" in told.sentence("en")
     assert "name" not in told.sentence("en")
+    spoilt = verdict([base, now, replace(now, step=90, general=0.5)])
+    assert spoilt.word == "overfitting" and "100% of 8 held-out questions" in spoilt.sentence("en")
 
 
 def test_without_anything_held_out_the_training_loss_decides_and_that_is_said() -> None:

@@ -165,6 +165,21 @@ def test_no_path_of_this_machine_goes_along(made: dict[str, Path], parts: tuple[
 
 
 @pytest.mark.skipif(not GRADIO, reason="needs Gradio")
+def test_what_collapsed_is_bundled_with_a_warning_and_its_card_praises_nothing(
+    parts: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not GRADIO:
+        pytest.skip("its version is pinned, so Gradio must be installed")
+    adapter = Path(shutil.copytree(parts[1], tmp_path / "adapter"))
+    note = json.loads((adapter / "workbench.json").read_text(encoding="utf-8"))
+    note["run"] = {"name": "r", "step": 3, "verdict": "collapsed", "reason": "collapsed: only 8% is left"}
+    (adapter / "workbench.json").write_text(json.dumps(note), encoding="utf-8")
+    assert run(["deploy", "docker", str(adapter), str(tmp_path / "out"), "--lang", "en"]) == 0
+    assert "only 8% is left" in capsys.readouterr().err
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "only 8% is left" in card and "knows what its base knew" not in card
+
+
 def test_base_and_adapter_can_stay_apart(parts: tuple[Path, Path], tmp_path: Path) -> None:
     folder = bundle(Order("docker", str(parts[1]), keep_adapter=True, quantization="nf4"), tmp_path / "b")
     config = json.loads((folder / "adapter" / "adapter_config.json").read_text())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from workbench.errors import BadInput, Failed
+from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.texts import text
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ GIB = 2**30
 ENOUGH_DISK = 2 * GIB
 # What Python with the libraries, the pocket model and its optimizer take at their peak, and as much again for others.
 ENOUGH_MEMORY = 2 * GIB
+# Weights of a base that is asked on the spot.
+SMALL = 400 * 2**20
+_HELD = {True: "doctor.control.holds", False: "doctor.control.fails"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,9 @@ class Check:
 @click.command(help=text("doctor.help"))
 @click.argument("recipe", required=False)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
+@click.option("--control/--no-control", "tried", default=True, help=text("doctor.control.option"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
-def doctor(recipe: str | None, overrides: tuple[str, ...], as_json: bool) -> int:
+def doctor(recipe: str | None, overrides: tuple[str, ...], tried: bool, as_json: bool) -> int:
     """Look at this machine; exit status 1 where something must be mended first."""
     from rich.console import Console
 
@@ -59,6 +63,7 @@ def doctor(recipe: str | None, overrides: tuple[str, ...], as_json: bool) -> int
         found = machine()
         seen, said = _looked(recipe or "", chosen) if chosen else (None, [])
         checks = [*examine(found, installed, _chinese_font()), *said]
+        checks += _controlled(chosen, found) if tried and found.four_bit.works else []
     if as_json:
         click.echo(json.dumps(as_record(found, installed, checks, seen), ensure_ascii=False))
     else:
@@ -112,6 +117,37 @@ def _chosen(recipe: str | None, overrides: tuple[str, ...]) -> Recipe | None:
         check_settings(chosen)
     check_base(chosen)
     return chosen
+
+
+def _controlled(recipe: Recipe | None, found: Machine) -> list[Check]:
+    """Whether the measure of what a model knows holds where nothing was learnt, on the recipe's base where that is here
+    and small, else on the embedded model."""
+    from workbench.evaluation.control import control
+
+    languages = list(recipe.persona.languages) if recipe else []
+    name = recipe.model.name if recipe and _small(recipe.model.name) else "pocket"
+    try:
+        seen = control(name, languages=languages, limit=24, four_bit=found.four_bit.works)
+    except WorkbenchError as error:
+        return [Check("control", "note", text("doctor.control.failed", model=name, reason=str(error).splitlines()[0]))]
+    told: dict[str, Any] = {"model": name, "known": seen.known, "asked": seen.asked}
+    if not seen.enough:
+        return [Check("control", "note", text("doctor.control.few", **told))]
+    told |= {way: seen.kept[way] for way in ("bfloat16", "single", "adapter")}
+    checks = [Check("control", "ok" if seen.holds else "problem", text(_HELD[seen.holds], **told))]
+    if seen.four_bit is not None:
+        checks.append(Check("four_bit_cost", "ok", text("doctor.control.four_bit", share=seen.four_bit, **told)))
+    return checks
+
+
+def _small(model: str) -> bool:
+    """Whether the files of ``model`` are here, and asking it takes a minute or so."""
+    from pathlib import Path
+
+    from workbench.models import resolve
+
+    place = Path(resolve(model))
+    return place.is_dir() and sum(file.stat().st_size for file in place.glob("*.safetensors")) <= SMALL
 
 
 def _looked(name: str, recipe: Recipe) -> tuple[Outlook | None, list[Check]]:

@@ -67,7 +67,7 @@ def show(run: str, as_json: bool) -> None:
         click.echo(summary(found))
         return
     known = facts(found)
-    _print(_card(known))
+    _print(_card(known, _tie(found)))
     for line in (known["message"], known["remedy"]):
         if line:
             click.echo(line)
@@ -170,20 +170,30 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _card(known: dict[str, Any]) -> Table:
+def _tie(run: Run) -> str:
+    """That best and last differ by no more than chance, where they do."""
+    from workbench.evaluation import measured, tie
+
+    best, history = run.best(), {m.step: m for m in measured(run.events.all())}
+    if best is None or best.step not in history or best.step == max(history):
+        return ""
+    return text("runs.cli.tie") if tie(history[best.step], history[max(history)]) else ""
+
+
+def _card(known: dict[str, Any], tied: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     card = Table(box=None, show_header=False, pad_edge=False)
     card.add_column()
     card.add_column(overflow="fold")
-    for name, value in _facts(known).items():
+    for name, value in _facts(known, tied).items():
         if value:
             card.add_row(Text(text(f"runs.cli.fields.{name}"), style="bold"), Text(value))
     return card
 
 
-def _facts(known: dict[str, Any]) -> dict[str, str]:
+def _facts(known: dict[str, Any], tied: str) -> dict[str, str]:
     train, verdict, best = known["train"], known["verdict"], known["best"]
     return {
         "folder": known["path"],
@@ -192,7 +202,7 @@ def _facts(known: dict[str, Any]) -> dict[str, str]:
         "train": text("runs.cli.train", **train) if train and train.get("loss") is not None else "",
         "eval": _scores(known["eval"]),
         "verdict": _joined(_word(verdict.get("verdict", "")), verdict.get("reason")) if verdict else "",
-        "best": text("runs.cli.best", **best) if best else "",
+        "best": text("runs.cli.best", **best) + tied if best else "",
         "checkpoints": ", ".join(str(c["step"]) for c in known["checkpoints"]) or text("runs.cli.none_yet"),
         "report": known["report"] or "",
         "next": known["next"],
@@ -203,8 +213,19 @@ def _scores(event: dict[str, Any] | None) -> str:
     if event is None:
         return ""
     names = [name for name in ("loss", "identity", "task", "general", "leak") if event.get(name) is not None]
-    parts = [text(f"runs.cli.scores.{name}", value=event[name]) for name in names]
+    counts = event.get("counts") or {}
+    parts = [
+        text(f"runs.cli.scores.{name}", value=event[name]) + _range(event[name], counts.get(name)) for name in names
+    ]
     return "  ".join([*parts, text("runs.cli.at_step", step=event.get("step", "–"))])
+
+
+def _range(share: float, count: int | None) -> str:
+    """Where the share of all such questions lies, in 19 of 20 cases."""
+    from workbench.evaluation import interval
+
+    low, high = interval(share, count)
+    return text("runs.cli.range", low=low, high=high) if count else ""
 
 
 def _word(verdict: str) -> str:

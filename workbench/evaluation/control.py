@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from workbench.evaluation.budget import Budget
+from workbench.evaluation.budget import SHORT, Budget
 from workbench.evaluation.evaluator import Evaluator
 from workbench.evaluation.first import FirstLook
 from workbench.evaluation.interval import FEW
@@ -70,7 +70,7 @@ def control(
 
     base = load(model, dtype="float32", device=device)
     pool = general_probes(limit=10_000, languages=languages)
-    evaluator = Evaluator(pool, tokenizer=base.tokenizer)
+    evaluator = Evaluator(pool, tokenizer=base.tokenizer, max_new_tokens=SHORT)
     choice, _ = FirstLook(evaluator, base, wanted=limit, budget=Budget()).take()
     kept = {"single": _share(evaluator, base, single=True)} if choice.rows else {}
     _add_adapter(base)

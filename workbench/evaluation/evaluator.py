@@ -54,6 +54,7 @@ class Evaluator:
         self.tokenizer, self.template, self.should_stop = tokenizer, template, should_stop
         self.stops = stop_ids(tokenizer, template=template)
         self.references: list[str] = []
+        self.pool = 0  # general questions that the base was asked, of which those that it knows are asked again
         self._before: torch.Tensor | None = None
         self.take(probes, max_new_tokens)
 
@@ -112,7 +113,7 @@ class Evaluator:
             drift=drift,
             seconds=seconds,
             samples=self._samples(answers),
-            counts=count_answers(self.probes, **known),
+            counts=({"general": 0} if self.pool else {}) | count_answers(self.probes, **known),
             trained=any(p.trained for p in self.probes),
             **score_answers(self.probes, answers, **known),
         )

@@ -215,6 +215,7 @@ def adopt(evaluator: Evaluator, choice: Choice) -> None:
         IndexError: it was chosen from other probes.
     """
     probes: list[Probe] = [evaluator.probes[row] for row in choice.rows]
+    evaluator.pool = choice.asked
     evaluator.held_out = evenly(evaluator.held_out, choice.losses)
     evaluator.trained = evenly(evaluator.trained, choice.losses)
     evaluator.take(probes, choice.max_new_tokens, choice.answers)

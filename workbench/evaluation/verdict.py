@@ -66,7 +66,7 @@ def verdict(history: Sequence[Measurement]) -> Verdict:
     if len(history) > 1:
         broken = collapse(base, now) or _overfitting(history)
         if broken:
-            return broken
+            return _with_task(broken, now)
     reason, values = _judged(base, now)
     if not reason:
         return Verdict("unjudged", "nothing")
@@ -113,6 +113,15 @@ def _judged(base: Measurement, now: Measurement) -> tuple[list[str], dict[str, f
     if reason and kept is None:
         say("few" if "general" in counts else "unasked", known=counts.get("general", 0))
     return reason, values
+
+
+def _with_task(broken: Verdict, now: Measurement) -> Verdict:
+    """``broken``, and how far the task is learnt, where there is one: that is what a person trained for."""
+    if now.task is None:
+        return broken
+    key = "task_trained" if now.trained else "task"
+    told = {"task": now.task, "tasks": now.counts.get("task", 0)}
+    return Verdict(broken.word, f"{broken.reason}+{key}", {**broken.values, **told})
 
 
 def collapse(base: Measurement, now: Measurement) -> Verdict | None:
