@@ -17,6 +17,7 @@ from workbench.texts import text
 
 # No page of ours takes files, yet the server has a way to send some: they may be no larger than this.
 SMALLEST = "16kb"
+SESSIONS = 1000  # of which Gradio keeps what their parts look like, some 100 kB each; its own limit is ten times that
 
 
 def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
@@ -78,6 +79,7 @@ def _launch(page: Any, entrance: Door, **more: Any) -> None:
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
+        state_session_capacity=SESSIONS,
         app_kwargs={"lifespan": _behind_a_gate(entrance)},
         _frontend=False,  # else it ends, unless the page answers it within three seconds: on a busy machine it does not
         **{"max_file_size": SMALLEST, **more},
