@@ -1,4 +1,4 @@
-"""Nothing that one starts here asks anybody on the network: each of its processes is listened to from its first line."""
+"""Nothing that one starts here asks anybody on the network: each of its processes is listened to from the start."""
 
 from __future__ import annotations
 
