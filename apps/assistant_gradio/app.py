@@ -15,8 +15,11 @@ from workbench.environment import no_collection, prepare
 from workbench.errors import Failed, WorkbenchError
 from workbench.texts import text
 
+from .cache import use_cache
+
 # No page of ours takes files, yet the server has a way to send some: they may be no larger than this.
 SMALLEST = "16kb"
+SESSIONS = 1000  # of which Gradio keeps what their parts look like, some 100 kB each; its own limit is ten times that
 
 
 def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
@@ -29,6 +32,7 @@ def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
         settings = serving(sys.argv[1:] if arguments is None else arguments, "assistant_gradio")
         entrance = door(settings.host, settings.port)
         served = desk(settings).warm()
+        use_cache()  # before Gradio loads: some of it looks only then
         with no_collection():
             from .page import HEAD, build
         page = build(served, settings.lang)
@@ -78,6 +82,7 @@ def _launch(page: Any, entrance: Door, **more: Any) -> None:
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
+        state_session_capacity=SESSIONS,
         app_kwargs={"lifespan": _behind_a_gate(entrance)},
         _frontend=False,  # else it ends, unless the page answers it within three seconds: on a busy machine it does not
         **{"max_file_size": SMALLEST, **more},

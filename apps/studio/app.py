@@ -42,6 +42,9 @@ def serve(
 
         load_recipe(recipe)  # a mistake in it is told now, and not to every visitor
         from ..assistant_gradio.app import launch, tell
+        from ..assistant_gradio.cache import use_cache
+
+        use_cache(private(private(root.expanduser().resolve()) / "cache"))  # before Gradio loads: it looks only then
         from .line import Line
         from .page import HEAD, STYLE, Studio, build
         from .workspaces import Workspaces

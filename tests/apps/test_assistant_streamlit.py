@@ -240,12 +240,13 @@ def until_up(port: int) -> None:
     raise AssertionError("it did not start")
 
 
-def greeted(port: int, name: str) -> int:
-    """The status with which the page's own connection is answered, asked for by a page of that name."""
+def greeted(port: int, name: str, origin: str = "") -> int:
+    """The status with which the page's own connection is answered, asked for by a page of that name, or of another
+    origin."""
     line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     how = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
     key = {"Sec-WebSocket-Key": "d29ya2JlbmNoIHRlc3RzIQ=="}
-    line.request("GET", "/_stcore/stream", headers={"Host": name, "Origin": f"http://{name}", **how, **key})
+    line.request("GET", "/_stcore/stream", headers={"Host": name, "Origin": origin or f"http://{name}", **how, **key})
     status = line.getresponse().status
     line.close()
     return status

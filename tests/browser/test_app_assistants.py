@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -179,3 +180,27 @@ def test_streamlit_from_the_greeting_to_an_answer(
     page.get_by_test_id("stPopover").nth(1).wait_for()
     assert page.evaluate("window.hacked") is None and page.locator("img[src*=example]").count() == 0
     picture(page, f"streamlit_{width}_{lang}_2")
+
+
+@pytest.mark.parametrize("module", ["apps.assistant_gradio", "apps.assistant_streamlit"])
+def test_a_password_is_asked_for_by_itself_and_lets_in(
+    module: str, visit: Callable[..., Any], picture: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if find_spec(module.rpartition("_")[2]) is None:
+        pytest.skip("needs the page's library")
+    monkeypatch.setenv("WORKBENCH_PASSWORD", "a password for tests")
+    with served(["-m", module, "pocket"], ROOT) as address:
+        for _ in range(600):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 5):
+                break
+            time.sleep(0.1)
+        page = visit(address, 390, 844, "zh")
+        for word in ("wrong", "a password for tests"):
+            assert page.locator("input").count() == 1
+            picture(page, f"password_{module.rpartition('_')[2]}_{word[:1]}")
+            page.get_by_label("密码").fill(word)
+            page.get_by_role("button", name="进入").click()
+        page.get_by_placeholder("请提问").first.wait_for()
+        assert page.locator("input[type=password]").count() == 0
+        [cookie] = [one for one in page.context.cookies() if one["name"].startswith("workbench-")]
+        assert cookie["httpOnly"] and cookie["sameSite"] == "Lax"

@@ -107,7 +107,8 @@ class Gate:
         hosts, origins = call.all("host"), call.all("origin")
         if len(hosts) != 1 or not self.door.answers_to(hosts[0]):
             return ", ".join(hosts) or "–"
-        hosts += [] if self.door.private else call.all("x-forwarded-host")
+        if not self.door.private:
+            hosts += [name.strip() for line in call.all("x-forwarded-host") for name in line.split(",")]
         same = call.all("sec-fetch-site") == ["same-origin"]
         return next((origin for origin in origins if not self.door.is_own(origin, *hosts, same=same)), None)
 
