@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import BadInput, Failed, UnknownName, nearest
+from workbench.models import internlm, sentencepieces
 from workbench.models.headers import slices
 
 if TYPE_CHECKING:
@@ -86,6 +87,9 @@ def load_tokenizer(model: str) -> Any:
 
     place = resolve(model)
     with Said(model, place):
+        folder = sentencepieces.folder_of(place)
+        if folder is not None:
+            return sentencepieces.read_tokenizer(folder)
         return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
 
 
@@ -99,7 +103,8 @@ def configuration(model: str) -> Any:
 
     place = resolve(model)
     with Said(model, place):
-        return AutoConfig.from_pretrained(place, trust_remote_code=False)
+        llama = internlm.settings_of(place)
+        return internlm.llama_config(llama) if llama else AutoConfig.from_pretrained(place, trust_remote_code=False)
 
 
 def load(
@@ -129,7 +134,6 @@ def load(
         UnknownName: no such model. BadInput: the adapter does not fit. Failed: the weights could not be loaded.
     """
     import torch
-    from transformers import AutoModelForCausalLM
 
     place = resolve(model)
     where = torch.device(device or best_device())
@@ -144,11 +148,21 @@ def load(
         settings["quantization_config"] = nf4(compute)
         settings["device_map"] = {"": where}
     with Said(model, place), _bars(place):
-        network = AutoModelForCausalLM.from_pretrained(place, **settings)
+        network = _network(place, settings)
     network = mend_4bit(network) if quantization == "nf4" else network.to(where)
     network.requires_grad_(False).eval()
     loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
     return _with_adapter(loaded, adapter) if adapter else loaded
+
+
+def _network(place: str, how: dict[str, Any]) -> Any:
+    """The model of a folder or a hub id; InternLM's as the Llamas that they are."""
+    from transformers import AutoModelForCausalLM
+
+    llama = internlm.settings_of(place)
+    if llama:
+        return internlm.load_llama(place, llama, **how)
+    return AutoModelForCausalLM.from_pretrained(place, **how)
 
 
 @contextmanager
