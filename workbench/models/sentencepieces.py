@@ -23,6 +23,7 @@ _NORMAL, _CONTROL, _USER, _UNUSED = 1, 3, 4, 5
 _BPE = 2
 _CLASSES = re.compile(r"InternLM\d?Tokenizer(Fast)?")
 _TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
+_MORE = ("additional_special_tokens", "extra_special_tokens")
 # how templates/codec.py spells a control token that must not be one
 _SECRET = "\ue000[0-9a-f]+\ue001"
 
@@ -51,10 +52,11 @@ def folder_of(place: str) -> Path | None:
     folder = Path(place) if Path(place).is_dir() else _fetched(place)
     if folder is None or not any((folder / name).is_file() for name in (MODEL, "tokenizer.json")):
         return None
-    told, family = _read(folder / "tokenizer_config.json"), is_internlm(settings(folder))
+    if is_internlm(settings(folder)):
+        return folder
+    told = _read(folder / "tokenizer_config.json")
     own = "auto_map" in told or bool(_CLASSES.fullmatch(str(told.get("tokenizer_class", ""))))
-    bare = family and not told and not (folder / "tokenizer.json").is_file()
-    return folder if bare or (own and (family or "internlm" in json.dumps(told).lower())) else None
+    return folder if own and "internlm" in json.dumps(told).lower() else None
 
 
 def _fetched(place: str) -> Path | None:
@@ -88,7 +90,7 @@ def read_tokenizer(folder: Path) -> Any:
     made = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         additional_special_tokens=[value["content"] for value in added.values() if value.get("special")]
-        or [_content(token) for token in told.get("additional_special_tokens") or []],
+        or [_content(token) for key in _MORE for token in told.get(key) or []],
         clean_up_tokenization_spaces=False,
         model_max_length=told.get("model_max_length") or int(1e30),
         padding_side=told.get("padding_side") or "right",
