@@ -26,7 +26,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 QUICK = 200 * 2**20
 # What a fingerprint begins with that knows a slice of each tensor.
 SLICED = "2:"
-# Names that people know these by; each loads with the code of the transformers library alone.
+# Names that people know these by; each loads without code of the model's own.
 KNOWN = (
     "pocket",
     "Qwen/Qwen2.5-0.5B-Instruct",
@@ -34,6 +34,10 @@ KNOWN = (
     "Qwen/Qwen2.5-7B-Instruct",
     "Qwen/Qwen3-0.6B",
     "Qwen/Qwen3-1.7B",
+    "internlm/internlm2-chat-1_8b",
+    "internlm/internlm2-chat-7b",
+    "internlm/internlm2_5-1_8b-chat",
+    "internlm/internlm2_5-7b-chat",
     "meta-llama/Llama-3.2-1B-Instruct",
     "meta-llama/Llama-3.1-8B-Instruct",
 )
