@@ -22,6 +22,7 @@ APPS = ROOT / "apps"
 FLOORS = [
     {"cli", "widgets", "course", "apps"},
     {"steps", "render", "quickstart"},
+    {"imports"},
     {"chat", "export"},
     {"training"},
     {"evaluation"},

@@ -22,6 +22,7 @@ COMMANDS = {
     "recipes": "workbench.cli.recipes:recipes",
     "train": "workbench.cli.train:train",
     "runs": "workbench.cli.runs:runs",
+    "import": "workbench.cli.imports:bring",
     "convert": "workbench.cli.export:convert",
     "merge": "workbench.cli.export:merge",
     "chat": "workbench.cli.chat:chat",

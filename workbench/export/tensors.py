@@ -184,15 +184,23 @@ class Writer:
 
     def copy(self, entry: Entry, name: str | None = None) -> None:
         """The next tensor, as it lies in another file; only a few megabytes are in memory at once."""
-        self._announced(name or entry.name, entry.dtype, entry.shape)
-        view = memoryview(bytearray(min(_PIECE, max(entry.nbytes, 1))))
-        with entry.file.open("rb", buffering=0) as opened:
-            for start, length in entry.lies:
+        ranges = tuple((entry.file, start, length) for start, length in entry.lies)
+        self.pour(name or entry.name, entry.dtype, entry.shape, ranges)
+
+    def pour(self, name: str, dtype: str, shape: tuple[int, ...], ranges: Iterable[tuple[Path, int, int]]) -> None:
+        """The next tensor, from (file, first byte, bytes) of its parts in order."""
+        self._announced(name, dtype, shape)
+        whole = tuple(ranges)
+        if sum(length for _, _, length in whole) != size(dtype, shape):
+            raise RuntimeError(f"{self.file.name}: {name} {dtype} {shape} is not what was given")
+        view = memoryview(bytearray(min(_PIECE, max(size(dtype, shape), 1))))
+        for file, start, length in whole:
+            with file.open("rb", buffering=0) as opened:
                 opened.seek(start)
                 left = length
                 while left:
                     piece = view[: min(left, len(view))]
-                    _fill(opened, piece, entry.file)
+                    _fill(opened, piece, file)
                     self._out.write(piece)
                     left -= len(piece)
 
