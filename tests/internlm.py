@@ -40,7 +40,12 @@ def train_pieces(folder: Path, *, prefix: bool = False, user: tuple[str, ...] = 
 
 
 def make_internlm2(
-    folder: Path, *, bias: bool = False, rope: dict[str, Any] | None = None, pieces: Path | None = None, hidden: int = 64
+    folder: Path,
+    *,
+    bias: bool = False,
+    rope: dict[str, Any] | None = None,
+    pieces: Path | None = None,
+    hidden: int = 64,
 ) -> Path:
     """Lay an InternLM2 into ``folder``: grouped heads, shards with an index, its code beside it, which ends the
     process.

@@ -46,7 +46,11 @@ def test_greedy_answers_are_those_of_the_architecture(tmp_path: Path) -> None:
     for _ in range(12):
         theirs.append(int(logits(config, weights, theirs)[-1].argmax()))
     ours = loaded.model.generate(
-        torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_new_tokens=12, do_sample=False, eos_token_id=None
+        torch.tensor([ids]),
+        attention_mask=torch.ones(1, len(ids)),
+        max_new_tokens=12,
+        do_sample=False,
+        eos_token_id=None,
     )
     assert ours[0].tolist() == theirs
 
@@ -111,7 +115,7 @@ def test_a_fused_weight_of_a_wrong_shape_is_refused(tmp_path: Path) -> None:
 
     folder = make_internlm2(tmp_path / "m")
     save_shards(folder, read_shards(folder) | {"model.layers.0.attention.wqkv.weight": torch.zeros(64, 64)})
-    with pytest.raises(BadInput, match="64 rows.*128"):
+    with pytest.raises(BadInput, match=r"64 rows.*128"):
         load(str(folder), device="cpu")
 
 

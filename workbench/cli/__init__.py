@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+from workbench.cli.old import instead_of_command, instead_of_option
 from workbench.environment import prepare
 from workbench.errors import BadInput, WorkbenchError
 from workbench.texts import text
@@ -83,14 +84,17 @@ def run(args: list[str] | None = None) -> int:
     """As :func:`main`, but returns the exit status."""
     prepare()
     _open_the_streams(as_json="--json" in (sys.argv if args is None else args))
+    given = sys.argv[1:] if args is None else args
     try:
+        told = instead_of_command(given)
+        if told:
+            raise told
         result = group.main(args=args, prog_name="workbench", standalone_mode=False)
     except WorkbenchError as error:
         _say(str(error))
         return error.exit_status
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _refused(error)
     except (click.Abort, KeyboardInterrupt):
         _say(text("cli.stopped"))
         return 130
@@ -102,6 +106,16 @@ def run(args: list[str] | None = None) -> int:
         _say(str(told))
         return told.exit_status
     return result if isinstance(result, int) else 0
+
+
+def _refused(error: click.ClickException) -> int:
+    """Say what click refuses, a flag of XTuner's in a sentence of its own; the exit status."""
+    told = instead_of_option(error.option_name) if isinstance(error, click.NoSuchOption) else None
+    if told is None:
+        error.show()
+        return error.exit_code
+    _say(str(told))
+    return told.exit_status
 
 
 def _open_the_streams(*, as_json: bool) -> None:

@@ -20,10 +20,10 @@ from workbench.export.bundle_git import by_lfs, commit
 from workbench.export.cards import adapter_card, merged_card
 from workbench.export.converting import convert, find_source
 from workbench.export.folders import new_folder
+from workbench.export.llama import llama_folder
 from workbench.export.lora import CONFIG, WEIGHTS
 from workbench.export.merging import merge
 from workbench.export.notes import header
-from workbench.export.llama import llama_folder
 from workbench.export.sidecars import model_folder, read_config, write_json
 from workbench.models.fetching import LIST, check_url, describe
 from workbench.models.notes import MARK, part, read_note

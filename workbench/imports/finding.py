@@ -1,5 +1,5 @@
-"""What lies in a path that somebody brings: told by looking inside, never by the folder's name. Knows what XTuner leaves
-behind; reads no tensor."""
+"""What lies in a path that somebody brings: told by looking inside, never by the folder's name. Knows what XTuner
+leaves behind; reads no tensor."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from workbench.imports.deepspeed import is_deepspeed
 Kind = Literal["config", "checkpoint", "deepspeed", "adapter", "projector", "tower", "model"]
 DEEPEST, MOST = 8, 50_000
 _CONFIG = re.compile(
-    r"^[+ ]?\s*(model|train_dataloader|pretrained_model_name_or_path|llm_name_or_path|optim_wrapper|train_cfg)\s*=", re.M
+    r"^[+ ]?\s*(model|train_dataloader|pretrained_model_name_or_path|llm_name_or_path|optim_wrapper|train_cfg)\s*=",
+    re.M,
 )
 _NUMBER = re.compile(r"\d+")
 _CHECKPOINT = re.compile(r"(iter|epoch|step)_\d+\.pth")

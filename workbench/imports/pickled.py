@@ -76,6 +76,7 @@ class Inert:
         pass
 
     def __call__(self, *_: Any, **__: Any) -> Inert:
+        """Another one."""
         return Inert()
 
     def __setstate__(self, _: Any = None) -> None:
@@ -336,7 +337,9 @@ def forbid() -> None:
     """From here on, whatever opens, starts, connects or imports ends the process."""
 
     def see(event: str, args: Any) -> None:  # noqa: ARG001
-        if event.startswith(("os.", "subprocess.", "socket.", "ctypes.", "import", "open", "exec", "compile", "shutil.")):
+        if event.startswith(
+            ("os.", "subprocess.", "socket.", "ctypes.", "import", "open", "exec", "compile", "shutil.")
+        ):
             raise RuntimeError(event)
 
     sys.addaudithook(see)

@@ -17,7 +17,8 @@ from workbench.imports.values import Read, Unread
 # a map function of XTuner's -> the format of its rows here; "" where the fields must be renamed first
 MAP_FUNCTIONS = {
     "alpaca_map_fn": "alpaca", "openai_map_fn": "messages", "pretrain_map_fn": "text", "llava_map_fn": "llava",
-    "default_map_fn": "xtuner", "alpaca_zh_map_fn": "", "oasst1_map_fn": "", "arxiv_map_fn": "", "code_alpaca_map_fn": "",
+    "default_map_fn": "xtuner", "alpaca_zh_map_fn": "", "oasst1_map_fn": "", "arxiv_map_fn": "",
+    "code_alpaca_map_fn": "",
     "colors_map_fn": "", "crime_kg_assitant_map_fn": "", "law_reference_map_fn": "", "llava_image_only_map_fn": "llava",
     "medical_map_fn": "", "msagent_react_map_fn": "", "openorca_map_fn": "", "sql_map_fn": "",
     "stack_exchange_map_fn": "", "tiny_codes_map_fn": "", "wizardlm_map_fn": "", "moss_map_fn": "",
@@ -46,7 +47,9 @@ class Draft:
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
 
-    def put(self, theirs: str, key: str, value: Any, note: str = "", kind: Kind | None = None, **values: object) -> None:
+    def put(
+        self, theirs: str, key: str, value: Any, note: str = "", kind: Kind | None = None, **values: object
+    ) -> None:
         """Carry a fact over: ``key`` is ``group.name``."""
         group, name = key.split(".")
         self.settings.setdefault(group, {})[name] = value
@@ -98,7 +101,9 @@ def draft(read: Read, where: str, *, base: str | None = None) -> Draft:
 
 def _check(facts: Facts, where: str) -> None:
     names = set(facts.values)
-    second = sorted(name for name in SECOND if any(name in str(value) for value in facts.values.values()) or name in names)
+    second = sorted(
+        name for name in SECOND if any(name in str(value) for value in facts.values.values()) or name in names
+    )
     if second:
         raise BadInput("imports.config.other_xtuner", file=where, name=second[0])
     known = {"model", "train_dataloader", "optim_wrapper", "pretrained_model_name_or_path", "llm_name_or_path", "lr",
@@ -182,7 +187,9 @@ def _rates(facts: Facts, made: Draft) -> None:
         if number(ratio) is not None:
             made.put(shown("warmup_ratio", ratio), "schedule.warmup_ratio", float(ratio), "warmup")
     elif steps:
-        made.put(shown("param_scheduler", [last(s.get("type")) for s in steps]), "schedule.warmup_ratio", 0.0, "no_warmup")
+        made.put(
+            shown("param_scheduler", [last(s.get("type")) for s in steps]), "schedule.warmup_ratio", 0.0, "no_warmup"
+        )
     elif path and number(ratio) is not None:
         made.put(shown("warmup_ratio", ratio), "schedule.warmup_ratio", float(ratio))
     for one in rest:
@@ -289,7 +296,7 @@ def _model(facts: Facts, made: Draft, base: str | None) -> None:
         ours, note = base_name(name)
         note = "base_given" if base else note
         if not base and "internlm2" in ours.lower():
-            note = "internlm2" if not note else note
+            note = note or "internlm2"
         made.put(shown("pretrained_model_name_or_path", name), "model.name", base or ours, note)
     elif base:
         made.put("–", "model.name", base, "base_given")
@@ -367,8 +374,8 @@ def _is_llava(facts: Facts) -> bool:
 
 
 def _pictures(facts: Facts, made: Draft, dataset: str) -> None:
-    names = (f"{dataset}.image_folder", f"{dataset}.pad_image_to_square", "visual_encoder_name_or_path",
-             "model.freeze_llm", "model.freeze_visual_encoder", "model.visual_select_layer", "evaluation_images")  # fmt: skip
+    names = (f"{dataset}.image_folder", f"{dataset}.pad_image_to_square", "visual_encoder_name_or_path", "model.freeze_llm",
+             "model.freeze_visual_encoder", "model.visual_select_layer", "evaluation_images")  # fmt: skip
     for path in names:
         value, found = facts.take(path)
         if found:
@@ -380,7 +387,7 @@ def _pictures(facts: Facts, made: Draft, dataset: str) -> None:
 def _source(facts: Facts, made: Draft, dataset: str) -> None:
     inner = f"{dataset}.dataset"
     files, path = facts.take(f"{inner}.data_files", f"{dataset}.data_path", "data_files", "data_path")
-    source, where = facts.take(f"{inner}.path", "alpaca_en_path")
+    source, _ = facts.take(f"{inner}.path", "alpaca_en_path")
     facts.take(f"{inner}.data_files", f"{inner}.split", f"{inner}.name")
     given = next(iter(files.values())) if isinstance(files, Mapping) and files else files
     if isinstance(given, (list, tuple)):
@@ -414,7 +421,11 @@ def _periods(facts: Facts, made: Draft, micro: int) -> None:
 
 def _chat_hook(facts: Facts) -> int:
     hooks = facts.get("custom_hooks")
-    found = (i for i, hook in enumerate(hooks or []) if isinstance(hook, Mapping) and "EvaluateChat" in last(hook.get("type")))
+    found = (
+        i
+        for i, hook in enumerate(hooks or [])
+        if isinstance(hook, Mapping) and "EvaluateChat" in last(hook.get("type"))
+    )
     return next(found, 0)
 
 
@@ -424,7 +435,7 @@ def _evaluation(facts: Facts, made: Draft) -> None:
     if isinstance(asked, (list, tuple)):
         questions = [one for one in asked if isinstance(one, str)]
         made.put(shown("evaluation_inputs", list(asked)), "evaluation.questions", questions)
-    tokens, path = facts.take(f"{hook}.max_new_tokens")
+    tokens, _ = facts.take(f"{hook}.max_new_tokens")
     if number(tokens):
         made.put(shown("max_new_tokens", tokens), "evaluation.max_new_tokens", int(tokens))
     facts.take(f"{hook}.system", f"{hook}.prompt_template", f"{hook}.tokenizer", "tokenizer")

@@ -1,5 +1,5 @@
-"""The values that a Python config sets, told from its syntax tree; nothing of it is run or imported. Knows the few forms
-that XTuner's configs are made of; nothing of what the settings mean.
+"""The values that a Python config sets, told from its syntax tree; nothing of it is run or imported. Knows the few
+forms that XTuner's configs are made of; nothing of what the settings mean.
 
 All 578 configs of XTuner 0.1.23 consist of imports, assignments, arithmetic, ``dict(…)``, ``int(…)``, one ``if`` and
 attribute access. Anything else becomes a remark with its line, and the rest is read all the same.
@@ -18,8 +18,9 @@ from workbench.errors import BadInput
 LONGEST = 1_000_000
 # Names under which a line would do something instead of setting a value.
 _DOING = {"eval", "exec", "compile", "open", "__import__", "globals", "locals", "vars", "getattr", "setattr", "input"}
-_MODULES = {"os", "sys", "subprocess", "shutil", "socket", "importlib", "builtins", "ctypes", "pickle", "runpy", "pty",
-            "urllib", "requests", "webbrowser", "multiprocessing", "threading", "signal", "code", "pathlib"}  # fmt: skip
+_MODULES = {"os", "sys", "subprocess", "shutil", "socket", "importlib", "builtins", "ctypes", "pickle", "runpy",
+            "pty", "urllib", "requests", "webbrowser", "multiprocessing", "threading", "signal", "code",
+            "pathlib"}  # fmt: skip
 _JOINS = {"os.path.join", "osp.join"}
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
@@ -30,7 +31,7 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.NotEq: operator.ne, ast.Is: operator.is_, ast.IsNot: operator.is_not,
 }  # fmt: skip
 _CALLS: dict[str, Callable[..., Any]] = {"int": int, "float": float, "str": str, "bool": bool, "list": list,
-                                         "tuple": tuple, "len": len, "min": min, "max": max, "round": round}  # fmt: skip
+                                         "tuple": tuple, "len": len, "min": min, "max": max}  # fmt: skip
 
 
 class Symbol(str):
@@ -151,7 +152,7 @@ class _Statements:
             self.values[node.target.id] = self._value(node.value)
         elif isinstance(node, ast.If):
             self._branch(node)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) or isinstance(node, ast.Pass):
+        elif (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) or isinstance(node, ast.Pass):
             return
         else:
             self._remark(node, "base" if isinstance(node, ast.With) else "statement")
@@ -329,7 +330,9 @@ class Expression:
 
     def _joinedstr(self, node: ast.JoinedStr) -> str:
         parts = [one.value if isinstance(one, ast.FormattedValue) else one for one in node.values]
-        if any(isinstance(one, ast.FormattedValue) and (one.format_spec or one.conversion != -1) for one in node.values):
+        if any(
+            isinstance(one, ast.FormattedValue) and (one.format_spec or one.conversion != -1) for one in node.values
+        ):
             raise CannotRead
         return "".join(str(self.of(part)) for part in parts)
 

@@ -91,7 +91,10 @@ def _rope(config: Mapping[str, Any]) -> tuple[float, dict[str, Any] | None]:
         base = float(first.get("base", 10000))
     else:
         scaling = config.get("rope_scaling") or {}
-        told = {"type": scaling.get("type") or scaling.get("rope_type") or "origin", "factor": scaling.get("factor", 1.0)}
+        told = {
+            "type": scaling.get("type") or scaling.get("rope_type") or "origin",
+            "factor": scaling.get("factor", 1.0),
+        }
         base = float(config.get("rope_theta") or 10000)
     if told["type"] in ("origin", "default"):
         return base, None

@@ -20,7 +20,7 @@ from workbench.models.headers import slices
 if TYPE_CHECKING:
     import torch
 
-Quantization = Literal["none", "nf4"]
+Quantization = Literal["none", "nf4", "int8"]
 POCKET = Path(__file__).parent / "pocket" / "weights"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 QUICK = 200 * 2**20
@@ -126,7 +126,7 @@ def load(
     Args:
         model: ``pocket``, a local folder, or a hub id.
         quantization: ``nf4`` stores the linear layers in 4 bit, doubly quantized (Dettmers et al. 2023, QLoRA,
-            section 3).
+            section 3); ``int8`` in 8 (Dettmers et al. 2022, LLM.int8()), to answer only.
         device: ``cuda``, ``cpu`` …; by default the best there is.
         adapter: a folder in PEFT's format to put on top.
         dtype: of the computation, ``float32``, ``bfloat16`` or ``float16``; by default what the device is quick and
@@ -148,12 +148,12 @@ def load(
         "trust_remote_code": False,
         "use_safetensors": True,
     }
-    if quantization == "nf4":
-        settings["quantization_config"] = nf4(compute)
+    if quantization != "none":
+        settings["quantization_config"] = nf4(compute) if quantization == "nf4" else int8()
         settings["device_map"] = {"": where}
     with Said(model, place), _bars(place):
         network = _network(place, settings)
-    network = mend_4bit(network) if quantization == "nf4" else network.to(where)
+    network = network.to(where) if quantization == "none" else mend_4bit(network)
     network.requires_grad_(False).eval()
     loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
     return _with_adapter(loaded, adapter) if adapter else loaded
@@ -225,6 +225,13 @@ def nf4(compute: torch.dtype) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute,
     )
+
+
+def int8() -> Any:
+    """The 8-bit setting of LLM.int8(): outliers apart, in 16 bit."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(load_in_8bit=True)
 
 
 def four_bit_weights(model: str) -> frozenset[str]:

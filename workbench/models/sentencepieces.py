@@ -25,7 +25,7 @@ _CLASSES = re.compile(r"InternLM\d?Tokenizer(Fast)?")
 _TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token")
 _MORE = ("additional_special_tokens", "extra_special_tokens")
 # how templates/codec.py spells a control token that must not be one
-_SECRET = "\ue000[0-9a-f]+\ue001"
+_RESPELLED = "\ue000[0-9a-f]+\ue001"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class Piece:
 
 
 def folder_of(place: str) -> Path | None:
-    """The folder of an InternLM's tokenizer, which the library reads only with the folder's own code; None of any other.
+    """The folder of an InternLM's tokenizer, which the library reads only with the folder's own code; None of any
+    other.
 
     Args:
         place: a folder or a hub id.
@@ -182,7 +183,7 @@ def _normalizer(spec: Any, user: Sequence[str]) -> Any:
         steps += [normalizers.Replace(Regex(r"\A +| +\z"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     if spec.add_dummy_prefix:
         # What stands between special tokens begins with a space. Tokens are normalized by the same rules and must not.
-        alone = "|".join([*(re.sub(r"([^\w\s])", r"\\\1", text) for text in user), _SECRET])
+        alone = "|".join([*(re.sub(r"([^\w\s])", r"\\\1", text) for text in user), _RESPELLED])
         steps.append(normalizers.Replace(Regex(rf"\A(?!(?:{alone})\z)(?=[\s\S])"), " "))
     return normalizers.Sequence([*steps, normalizers.Replace(" ", SPACE)])
 
