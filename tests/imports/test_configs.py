@@ -10,7 +10,8 @@ import pytest
 from tests.imports.theirs import CONFIG
 from workbench.errors import BadInput
 from workbench.imports.configs import read_config, read_text
-from workbench.imports.recipe import Draft, draft
+from workbench.imports.draft import Draft
+from workbench.imports.recipe import draft
 from workbench.training.recipe import check_recipe
 
 

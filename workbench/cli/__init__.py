@@ -86,9 +86,9 @@ def run(args: list[str] | None = None) -> int:
     _open_the_streams(as_json="--json" in (sys.argv if args is None else args))
     given = sys.argv[1:] if args is None else args
     try:
-        told = instead_of_command(given)
-        if told:
-            raise told
+        old = instead_of_command(given)
+        if old:
+            raise old
         result = group.main(args=args, prog_name="workbench", standalone_mode=False)
     except WorkbenchError as error:
         _say(str(error))

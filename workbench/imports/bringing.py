@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import BadInput, UnknownName, WorkbenchError
 from workbench.imports.adapters import adapter_config
 from workbench.imports.configs import read_config, read_text
+from workbench.imports.draft import Draft
 from workbench.imports.facts import Facts, Row
 from workbench.imports.finding import Chosen, choose, things
 from workbench.imports.naming import as_llamas, model_as_llama
-from workbench.imports.recipe import Draft, base_name, draft
+from workbench.imports.recipe import base_name, draft
 from workbench.imports.values import Read
 from workbench.imports.weights import Brought as Weights
 from workbench.imports.weights import gather, read_json

@@ -1,5 +1,5 @@
-"""A config file as text: Python, JSON or YAML; as dumped, copied or pasted. Knows how such texts are damaged; nothing of
-what the settings mean."""
+"""A config file as text: Python, JSON or YAML; as dumped, copied or pasted. Knows how such texts are damaged; nothing
+of what the settings mean."""
 
 from __future__ import annotations
 

@@ -5,25 +5,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
 from workbench.errors import BadInput, nearest
-from workbench.imports.facts import Facts, Kind, Row, last, shown
+from workbench.imports.draft import Draft, number
+from workbench.imports.facts import Facts, Row, last, shown
+from workbench.imports.recipe_data import dataset_of, read_data
 from workbench.imports.values import Read, Unread
 
-# a map function of XTuner's -> the format of its rows here; "" where the fields must be renamed first
-MAP_FUNCTIONS = {
-    "alpaca_map_fn": "alpaca", "openai_map_fn": "messages", "pretrain_map_fn": "text", "llava_map_fn": "llava",
-    "default_map_fn": "xtuner", "alpaca_zh_map_fn": "", "oasst1_map_fn": "", "arxiv_map_fn": "",
-    "code_alpaca_map_fn": "",
-    "colors_map_fn": "", "crime_kg_assitant_map_fn": "", "law_reference_map_fn": "", "llava_image_only_map_fn": "llava",
-    "medical_map_fn": "", "msagent_react_map_fn": "", "openorca_map_fn": "", "sql_map_fn": "",
-    "stack_exchange_map_fn": "", "tiny_codes_map_fn": "", "wizardlm_map_fn": "", "moss_map_fn": "",
-    "preference_map_fn": "", "cc_map_fn": "",
-}  # fmt: skip
 OPTIMIZERS = {
     "AdamW": "adamw_torch", "Adam": "adamw_torch", "PagedAdamW32bit": "paged_adamw_32bit",
     "PagedAdamW8bit": "paged_adamw_8bit", "PagedAdamW": "paged_adamw_32bit", "AdamW8bit": "adamw_8bit", "SGD": "sgd",
@@ -33,40 +24,6 @@ SCHEDULES = {"CosineAnnealingLR": "cosine", "LinearLR": "linear", "ConstantLR": 
 # What XTuner of the versions 0.2 and 1 calls its settings: another program.
 SECOND = ("TrainingArguments", "TrainEngineConfig", "FSDPConfig", "TrainerConfig")
 WEIGHTY = ("data.train", "model.name")
-
-
-@dataclass(slots=True)
-class Draft:
-    """A recipe as it comes to be.
-
-    Args:
-        settings: group -> name -> value.
-        rows: what became of each fact.
-    """
-
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-
-    def put(
-        self, theirs: str, key: str, value: Any, note: str = "", kind: Kind | None = None, **values: object
-    ) -> None:
-        """Carry a fact over: ``key`` is ``group.name``."""
-        group, name = key.split(".")
-        self.settings.setdefault(group, {})[name] = value
-        kind = kind or ("translated" if note else "same")
-        self.rows.append(Row(theirs, shown(key, value), _key(note), kind, _told(values)))
-
-    def leave(self, theirs: str, note: str, **values: object) -> None:
-        """Say that a fact is not carried over, and why."""
-        self.rows.append(Row(theirs, "", _key(note), "left", _told(values)))
-
-
-def _key(note: str) -> str:
-    return f"imports.note.{note}" if note else ""
-
-
-def _told(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, str(value)) for name, value in values.items())
 
 
 def draft(read: Read, where: str, *, base: str | None = None) -> Draft:
@@ -88,7 +45,7 @@ def draft(read: Read, where: str, *, base: str | None = None) -> Draft:
     for part in (_optimizer, _adapter, _templates, _runtime):
         part(facts, made)
     _model(facts, made, base)
-    _data(facts, made, where)
+    read_data(facts, made, where)
     _periods(facts, made, micro)
     _evaluation(facts, made)
     for remark in read.remarks:
@@ -122,11 +79,6 @@ def _unread(read: Read, where: str) -> None:
         value = read.values.get(name)
         if isinstance(value, Unread):
             raise BadInput("imports.config.unread", file=where, line=value.line, name=name, source=value.source)
-
-
-def number(value: Any) -> float | int | None:
-    """``value`` where it is a number."""
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _schedule(facts: Facts, made: Draft) -> int:
@@ -240,7 +192,7 @@ def _adapter(facts: Facts, made: Draft) -> None:
 
 def _templates(facts: Facts, made: Draft) -> None:
     """The template by name; none is bare text, all of which is trained."""
-    dataset = _dataset(facts)
+    dataset = dataset_of(facts)
     given, path = facts.take(f"{dataset}.template_map_fn.template", "prompt_template")
     facts.take("prompt_template")
     if path and given is not None:
@@ -333,74 +285,6 @@ def base_name(name: str) -> tuple[str, str]:
     return PurePosixPath(name.replace("\\", "/")).name, "their_path"
 
 
-def _dataset(facts: Facts) -> str:
-    """The path of the table that says what is read."""
-    return "train_dataloader.dataset" if facts.get("train_dataloader.dataset") is not None else "train_dataset"
-
-
-def _data(facts: Facts, made: Draft, where: str) -> None:
-    dataset = _dataset(facts)
-    if isinstance(facts.get(f"{dataset}.datasets"), (list, tuple)):
-        dataset = f"{dataset}.datasets.0"
-        made.leave("datasets = […]", "several_sets")
-    _source(facts, made, dataset)
-    function, path = facts.take(f"{dataset}.dataset_map_fn", "dataset_map_fn")
-    name = last(function)
-    if path and function is None and facts.get("train_dataloader"):
-        made.put("dataset_map_fn = None", "data.format", "xtuner", "own_format")
-    elif path and function is not None:
-        if name not in MAP_FUNCTIONS:
-            raise BadInput("imports.config.own_function", file=where, name=name or str(function))
-        ours = MAP_FUNCTIONS[name]
-        if ours:
-            made.put(shown("dataset_map_fn", name), "data.format", ours, kind="translated")
-        else:
-            made.leave(shown("dataset_map_fn", name), "rename_fields", name=name)
-    if name == "pretrain_map_fn":
-        made.put("dataset_map_fn = pretrain_map_fn", "data.loss_on", "all", "pretrain")
-    length, path = facts.take(f"{dataset}.max_length", "max_length")
-    if number(length):
-        made.put(shown("max_length", length), "data.max_length", int(length))
-    packed, path = facts.take(f"{dataset}.pack_to_max_length", "pack_to_max_length")
-    if isinstance(packed, bool):
-        made.put(shown("pack_to_max_length", packed), "data.packing", packed, "packing" if packed else "")
-    made.leave("–", "no_validation")
-    if _is_llava(facts):
-        _pictures(facts, made, dataset)
-
-
-def _is_llava(facts: Facts) -> bool:
-    return last(facts.get("model.type")) == "LLaVAModel" or facts.get("visual_encoder_name_or_path") is not None
-
-
-def _pictures(facts: Facts, made: Draft, dataset: str) -> None:
-    names = (f"{dataset}.image_folder", f"{dataset}.pad_image_to_square", "visual_encoder_name_or_path", "model.freeze_llm",
-             "model.freeze_visual_encoder", "model.visual_select_layer", "evaluation_images")  # fmt: skip
-    for path in names:
-        value, found = facts.take(path)
-        if found:
-            made.leave(shown(path.rpartition(".")[2], value), "pictures")
-    for group in ("model.visual_encoder", "model.visual_encoder_lora", "image_processor", f"{dataset}.image_processor"):
-        facts.take(group)
-
-
-def _source(facts: Facts, made: Draft, dataset: str) -> None:
-    inner = f"{dataset}.dataset"
-    files, path = facts.take(f"{inner}.data_files", f"{dataset}.data_path", "data_files", "data_path")
-    source, _ = facts.take(f"{inner}.path", "alpaca_en_path")
-    facts.take(f"{inner}.data_files", f"{inner}.split", f"{inner}.name")
-    given = next(iter(files.values())) if isinstance(files, Mapping) and files else files
-    if isinstance(given, (list, tuple)):
-        if len(given) > 1:
-            made.leave(shown("data_files", list(given)), "several_sets")
-        given = given[0] if given else None
-    if isinstance(given, str):
-        theirs = shown("data_files" if path.endswith("data_files") else "data_path", given)
-        made.put(theirs, "data.train", given, "their_file")
-    elif isinstance(source, str) and source not in ("json", "text", "csv", "parquet"):
-        made.put(shown("path", source), "data.train", source, "" if source.count("/") == 1 else "their_file")
-
-
 def _periods(facts: Facts, made: Draft, micro: int) -> None:
     """What happens every so many iterations: an iteration there is a micro-batch, a step here an optimizer step."""
     for names, key in (
@@ -431,7 +315,7 @@ def _chat_hook(facts: Facts) -> int:
 
 def _evaluation(facts: Facts, made: Draft) -> None:
     hook = f"custom_hooks.{_chat_hook(facts)}"
-    asked, path = facts.take(f"{hook}.evaluation_inputs", "evaluation_inputs")
+    asked, _ = facts.take(f"{hook}.evaluation_inputs", "evaluation_inputs")
     if isinstance(asked, (list, tuple)):
         questions = [one for one in asked if isinstance(one, str)]
         made.put(shown("evaluation_inputs", list(asked)), "evaluation.questions", questions)
@@ -440,6 +324,3 @@ def _evaluation(facts: Facts, made: Draft) -> None:
         made.put(shown("max_new_tokens", tokens), "evaluation.max_new_tokens", int(tokens))
     facts.take(f"{hook}.system", f"{hook}.prompt_template", f"{hook}.tokenizer", "tokenizer")
     facts.take("custom_hooks.0.tokenizer", "train_dataloader.dataset.tokenizer", "template_map_fn")
-
-
-Part = Callable[[Facts, Draft], None]
