@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -74,7 +74,7 @@ def _show(made: Brought) -> None:
         table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(table)
     counts = Counter(row.kind for row in made.rows)
-    told = {kind: counts[kind] for kind in ("same", "translated", "left")}
+    told: dict[str, Any] = {kind: counts[kind] for kind in ("same", "translated", "left")}
     click.echo(text("imports.command.summary", **told))
     if made.out is None:
         return

@@ -261,7 +261,7 @@ class Lazy:
     def __init__(self, source: Any, rows: tuple[tuple[int, int], ...]) -> None:
         self.source, self.rows = source, rows
 
-    def __getitem__(self, index: object) -> torch.Tensor:
+    def __getitem__(self, index: Any) -> torch.Tensor:
         import torch
 
         whole: torch.Tensor = (
