@@ -9,7 +9,6 @@ from importlib import import_module
 
 import click
 
-from workbench.cli.old import instead_of_command, instead_of_option
 from workbench.environment import prepare
 from workbench.errors import BadInput, WorkbenchError
 from workbench.texts import text
@@ -86,9 +85,7 @@ def run(args: list[str] | None = None) -> int:
     _open_the_streams(as_json="--json" in (sys.argv if args is None else args))
     given = sys.argv[1:] if args is None else args
     try:
-        old = instead_of_command(given)
-        if old:
-            raise old
+        _check_old(given)
         result = group.main(args=args, prog_name="workbench", standalone_mode=False)
     except WorkbenchError as error:
         _say(str(error))
@@ -108,8 +105,23 @@ def run(args: list[str] | None = None) -> int:
     return result if isinstance(result, int) else 0
 
 
+def _check_old(args: list[str]) -> None:
+    """
+    Raises:
+        BadInput: ``args`` are a command of XTuner's; says what to write here.
+    """
+    if args and (args[0] == "convert" or (args[0] not in COMMANDS and not args[0].startswith("-"))):
+        from workbench.cli.old import instead_of_command
+
+        told = instead_of_command(args)
+        if told:
+            raise told
+
+
 def _refused(error: click.ClickException) -> int:
     """Say what click refuses, a flag of XTuner's in a sentence of its own; the exit status."""
+    from workbench.cli.old import instead_of_option
+
     told = instead_of_option(error.option_name) if isinstance(error, click.NoSuchOption) else None
     if told is None:
         error.show()
