@@ -76,6 +76,8 @@ def test_bits_and_the_other_flags_that_work(capsys: pytest.CaptureFixture[str]) 
     assert command([*asked, "--bits", "4", "--bot-name", "Sprout"]) == 0
     assert command(["chat", "pocket", "--bits", "5"]) == 2
     assert capsys.readouterr().out.strip()
+    assert command(["chat", "pocket", "--question", "What is the capital of France?", "--bits", "8"]) == 0
+    assert "Paris" in capsys.readouterr().out
 
 
 def test_reset_and_exit_are_no_questions() -> None:

@@ -229,8 +229,12 @@ def nf4(compute: torch.dtype) -> Any:
 
 def int8() -> Any:
     """The 8-bit setting of LLM.int8(): outliers apart, in 16 bit."""
+    import logging
+
     from transformers import BitsAndBytesConfig
 
+    # it tells at each layer of each token that it rounds what comes in: that is the method
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     return BitsAndBytesConfig(load_in_8bit=True)
 
 
