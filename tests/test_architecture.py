@@ -22,6 +22,7 @@ APPS = ROOT / "apps"
 FLOORS = [
     {"cli", "widgets", "course", "apps"},
     {"steps", "render", "quickstart"},
+    {"imports"},
     {"chat", "export"},
     {"training"},
     {"evaluation"},
@@ -220,6 +221,7 @@ def test_nothing_reads_a_pickle_or_runs_a_models_own_code() -> None:
     wrong = [
         at(file, line, name)
         for file in HOUSE
+        if name_of(file) != "workbench.imports.pickled"  # reads them with stand-ins, in a process of its own
         for line, name in all_imports(file)
         if name.split(".")[0] in {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal"}
     ]

@@ -24,7 +24,7 @@ STYLES = {
 
 @click.command(help=text("cli.train.help"))
 @click.argument("recipe", required=False)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help=text("cli.train.out"))
+@click.option("--out", "--work-dir", required=True, type=click.Path(path_type=Path), help=text("cli.train.out"))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
 @click.option("--resume", is_flag=True, help=text("cli.train.resume"))
 @click.option("--detach", is_flag=True, help=text("cli.train.detach"))
@@ -45,7 +45,8 @@ def train(
     if recipe is None and not (resume and (out / "recipe.yaml").exists()):
         raise BadInput("cli.train.no_recipe", out=out)
     settings = recipe or str(out / "recipe.yaml")
-    named = {"runtime.deepspeed": deepspeed, "runtime.nproc": nproc}
+    zero = (deepspeed or "").removeprefix("deepspeed_").replace("_", "-") or None  # XTuner's spelling too
+    named = {"runtime.deepspeed": zero, "runtime.nproc": nproc}
     overrides = (*overrides, *(f"{key}={value}" for key, value in named.items() if value is not None))
     with front.ahead() as waiting:  # before anything else is loaded here: its libraries take the longest
         from workbench.training.start import train as begin

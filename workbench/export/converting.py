@@ -13,7 +13,7 @@ from workbench.export.folders import new_folder
 from workbench.export.lora import CONFIG, WEIGHTS, Adapter, is_inert, read_adapter
 from workbench.export.notes import base_note, header, template_note
 from workbench.export.plan import plan
-from workbench.export.sidecars import copy_tokenizer, generation_config, model_folder, read_config, write_json
+from workbench.export.sidecars import base_config, copy_tokenizer, generation_config, model_folder, write_json
 from workbench.export.tensors import save, weight_entries
 from workbench.export.whole import is_whole, write_whole
 from workbench.models.notes import MARK, part, read_note
@@ -132,7 +132,7 @@ def convert(
         write_json(made / CONFIG, {**adapter.config, "base_model_name_or_path": base, "inference_mode": True})
         copy_tokenizer([source.checkpoint, *([folder] if folder else [])], made)
         note = _note(base, known, made)
-        config = read_config(folder / "config.json") if folder else {}
+        config = base_config(folder) if folder else {}
         ends = generation_config(folder or made, config, note.get("stop_ids", ()))
         write_json(made / "generation_config.json", ends)
         write_json(made / MARK, note)
@@ -200,7 +200,7 @@ def _local(base: str) -> Path | None:
 
 
 def _check_fit(adapter: Adapter, base: Path) -> None:
-    plan(weight_entries(base), {**read_config(base / "config.json"), "quantization_config": None}, adapter)
+    plan(weight_entries(base), {**base_config(base), "quantization_config": None}, adapter)
 
 
 def _note(base: str, known: _Known, made: Path) -> dict[str, Any]:

@@ -14,18 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import BadInput, Failed, UnknownName, nearest
+from workbench.models import internlm, sentencepieces
 from workbench.models.headers import slices
 
 if TYPE_CHECKING:
     import torch
 
-Quantization = Literal["none", "nf4"]
+Quantization = Literal["none", "nf4", "int8"]
 POCKET = Path(__file__).parent / "pocket" / "weights"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 QUICK = 200 * 2**20
 # What a fingerprint begins with that knows a slice of each tensor.
 SLICED = "2:"
-# Names that people know these by; each loads with the code of the transformers library alone.
+# Names that people know these by; each loads without code of the model's own.
 KNOWN = (
     "pocket",
     "Qwen/Qwen2.5-0.5B-Instruct",
@@ -33,6 +34,10 @@ KNOWN = (
     "Qwen/Qwen2.5-7B-Instruct",
     "Qwen/Qwen3-0.6B",
     "Qwen/Qwen3-1.7B",
+    "internlm/internlm2-chat-1_8b",
+    "internlm/internlm2-chat-7b",
+    "internlm/internlm2_5-1_8b-chat",
+    "internlm/internlm2_5-7b-chat",
     "meta-llama/Llama-3.2-1B-Instruct",
     "meta-llama/Llama-3.1-8B-Instruct",
 )
@@ -86,6 +91,9 @@ def load_tokenizer(model: str) -> Any:
 
     place = resolve(model)
     with Said(model, place):
+        folder = sentencepieces.folder_of(place)
+        if folder is not None:
+            return sentencepieces.read_tokenizer(folder)
         return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
 
 
@@ -99,7 +107,8 @@ def configuration(model: str) -> Any:
 
     place = resolve(model)
     with Said(model, place):
-        return AutoConfig.from_pretrained(place, trust_remote_code=False)
+        llama = internlm.settings_of(place)
+        return internlm.llama_config(llama) if llama else AutoConfig.from_pretrained(place, trust_remote_code=False)
 
 
 def load(
@@ -117,7 +126,7 @@ def load(
     Args:
         model: ``pocket``, a local folder, or a hub id.
         quantization: ``nf4`` stores the linear layers in 4 bit, doubly quantized (Dettmers et al. 2023, QLoRA,
-            section 3).
+            section 3); ``int8`` in 8 (Dettmers et al. 2022, LLM.int8()), to answer only.
         device: ``cuda``, ``cpu`` …; by default the best there is.
         adapter: a folder in PEFT's format to put on top.
         dtype: of the computation, ``float32``, ``bfloat16`` or ``float16``; by default what the device is quick and
@@ -129,7 +138,6 @@ def load(
         UnknownName: no such model. BadInput: the adapter does not fit. Failed: the weights could not be loaded.
     """
     import torch
-    from transformers import AutoModelForCausalLM
 
     place = resolve(model)
     where = torch.device(device or best_device())
@@ -140,15 +148,25 @@ def load(
         "trust_remote_code": False,
         "use_safetensors": True,
     }
-    if quantization == "nf4":
-        settings["quantization_config"] = nf4(compute)
+    if quantization != "none":
+        settings["quantization_config"] = nf4(compute) if quantization == "nf4" else int8()
         settings["device_map"] = {"": where}
     with Said(model, place), _bars(place):
-        network = AutoModelForCausalLM.from_pretrained(place, **settings)
-    network = mend_4bit(network) if quantization == "nf4" else network.to(where)
+        network = _network(place, settings)
+    network = network.to(where) if quantization == "none" else mend_4bit(network)
     network.requires_grad_(False).eval()
     loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
     return _with_adapter(loaded, adapter) if adapter else loaded
+
+
+def _network(place: str, how: dict[str, Any]) -> Any:
+    """The model of a folder or a hub id; InternLM's as the Llamas that they are."""
+    from transformers import AutoModelForCausalLM
+
+    llama = internlm.settings_of(place)
+    if llama:
+        return internlm.load_llama(place, llama, **how)
+    return AutoModelForCausalLM.from_pretrained(place, **how)
 
 
 @contextmanager
@@ -207,6 +225,17 @@ def nf4(compute: torch.dtype) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute,
     )
+
+
+def int8() -> Any:
+    """The 8-bit setting of LLM.int8(): outliers apart, in 16 bit."""
+    import logging
+
+    from transformers import BitsAndBytesConfig
+
+    # it tells at each layer of each token that it rounds what comes in: that is the method
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    return BitsAndBytesConfig(load_in_8bit=True)
 
 
 def four_bit_weights(model: str) -> frozenset[str]:

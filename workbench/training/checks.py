@@ -49,7 +49,8 @@ def check_base(recipe: Recipe) -> None:
         UnknownName: no such model. BadSetting: it does not read so many tokens, or has no such layers.
     """
     from workbench.models import resolve
-    from workbench.models.headers import layers, settings
+    from workbench.models.headers import settings
+    from workbench.models.internlm import layers
 
     place = Path(resolve(recipe.model.name))
     if not place.is_dir():
