@@ -50,6 +50,7 @@ messages = st.one_of(
         words,
         train=st.sampled_from([None, True, False]),
         tool_calls=st.lists(calls, max_size=2).map(tuple),
+        thinking=words,
     ),
 )
 dialogues = st.builds(

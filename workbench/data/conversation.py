@@ -22,6 +22,8 @@ class Message:
         tool_calls: the calls that an assistant's message makes, each a JSON string
             (a string, since arguments of different types must not be cast into one another).
         images: paths of the pictures, one for each ``<image>`` of the content.
+        thinking: only for an assistant's message; what it thought before its answer, without the template's marks
+            round it. Empty: none.
     """
 
     role: Role
@@ -29,6 +31,7 @@ class Message:
     train: bool | None = None
     tool_calls: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
+    thinking: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ class _Shape:
 
 
 _CALLING = ("function_call", "tool_call")
+_THOUGHTS = ("thinking", "reasoning_content")
 _FLAGS = ("train", "loss", "weight", "output_with_loss")
 ESCAPED = "_meta"  # where the writer puts what would be mistaken for a field
 EXTRAS = "message_extras"  # meta: what single messages held beyond their fields, by index
@@ -214,9 +215,29 @@ def _message(turn: dict[str, Any], shape: _Shape, place: Place, field: str) -> M
         content, parts = _content(required(turn, what, place, f"{field}."), place, f"{field}.{what}")
         images += parts
     train = _train(turn, role, place, field)
+    thinking = _thinking(turn, role, place, field)
     for key in (who, what):
         turn.pop(key, None)
-    return Message(role, content, train=train, tool_calls=made, images=images)
+    return Message(role, content, train=train, tool_calls=made, images=images, thinking=thinking)
+
+
+def _thinking(turn: dict[str, Any], role: Role, place: Place, field: str) -> str:
+    """What an assistant thought before its answer, under either name; tables give every message the fields, empty.
+
+    Raises:
+        BadRow: not text; another's message; or both names with different words.
+    """
+    said: dict[str, str] = {}
+    for key in _THOUGHTS:
+        value = turn.pop(key, None)
+        words = "" if value is None else clean(value, place, f"{field}.{key}")
+        if words and role != "assistant":
+            raise BadRow("data.thinking_role", place, field=f"{field}.{key}", given=role)
+        if words:
+            said[key] = words
+    if len(set(said.values())) > 1:
+        raise BadRow("data.two_thoughts", place, field=field, first=_THOUGHTS[0], second=_THOUGHTS[1])
+    return next(iter(said.values()), "")
 
 
 def _calls(turn: dict[str, Any], role: Role, place: Place, field: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ _FIELDS = {
 }  # fmt: skip
 _OF_A_MESSAGE = {
     "role", "content", "train", "loss", "weight", "output_with_loss", "tool_calls", "function_call", "images",
+    "thinking", "reasoning_content",
 }  # fmt: skip
 
 
@@ -54,7 +55,7 @@ def write(conversations: Iterable[Conversation], path: str | Path, *, overwrite:
 def _line(conversation: Conversation, place: Place) -> bytes:
     if not conversation.messages:
         raise BadRow("data.no_messages", place, field="messages")
-    if any("\0" in message.content for message in conversation.messages):
+    if any("\0" in message.content + message.thinking for message in conversation.messages):
         raise BadRow("data.nul_text", place, field="messages")
     try:
         return json.dumps(to_row(conversation, place), ensure_ascii=False, allow_nan=False).encode() + b"\n"
@@ -91,6 +92,8 @@ def _message(message: Message, own_pictures: bool, place: Place, field: str) -> 
     row: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.train is not None:
         row["train"] = message.train
+    if message.thinking:
+        row["thinking"] = message.thinking
     if message.tool_calls:
         row["tool_calls"] = [
             _call(made, place, f"{field}.tool_calls[{at}]") for at, made in enumerate(message.tool_calls)
