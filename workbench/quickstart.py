@@ -215,10 +215,10 @@ class Quickstart:
         from workbench.chat import Assistant, compare
         from workbench.export import agreement, convert, merge
         from workbench.models.dense import dense
+        from workbench.training.data import template_of
 
         adapter = convert(run.path, run.path / "adapter", overwrite=True)
         name, quantization = self.settings.model.name, self.settings.model.quantization
-        template = self.settings.model.template
         merged = merge(name, adapter, run.path / "merged", base_quantization=quantization, overwrite=True)
         base = Assistant.load(name)
         tuned = Assistant.load(str(merged))
@@ -229,6 +229,7 @@ class Quickstart:
         said = self.evaluator.answers(with_adapter.loaded, every=COMPARED)
         same = [a == s.answer for a, s in zip(said, after.samples[::COMPARED], strict=True)]
         with dense(with_adapter.loaded.model):
+            template = template_of(self.settings, with_adapter.loaded.tokenizer)
             shown = agreement(with_adapter.loaded, tuned.loaded, questions, template=template) == 1.0
         self.seconds["total"] = self._since()
         last = self._last(run, after)
@@ -241,16 +242,17 @@ class Quickstart:
 
     def _evaluator(self, tokenizer: Any) -> Evaluator:
         from workbench.training import with_overrides
-        from workbench.training.data import conversations, examples, identity_words, probes
+        from workbench.training.data import conversations, dress, encoded, identity_words, probes, template_of
 
+        tokenizer = dress(self.settings, tokenizer)
         both = self.both or conversations(self.settings)
         wanted = {"identity_probes": IDENTITY, "general_probes": ALL, "unrelated_probes": ALL, "questions": []}
         return Evaluator(
             probes(with_overrides(self.settings, evaluation=wanted), both),
             tokenizer=tokenizer,
-            held_out=examples(self.settings, tokenizer, evenly(both.held_out, HELD_OUT))[0],
+            held_out=encoded(self.settings, tokenizer, evenly(both.held_out, HELD_OUT)).examples,
             identity=identity_words(self.settings),
-            template=self.settings.model.template,
+            template=template_of(self.settings, tokenizer),
             max_new_tokens=self.settings.evaluation.max_new_tokens,
         )
 

@@ -53,6 +53,7 @@ class Assistant:
         note: what the adapter or the merged model says of itself (``workbench.json``).
         notices: sentences that whoever uses it should read.
         adapted: whether an adapter is on it and takes part.
+        system: what it was trained with where a conversation has no system text (``data.system``).
     """
 
     loaded: Loaded
@@ -61,6 +62,7 @@ class Assistant:
     note: dict[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     adapted: bool = False
+    system: str = "keep"
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
@@ -191,9 +193,10 @@ class Assistant:
         return ["".join(pieces(ids, self.loaded.tokenizer)) for ids in made]
 
     def _encode(self, messages: Sequence[Message]) -> list[int]:
-        from workbench.templates.encoding import prompt_ids
+        from workbench.templates import bound, prompt_ids
 
-        return list(prompt_ids(messages, self.loaded.tokenizer, template=self.template))
+        tokenizer = self.loaded.tokenizer
+        return list(prompt_ids(messages, tokenizer, template=bound(tokenizer, self.template, system=self.system)))
 
     def _tokens(self, ids: Sequence[int], how: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[int]:
         """Token after token. The lock is held for one token only: whoever stops listening blocks nobody."""

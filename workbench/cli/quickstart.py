@@ -126,14 +126,16 @@ def _load_libraries() -> None:
 def _mask(way: Quickstart, conversations: Any) -> Any:
     from workbench.models import load_tokenizer
     from workbench.templates import mask_view
+    from workbench.training.data import dress, template_of
 
     own = [c for c in conversations if c.kind.startswith("identity") and c.lang == way.lang]
     own = [c for c in own if way.persona.name in c.answer] or own  # some greet the user, and say no name
     shortest = min(own or conversations, key=lambda c: sum(len(m.content) for m in c.messages))
     settings = way.settings
     with no_collection():  # it loads most of the libraries
-        tokenizer = load_tokenizer(settings.model.name)
-    return mask_view(shortest, tokenizer, template=settings.model.template, loss_on=settings.data.loss_on)
+        tokenizer = dress(settings, load_tokenizer(settings.model.name))
+    how: Any = {"loss_on": settings.data.loss_on, "thinking": settings.data.thinking}
+    return mask_view(shortest, tokenizer, template=template_of(settings, tokenizer), **how)
 
 
 def _answers(outcome: Outcome, console: Console) -> None:

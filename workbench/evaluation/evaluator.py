@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.evaluation.probes import Probe
 from workbench.evaluation.scoring import correct, score_answers
-from workbench.templates.values import Example
+from workbench.templates.values import Example, Template
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,7 @@ class Evaluator:
         probes: of all kinds.
         held_out: examples never trained.
         identity: the words that tell a leak (the persona's name and author).
-        template: name of the template; None for the tokenizer's own.
+        template: the template or its name; None for the tokenizer's own.
         max_new_tokens: per answer; more where that would cut off what a held-out answer has to say, such as a long
             name.
     """
@@ -82,7 +82,7 @@ class Evaluator:
         tokenizer: Any,
         held_out: Sequence[Example] = (),
         identity: Sequence[str] = (),
-        template: str | None = None,
+        template: str | Template | None = None,
         max_new_tokens: int = 48,
     ) -> None:
         from workbench.templates import prompt_ids, stop_ids

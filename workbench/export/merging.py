@@ -18,7 +18,7 @@ from workbench.errors import BadInput, WorkbenchError, nearest
 from workbench.export.cards import merged_card
 from workbench.export.folders import new_folder
 from workbench.export.lora import WEIGHTS, Adapter, is_inert, read_adapter
-from workbench.export.notes import base_note, header, template_note
+from workbench.export.notes import base_note, dress_folder, header, template_note
 from workbench.export.plan import Plan, Planned, plan, shard_bytes, shards
 from workbench.export.sidecars import (
     copy_rest,
@@ -31,7 +31,7 @@ from workbench.export.sidecars import (
 )
 from workbench.export.tensors import DTYPES, Writer, load, weight_entries
 from workbench.models.loading import Quantization, four_bit_weights, through_4bit
-from workbench.models.notes import MARK, other_base, part, read_note
+from workbench.models.notes import MARK, other_base, part, read_note, trained_as
 
 Progress = Callable[[int, int], None]
 
@@ -188,6 +188,7 @@ def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base
     floats = [tensor.dtype for tensor in planned.tensors if tensor.changes]
     dtype = DTYPES[floats[0] if floats else "BF16"][0]
     has_tokenizer = copy_tokenizer((adapter.folder, base.folder), folder)
+    dress_folder(folder, trained_as(adapter.folder))
     copy_rest(base.folder, base.config, folder)
     write_json(folder / "config.json", merged_config(base.config, dtype, untied=planned.untied))
     note = header("merged") | _told(base.name, adapter, folder if has_tokenizer else None)
@@ -210,6 +211,7 @@ def _told(model: str, adapter: Adapter, tokenizer: Path | None) -> dict[str, Any
     made: dict[str, Any] = {"base": base_note(model)}
     for key in ("template", "persona", "run", "recipe"):
         made[key] = part(note, key)
+    made["template"] = trained_as(adapter.folder)
     stops = note.get("stop_ids")
     if isinstance(stops, list):
         made["stop_ids"] = [stop for stop in stops if isinstance(stop, int)]

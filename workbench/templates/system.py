@@ -46,8 +46,13 @@ class DefaultSystem:
         """The finding in words."""
         from workbench.texts import text
 
-        kind = "none" if not self.text else "given" if self.given else "identity" if self.identity else "plain"
-        return text(f"templates.default_system.{kind}", lang, text=self.text)
+        (key, values), *_ = (*self.told(), ("templates.default_system.none", {}))
+        return text(key, lang, **values)
+
+    def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """The finding as a key of the texts and its values; none where the template adds nothing."""
+        kind = "given" if self.given else "identity" if self.identity else "plain"
+        return [(f"templates.default_system.{kind}", {"text": self.text})] if self.text else []
 
 
 _IDENTITY = re.compile(

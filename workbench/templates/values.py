@@ -171,9 +171,23 @@ class Encoded:
         lines = [text(f"templates.cut.{what}", lang, count=len(rows)) for what, rows in self.cuts.items() if rows]
         for reason, where in self.apart.items():
             rows = first_rows(sorted({row for row, _ in where}))
-            counts = {"count": len(where), "answers": sum(self.answers.values())}
-            sentence = text(f"templates.apart.{reason}", lang, **counts)
+            sentence = text(f"templates.apart.{reason}", lang, count=len(where), answers=self.all_answers)
             lines.append(text("templates.rows", lang, sentence=sentence, rows=rows))
+        return lines
+
+    @property
+    def all_answers(self) -> int:
+        """How many answers there are in the conversations of which there are examples."""
+        return sum(self.answers.values())
+
+    def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """What is left out, cut, or not trained as the data have it: keys of the texts and their values, without rows,
+        which are others in a mixture than in a file."""
+        lines: list[tuple[str, dict[str, Any]]] = []
+        lines += [(f"templates.left.{reason}", {"count": len(rows)}) for reason, rows in self.dropped.items() if rows]
+        lines += [(f"templates.cut.{what}", {"count": len(rows)}) for what, rows in self.cuts.items() if rows]
+        for reason, where in self.apart.items():
+            lines.append((f"templates.apart.{reason}", {"count": len(where), "answers": self.all_answers}))
         return lines
 
 

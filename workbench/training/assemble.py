@@ -11,7 +11,7 @@ from workbench.models.kernels import use_liger, uses_liger
 from workbench.models.quick import small_llama
 from workbench.training.batches import Plan, plan_batches
 from workbench.training.checks import check_length, check_settings, no_such_layers
-from workbench.training.data import Conversations, Prepared, conversations, prepare
+from workbench.training.data import Conversations, Prepared, conversations, dress, prepare
 from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def material(recipe: Recipe, *, processes: int = 1, both: Conversations | None =
 
     check_settings(recipe)
     _check_4bit(recipe)
-    tokenizer = load_tokenizer(recipe.model.name)
+    tokenizer = dress(recipe, load_tokenizer(recipe.model.name))
     both = both or conversations(recipe)
     prepared = prepare(recipe, tokenizer, both)
     plan = plan_of(recipe, prepared, processes)

@@ -12,7 +12,7 @@ from typing import Any
 from workbench.data.conversation import Conversation, Message, Persona
 from workbench.errors import BadInput, BadSetting
 from workbench.evaluation import Probe, general_probes, identity_probes, question_probes, unrelated_probes
-from workbench.templates.values import Example
+from workbench.templates.values import Encoded, Example, Template
 from workbench.training.settings import Recipe
 
 # A front end hands its worker at most so many conversations; more would be held by both while the worker loads.
@@ -36,7 +36,7 @@ class Conversations:
         digest = hashlib.sha256()
         for side in (self.train, self.held_out):
             for c in side:
-                digest.update(json.dumps([[m.role, m.content, m.train] for m in c.messages]).encode())
+                digest.update(json.dumps([*map(_learnt, c.messages), *_beside(c)]).encode())
             digest.update(b"|")
         return digest.hexdigest()
 
@@ -64,6 +64,22 @@ def _conversation(row: Mapping[str, Any]) -> Conversation:
     return Conversation(**{**row, "messages": messages, "tools": tuple(row["tools"])})
 
 
+def _learnt(message: Message) -> list[Any]:
+    """All of a message that a model may learn; what most messages have not is not written, so that a run begun before
+    such things were known can go on."""
+    rare = {"calls": message.tool_calls, "pictures": message.images, "thinking": message.thinking}
+    held = {name: value for name, value in rare.items() if value}
+    return [message.role, message.content, message.train, *([held] if held else [])]
+
+
+def _beside(conversation: Conversation) -> list[Any]:
+    """What beside its messages decides what is learnt of a conversation: its tools, and that it is no bare text though
+    it looks like one."""
+    alone = conversation.kind != "text" and all(m.role == "assistant" for m in conversation.messages)
+    tools = [{"tools": conversation.tools}] if conversation.tools else []
+    return [*tools, *([{"text": False}] if alone else [])]
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """All that a training needs besides the model.
@@ -71,14 +87,14 @@ class Prepared:
     Args:
         train, held_out: examples, every one with at least one trained token.
         probes: asked at each evaluation.
-        dropped: reason -> how many training conversations were left out.
+        encoded: the training side, with what was left out, cut or is not trained, and why.
         identity: the words that tell a leak.
     """
 
     train: tuple[Example, ...]
     held_out: tuple[Example, ...]
     probes: tuple[Probe, ...]
-    dropped: dict[str, int]
+    encoded: Encoded
     identity: tuple[str, ...]
 
 
@@ -124,16 +140,17 @@ def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -
         BadInput: no conversation has a trained token within ``max_length``.
     """
     both = both or conversations(recipe)
-    train, dropped = examples(recipe, tokenizer, both.train)
-    if not train:
+    made = encoded(recipe, tokenizer, both.train)
+    if not made.examples:
         raise BadInput(
             "training.nothing_trained",
             count=len(both.train),
             max_length=recipe.data.max_length,
             model=recipe.model.name,
         )
-    held_out, _ = examples(recipe, tokenizer, both.held_out)
-    return Prepared(train, held_out, tuple(probes(recipe, both)), dropped, identity_words(recipe))
+    held_out = encoded(recipe, tokenizer, both.held_out).examples
+    asked = tuple(probes(recipe, both))
+    return Prepared(tuple(made.examples), tuple(held_out), asked, made, identity_words(recipe))
 
 
 def identity_words(recipe: Recipe) -> tuple[str, ...]:
@@ -189,14 +206,29 @@ def _general(recipe: Recipe) -> list[Conversation]:
     return read(shipped.path("general/general.jsonl") if data.general == "shipped" else data.general)
 
 
-def examples(
-    recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]
-) -> tuple[tuple[Example, ...], dict[str, int]]:
-    """``rows`` as they are trained by ``recipe``, and how many of them were left out, by reason."""
+def dress(recipe: Recipe, tokenizer: Any) -> Any:
+    """``tokenizer`` with the system text and the thoughts of ``recipe`` in its own chat template.
+
+    Raises:
+        BadInput: the template does not take them.
+    """
+    from workbench.templates import dressed
+
+    data = recipe.data
+    return dressed(tokenizer, recipe.model.template, system=data.system, thinking=data.thinking)
+
+
+def template_of(recipe: Recipe, tokenizer: Any) -> Template:
+    """The template of ``recipe``, for a tokenizer as :func:`dress` gives it."""
+    from workbench.templates import bound
+
+    return bound(tokenizer, recipe.model.template, system=recipe.data.system)
+
+
+def encoded(recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]) -> Encoded:
+    """``rows`` as they are trained by ``recipe``, for a tokenizer as :func:`dress` gives it."""
     from workbench.templates import encode
 
     data = recipe.data
-    encoded = encode(
-        list(rows), tokenizer, template=recipe.model.template, loss_on=data.loss_on, max_length=data.max_length
-    )
-    return tuple(encoded.examples), {reason: len(where) for reason, where in encoded.dropped.items()}
+    how: dict[str, Any] = {"loss_on": data.loss_on, "max_length": data.max_length, "thinking": data.thinking}
+    return encode(list(rows), tokenizer, template=template_of(recipe, tokenizer), **how)

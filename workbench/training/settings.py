@@ -53,6 +53,8 @@ class DataSettings(Group):
     max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
     loss_on: Literal["assistant", "last", "all"] = "assistant"
     packing: bool | None = None
+    system: Annotated[str, Field(min_length=1)] = "keep"
+    thinking: Literal["keep", "empty", "mask"] = "keep"
 
 
 class AdapterSettings(Group):

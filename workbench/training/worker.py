@@ -165,6 +165,7 @@ class Work:
         self.plan, self.prepared = made.plan, made.prepared
         if self._ended_early():
             return
+        self._told(made)
         self._forecast(made)
         try:
             self.loaded = assemble(self.recipe, made)
@@ -189,6 +190,17 @@ class Work:
     def _early(self) -> str:
         return text("training.state.early", patience=self.recipe.evaluation.early_stopping_patience)
 
+    def _told(self, made: Material) -> None:
+        """Say what the template adds by itself, and what of the data is left out or not trained as it stands."""
+        from workbench.templates import default_system
+        from workbench.training.data import template_of
+
+        if not self.team.leads:
+            return
+        chosen = template_of(self.recipe, made.tokenizer)
+        for key, values in (*default_system(chosen).told(), *made.prepared.encoded.told()):
+            self.hold.log("status", state="running", message=text(key, **values), key=key, values=values)
+
     def _forecast(self, made: Material) -> None:
         """Say whether it will fit, before anything large is loaded."""
         from workbench.training.forecast import NO_FORECAST, outlook, told, widest_batch
@@ -203,12 +215,14 @@ class Work:
         self._say(seen.key, **seen.values())
 
     def _evaluator(self) -> None:
+        from workbench.training.data import template_of
+
         self.evaluator = Evaluator(
             self.prepared.probes,
             tokenizer=self.loaded.tokenizer,
             held_out=evenly(self.prepared.held_out, HELD_OUT),
             identity=self.prepared.identity,
-            template=self.recipe.model.template,
+            template=template_of(self.recipe, self.loaded.tokenizer),
             max_new_tokens=self.recipe.evaluation.max_new_tokens,
         )
 
@@ -350,9 +364,9 @@ class Work:
         """A resumed run must go on with the base and the data that it began with, rendered as they were."""
         from workbench.models import fingerprint
         from workbench.runs import write_json
-        from workbench.templates import get
+        from workbench.training.data import template_of
 
-        chosen = get(self.recipe.model.template, tokenizer)
+        chosen = template_of(self.recipe, tokenizer)
         now = {"data_sha256": data, "template_hash": chosen.fingerprint(tokenizer)}
         manifest = self.run.manifest()
         before = {name: manifest.get(name) or value for name, value in now.items()}
