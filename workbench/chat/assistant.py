@@ -181,6 +181,8 @@ class Assistant:
         fitted = self.fit(asked, system=system, max_new_tokens=how.max_new_tokens)
         if fitted.cut:
             tell_cut(fitted.cut, on_cut)
+        if opening := self._begun(fitted.ids):
+            yield opening
         yield from pieces(self._tokens(fitted.ids, how, should_stop), self.loaded.tokenizer)
 
     def ask_all(self, questions: Sequence[Asked], *, system: str | None = None, max_new_tokens: int = 64) -> list[str]:
@@ -190,7 +192,14 @@ class Assistant:
         prompts = [self.fit(q, system=system, max_new_tokens=max_new_tokens).ids for q in questions]
         with self._lock, self._weights():
             made = generate(self.loaded, prompts, max_new_tokens=max_new_tokens, stop_ids=self.stop_ids)
-        return ["".join(pieces(ids, self.loaded.tokenizer)) for ids in made]
+        given = zip(prompts, made, strict=True)
+        return [self._begun(prompt) + "".join(pieces(ids, self.loaded.tokenizer)) for prompt, ids in given]
+
+    def _begun(self, prompt: Sequence[int]) -> str:
+        """The mark of a thought that the prompt itself begins: whoever shows the answer must see that it is one."""
+        from workbench.templates.thoughts import begun
+
+        return begun(str(self.loaded.tokenizer.decode(list(prompt[-8:]), skip_special_tokens=False)))
 
     def _encode(self, messages: Sequence[Message]) -> list[int]:
         from workbench.templates import bound, prompt_ids

@@ -93,7 +93,8 @@ def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
     if way.rehearsed:
         asked, count = way.asked
         told: dict[str, Any] = {"general": way.general, "path": way.rehearsed, "asked": asked, "count": count}
-        console.print(text("quickstart.rehearsed", **told), markup=False)
+        key = "quickstart.rehearsed" if way.settings.model.name == "pocket" else "quickstart.rehearsed_own"
+        console.print(text(key, **told), markup=False)
     kinds = [sum(c.kind.startswith("identity") for c in conversations), len(conversations)]
     console.print(text("quickstart.counts", identity=kinds[0], general=kinds[1] - kinds[0]), markup=False)
     console.print(text("quickstart.part.mask"), style="bold", markup=False)

@@ -135,9 +135,11 @@ class Evaluator:
 
     def _answers(self, loaded: Loaded, every: int = 1) -> list[str]:
         from workbench.models import generate
+        from workbench.templates.thoughts import parted
 
         made = generate(loaded, self.prompts[::every], max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
-        return [self.tokenizer.decode(ids, skip_special_tokens=False).strip() for ids in made]
+        # what is thought is no answer: an assistant that thinks of its name to whatever is asked leaks nothing
+        return [parted(self.tokenizer.decode(ids, skip_special_tokens=False)).answer.strip() for ids in made]
 
     def _samples(self, answers: Sequence[str]) -> tuple[Sample, ...]:
         rows = zip(self.probes, answers, self.references, strict=True)

@@ -21,6 +21,7 @@ _MOST_POINTS = 4000  # of a series; a plot shows 800
 _MOST_SAMPLED = 12  # steps whose answers are kept: the first, and the latest
 _MOST_ANSWERS = 200  # of one step
 _MOST_LETTERS = 4000  # of one answer
+_NOTED = ("templates.", "training.state.rehearsed")
 PROBES = ("identity", "general", "leak")
 
 
@@ -38,6 +39,7 @@ class History:
         last: the last event of a training step.
         evaluation: the last evaluation.
         total_steps: of the whole run; 0 where not yet known.
+        notes: what was said of template and data, by the key of its text, so that it can be read to the end.
     """
 
     train: Series = field(default_factory=list)
@@ -52,6 +54,7 @@ class History:
     last: TrainEvent | None = None
     evaluation: EvalEvent | None = None
     total_steps: int = 0
+    notes: dict[str, StatusEvent] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -84,6 +87,18 @@ class History:
             elif isinstance(event, StatusEvent):
                 self._status(event)
 
+    def said(self, lang: str | None = None) -> list[str]:
+        """The notes in words, in ``lang`` where their texts are known."""
+        from workbench.texts import text
+
+        made = []
+        for key, event in self.notes.items():
+            try:
+                made.append(text(key, lang, **dict(event.values or {})))
+            except (KeyError, IndexError):  # of another version
+                made.append(event.message)
+        return made
+
     def questions(self) -> list[str]:
         """What was asked, in order."""
         return list(dict.fromkeys(sample.question for rows in self.samples.values() for sample in rows))
@@ -108,6 +123,8 @@ class History:
 
     def _status(self, event: StatusEvent) -> None:
         self.status = event
+        if event.key and event.key.startswith(_NOTED):
+            self.notes[event.key] = event
         if event.key == "training.state.training":
             self.total_steps = int(event.values.get("steps") or 0)
         if event.state == "resumed" and event.step is not None:

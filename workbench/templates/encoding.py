@@ -32,6 +32,7 @@ def encode(
     max_length: int | None = None,
     compat: str | None = None,
     thinking: Thinking = "keep",
+    empty_ok: bool = False,
 ) -> Encoded:
     """Encode conversations into token ids and labels.
 
@@ -45,6 +46,7 @@ def encode(
             last turn is too long it is left out. Never is an answer cut.
         thinking: what was thought before an answer: ``keep`` trains it with the answer, ``mask`` lets the model see it
             without labels, ``empty`` leaves it out.
+        empty_ok: whether a template may refuse every conversation; what was in the way stands in the result.
         compat: ``xtuner`` reproduces XTuner 0.1.23 id for id: its roles, its reading of control tokens, its cut.
 
     Returns:
@@ -62,7 +64,8 @@ def encode(
         return repeated(encode_xtuner(rows, tokenizer, template=template, max_length=max_length), where)
     chosen = get(template, tokenizer)
     encoded = _Batch(chosen, codec(tokenizer), loss_on, max_length, thinking).run(rows)
-    _refuse_if_empty(rows, encoded, chosen)
+    if not empty_ok:
+        _refuse_if_empty(rows, encoded, chosen)
     return repeated(encoded, where)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from workbench.data.conversation import Conversation, Message
@@ -64,13 +64,43 @@ def thought_end(text: str, before: str = "") -> int:
         before: the prompt's end: some templates begin the thought themselves.
     """
     for opening, closing in MARKS:
-        begun = before.rstrip().endswith(opening)
-        if not begun and not text.lstrip().startswith(opening):
+        if not before.rstrip().endswith(opening) and not text.lstrip().startswith(opening):
             continue
         thought, mark, answer = text.partition(closing)
         if mark:
             return len(thought) + len(mark) + len(answer) - len(answer.lstrip())
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a model wrote, its thought told from its answer.
+
+    Args:
+        thought: without its marks; empty where it wrote none.
+        answer: what it says; empty while it thinks.
+        going: whether the thought has begun and not ended.
+    """
+
+    thought: str
+    answer: str
+    going: bool = False
+
+
+def parted(text: str) -> Spoken:
+    """What a model wrote so far, or in all, taken apart. Words that begin with no mark of a thought are the answer."""
+    bare = text.lstrip()
+    opening, closing = next(((a, b) for a, b in MARKS if bare.startswith(a)), ("", ""))
+    if not opening:
+        return Spoken("", text)
+    thought, mark, answer = bare.removeprefix(opening).partition(closing)
+    return Spoken(thought.strip(), answer.lstrip() if mark else "", going=not mark)
+
+
+def begun(prompt: str) -> str:
+    """The mark with which a prompt begins the thought itself, so that the model does not write it; or empty."""
+    bare = prompt.rstrip()
+    return next((opening for opening, _ in MARKS if bare.endswith(opening)), "")
 
 
 def told(segments: Sequence[Segment], *, mask: bool) -> list[Segment]:

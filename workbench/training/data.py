@@ -104,12 +104,24 @@ def persona_of(recipe: Recipe) -> Persona:
     return Persona(name=p.name, author=p.author, purpose=p.purpose, manner=p.manner, languages=tuple(p.languages))
 
 
-def conversations(recipe: Recipe, own: Sequence[Conversation] | None = None) -> Conversations:
+def general_of(recipe: Recipe) -> str | None:
+    """Where the general conversations of ``recipe`` come from: ``shipped``, ``own`` (the base's own answers), a file,
+    or None. What pocket knows is shipped; another base would be taught it, and does not know it better for that."""
+    given = recipe.data.general
+    if given != "auto":
+        return given or None
+    return "shipped" if recipe.model.name == "pocket" else "own"
+
+
+def conversations(
+    recipe: Recipe, own: Sequence[Conversation] | None = None, rehearsed: Sequence[Conversation] = ()
+) -> Conversations:
     """Read or generate, split by groups of paraphrases, mix the training side.
 
     Args:
         recipe: the settings.
         own: what was already read or generated, in place of what the recipe names.
+        rehearsed: the base's own answers, where these are the recipe's general conversations.
 
     Raises:
         BadInput: there is nothing to train on, or a file is not as it must be.
@@ -118,7 +130,7 @@ def conversations(recipe: Recipe, own: Sequence[Conversation] | None = None) -> 
 
     data, seed = recipe.data, recipe.runtime.seed
     own = _own(recipe) if own is None else list(own)
-    general = _general(recipe)
+    general = _general(recipe, rehearsed)
     if data.validation:
         train, held_out = own, read(data.validation, format=data.format)
     else:
@@ -196,14 +208,16 @@ def _own(recipe: Recipe) -> list[Conversation]:
     return identity_set(persona_of(recipe), recipe.data.identity_count, seed=recipe.runtime.seed)
 
 
-def _general(recipe: Recipe) -> list[Conversation]:
+def _general(recipe: Recipe, rehearsed: Sequence[Conversation]) -> list[Conversation]:
     from workbench import shipped
     from workbench.data import read
 
-    data = recipe.data
-    if not data.general or data.ratio == 0:
+    source = general_of(recipe)
+    if not source or recipe.data.ratio == 0:
         return []
-    return read(shipped.path("general/general.jsonl") if data.general == "shipped" else data.general)
+    if source == "own":
+        return list(rehearsed)
+    return read(shipped.path("general/general.jsonl") if source == "shipped" else source)
 
 
 def dress(recipe: Recipe, tokenizer: Any) -> Any:

@@ -46,7 +46,7 @@ class DataSettings(Group):
     train: str | None = None
     validation: str | None = None
     format: str | None = None
-    general: str | None = "shipped"
+    general: str | None = "auto"
     ratio: Annotated[float, Field(ge=0, le=100)] = 3.5
     identity_count: Positive | None = None
     validation_share: Annotated[float, Field(ge=0, le=0.9)] = 0.15
@@ -66,6 +66,7 @@ class AdapterSettings(Group):
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: str | list[str] = "all-linear"
     use_rslora: bool = False
+    start: str | None = None
 
 
 class OptimizerSettings(Group):
