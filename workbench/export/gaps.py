@@ -67,7 +67,7 @@ def _within(config: Mapping[str, Any], name: str) -> bool:
         return True
     numbers = {only} if isinstance(only, int) else set(only)
     found = _NUMBER.search(f".{name}.")
-    return bool(found) and int(found[1]) in numbers  # type: ignore[index]
+    return found is not None and int(found[1]) in numbers
 
 
 def _vocabulary(planned: Plan, folder: Path, base: Path) -> Iterator[tuple[str, dict[str, Any]]]:

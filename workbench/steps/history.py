@@ -14,6 +14,7 @@ from workbench.runs.events import (
     TrainEvent,
     VerdictEvent,
 )
+from workbench.texts import text
 
 Series = list[tuple[int, float]]
 
@@ -23,6 +24,13 @@ _MOST_ANSWERS = 200  # of one step
 _MOST_LETTERS = 4000  # of one answer
 _NOTED = ("templates.", "training.state.rehearsed")
 PROBES = ("identity", "general", "leak")
+
+
+def _worded(event: StatusEvent, lang: str | None) -> str:
+    try:
+        return text(event.key, lang, **event.values)
+    except (KeyError, IndexError, ValueError):  # of another version
+        return event.message
 
 
 @dataclass
@@ -89,15 +97,7 @@ class History:
 
     def said(self, lang: str | None = None) -> list[str]:
         """The notes in words, in ``lang`` where their texts are known."""
-        from workbench.texts import text
-
-        made = []
-        for key, event in self.notes.items():
-            try:
-                made.append(text(key, lang, **dict(event.values or {})))
-            except (KeyError, IndexError):  # of another version
-                made.append(event.message)
-        return made
+        return [_worded(event, lang) for event in self.notes.values()]
 
     def questions(self) -> list[str]:
         """What was asked, in order."""
