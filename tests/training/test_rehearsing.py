@@ -3,19 +3,23 @@ unasked."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from tests.tiny import overrides
-from workbench.data import ask
+from workbench.data import ask, read
 from workbench.errors import BadInput
-from workbench.models import Loaded, load
+from workbench.models import Loaded, load, resolve
 from workbench.training import load_recipe
 from workbench.training.data import conversations, general_of
 from workbench.training.recipe import shipped
 from workbench.training.rehearsing import questions, rehearsed, rehearses
 from workbench.training.settings import Recipe
+from workbench.training.start import begin
+from workbench.training.worker import work
 
 
 def recipe(*more: str) -> Recipe:
@@ -63,3 +67,34 @@ def test_a_base_that_ends_no_answer_is_told_so(tiny: Path) -> None:
     settings = load_recipe("pocket-qlora", overrides(tiny, "general=own"))
     with pytest.raises(BadInput, match="ended none of its answers"):
         rehearsed(settings, load(str(tiny)), [ask("Who?", "I.")])
+
+
+def test_a_training_of_another_base_asks_it_first_and_can_go_on_from_its_adapter(tmp_path: Path) -> None:
+    base = copytree(resolve("pocket"), tmp_path / "base")
+    few = ("ratio=0.5", "max_steps=2", "eval_steps=2", "identity_probes=2", "general_probes=2", "unrelated_probes=2")
+    settings = recipe(f"model.name={base}", "device=cpu", "quantization=none", *few)
+    run = begin(settings, tmp_path / "run")
+    assert "data_sha256" not in run.manifest()  # what is learnt is known once the base was asked
+    work(run)
+    own = read(run.path / "data" / "general.jsonl")
+    both = conversations(settings, rehearsed=own)
+    assert run.manifest()["data_sha256"] == both.fingerprint()
+    assert {c.answer for c in both.train if c.kind.startswith("general")} <= {c.answer for c in own}
+    keys = [str(e.key) for e in run.events.all() if e.kind == "status"]  # type: ignore[attr-defined]
+    assert {"training.state.rehearsing", "training.state.rehearsed"} <= set(keys)
+
+    again = recipe(f"model.name={base}", "device=cpu", "quantization=none", *few, f"adapter.start={run.path}")
+    more = begin(again, tmp_path / "more")
+    work(more)
+    first, last = ([e.loss for e in one.events.all() if e.kind == "train"] for one in (run, more))  # type: ignore[attr-defined]
+    assert last[0] < first[0]  # it begins where the first ended
+    with pytest.raises(BadInput, match="was trained on"):
+        begin(recipe("model.name=pocket", f"adapter.start={_other(run.path, tmp_path)}"), tmp_path / "wrong")
+
+
+def _other(run: Path, folder: Path) -> Path:
+    """A run like ``run`` of a base with another fingerprint."""
+    copy = copytree(run, folder / "other")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "base_fingerprint": "0" * 64}))
+    return copy

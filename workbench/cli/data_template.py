@@ -88,6 +88,6 @@ def _apart(rows: Rows, encoded: Encoded, lang: str | None) -> list[Finding]:
     for reason, where in encoded.apart.items():
         indices = sorted({row for row, _ in where})
         message = text(f"templates.apart.{reason}", lang, count=len(where), answers=encoded.all_answers)
-        said = (text(f"data.findings.answers_not_trained.{part}", lang) for part in ("why", "remedy"))
-        made.append(Finding("answers_not_trained", rows.numbers(indices), message, *said))
+        why, remedy = (text(f"data.findings.answers_not_trained.{part}", lang) for part in ("why", "remedy"))
+        made.append(Finding("answers_not_trained", rows.numbers(indices), message, why, remedy))
     return made

@@ -212,7 +212,7 @@ class Unfit(Exception):
         super().__init__(reason, note, mend)
 
 
-def unfit(kind: str, key: str, **values: object) -> Unfit:
+def unfit(kind: str, key: str, **values: Any) -> Unfit:
     """The refusal of a conversation, in words: ``templates.note.KEY``, and what to change, ``templates.mend.KEY``."""
     from workbench.texts import text
 
