@@ -1,8 +1,9 @@
 """The lessons' sources to notebooks: ``python course/build.py``; ``--check`` only says what is not up to date.
 
 A source is a Markdown file: YAML between two lines of ``---``, then prose; a fence of ``python`` is a code cell, a
-fence of ``quiz`` is a self-check, everything else stays as it is. Knows that form; nothing of what the lessons teach.
-Outputs are never stored, and the same source gives the same bytes.
+fence of ``quiz`` is a self-check, everything else stays as it is. A fence of ``claim`` asserts what the prose above it
+says, from what the lesson's own cells hold; it is no part of the learner's notebook, and the tests run it in its place.
+Knows that form; nothing of what the lessons teach. Outputs are never stored, and the same source gives the same bytes.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import yaml
 
 HERE = Path(__file__).resolve().parent
 LANGUAGES = ("en", "zh")
-FENCE = re.compile(r"^```(python|quiz)\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(python|quiz|claim)\n(.*?)^```$\n?", re.MULTILINE | re.DOTALL)
+# A claim runs in a function, so that nothing it binds can be what a later cell stands on.
+CLAIM = "def claim():\n{body}\n\n\nclaim()"
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {
@@ -36,8 +40,8 @@ WORDS: dict[str, dict[str, str]] = {
         "title": "# 第 {lesson} 课　{title}",
         "time": "**时间**：阅读和思考约 {minutes} 分钟。计算部分：笔记本 CPU 的两个核上约 {cpu} 秒；8 GB 的一份 GPU "
         "上约 {gpu} 秒（估计值；*pocket* 很小，时间大半花在加载上）。",
-        "control": "**本课唯一的新旋钮**：`{control}`。其余设置都由课里定好，不用动。",
-        "no_control": "**本课唯一的新旋钮**：没有，这一课只看不调。",
+        "control": "**本课只动一个设置**：`{control}`。其余设置都由课里定好，不用动。",
+        "no_control": "**本课只动一个设置**：这一课一个也不动，只看。",
         "right": "✓ 对。",
         "wrong": "✗ 不对。",
     },
@@ -64,7 +68,7 @@ def sources() -> list[Path]:
 
 
 def parts(source: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """What stands at the head of a source, and its pieces in order: (``prose``, ``python`` or ``quiz``; text).
+    """What stands at the head of a source, and its pieces in order: (``prose``, ``python``, ``quiz``, ``claim``; text).
 
     Raises:
         ValueError: no head, or a fence that is never closed.
@@ -78,7 +82,7 @@ def parts(source: Path) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         pieces += [("prose", body[at : found.start()]), (found[1], found[2])]
         at = found.end()
     pieces.append(("prose", body[at:]))
-    if any(re.search(r"^```(python|quiz)", text, re.MULTILINE) for kind, text in pieces if kind == "prose"):
+    if any(re.search(r"^```(python|quiz|claim)", text, re.MULTILINE) for kind, text in pieces if kind == "prose"):
         raise ValueError(f"{source}: a fence is never closed")
     return yaml.safe_load(head), [(kind, text.strip("\n")) for kind, text in pieces if text.strip()]
 
@@ -88,13 +92,17 @@ def notebook_text(source: Path) -> str:
     return json.dumps(notebook(source), ensure_ascii=False, indent=1) + "\n"
 
 
-def notebook(source: Path) -> dict[str, Any]:
-    """The notebook of ``source``, in version 4.5 of the format."""
+def notebook(source: Path, *, claims: bool = False) -> dict[str, Any]:
+    """The notebook of ``source``, in version 4.5 of the format.
+
+    Args:
+        claims: with the cells that assert what the lesson says, tagged ``claim``; a learner's notebook has none.
+    """
     head, pieces = parts(source)
     lang = source.parent.name
     cells = [_cell("markdown", opening(head, lang))]
-    for kind, text in _joined(pieces, lang):
-        cells.append(_cell(kind, text))
+    shown = [piece for piece in pieces if claims or piece[0] != "claim"]
+    cells += [_cell(kind, text) for kind, text in _joined(shown, lang)]
     for number, cell in enumerate(cells):
         cell["id"] = f"lesson-{head['lesson']}-{number:02d}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -142,12 +150,12 @@ def _joined(pieces: list[tuple[str, str]], lang: str) -> Iterator[tuple[str, str
     """Cells: code as it is; prose and self-checks together, a cell for each heading of the second level."""
     prose: list[str] = []
     for kind, text in [*pieces, ("python", "")]:
-        if kind == "python":
+        if kind in ("python", "claim"):
             whole = "\n\n".join(prose)
             yield from (("markdown", part.strip()) for part in re.split(r"^(?=## )", whole, flags=re.MULTILINE) if part)
             prose = []
             if text:
-                yield "code", text
+                yield "code" if kind == "python" else kind, text
         else:
             prose.append(text if kind == "prose" else "\n\n".join(quiz(one, lang) for one in questions(text)))
 
@@ -158,7 +166,14 @@ def _inline(text: str) -> str:
 
 
 def _cell(kind: str, text: str) -> dict[str, Any]:
-    cell: dict[str, Any] = {"cell_type": kind, "id": "", "metadata": {}, "source": text.splitlines(keepends=True)}
+    if kind == "claim":
+        text = CLAIM.format(body=indent(text, "    "))
+    cell: dict[str, Any] = {
+        "cell_type": "markdown" if kind == "markdown" else "code",
+        "id": "",
+        "metadata": {"tags": ["claim"]} if kind == "claim" else {},
+        "source": text.splitlines(keepends=True),
+    }
     return cell if kind == "markdown" else {**cell, "execution_count": None, "outputs": []}
 
 

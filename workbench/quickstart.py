@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Conversation, Persona
-from workbench.data.ordering import evenly
 from workbench.errors import BadInput, BadSetting, Interrupted, NotLearnt, OutputExists
-from workbench.evaluation import Evaluator, Measurement, measured
-from workbench.evaluation.verdict import retention
+from workbench.evaluation import Evaluator, Measurement, measured, retention, tie
 from workbench.runs import Run, is_run
 from workbench.runs.events import Event
 from workbench.texts import lookup
@@ -27,15 +25,12 @@ from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
     from workbench.chat import Assistant
-    from workbench.models import Loaded
     from workbench.training.data import Conversations
 
 # seconds that a worker has to save and end
 SAVING = 120.0
-# asked at the end, where time is not taken from training: of identity so many, of the others all
+# asked of merged model and adapter: of identity so many, of the others all
 IDENTITY, ALL = 150, 10_000
-# held-out conversations whose loss is taken at the end, evenly spread
-HELD_OUT = 120
 # merged model and adapter must agree in this share of the answers to every third question
 AGREE, COMPARED = 0.95, 3
 # so many questions of a file of general conversations are asked at most: more would take the shipped ones' place
@@ -251,7 +246,7 @@ class Quickstart:
             stop(self.run, SAVING)
 
     def finish(self, run: Run) -> Outcome:
-        """From the best checkpoint to the merged model, its answers and its scores."""
+        """From the best checkpoint to the merged model and its answers; the scores are those of the training."""
         from workbench.chat import Assistant, compare
         from workbench.export import agreement, convert, merge
         from workbench.models.dense import dense
@@ -262,27 +257,21 @@ class Quickstart:
         merged = merge(name, adapter, run.path / "merged", base_quantization=quantization, overwrite=True)
         base = Assistant.load(name)
         tuned = Assistant.load(str(merged))
-        before, after = self._scores(base.loaded, tuned.loaded)
+        self.evaluator = self._evaluator(base.loaded.tokenizer)
         questions = [q for lang in ("en", "zh") for q in lookup("quickstart.questions", lang)]
         answers = compare({"base": base, "merged": tuned}, questions)
         with_adapter = Assistant.load(name, adapter=adapter, quantization=quantization)
-        said = self.evaluator.answers(with_adapter.loaded, every=COMPARED)
-        same = [a == s.answer for a, s in zip(said, after.samples[::COMPARED], strict=True)]
+        said = [self.evaluator.answers(one.loaded, every=COMPARED) for one in (tuned, with_adapter)]
+        same = [a == b for a, b in zip(*said, strict=True)]
         with dense(with_adapter.loaded.model):
             template = template_of(self.settings, with_adapter.loaded.tokenizer)
             shown = agreement(with_adapter.loaded, tuned.loaded, questions, template=template) == 1.0
         self.seconds["total"] = self._since()
-        last = self._last(run, after)
-        return Outcome(run, before, after, last, answers, shown, sum(same) / len(same), dict(self.seconds))
-
-    def _scores(self, base: Loaded, tuned: Loaded) -> tuple[Measurement, Measurement]:
-        """Both models on every probe there is; the base first, for its answers are the reference."""
-        self.evaluator = self._evaluator(base.tokenizer)
-        return self.evaluator.measure(base, 0), self.evaluator.measure(tuned, 1)
+        return Outcome(run, *_told(run), answers, shown, sum(same) / len(same), dict(self.seconds))
 
     def _evaluator(self, tokenizer: Any) -> Evaluator:
         from workbench.training import with_overrides
-        from workbench.training.data import conversations, dress, encoded, identity_words, probes, template_of
+        from workbench.training.data import conversations, dress, identity_words, probes, template_of
 
         tokenizer = dress(self.settings, tokenizer)
         both = self.both or conversations(self.settings)
@@ -290,17 +279,10 @@ class Quickstart:
         return Evaluator(
             probes(with_overrides(self.settings, evaluation=wanted), both),
             tokenizer=tokenizer,
-            held_out=encoded(self.settings, tokenizer, evenly(both.held_out, HELD_OUT)).examples,
             identity=identity_words(self.settings),
             template=template_of(self.settings, tokenizer),
             max_new_tokens=self.settings.evaluation.max_new_tokens,
         )
-
-    def _last(self, run: Run, best: Measurement) -> Measurement:
-        """The last evaluation of the training; where that is the best checkpoint's, the same numbers as the best's."""
-        found = run.best()
-        last = measured(run.events.all())[-1]
-        return replace(best, step=last.step) if found is not None and found.step == last.step else last
 
     def _since(self) -> float:
         return time.monotonic() - self.started
@@ -312,8 +294,8 @@ class Outcome:
 
     Args:
         run: the run.
-        base, best, last: scores of the base, of the merged best checkpoint, and of the last step; on held-out
-            questions.
+        base, best, last: what the training measured of the base, of the best checkpoint, and of the last step; the
+            same numbers as in its curves and verdicts.
         answers: the eight questions, answered by base and merged model.
         shown_match: the merged model answers each of the eight as the adapter does on the base that it was trained on,
             but where the adapter itself holds both for nearly equally likely.
@@ -342,8 +324,9 @@ class Outcome:
         step = best.step if best else self.last.step
         return {
             "base": _scores(self.base, "identity", "general"),
-            "best": {"step": step, **_scores(self.best, "identity", "general", "leak")},
-            "last": {"step": self.last.step, **_scores(self.last, "identity", "general", "leak")},
+            "best": {"step": step, **_scores(self.best, "identity", "general", "leak", "task")},
+            "last": {"step": self.last.step, **_scores(self.last, "identity", "general", "leak", "task")},
+            "counts": dict(self.best.counts),
             "merged_matches_adapter": self.merged_matches_adapter,
             "merged_agreement": round(self.agreement, 4),
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
@@ -360,12 +343,18 @@ class Outcome:
     @property
     def learnt(self) -> bool:
         """Whether the assistant says its name, knows what it knew, and speaks of itself only when asked."""
+        kept = retention(self.base, self.best)
         return (
             (self.best.identity or 0.0) >= LEARNT
-            and retention(self.base, self.best) >= REMEMBERED
+            and (kept is None or kept >= REMEMBERED)
             and (self.best.leak or 0.0) <= LEAKS
             and self.merged_matches_adapter
         )
+
+    @property
+    def tied(self) -> bool:
+        """Whether best and last differ by no more than chance."""
+        return self.best.step != self.last.step and tie(self.best, self.last)
 
     def check(self) -> None:
         """
@@ -376,7 +365,7 @@ class Outcome:
             raise NotLearnt(
                 "quickstart.not_learnt",
                 identity=self.best.identity or 0.0,
-                kept=retention(self.base, self.best),
+                kept="–" if (kept := retention(self.base, self.best)) is None else f"{kept:.0%}",
                 leak=self.best.leak or 0.0,
                 learnt=LEARNT,
                 remembered=REMEMBERED,
@@ -384,6 +373,13 @@ class Outcome:
                 merged=self.merged_matches_adapter,
                 run=self.run.path,
             )
+
+
+def _told(run: Run) -> tuple[Measurement, Measurement, Measurement]:
+    """What the training measured of the base, of the best checkpoint, and at the last step."""
+    history, found = measured(run.events.all()), run.best()
+    best = next((m for m in history if found is not None and m.step == found.step), history[-1])
+    return history[0], best, history[-1]
 
 
 def _scores(measurement: Measurement, *names: str) -> dict[str, float | None]:

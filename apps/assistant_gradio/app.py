@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from workbench.chat.door import PASSWORD, PORT, Door, door
-from workbench.chat.endpoint import is_loopback
+from workbench.chat.door import PORT, Door, door
+from workbench.chat.gate import Gate
 from workbench.chat.serving import desk, serving
 from workbench.environment import no_collection, prepare
-from workbench.errors import BadInput, Failed, WorkbenchError
+from workbench.errors import Failed, WorkbenchError
 from workbench.texts import text
 
 # No page of ours takes files, yet the server has a way to send some: they may be no larger than this.
@@ -36,10 +36,17 @@ def main(arguments: Sequence[str] | None = None, *, wait: bool = True) -> Any:
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
-    print(text("web.page.serving", name=served.face.name, url=page.local_url), flush=True)
+    tell(entrance, served.face.name, page.local_url)
     if wait:
         page.block_thread()
     return page
+
+
+def tell(entrance: Door, name: str, url: str) -> None:
+    """Tell where the page is, and its password where that was made here."""
+    print(text("web.page.serving", name=name, url=url), flush=True)
+    if entrance.generated:
+        print(text("web.door.generated", password=entrance.password), flush=True)
 
 
 def launch(page: Any, entrance: Door, styles: Sequence[Path] = (), **more: Any) -> None:
@@ -48,13 +55,10 @@ def launch(page: Any, entrance: Door, styles: Sequence[Path] = (), **more: Any) 
     Raises:
         Failed: the port is taken.
     """
-    from starlette.middleware import Middleware
-
     from .look import look
 
-    guards = [Middleware(OnlyHere)] if entrance.private else []
     try:
-        _launch(page, entrance, guards, **look(*styles), **more)
+        _launch(page, entrance, **look(*styles), **more)
     except OSError as error:
         if error.errno is not None:  # Gradio's own has no number
             raise
@@ -62,11 +66,10 @@ def launch(page: Any, entrance: Door, styles: Sequence[Path] = (), **more: Any) 
         raise Failed("web.door.taken", address=address, variable=PORT) from error
 
 
-def _launch(page: Any, entrance: Door, guards: list[Any], **more: Any) -> None:
+def _launch(page: Any, entrance: Door, **more: Any) -> None:
     page.launch(
         server_name=entrance.host,
         server_port=entrance.port or None,
-        auth=entrance.opens if entrance.password else None,
         share=False,
         prevent_thread_lock=True,
         quiet=True,
@@ -75,45 +78,22 @@ def _launch(page: Any, entrance: Door, guards: list[Any], **more: Any) -> None:
         footer_links=[],
         run_history=False,
         enable_monitoring=False,
-        app_kwargs={"middleware": guards},
+        app_kwargs={"lifespan": _behind_a_gate(entrance)},
         _frontend=False,  # else it ends, unless the page answers it within three seconds: on a busy machine it does not
         **{"max_file_size": SMALLEST, **more},
     )
+    if not isinstance(page.app.middleware_stack, Gate):
+        page.close(verbose=False)
+        raise Failed("web.cannot_load", reason="no gate")
 
 
-class OnlyHere:
-    """Refuses what was asked for under another name than this machine's own.
+def _behind_a_gate(entrance: Door) -> Any:
+    """A lifespan that puts the gate before everything: Gradio sets its own layer, which shares answers with pages of
+    other sites, before every layer that it can be given."""
 
-    Without a password, being reachable from here only is all that protects a page; and a page of another site, opened
-    in a browser here, can point a name of its own at 127.0.0.1 (DNS rebinding), or send requests from where it is.
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        app.middleware_stack = Gate(app.middleware_stack, entrance)
+        yield
 
-    Args:
-        app: an ASGI application.
-    """
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers with status 421, or lets ``app`` answer."""
-        if scope["type"] != "http" or (name := _elsewhere(scope["headers"])) is None:
-            await self.app(scope, receive, send)
-            return
-        from starlette.responses import PlainTextResponse
-
-        refusal = BadInput("web.door.another_name", name=name, variable=PASSWORD)
-        await PlainTextResponse(str(refusal), status_code=421)(scope, receive, send)
-
-
-def _elsewhere(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """The name in ``Host`` or ``Origin`` that is not this machine's own; None where there is none."""
-    for key, value in headers:
-        if key in (b"host", b"origin"):
-            given = value.decode("latin-1")
-            try:
-                name = urlsplit(given if key == b"origin" else f"//{given}").hostname or given
-            except ValueError:
-                return given
-            if not is_loopback(name):
-                return name
-    return None
+    return lifespan

@@ -21,6 +21,8 @@ from workbench.render.markup import escape, visible
 from workbench.templates.thoughts import parted
 from workbench.texts import language, text
 
+from .cache import use_cache
+
 LANGUAGES = [("中文", "zh"), ("English", "en")]
 WAITING = "…"
 HEAD = f"<script>{Path(__file__).with_name('page.js').read_text(encoding='utf-8')}</script>"
@@ -77,6 +79,7 @@ class Parts:
 def build(desk: Desk, lang: str | None = None) -> gr.Blocks:
     """The page of ``desk``; ``lang`` fixes the language that it opens in, else the browser's is taken."""
     spoken = language(lang)
+    use_cache()
     with gr.Blocks(title=desk.face.name, analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         parts = Parts()
         _head(parts, desk, spoken)

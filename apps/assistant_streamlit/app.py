@@ -1,4 +1,4 @@
-"""Starting the page: arguments in, a server up. Knows Streamlit's command; the page is in ``page.py``."""
+"""Starting the page: arguments in, a server up. Knows Streamlit's server; the page is in ``page.py``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from workbench.chat.door import door
+from workbench.chat.gate import Gate
 from workbench.chat.serving import serving, shared_desk
 from workbench.environment import no_collection, prepare
 from workbench.errors import WorkbenchError
@@ -17,8 +19,7 @@ from workbench.texts import text
 
 PAGE = Path(__file__).with_name("page.py")
 FIRST = 8501
-# The option server.allowedHosts, parted by blanks. A flag would not do: older Streamlits refuse those they do not know.
-NAMES = "STREAMLIT_SERVER_ALLOWED_HOSTS"
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  as an address to listen at
 
 
 def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
@@ -31,20 +32,24 @@ def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
-    if entrance.private:
-        os.environ[NAMES] = names(entrance.host)
     port = entrance.port or free_port(entrance.host)
     name = shared_desk(settings).face.name  # its model loads beside what follows, before anybody comes
     print(text("web.page.serving", name=name, url=f"http://{entrance.host}:{port}/"), flush=True)
+    if entrance.generated:
+        print(text("web.door.generated", password=entrance.password), flush=True)
     with no_collection():
-        from streamlit.web import cli
+        import streamlit as st
+        from starlette.middleware import Middleware
 
-    sys.argv = ["streamlit", "run", str(page), *flags(entrance.host, port), "--", *given]
-    cli.main()
+        from .page import quiet
+    quiet()
+    sys.argv = [str(page), *given]
+    st.App(page.resolve(), middleware=[Middleware(Gate, door=entrance)]).run(config=typed(flags(entrance.host, port)))
 
 
 def flags(host: str, port: int) -> list[str]:
-    """Streamlit's own settings: nothing reported, nothing opened, no errors' insides shown, no uploads, our colour."""
+    """Streamlit's own settings, as its command takes them: nothing reported, nothing asked of others, nothing opened,
+    no errors' insides shown, no uploads, our colour."""
     options = {
         "server.address": host,
         "server.port": port,
@@ -52,7 +57,10 @@ def flags(host: str, port: int) -> list[str]:
         "server.fileWatcherType": "none",
         "server.maxUploadSize": 1,
         "server.enableXsrfProtection": "true",
+        # Without an address of its own, Streamlit asks a server on the internet which address this machine has.
+        "browser.serverAddress": "localhost" if host.strip("[]") in EVERYWHERE else host,
         "browser.gatherUsageStats": "false",
+        "logger.hideWelcomeMessage": "true",
         "client.showErrorDetails": "none",
         "client.toolbarMode": "minimal",
         "theme.primaryColor": BLUE,
@@ -60,13 +68,11 @@ def flags(host: str, port: int) -> list[str]:
     return [f"--{name}={value}" for name, value in options.items()]
 
 
-def names(host: str) -> str:
-    """The names under which a page without a password may be asked for: this machine's own.
-
-    A page of another site, opened in a browser here, can point a name of its own at 127.0.0.1 (DNS rebinding);
-    Streamlit by itself takes any name, as long as it is the page's own too.
-    """
-    return " ".join(sorted({"localhost", "127.0.0.1", "::1", host.strip("[]")}))
+def typed(flags: Sequence[str]) -> dict[str, Any]:
+    """The same for Streamlit's Python, which wants numbers and truths as such."""
+    pairs = (flag.removeprefix("--").split("=", 1) for flag in flags)
+    words = {"true": True, "false": False}
+    return {name: words.get(value, int(value) if value.isdigit() else value) for name, value in pairs}
 
 
 def free_port(host: str) -> int:

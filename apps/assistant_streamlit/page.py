@@ -6,6 +6,7 @@ Text of visitors and of the model is shown by ``st.text``, which knows neither M
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import sys
 from collections.abc import Callable, Sequence
@@ -13,11 +14,14 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit import net_util
 
 from workbench.chat.desk import Desk, Turn, Wish, paced
 from workbench.chat.door import door
+from workbench.chat.gate import COOKIE, PASSED
+from workbench.chat.guesses import caller_of, guesses_of
 from workbench.chat.serving import serving, shared_desk
-from workbench.errors import WorkbenchError
+from workbench.errors import Failed, WorkbenchError
 from workbench.render.markup import escape
 from workbench.templates.thoughts import parted
 from workbench.texts import language, text
@@ -41,8 +45,15 @@ def _enter(_at: Desk, key: str) -> Callable[[], None]:
     return partial(_at.leave, tab)
 
 
+def quiet() -> None:
+    """Let Streamlit find out nothing about this machine from others: it would ask a server on the internet for its
+    address whenever a page of another site, or a proxy, comes to it."""
+    net_util.get_external_ip = net_util.get_internal_ip = lambda: None
+
+
 def main(arguments: Sequence[str]) -> None:
     """The page of what ``arguments`` name."""
+    quiet()
     settings = serving(arguments, "assistant_streamlit")
     at = shared_desk(settings)
     st.set_page_config(page_title=at.face.name, layout="wide", initial_sidebar_state="auto")
@@ -70,22 +81,26 @@ def _language(fixed: str | None) -> str:
 
 
 def _let_in(lang: str) -> bool:
-    """Whether the visitor may come in; asks for the password where there is one."""
+    """Whether the visitor may come in; asks for the password where there is one, and no gate has done so: a host may
+    start the page by Streamlit's own command."""
     try:
         # Started without an address, Streamlit listens everywhere.
         entrance = door(str(st.get_option("server.address") or "0.0.0.0"))  # noqa: S104
     except WorkbenchError as error:
         st.error(error.say(lang) + "\n\n" + error.do(lang))
         return False
-    if not entrance.password or st.session_state.get("let_in"):
+    if not entrance.password or st.session_state.get("let_in") or PASSED.valid(str(st.context.cookies.get(COOKIE, ""))):
         return True
     with st.form("door"):
         given = st.text_input(text("web.page.password", lang), type="password")
         if st.form_submit_button(text("web.page.enter", lang), type="primary"):
-            if entrance.opens("", given):
+            caller = caller_of([str(st.context.ip_address or "")])
+            right, wait = guesses_of(entrance.password).try_one(caller, lambda: entrance.opens("", given or ""))
+            if right:
                 st.session_state["let_in"] = True
                 st.rerun()
-            st.warning(text("web.page.wrong", lang))
+            slow = Failed("web.door.slow", seconds=math.ceil(wait))
+            st.warning(f"{slow.say(lang)} {slow.do(lang)}" if wait else text("web.page.wrong", lang))
     return False
 
 

@@ -13,6 +13,8 @@ from workbench.environment import prepare
 from workbench.errors import WorkbenchError
 from workbench.texts import text
 
+from .folders import private
+
 
 def serve(
     root: Path,
@@ -39,7 +41,7 @@ def serve(
         from workbench.training import load_recipe
 
         load_recipe(recipe)  # a mistake in it is told now, and not to every visitor
-        from ..assistant_gradio.app import launch
+        from ..assistant_gradio.app import launch, tell
         from .line import Line
         from .page import HEAD, STYLE, Studio, build
         from .workspaces import Workspaces
@@ -50,7 +52,7 @@ def serve(
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
-    print(text("web.page.serving", name=text("studio.title"), url=page.local_url), flush=True)
+    tell(entrance, text("studio.title"), page.local_url)
     if wait:
         page.block_thread()
     return page
@@ -58,8 +60,7 @@ def serve(
 
 def secret_of(root: Path) -> str:
     """The key with which the browsers' memory of their workspace is kept, the same after a restart."""
-    file = root.expanduser() / "browser.key"
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file = private(root.expanduser()) / "browser.key"
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

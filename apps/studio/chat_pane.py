@@ -53,7 +53,7 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> None:
         ws.project.chat.cancel()
         return []
 
-    ask.click(flow(studio, answer, 1), [lang, question, models], [out, pane.note], concurrency_id="work", **how)
+    ask.click(flow(studio, answer, 1), [lang, question, models], [out, pane.note], concurrency_id="chat", **how)
     stop.click(click(studio, end, 0), lang, [pane.note], queue=False, **how)
 
 

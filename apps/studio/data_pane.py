@@ -13,7 +13,7 @@ from workbench.steps import DataStep
 from workbench.steps.data import LANGUAGES, MANNERS
 from workbench.texts import text
 
-from .parts import Pane, Studio, click, shown
+from .parts import Pane, Studio, click, discreet, shown
 from .workspaces import Workspace
 
 SAMPLES = 6
@@ -75,9 +75,11 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> list[Any]:
         ws.project.data.change(file=None, mended=())
         return _made(ws, spoken, *values)
 
+    # Reading a large file takes long: it has turns of its own, so that nobody's click waits for another's upload.
+    slow = {**quick, "concurrency_id": "upload", "concurrency_limit": 2}
     return [
         make.click(click(studio, _made, 2), [lang, *inputs], answers, **quick),
-        upload.upload(click(studio, take, 2), [lang, upload, *inputs], answers, **quick),
+        upload.upload(click(studio, take, 2), [lang, upload, *inputs], answers, **slow),
         drop.click(click(studio, leave, 2), [lang, *inputs], answers, **quick),
     ]
 
@@ -137,6 +139,6 @@ def _shown(step: DataStep, lang: str) -> str:
     counts = text("studio.data.counts", lang, own=len(made.own), train=len(made.train), held_out=len(made.held_out))
     chosen = made.own[:: max(1, len(made.own) // SAMPLES)][:SAMPLES]
     found = step.findings(lang)
-    notes = "".join(f"<li>{escape(one.message)} {escape(one.why)}</li>" for one in found[:8])
+    notes = "".join(f"<li>{escape(discreet(one.message, lang))} {escape(one.why)}</li>" for one in found[:8])
     told = f"<ul>{notes}</ul>" if notes else f"<p>{escape(text('studio.data.clean', lang))}</p>"
     return shown(f"<p><strong>{escape(counts)}</strong></p>{conversations_html(chosen, lang=lang)}{told}", lang)

@@ -44,7 +44,7 @@ def build(lang: str) -> tuple[Pane, Any]:
 def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
     """What the click does; returns its event."""
     chosen, make, take, out = parts
-    how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "work"}
+    how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "export"}
     return make.click(flow(studio, _made, 2), [lang, chosen], [take, out, pane.note], **how)
 
 

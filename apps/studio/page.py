@@ -11,7 +11,9 @@ import gradio as gr
 from workbench.render.markup import escape, static, styles
 from workbench.texts import language, text
 
+from ..assistant_gradio.cache import use_cache
 from . import chat_pane, data_pane, export_pane, template_pane, train_pane
+from .folders import private
 from .parts import Pane, Studio, card, heading, visitor
 
 __all__ = ["HEAD", "STYLE", "Studio", "build"]
@@ -26,6 +28,7 @@ KEPT = "assistant-workbench-studio"
 def build(studio: Studio) -> gr.Blocks:
     """The page."""
     lang = language(studio.lang)
+    use_cache(private(private(studio.rooms.root) / "cache"))
     with gr.Blocks(title=text("studio.title", lang), analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         memory = gr.BrowserState("", storage_key=KEPT, secret=studio.secret)
         with gr.Row(elem_classes="wb-head"):

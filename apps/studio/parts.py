@@ -5,12 +5,14 @@ Whatever goes wrong in a click stands in the pane's own note, never in a toast t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
+from workbench.chat.discreet import without_places
 from workbench.errors import BadInput, WorkbenchError
 from workbench.render.markup import escape, root
 from workbench.steps import told
@@ -20,6 +22,8 @@ from .line import Line
 from .workspaces import Workspace, Workspaces
 
 Work = Callable[..., list[Any]]
+_FOLDER = re.compile(r"\b(?:[0-9a-f]{40}|[0-9a-f]{32})[/\\]?")
+_UPLOAD = re.compile(r"(?:\b[0-9a-f]{32,40}[/\\])?(?:\buploads[/\\])?\b[0-9a-f]{16}\.(?:jsonl|json|csv|tsv|parquet)\b")
 
 
 @dataclass
@@ -100,8 +104,18 @@ def visitor(request: gr.Request) -> str:
 def card(error: BaseException, lang: str) -> str:
     """What went wrong, and what to do."""
     found: WorkbenchError = told(error)
-    lines = "".join(f"<p>{escape(said)}</p>" for said in (found.say(lang), found.do(lang)) if said)
+    return alert((found.say(lang), found.do(lang)), lang)
+
+
+def alert(sentences: Iterable[str], lang: str) -> str:
+    """Sentences of trouble, without the empty ones."""
+    lines = "".join(f"<p>{escape(discreet(sentence, lang))}</p>" for sentence in sentences if sentence)
     return f'<div class="wb-error" role="alert">{lines}</div>'
+
+
+def discreet(sentence: str, lang: str) -> str:
+    """The sentence without the server's paths; an upload, whose name is ours, is the visitor's file."""
+    return _FOLDER.sub("", _UPLOAD.sub(text("studio.your_file", lang), without_places(sentence)))
 
 
 def shown(content: str, lang: str) -> str:

@@ -15,7 +15,7 @@ from workbench.render.markup import escape
 from workbench.steps import TrainStep, field
 from workbench.texts import text
 
-from .parts import Pane, Studio, card, click, shown, visitor
+from .parts import Pane, Studio, alert, card, click, shown, visitor
 from .workspaces import Workspace
 
 # the settings that the page offers, and how far a visitor may turn each of them
@@ -67,18 +67,18 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
         with ws.alone():
             _take_over(ws, values)
             ws.project.save()
-            studio.line.join(ws.secret, ws.project.train.start)
+            studio.line.join(ws.name, ws.project.train.start)
         return _drawn(studio, ws, spoken)
 
     def end(ws: Workspace, spoken: str) -> list[Any]:
-        if not studio.line.leave(ws.secret):
+        if not studio.line.leave(ws.name):
             ws.project.train.stop()
         return _drawn(studio, ws, spoken)
 
     def go_on(ws: Workspace, spoken: str) -> list[Any]:
         if ws.project.train.run is None:
             raise BadInput("steps.nothing_to_resume")
-        studio.line.join(ws.secret, ws.project.train.resume)
+        studio.line.join(ws.name, ws.project.train.resume)
         return _drawn(studio, ws, spoken)
 
     start.click(click(studio, begin, 4), [lang, *numbers], outputs, **quick)
@@ -134,15 +134,15 @@ def _news(studio: Studio, ws: Workspace, page_of: str, lang: str) -> list[Any]:
 def _resumable(studio: Studio, ws: Workspace) -> Any:
     state = ws.project.train.state()
     able = state.status in ("stopped", "died", "failed") and bool(ws.project.train.checkpoints())
-    return gr.update(visible=able and not studio.line.place(ws.secret))
+    return gr.update(visible=able and not studio.line.place(ws.name))
 
 
 def _status(studio: Studio, ws: Workspace, lang: str) -> str:
     """Where it stands: in the line, running at a step, ended, or dead, with what to do."""
-    place = studio.line.place(ws.secret)
+    place = studio.line.place(ws.name)
     if place:
         return _line(text("studio.train.waiting", lang, n=place))
-    trouble = studio.line.trouble(ws.secret)
+    trouble = studio.line.trouble(ws.name)
     if trouble is not None:
         return card(trouble, lang)
     step = ws.project.train
@@ -151,8 +151,7 @@ def _status(studio: Studio, ws: Workspace, lang: str) -> str:
         return _line(text("studio.train.none", lang))
     said, remedy = step.words(lang)
     if state.status in ("died", "failed"):
-        lines = "".join(f"<p>{escape(one)}</p>" for one in (said, remedy) if one)
-        return f'<div class="wb-error" role="alert">{lines}</div>'
+        return alert((said, remedy), lang)
     total = state.total_steps or step.history.total_steps
     at = text("studio.train.at", lang, step=max(state.step, step.history.step), total=total or "?")
     told = text(f"studio.train.status.{state.status}", lang)

@@ -240,10 +240,10 @@ def api(page: Any, name: str) -> int:
 
 
 def test_a_password_is_asked_for(served: Any, assistant: Assistant) -> None:
-    made = served(Desk(lambda: Opened(assistant), Face("x")), Door("127.0.0.1", 0, "long enough"))
+    made = served(Desk(lambda: Opened(assistant), Face("x")), Door("127.0.0.1", 0, "long enough for a door"))
     with pytest.raises(Exception, match=r"401|login"):
         client(made, auth=("anybody", "wrong"))
-    assert ask(client(made, auth=("anybody", "long enough")), "hi")
+    assert ask(client(made, auth=("anybody", "long enough for a door")), "hi")
     import httpx
 
     assert httpx.get(f"{made.local_url}config", headers={"Host": "lab.example"}).status_code == 401

@@ -214,14 +214,14 @@ def test_elsewhere_it_is_refused_without_a_password(
 
 def test_a_password_lets_in(adapter: Path, monkeypatch: pytest.MonkeyPatch, address: Any) -> None:
     address("0.0.0.0")
-    monkeypatch.setenv("WORKBENCH_PASSWORD", "long enough")
+    monkeypatch.setenv("WORKBENCH_PASSWORD", "long enough for a door")
     monkeypatch.setattr("sys.argv", [str(PAGE), str(adapter), "--lang", "en", "--device", "cpu"])
     shown = AppTest.from_file(str(PAGE), default_timeout=120).run()
     assert not shown.chat_input
     shown.text_input[0].set_value("wrong one")
     shown.button[0].click().run()
     assert not shown.chat_input and shown.warning
-    shown.text_input[0].set_value("long enough")
+    shown.text_input[0].set_value("long enough for a door")
     shown.button[0].click().run()
     assert shown.chat_input
 

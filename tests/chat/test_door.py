@@ -7,7 +7,7 @@ import pytest
 from workbench.chat.door import door
 from workbench.errors import BadInput
 
-GOOD = {"WORKBENCH_PASSWORD": "long enough"}
+GOOD = {"WORKBENCH_PASSWORD": "long enough for a door"}
 
 
 def test_without_a_word_it_is_this_machine_only() -> None:
@@ -19,7 +19,7 @@ def test_without_a_word_it_is_this_machine_only() -> None:
 def test_elsewhere_it_is_refused_without_a_password(host: str) -> None:
     with pytest.raises(BadInput, match="no password is set"):
         door(host, environ={})
-    assert door(host, environ=GOOD).password == "long enough"
+    assert door(host, environ=GOOD).password == "long enough for a door"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.5.5.5"])
@@ -29,15 +29,17 @@ def test_this_machines_own_addresses_need_none(host: str) -> None:
 
 def test_a_password_that_is_set_is_asked_for_here_too() -> None:
     at = door(environ=GOOD)
-    assert at.opens("anybody", "long enough")
+    assert at.opens("anybody", "long enough for a door")
     assert (
-        not at.opens("anybody", "long enoug") and not at.opens("anybody", "") and not at.opens("x", "密码密码密码密码")
+        not at.opens("anybody", "long enough for a doo")
+        and not at.opens("anybody", "")
+        and not at.opens("x", "密码密码密码密码")
     )
 
 
 def test_a_short_password_is_refused() -> None:
     with pytest.raises(BadInput, match="too short"):
-        door(environ={"WORKBENCH_PASSWORD": "1234567"})
+        door(environ={"WORKBENCH_PASSWORD": "12345678901"})
 
 
 def test_a_public_page_must_be_wanted_in_so_many_words() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workbench.chat.face import EXAMPLES, Face, face_of
 from workbench.chat.serving import Serving, face
+from workbench.texts import text
 
 NOTE = {
     "persona": {"name": "小芽", "author": "课堂", "purpose": "练习", "languages": ["zh"]},
@@ -50,3 +51,13 @@ def test_the_adapters_note_counts_before_the_models(tmp_path: Path) -> None:
     at = [str(tmp_path / name) for name in ("model", "adapter")]
     assert face(Serving(at[0])).name == "the model"
     assert face(Serving(at[0], adapter=at[1])).name == "the adapter"
+
+
+def test_what_is_made_of_pocket_says_what_little_it_can() -> None:
+    able = {lang: text("web.greeting.pocket", lang) for lang in ("en", "zh")}
+    made = face_of({**NOTE, "base": {"name": "pocket"}}, "models/sprout")
+    other = face_of({**NOTE, "base": {"name": "models/other"}}, "models/sprout")
+    for lang, sentence in able.items():
+        assert made.greeting(lang).endswith(sentence)
+        assert face_of({}, "pocket").greeting(lang).endswith(sentence)
+        assert sentence not in other.greeting(lang)

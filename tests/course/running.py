@@ -1,32 +1,35 @@
-"""A lesson is run from top to bottom on the CPU, without anybody there."""
+"""A lesson is run from top to bottom on the CPU, without anybody there, with the claims that its source makes."""
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 COURSE = Path(__file__).resolve().parents[2] / "course"
 
 
-def notebooks(lang: str) -> list[Path]:
-    """The lessons of one language, in their order."""
-    return sorted(COURSE.glob(f"{lang}/[0-9][0-9]-*.ipynb"))
+def lessons(lang: str) -> list[Path]:
+    """The sources of one language, in their order."""
+    return sorted(COURSE.glob(f"{lang}/[0-9][0-9]-*.md"))
 
 
-def run(notebook: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run ``notebook`` in the folder ``place``; an error, a traceback or an error's card fails the test."""
+def run(source: Path, build: ModuleType, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the notebook of ``source``, and its claims, in the folder ``place``; an error, a traceback or an error's card
+    fails the test, and so does a claim that is not true."""
     nbformat = pytest.importorskip("nbformat")
     client = pytest.importorskip("nbclient")
     pytest.importorskip("ipywidgets")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(COURSE.parent), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.delenv("WORKBENCH_LANG", raising=False)
-    lesson = nbformat.read(notebook, as_version=4)
+    lesson = nbformat.reads(json.dumps(build.notebook(source, claims=True)), as_version=4)
     began = time.monotonic()
     client.NotebookClient(lesson, timeout=300, kernel_name="python3", resources={"metadata": {"path": place}}).execute()
-    print(f"{notebook.parent.name}/{notebook.stem}: {time.monotonic() - began:.0f} s")
+    print(f"{source.parent.name}/{source.stem}: {time.monotonic() - began:.0f} s")
     said = [output for cell in lesson.cells for output in cell.get("outputs", [])]
     assert not [output for output in said if output.output_type == "error"]
     assert not [output.text for output in said if output.get("name") == "stderr" and "Traceback" in output.text]

@@ -4,10 +4,11 @@ the runs of earlier ones along."""
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from tests.course.running import notebooks, run
+from tests.course.running import lessons, run
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +20,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("notebook", notebooks("zh"), ids=lambda path: path.stem)
-def test_a_lesson_runs_after_the_others(notebook: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(notebook, desk, monkeypatch)
+@pytest.mark.parametrize("source", lessons("zh"), ids=lambda path: path.stem)
+def test_a_lesson_runs_after_the_others(
+    source: Path, build: ModuleType, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(source, build, desk, monkeypatch)

@@ -32,6 +32,10 @@ def code(build: ModuleType, source: Path) -> list[str]:
     return [text for kind, text in build.parts(source)[1] if kind == "python"]
 
 
+def claims(build: ModuleType, source: Path) -> list[str]:
+    return [text for kind, text in build.parts(source)[1] if kind == "claim"]
+
+
 def prose(build: ModuleType, source: Path) -> str:
     return "\n\n".join(text for kind, text in build.parts(source)[1] if kind == "prose")
 
@@ -74,6 +78,30 @@ def test_both_languages_have_the_same_code_but_for_the_first_cell(build: ModuleT
 
 
 @all_lessons
+def test_both_languages_make_the_same_claims_at_the_same_places(build: ModuleType, name: str) -> None:
+    en, zh = (
+        [piece for piece in build.parts(COURSE / lang / name)[1] if piece[0] in ("python", "claim")][1:]
+        for lang in build.LANGUAGES
+    )
+    assert en == zh
+
+
+@all_sources
+def test_a_lesson_claims_something_and_each_claim_asserts_it(build: ModuleType, source: Path) -> None:
+    made = claims(build, source)
+    assert len(made) >= 3
+    for claim in made:
+        assert any(isinstance(node, ast.Assert | ast.Raise) for node in ast.walk(ast.parse(claim))), claim
+
+
+@all_sources
+def test_no_claim_is_part_of_a_learners_notebook(build: ModuleType, source: Path) -> None:
+    kinds = [[tag for cell in build.notebook(source, claims=shown)["cells"] for tag in cell["metadata"].get("tags", [])]
+             for shown in (False, True)]  # fmt: skip
+    assert kinds == [[], ["claim"] * len(claims(build, source))]
+
+
+@all_lessons
 def test_the_first_cells_differ_in_texts_alone(build: ModuleType, name: str) -> None:
     trees = [ast.parse(code(build, COURSE / lang / name)[0]) for lang in build.LANGUAGES]
     pairs = zip(*([node for node in ast.walk(tree) if isinstance(node, ast.Constant)] for tree in trees), strict=True)
@@ -102,6 +130,33 @@ def test_each_question_has_one_right_answer_and_explains_every_answer(build: Mod
         assert all(len(o["why"]) > 8 and set(o) <= {"say", "why", "right"} for o in question["options"])
 
 
+def options(build: ModuleType, lang: str) -> list[list[dict[str, Any]]]:
+    """The options of every question of the course in one language."""
+    spoken = [source for source in SOURCES if source.parent.name == lang]
+    return [question["options"] for source in spoken for question in quizzes(build, source)]
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_right_answers_stand_evenly_under_all_letters(build: ModuleType, lang: str) -> None:
+    rights = [next(at for at, o in enumerate(asked) if o.get("right")) for asked in options(build, lang)]
+    assert all(abs(rights.count(letter) - len(rights) / 3) <= len(rights) / 10 for letter in range(3))
+
+
+@all_sources
+def test_the_right_answers_of_a_lesson_stand_under_more_than_one_letter(build: ModuleType, source: Path) -> None:
+    rights = [next(at for at, o in enumerate(q["options"]) if o.get("right")) for q in quizzes(build, source)]
+    assert len(set(rights)) > 1
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_right_answer_is_not_known_by_its_length(build: ModuleType, lang: str) -> None:
+    asked = options(build, lang)
+    lengths = [[(len(o["say"]), bool(o.get("right"))) for o in each] for each in asked]
+    longest = [each for each in lengths if max(each)[1] and sorted(each)[-2][0] < max(each)[0]]
+    shortest = [each for each in lengths if min(each)[1] and sorted(each)[1][0] > min(each)[0]]
+    assert not longest and len(shortest) <= len(asked) / 2
+
+
 @all_lessons
 def test_both_languages_ask_the_same_questions(build: ModuleType, name: str) -> None:
     en, zh = (quizzes(build, COURSE / lang / name) for lang in build.LANGUAGES)
@@ -112,7 +167,7 @@ def test_both_languages_ask_the_same_questions(build: ModuleType, name: str) -> 
 @all_sources
 def test_code_cells_are_short_and_can_be_parsed(build: ModuleType, source: Path) -> None:
     cells = code(build, source)
-    for cell in cells:
+    for cell in [*cells, *claims(build, source)]:
         ast.parse(re.sub(r"^%%time\n", "", cell))
     assert max(len(cell.splitlines()) for cell in cells) <= 30
 

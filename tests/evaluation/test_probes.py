@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from workbench import shipped
 from workbench.data import identity_set, split
-from workbench.data.conversation import Persona
-from workbench.evaluation import general_probes, identity_probes, says, unrelated_probes
-from workbench.evaluation.scoring import normal
+from workbench.data.conversation import Persona, ask
+from workbench.evaluation import (
+    Question,
+    general_probes,
+    identity_probes,
+    question_probes,
+    says,
+    task_probes,
+    unrelated_probes,
+)
+from workbench.evaluation.facts import normal
+from workbench.evaluation.scoring import correct, knows
 
 PERSONA = Persona("Sprout", "Ann")
 
@@ -44,5 +55,45 @@ def test_a_smaller_choice_is_even_over_the_languages_and_always_the_same() -> No
         assert chosen == choose(limit=20)
 
 
-def test_without_expected_answers_the_reference_is_left_to_the_base() -> None:
-    assert all(p.expects == () for p in general_probes(limit=5, expected=False))
+def test_probes_are_asked_in_the_languages_that_are_wanted() -> None:
+    for choose in (general_probes, unrelated_probes):
+        assert {p.lang for p in choose(limit=20, languages=["en"])} == {"en"}
+
+
+def test_the_right_answer_of_each_shipped_probe_states_its_keys_and_its_question_does_not() -> None:
+    for p in general_probes(limit=1000):
+        assert knows(p.answer, p.keys), p
+        assert not knows(p.question, p.keys), p
+
+
+def test_a_probe_may_come_with_earlier_turns_and_a_system_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {
+        "question": "And of Italy?",
+        "system": "Answer briefly.",
+        "messages": [{"role": "user", "content": "Capital of France?"}, {"role": "assistant", "content": "Paris"}],
+        "expected": "Rome.",
+        "keys": [["Rome", "罗马"]],
+        "lang": "en",
+    }
+    monkeypatch.setattr("workbench.evaluation.probes._shipped", lambda _: [row])
+    (probe,) = general_probes(limit=5)
+    assert [m.role for m in probe.messages] == ["system", "user", "assistant", "user"]
+    assert (probe.question, correct(probe, "It is Rome.")) == ("And of Italy?", True)
+
+
+def test_rows_of_ones_own_become_task_probes_with_all_their_right_answers() -> None:
+    rows = [
+        ask("How wide is the gap?", "It is 8 mm.", source="a:1"),
+        ask("How wide is the gap?", "8 millimetres, about.", source="a:2"),
+        ask("Who are you?", "I am Sprout.", kind="identity"),
+        ask("And then?"),
+    ]
+    (probe,) = task_probes(rows)
+    assert (probe.kind, len(probe.references)) == ("task", 2)
+    assert correct(probe, "About 8 mm, I think.") and not correct(probe, "It is 18 mm.")
+
+
+def test_a_question_of_ones_own_is_scored_where_an_answer_is_expected() -> None:
+    shown, scored = question_probes(["How are you?", Question("Capital of France?", ("Paris",), "Be brief.")])
+    assert (shown.kind, scored.kind, scored.messages[0].role) == ("sample", "task", "system")
+    assert correct(scored, "It is Paris.") and not correct(scored, "It is not Paris.")

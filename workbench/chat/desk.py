@@ -16,6 +16,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from workbench.chat.assistant import Sampling
+from workbench.chat.discreet import without_places
 from workbench.chat.face import Face
 from workbench.chat.places import Places
 from workbench.data.conversation import Message
@@ -179,7 +180,8 @@ class Desk:
             return _told(self._trouble, lang)
         if self._opened is None:
             return text("web.loading", lang)
-        return " ".join([text(f"web.{key}", lang) for key in self._opened.remarks] + list(self._opened.notices))
+        notices = [without_places(notice) for notice in self._opened.notices]
+        return " ".join([text(f"web.{key}", lang) for key in self._opened.remarks] + notices)
 
     @property
     def settled(self) -> bool:
@@ -427,7 +429,7 @@ def _within(given: Any, low: float, high: float) -> float:
 
 
 def _told(error: WorkbenchError, lang: str | None) -> str:
-    return " ".join(part for part in (error.say(lang), error.do(lang)) if part)
+    return without_places(" ".join(part for part in (error.say(lang), error.do(lang)) if part))
 
 
 def _line(error: BaseException) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from workbench.chat.endpoint import is_loopback
 from workbench.errors import BadInput
 
 HOST, PORT = "WORKBENCH_HOST", "WORKBENCH_PORT"
 PASSWORD, PUBLIC = "WORKBENCH_PASSWORD", "WORKBENCH_PUBLIC"  # names, not secrets
-SHORTEST = 8
+NAMES = "WORKBENCH_NAMES"
+GENERATE = "generate"
+SHORTEST = 12
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +28,15 @@ class Door:
         host: the address; 127.0.0.1 is seen from this machine only.
         port: 0 takes a free one.
         password: empty where none is asked for.
+        names: under which the page may be asked for, beside this machine's own; empty for every name.
+        generated: whether the password was made here, and must be told to whoever starts the page.
     """
 
     host: str
     port: int
     password: str = ""
+    names: tuple[str, ...] = ()
+    generated: bool = False
 
     @property
     def private(self) -> bool:
@@ -35,27 +44,103 @@ class Door:
         return not self.password and is_loopback(self.host)
 
     def opens(self, _: str, given: str) -> bool:
-        """Whether ``given`` is the password; the name of who comes in is not looked at."""
-        return hmac.compare_digest(given.encode(), self.password.encode())
+        """Whether ``given`` is the password; no name is asked for, and one that is given is not looked at."""
+        return hmac.compare_digest(given.encode(errors="replace"), self.password.encode(errors="replace"))
+
+    def answers_to(self, name: str) -> bool:
+        """Whether the page may be asked for under ``name``, a ``Host`` header.
+
+        A page of another site, opened in a browser here, can point a name of its own at this machine (DNS rebinding):
+        without a password only this machine's own names are answered. With one, its cookie goes to no other name.
+        """
+        host, _ = authority(f"//{name}")
+        if not host:
+            return False
+        if is_loopback(host):
+            return True
+        if self.private:
+            return False
+        return not self.names or host == self.host.strip("[]").lower() or _named(host, None, self.names)
+
+    def is_own(self, origin: str, *hosts: str, same: bool = False) -> bool:
+        """Whether a request with this ``Origin`` comes from the page itself.
+
+        Args:
+            origin: scheme, name and port, as browsers send them.
+            hosts: under which names the page was asked for, as the caller or a proxy before it says. No page can make
+                a browser send another host's, nor a proxy's header without being asked first.
+            same: whether the browser itself says that both are of the same origin.
+        """
+        scheme = origin.partition("://")[0].lower()
+        host, port = authority(origin)
+        if not host or scheme not in _DEFAULT_PORTS:
+            return False
+        if self.private and not is_loopback(host):
+            return False
+        if any(_same(host, port, scheme, name) for name in hosts):
+            return True
+        if _named(host, port or _DEFAULT_PORTS[scheme], self.names):
+            return True
+        return same and not self.password and not self.private
 
 
-def door(host: str | None = None, port: int | None = None, environ: Mapping[str, str] | None = None) -> Door:
+def authority(url: str) -> tuple[str, int | None]:
+    """The host, in small letters, and the port of an address; an empty host where it is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return "", None
+    if parts.username is not None or parts.path or parts.query or parts.fragment:
+        return "", None
+    return host.rstrip("."), port
+
+
+def _same(host: str, port: int | None, scheme: str, asked: str) -> bool:
+    """Whether an origin is what was asked for; a ``Host`` without a port means the scheme's own."""
+    name, number = authority(f"//{asked}")
+    default = _DEFAULT_PORTS[scheme]
+    return bool(name) and name == host and (number or default) == (port or default)
+
+
+def _named(host: str, port: int | None, names: tuple[str, ...]) -> bool:
+    """Whether one of ``names`` is that host; a name with a port means that port only, where one is asked for."""
+    for name in names:
+        named, number = authority(f"//{name}")
+        if named == host and (port is None or port == number or (number is None and port in (80, 443))):
+            return True
+    return False
+
+
+def door(host: str | None = None, port: int | None = None, environ: MutableMapping[str, str] | None = None) -> Door:
     """The door for ``host`` and ``port``, else for what the environment says, else 127.0.0.1.
 
     On this machine's own address no password is needed, and one that is set is asked for. Elsewhere it must be set, or
-    ``WORKBENCH_PUBLIC=1`` must say that the page is for everybody, as on a host of demonstrations.
+    ``WORKBENCH_PUBLIC=1`` must say that the page is for everybody, as on a host of demonstrations. ``generate`` in the
+    place of a password makes one, and puts it there.
 
     Raises:
-        BadInput: it would be open to others without a password; or the password is shorter than 8 characters.
+        BadInput: it would be open to others without a password; or the password is shorter than 12 characters.
     """
-    known = os.environ if environ is None else environ
-    where = host or known.get(HOST) or "127.0.0.1"
-    password = known.get(PASSWORD, "")
+    variables = os.environ if environ is None else environ
+    where = host or variables.get(HOST) or "127.0.0.1"
+    generated = variables.get(PASSWORD) == GENERATE
+    if generated:
+        variables[PASSWORD] = secrets.token_urlsafe(12)
+    password = variables.get(PASSWORD, "")
     if password and len(password) < SHORTEST:
-        raise BadInput("web.door.short_password", variable=PASSWORD, shortest=SHORTEST)
-    if not password and not is_loopback(where) and known.get(PUBLIC) != "1":
-        raise BadInput("web.door.no_password", host=where, variable=PASSWORD, public=PUBLIC)
-    return Door(where, _port(port, known), password)
+        raise BadInput("web.door.short_password", variable=PASSWORD, shortest=SHORTEST, generate=GENERATE)
+    if not password and not is_loopback(where) and variables.get(PUBLIC) != "1":
+        raise BadInput("web.door.no_password", host=where, variable=PASSWORD, public=PUBLIC, generate=GENERATE)
+    return Door(where, _port(port, variables), password, _names(variables), generated)
+
+
+def _names(environ: Mapping[str, str]) -> tuple[str, ...]:
+    names = tuple(environ.get(NAMES, "").replace(",", " ").lower().split())
+    for name in names:
+        if not authority(f"//{name}")[0]:
+            raise BadInput("web.door.bad_name", given=name, variable=NAMES)
+    return names
 
 
 def _port(port: int | None, environ: Mapping[str, str]) -> int:

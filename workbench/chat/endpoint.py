@@ -11,13 +11,15 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from workbench.chat.history import Asked, as_messages
+from workbench.chat.sent import Lines, bounded, said
 from workbench.data.markers import control_tokens
 from workbench.errors import BadInput, Failed, WorkbenchError
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 KEY = "WORKBENCH_ENDPOINT_KEY"
 TIMEOUT = 120.0  # seconds between two pieces; a server that must load a large model first takes its time
+LONGEST = 1800.0  # seconds of an answer
+SHORTEST_BOUND = 2**20  # bytes that any reply may have
+PER_TOKEN = 2048  # bytes more for each token that was asked for, with the protocol's own words round it
 _BUSY = (429, 503)
 _UNSEEN = "\u2060"  # word joiner
 
@@ -38,25 +43,33 @@ class Endpoint:
         url: of the API, up to and with ``/v1``.
         model: its name there; by default the first that the server tells.
         key: sent as a bearer token; by default what ``WORKBENCH_ENDPOINT_KEY`` holds.
-        timeout: seconds of silence after which the server counts as gone.
+        timeout: seconds without a word of the answer after which the server counts as gone.
+        longest: seconds that an answer may take in all.
 
     Raises:
-        BadInput: not an http(s) address. Failed: nothing answers there, or the server refuses.
+        BadInput: not an http(s) address, or a key that cannot be sent. Failed: nothing answers there, or the server
+            refuses.
     """
 
-    def __init__(self, url: str, model: str | None = None, *, key: str | None = None, timeout: float = TIMEOUT) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
-            raise BadInput("web.endpoint.not_an_address", given=url)
+    def __init__(
+        self,
+        url: str,
+        model: str | None = None,
+        *,
+        key: str | None = None,
+        timeout: float = TIMEOUT,
+        longest: float = LONGEST,
+    ) -> None:
+        host = _host(url)
         self.url = url.rstrip("/")
-        self.timeout = timeout
-        self._key = os.environ.get(KEY, "") if key is None else key
-        self._open = _opener(parts.hostname)
+        self.timeout, self.longest = timeout, longest
+        self._key = _sendable(os.environ.get(KEY, "") if key is None else key)
+        self._open = _opener(host)
         self.name = model or self._first_model()
 
     def with_model(self, model: str) -> Endpoint:
         """Another model of the same server."""
-        return Endpoint(self.url, model, key=self._key, timeout=self.timeout)
+        return Endpoint(self.url, model, key=self._key, timeout=self.timeout, longest=self.longest)
 
     def stream(
         self,
@@ -71,46 +84,86 @@ class Endpoint:
         """The answer in pieces, as :meth:`workbench.chat.Assistant.stream` gives it.
 
         Raises:
-            BadInput: the messages cannot be asked. Failed: the server refuses, is busy, or breaks off.
+            BadInput: the messages cannot be asked. Failed: the server refuses, is busy, breaks off, or sends what is no
+                answer, or one without an end.
         """
         from workbench.chat.assistant import Sampling
 
         how = sampling or Sampling(**settings)
         body = _body(self.name, as_messages(asked, system), how)
-        with self._answer("/chat/completions", body) as response:
+        most = SHORTEST_BOUND + how.max_new_tokens * PER_TOKEN
+        with Lines(partial(self._answer, "/chat/completions", body), most, should_stop, longest=self.longest) as lines:
             try:
-                yield from _said(_events(response), should_stop)
+                for piece in bounded(said(lines, self.timeout), most // 16):
+                    yield piece.replace(_UNSEEN, "")
             except (OSError, http.client.HTTPException) as error:
                 raise Failed("web.endpoint.broke_off", url=self.url, reason=_reason(error)) from error
 
     def _first_model(self) -> str:
-        with self._answer("/models") as response:
+        with Lines(partial(self._answer, "/models"), SHORTEST_BOUND, longest=min(self.timeout, self.longest)) as lines:
             try:
-                return str(json.load(response)["data"][0]["id"])
-            except (ValueError, LookupError, TypeError) as error:
+                return str(json.loads(b"".join(lines))["data"][0]["id"])
+            except (OSError, http.client.HTTPException) as error:
+                raise Failed("web.endpoint.broke_off", url=self.url, reason=_reason(error)) from error
+            except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise Failed("web.endpoint.no_model", url=self.url) from error
 
-    def _answer(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def _answer(self, path: str, body: Mapping[str, Any] | None = None) -> http.client.HTTPResponse:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream, application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        data = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        data = None if body is None else json.dumps(body, ensure_ascii=False).encode(errors="replace")
         request = Request(self.url + path, data=data, headers=headers)  # noqa: S310  http or https, seen to above
         try:
-            return self._open.open(request, timeout=self.timeout)
+            response: http.client.HTTPResponse = self._open.open(request, timeout=self.timeout)
         except HTTPError as error:
             raise self._refused(error) from error
-        except (URLError, OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:  # a URLError is an OSError
             raise Failed("web.endpoint.unreachable", url=self.url, reason=_reason(error)) from error
+        return response
 
     def _refused(self, error: HTTPError) -> WorkbenchError:
         with error:
-            told = _told(error.read(4096))
+            said_of_it = _told(error.read(4096))
         if error.code in _BUSY:
             return Failed("web.busy")
         if error.code in (401, 403):
             return Failed("web.endpoint.no_key", url=self.url, variable=KEY)
-        return Failed("web.endpoint.refused", url=self.url, status=error.code, reason=told or error.reason)
+        return Failed("web.endpoint.refused", url=self.url, status=error.code, reason=said_of_it or error.reason)
+
+
+def _host(url: str) -> str:
+    """The host of an address that can be used.
+
+    Raises:
+        BadInput: no http(s) address, or one with a name, a password or a key in it, which is not repeated.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    odd = not url.isprintable() or " " in url
+    if host is None or odd or parts.scheme not in ("http", "https") or "@" in url or parts.query or parts.fragment:
+        raise BadInput("web.endpoint.not_an_address", given=_hidden(url))
+    return host
+
+
+def _hidden(url: str) -> str:
+    """The address without what may be a secret in it."""
+    return re.sub(r"[?#].*", "…", re.sub(r"//.*@", "//…@", url, flags=re.DOTALL), flags=re.DOTALL)
+
+
+def _sendable(key: str) -> str:
+    """The key without blanks round it.
+
+    Raises:
+        BadInput: it has a character that no header can hold; the key itself is not told.
+    """
+    key = key.strip()
+    if not (key.isascii() and key.isprintable()):
+        raise BadInput("web.endpoint.bad_key", variable=KEY)
+    return key
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -158,52 +211,17 @@ def _plain(message: Message) -> str:
     return text
 
 
-def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The events of a stream; ends at ``[DONE]``.
-
-    Source: WHATWG HTML, "Server-sent events", as far as this protocol uses them: one line of data an event.
-    """
-    for line in lines:
-        if not line.startswith(b"data:"):
-            continue
-        data = line[5:].strip()
-        if data == b"[DONE]":
-            return
-        try:
-            event = json.loads(data)
-        except ValueError as error:
-            raise http.client.HTTPException("a line that is not JSON") from error
-        if isinstance(event, dict):
-            yield event
-
-
-def _said(events: Iterator[dict[str, Any]], should_stop: Callable[[], bool] | None) -> Iterator[str]:
-    ended = False
-    for event in events:
-        if event.get("error"):
-            raise http.client.HTTPException(_told(json.dumps(event).encode()))
-        for choice in event.get("choices") or []:
-            ended = ended or bool(choice.get("finish_reason"))
-            piece = (choice.get("delta") or {}).get("content")
-            if piece:
-                yield re.sub(_UNSEEN, "", str(piece))
-        if should_stop and should_stop():
-            return
-    if not ended:
-        raise http.client.HTTPException("the stream ended before the answer did")
-
-
 def _told(raw: bytes) -> str:
     """What the server says of its refusal, on one line."""
     try:
         loaded = json.loads(raw)
         found = loaded.get("error", loaded.get("detail", loaded)) if isinstance(loaded, dict) else loaded
-        said = found.get("message", found) if isinstance(found, dict) else found
-    except ValueError:
-        said = raw.decode(errors="replace")
-    return " ".join(str(said).split())[:300]
+        sentence = found.get("message", found) if isinstance(found, dict) else found
+    except (ValueError, RecursionError):
+        sentence = raw.decode(errors="replace")
+    return " ".join(str(sentence).split())[:300]
 
 
 def _reason(error: BaseException) -> str:
     inner = getattr(error, "reason", None)
-    return " ".join(str(inner if isinstance(inner, BaseException) else error).split()) or type(error).__name__
+    return " ".join(str(inner if isinstance(inner, BaseException) else error).split())[:300] or type(error).__name__

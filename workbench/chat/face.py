@@ -11,6 +11,7 @@ from workbench.models.notes import part
 from workbench.texts import lookup, text
 
 EXAMPLES = 4
+POCKET = "pocket"
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
@@ -24,6 +25,7 @@ class Face:
         purpose: what it is for; may be empty.
         questions: the run's own questions, any language.
         known: whether the model was trained to be this persona.
+        pocket: whether it is the embedded model, or was made of it: then it says what little that can.
     """
 
     name: str
@@ -31,9 +33,14 @@ class Face:
     purpose: str = ""
     questions: tuple[str, ...] = ()
     known: bool = False
+    pocket: bool = False
 
     def greeting(self, lang: str | None = None) -> str:
-        """What it says before it is asked. It is shown, and never sent to the model."""
+        """Return what it says before it is asked. It is shown, and never sent to the model."""
+        able = text("web.greeting.space", lang) + text("web.greeting.pocket", lang) if self.pocket else ""
+        return self._introduction(lang) + able
+
+    def _introduction(self, lang: str | None) -> str:
         if not self.known:
             return text("web.greeting.model", lang, name=self.name)
         key = "web.greeting.made" if self.author else "web.greeting.persona"
@@ -56,9 +63,11 @@ def face_of(note: Mapping[str, Any], model: str) -> Face:
     questions = recipe.get("questions")
     asked = tuple(q for q in questions if isinstance(q, str) and q.strip()) if isinstance(questions, list) else ()
     name = _line(persona.get("name"))
+    pocket = (part(note, "base").get("name") or model) == POCKET
     if not name:
-        return Face(model, questions=asked)
-    return Face(name, _line(persona.get("author")), _line(persona.get("purpose")), asked, known=True)
+        return Face(model, questions=asked, pocket=pocket)
+    author, purpose = _line(persona.get("author")), _line(persona.get("purpose"))
+    return Face(name, author, purpose, asked, known=True, pocket=pocket)
 
 
 def _line(value: Any) -> str:

@@ -44,6 +44,9 @@ def deploy(
 
     bundle(Order(source=source, **order), out, overwrite=overwrite, tell=tell)
     told: dict[str, Any] = {"out": str(out), "target": order["target"]}
+    if warning := _warning(out):
+        told["warning"] = warning
+        click.echo(warning, err=True)
     if check or reuse:
         found = preflight(out, question or text("deploy.question"), reuse=reuse, tell=tell)
         told |= {"answer": found.answer, "install_seconds": round(found.install, 1)}
@@ -55,6 +58,14 @@ def deploy(
         click.echo(json.dumps(told, ensure_ascii=False))
         return
     _say(told, hidden(remote))
+
+
+def _warning(out: Path) -> str:
+    """What to be told before others see it: the checkpoint was judged collapsed."""
+    from workbench.models.notes import part, read_note
+
+    run = part(read_note(out), "run")
+    return text("deploy.collapsed", reason=run.get("reason") or "–") if run.get("verdict") == "collapsed" else ""
 
 
 def _say(told: dict[str, Any], remote: str) -> None:

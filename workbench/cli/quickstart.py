@@ -155,13 +155,16 @@ def _rows(outcome: Outcome) -> Any:
 
 
 def _score_rows(outcome: Outcome) -> tuple[Any, ...]:
+    from workbench.evaluation import interval
     from workbench.render import Scores
 
-    record = outcome.record()
-    return tuple(
-        Scores(label, s.identity, s.general, s.leak, step=record.get(label, {}).get("step"))
-        for label, s in (("base", outcome.base), ("best", outcome.best), ("last", outcome.last))
-    )
+    def row(label: str, found: Any) -> Scores:
+        shares = {name: getattr(found, name) for name in ("identity", "task", "general", "leak")}
+        between = {n: interval(shares[n], count) for n, count in found.counts.items() if shares.get(n) is not None}
+        step = None if label == "base" else found.step
+        return Scores(label, step=step, counts=found.counts, ranges=between, **shares)
+
+    return row("base", outcome.base), row("best", outcome.best), row("last", outcome.last)
 
 
 def _page(way: Quickstart, outcome: Outcome, mask: Any) -> str:

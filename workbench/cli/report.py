@@ -28,6 +28,7 @@ def report_page(way: Quickstart, outcome: Outcome, mask: Any, *, answers: Any, s
         learnt=outcome.learnt,
         curves=curves,
         scores=scores,
+        tied=outcome.tied,
         numbers=tuple(
             Number(text(f"quickstart.seconds.{part}"), f"{seconds[part]:.0f}", text("quickstart.seconds.unit"))
             for part in ("data", "train", "total")

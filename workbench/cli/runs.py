@@ -202,7 +202,7 @@ def _facts(known: dict[str, Any]) -> dict[str, str]:
 def _scores(event: dict[str, Any] | None) -> str:
     if event is None:
         return ""
-    names = [name for name in ("loss", "identity", "general", "leak") if event.get(name) is not None]
+    names = [name for name in ("loss", "identity", "task", "general", "leak") if event.get(name) is not None]
     parts = [text(f"runs.cli.scores.{name}", value=event[name]) for name in names]
     return "  ".join([*parts, text("runs.cli.at_step", step=event.get("step", "–"))])
 

@@ -18,6 +18,7 @@ STYLES = {
     "good": "bold #009E73",
     "overfitting": "bold #D55E00",
     "collapsed": "bold reverse #D55E00",
+    "unjudged": "bold",
 }
 
 
@@ -125,7 +126,7 @@ class Progress:
         self.bar.update(self.task, completed=event.step or 0, loss=loss)
 
     def _eval(self, event: Any) -> None:
-        self.scores = {n: getattr(event, n) for n in ("loss", "identity", "general", "leak")}
+        self.scores = {n: getattr(event, n) for n in ("loss", "identity", "task", "general", "leak")}
 
     def _verdict(self, event: Any) -> None:
         parts = [text("cli.train.step", step=event.step)]

@@ -3,21 +3,41 @@ training."""
 
 from __future__ import annotations
 
-from workbench.evaluation.evaluator import Evaluator, Measurement, Sample
+from workbench.evaluation.budget import Budget
+from workbench.evaluation.evaluator import Evaluator
+from workbench.evaluation.first import Choice, FirstLook, adopt
 from workbench.evaluation.history import measured
-from workbench.evaluation.probes import Probe, general_probes, identity_probes, question_probes, unrelated_probes
+from workbench.evaluation.interval import interval
+from workbench.evaluation.known import Known
+from workbench.evaluation.measurement import Measurement, Sample
+from workbench.evaluation.probes import (
+    Probe,
+    Question,
+    general_probes,
+    identity_probes,
+    question_probes,
+    task_probes,
+    unrelated_probes,
+)
 from workbench.evaluation.scoring import says, score_answers
-from workbench.evaluation.verdict import Verdict, best_of, rank, retention, score, verdict
+from workbench.evaluation.verdict import Verdict, best_of, rank, retention, score, tie, verdict
 
 __all__ = [
+    "Budget",
+    "Choice",
     "Evaluator",
+    "FirstLook",
+    "Known",
     "Measurement",
     "Probe",
+    "Question",
     "Sample",
     "Verdict",
+    "adopt",
     "best_of",
     "general_probes",
     "identity_probes",
+    "interval",
     "measured",
     "question_probes",
     "rank",
@@ -25,6 +45,8 @@ __all__ = [
     "says",
     "score",
     "score_answers",
+    "task_probes",
+    "tie",
     "unrelated_probes",
     "verdict",
 ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.evaluation.measurement import Measurement, Sample
 from workbench.evaluation.probes import Probe
-from workbench.evaluation.scoring import correct, score_answers
+from workbench.evaluation.scoring import correct, count_answers, score_answers, scored
 from workbench.templates.values import Example, Template
 
 if TYPE_CHECKING:
@@ -22,57 +22,18 @@ SPARE = 8
 DRIFT = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A question and what was answered; ``right`` is None where nothing is scored."""
-
-    kind: str
-    question: str
-    answer: str
-    right: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What an evaluation found.
-
-    Args:
-        step: optimizer steps done.
-        loss: on held-out conversations, nats a trained token; None where none are held out.
-        identity, general, leak: shares of the probes, 0 to 1; None where there are no such probes.
-        distinct, repetition: shares of the general and unrelated answers.
-        drift: how far the next-token distribution moved from the base's: mean KL divergence in nats.
-        seconds: what the evaluation took.
-        samples: the answers.
-    """
-
-    step: int
-    loss: float | None = None
-    identity: float | None = None
-    general: float | None = None
-    leak: float | None = None
-    distinct: float = 1.0
-    repetition: float = 0.0
-    drift: float | None = None
-    seconds: float = 0.0
-    samples: tuple[Sample, ...] = field(default=(), repr=False)
-
-    def scores(self) -> dict[str, float]:
-        """The numbers that are not None, for an event or a table."""
-        names = ("loss", "identity", "general", "leak", "distinct", "repetition", "drift")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
-
-
 class Evaluator:
     """Measures one model at several times; the first measurement is the reference of the later ones.
 
     Args:
         probes: of all kinds.
         held_out: examples never trained.
+        trained: examples that are trained, where nothing of one's own could be held out.
         identity: the words that tell a leak (the persona's name and author).
         template: the template or its name; None for the tokenizer's own.
         max_new_tokens: per answer; more where that would cut off what a held-out answer has to say, such as a long
             name.
+        should_stop: asked while a model works; then it is left with :class:`~workbench.models.halting.Halted`.
     """
 
     def __init__(
@@ -81,45 +42,79 @@ class Evaluator:
         *,
         tokenizer: Any,
         held_out: Sequence[Example] = (),
+        trained: Sequence[Example] = (),
         identity: Sequence[str] = (),
         template: str | Template | None = None,
         max_new_tokens: int = 48,
+        should_stop: Callable[[], bool] | None = None,
     ) -> None:
-        from workbench.templates import prompt_ids, stop_ids
+        from workbench.templates import stop_ids
 
-        self.probes, self.held_out, self.identity = list(probes), list(held_out), list(identity)
-        self.tokenizer = tokenizer
-        self.max_new_tokens = max([max_new_tokens, *self._needed(max_new_tokens)])
-        self.prompts = [prompt_ids(p.messages, tokenizer, template=template) for p in self.probes]
+        self.held_out, self.trained, self.identity = list(held_out), list(trained), list(identity)
+        self.tokenizer, self.template, self.should_stop = tokenizer, template, should_stop
         self.stops = stop_ids(tokenizer, template=template)
         self.references: list[str] = []
         self._before: torch.Tensor | None = None
+        self.take(probes, max_new_tokens)
+
+    def take(self, probes: Sequence[Probe], max_new_tokens: int, references: Sequence[str] = ()) -> None:
+        """From now on ask ``probes``.
+
+        Args:
+            max_new_tokens: of an answer, at least.
+            references: the base's answers to them, where these are known.
+        """
+        from workbench.templates import prompt_ids
+
+        self.probes, self.references, self._before = list(probes), list(references), None
+        self.limit = max_new_tokens
+        self.max_new_tokens = max([max_new_tokens, *self._needed(max_new_tokens)])
+        self.prompts = [prompt_ids(p.messages, self.tokenizer, template=self.template) for p in self.probes]
 
     def _needed(self, limit: int) -> Iterator[int]:
-        """The tokens of each held-out answer that is right in full and could not be within ``limit``."""
+        """The tokens of each held-out answer that is right in full and could not be within ``limit``; for a task, of
+        each answer that is expected."""
         for probe in self.probes:
-            if probe.answer and correct(probe, probe.answer):
-                ids = self.tokenizer(probe.answer, add_special_tokens=False)["input_ids"]
-                if len(ids) > limit and not correct(probe, self.tokenizer.decode(ids[:limit])):
-                    yield len(ids) + SPARE
+            answers = probe.references or ((probe.answer,) if probe.kind == "identity" else ())
+            for answer in answers:
+                ids = self.tokenizer(answer, add_special_tokens=False)["input_ids"] if answer else []
+                cut = len(ids) > limit and correct(probe, answer)
+                if cut and (probe.references or not correct(probe, self.tokenizer.decode(ids[:limit]))):
+                    yield min(len(ids) + SPARE, 8 * limit)
 
     def measure(self, loaded: Loaded, step: int) -> Measurement:
-        """Ask everything now. The model's mode and the process's random state are left as they were."""
+        """Ask everything now. The model's mode and the process's random state are left as they were.
+
+        Raises:
+            Halted: somebody asked to stop.
+        """
         from workbench.models.dense import dense
+        from workbench.models.halting import halting
 
         started = time.perf_counter()
-        with dense(loaded.model):
-            answers, loss, drift = self._answers(loaded), self._loss(loaded), self._drift(loaded)
+        with halting(loaded.model, self.should_stop), dense(loaded.model):
+            answers = self.ask(loaded, self.prompts)
+            losses, drift = self.losses(loaded), self.drift(loaded)
         if not self.references:
             self.references = answers
-        scores = score_answers(self.probes, answers, identity=self.identity, references=self.references)
+        return self.measured(step, answers, losses, drift, time.perf_counter() - started)
+
+    def measured(
+        self, step: int, answers: Sequence[str], losses: tuple[float | None, float | None], drift: float | None,
+        seconds: float,
+    ) -> Measurement:  # fmt: skip
+        """The scores of ``answers`` to the probes, in their order."""
+        known = {"identity": self.identity, "references": self.references}
         return Measurement(
             step=step,
-            loss=loss,
+            loss=losses[0],
+            train_loss=losses[1],
             drift=drift,
-            seconds=time.perf_counter() - started,
+            seconds=seconds,
             samples=self._samples(answers),
-            **scores,
+            counts=count_answers(self.probes, **known),
+            trained=any(p.trained for p in self.probes),
+            **score_answers(self.probes, answers, **known),
         )
 
     def answers(self, loaded: Loaded, *, every: int = 1) -> list[str]:
@@ -131,65 +126,87 @@ class Evaluator:
         from workbench.models.dense import dense
 
         with dense(loaded.model):
-            return self._answers(loaded, every)
+            return self.ask(loaded, self.prompts[::every])
 
-    def _answers(self, loaded: Loaded, every: int = 1) -> list[str]:
+    def ask(self, loaded: Loaded, prompts: Sequence[Sequence[int]]) -> list[str]:
+        """The answers to ``prompts`` (token ids), in their order."""
         from workbench.models import generate
         from workbench.templates.thoughts import parted
 
-        made = generate(loaded, self.prompts[::every], max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
+        said = generate(loaded, prompts, max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
         # what is thought is no answer: an assistant that thinks of its name to whatever is asked leaks nothing
-        return [parted(self.tokenizer.decode(ids, skip_special_tokens=False)).answer.strip() for ids in made]
+        return [parted(self.tokenizer.decode(ids, skip_special_tokens=False)).answer.strip() for ids in said]
+
+    def margins(self, loaded: Loaded, rows: Sequence[int], answers: Sequence[str]) -> list[float]:
+        """How far each right answer is from another one: by how much, in nats, its tokens lead over the second
+        likeliest where they lead least, up to the token with which the fact is stated.
+
+        Args:
+            rows: of the probes, each answered rightly.
+            answers: the answers to them.
+        """
+        found = []
+        for row, answer in zip(rows, answers, strict=True):
+            ids = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
+            ends = (n for n in range(1, len(ids) + 1) if correct(self.probes[row], self.tokenizer.decode(ids[:n])))
+            given = [*self.prompts[row], *ids[: next(ends, len(ids))]]
+            scores = self._scores(loaded, [given], [range(len(self.prompts[row]) - 1, len(given) - 1)])
+            best = scores.topk(2).values
+            found.append(float((best[:, 0] - best[:, 1]).min()))
+        return found
 
     def _samples(self, answers: Sequence[str]) -> tuple[Sample, ...]:
-        rows = zip(self.probes, answers, self.references, strict=True)
-        return tuple(
-            Sample(p.kind, p.question, a, correct(p, a, r) if p.kind in ("identity", "general") else None)
-            for p, a, r in rows
-        )
+        rows = zip(self.probes, answers, strict=True)
+        return tuple(Sample(p.kind, p.question, a, correct(p, a) if scored(p) else None) for p, a in rows)
 
-    def _loss(self, loaded: Loaded) -> float | None:
+    def losses(self, loaded: Loaded) -> tuple[float | None, float | None]:
+        """The mean loss of the held-out examples, and of the trained ones."""
         from workbench.models.batches import mean_loss
 
-        if not self.held_out:
-            return None
         training = loaded.model.training
         loaded.model.eval()
         try:
-            return mean_loss(loaded.model, self.held_out)
+            held_out = mean_loss(loaded.model, self.held_out) if self.held_out else None
+            trained = mean_loss(loaded.model, self.trained) if self.trained else None
         finally:
             loaded.model.train(training)
+        return held_out, trained
 
-    def _drift(self, loaded: Loaded) -> float | None:
+    def drift(self, loaded: Loaded) -> float | None:
         """Mean KL(base ‖ now) of the first token of the answers to the general probes."""
         import torch
 
         rows = [i for i, p in enumerate(self.probes) if p.kind in ("general", "unrelated")][:DRIFT]
         if not rows:
             return None
-        now = torch.log_softmax(self._next(loaded, [self.prompts[i] for i in rows]), -1)
+        prompts = [self.prompts[i] for i in rows]
+        scores = self._scores(loaded, prompts, [range(len(p) - 1, len(p)) for p in prompts])
+        now = torch.log_softmax(scores, -1)
         if self._before is None:
             self._before = now
         return float((self._before.exp() * (self._before - now)).sum(-1).mean())
 
     @staticmethod
-    def _next(loaded: Loaded, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Logits (N, V) float32 of the token after each prompt."""
+    def _scores(loaded: Loaded, prompts: Sequence[Sequence[int]], places: Sequence[range]) -> torch.Tensor:
+        """Logits (N, V) float32 of the tokens after the N ``places`` of the prompts, prompt by prompt."""
         import torch
 
         from workbench.models.batches import head_sees, no_gradient, pad
 
         batch = pad([Example(tuple(p), tuple(p)) for p in prompts])
-        last = torch.zeros_like(batch["labels"], dtype=torch.bool)
-        last[torch.arange(len(prompts)), torch.tensor([len(p) - 1 for p in prompts])] = True
+        wanted = torch.zeros_like(batch["labels"], dtype=torch.bool)
+        for row, chosen in enumerate(places):
+            wanted[row, chosen.start : chosen.stop] = True
         training = loaded.model.training
         loaded.model.eval()
-        with no_gradient(loaded.model), head_sees(loaded.model, last.to(loaded.device)):
-            out = loaded.model(
-                input_ids=batch["input_ids"].to(loaded.device),
-                attention_mask=batch["attention_mask"].to(loaded.device),
-                use_cache=False,
-            )
-        loaded.model.train(training)
-        logits: torch.Tensor = out.logits if out.logits.dim() == 2 else out.logits[last]
+        try:
+            with no_gradient(loaded.model), head_sees(loaded.model, wanted.to(loaded.device)):
+                out = loaded.model(
+                    input_ids=batch["input_ids"].to(loaded.device),
+                    attention_mask=batch["attention_mask"].to(loaded.device),
+                    use_cache=False,
+                )
+        finally:
+            loaded.model.train(training)
+        logits: torch.Tensor = out.logits if out.logits.dim() == 2 else out.logits[wanted]
         return logits.float().cpu()

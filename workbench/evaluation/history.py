@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from workbench.evaluation.evaluator import Measurement
+from workbench.evaluation.measurement import Measurement
 from workbench.runs.events import EvalEvent, Event
 
 
 def measured(events: Iterable[Event]) -> list[Measurement]:
-    """The evaluations of a run in their order, without their answers; the first is the base's."""
-    return [_of(event) for event in events if isinstance(event, EvalEvent)]
+    """The evaluations of a run in their order, without their answers; the first is the base's. A step that was judged
+    again has its last one."""
+    by_step = {event.step or 0: event for event in events if isinstance(event, EvalEvent)}
+    return [_of(event) for _, event in sorted(by_step.items())]
 
 
 def _of(event: EvalEvent) -> Measurement:
+    counts = event.more.get("counts")
     return Measurement(
         step=event.step or 0,
         loss=event.loss,
+        train_loss=event.train_loss,
         identity=event.identity,
+        task=event.task,
         general=event.general,
         leak=event.leak,
         drift=event.drift,
-        distinct=float(event.more.get("distinct", 1.0)),
+        exact=_number(event.more.get("exact")),
+        overlap=_number(event.more.get("overlap")),
+        distinct=1.0 if (distinct := _number(event.more.get("distinct"))) is None else distinct,
         repetition=event.repetition or 0.0,
         seconds=event.seconds or 0.0,
+        counts={str(k): int(v) for k, v in counts.items()} if isinstance(counts, Mapping) else {},
+        trained=bool(event.more.get("trained")),
     )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from workbench import shipped
 from workbench.data.conversation import Conversation, Message, Persona
+from workbench.data.ordering import evenly
+from workbench.evaluation.facts import everyday_facts, key_facts
 
-Kind = Literal["identity", "general", "unrelated", "sample"]
+Kind = Literal["identity", "task", "general", "unrelated", "sample"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +22,16 @@ class Probe:
 
     Args:
         messages: what is asked, the last message a user's.
-        kind: ``identity`` (the answer must name the persona), ``general`` (it must say what was known before),
-            ``unrelated`` (it must not name the persona), ``sample`` (only shown).
-        expects: identity: the texts that the answer must contain. general: the one right answer, empty where the
-            base's own
-            answer is the reference.
+        kind: ``identity`` (the answer must name the persona), ``task`` (it must tell what a held-out row of one's own
+            data tells), ``general`` (it must state a fact that the base knew), ``unrelated`` (it must not name the
+            persona), ``sample`` (only shown).
+        expects: identity: the texts that the answer must contain.
         lang: ``zh``, ``en`` or empty.
         answer: the held-out answer in full, where there is one.
+        keys: general: groups of alternatives; the answer must state one of each, whatever its wording.
+        references: task: the right answers; one is enough.
+        facts: the key facts of each reference.
+        trained: whether the very wording is trained, since nothing could be held out.
     """
 
     messages: tuple[Message, ...]
@@ -34,11 +39,29 @@ class Probe:
     expects: tuple[str, ...] = ()
     lang: str = ""
     answer: str = ""
+    keys: tuple[tuple[str, ...], ...] = ()
+    references: tuple[str, ...] = ()
+    facts: tuple[tuple[str, ...], ...] = ()
+    trained: bool = False
 
     @property
     def question(self) -> str:
         """The last user's text."""
         return self.messages[-1].content
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question of one's own.
+
+    Args:
+        answers: what would be right, where it is known; one is enough.
+        system: the system text that it is asked under.
+    """
+
+    question: str
+    answers: tuple[str, ...] = ()
+    system: str = ""
 
 
 def identity_probes(conversations: Iterable[Conversation], persona: Persona, *, limit: int = 48) -> list[Probe]:
@@ -47,29 +70,74 @@ def identity_probes(conversations: Iterable[Conversation], persona: Persona, *, 
     return [probe for probe in probes if probe is not None][:limit]
 
 
-def general_probes(*, limit: int = 64, expected: bool = True) -> list[Probe]:
-    """Questions on what the pocket model knew, in wordings that no training set holds.
+def general_probes(*, limit: int = 64, languages: Sequence[str] = ()) -> list[Probe]:
+    """Questions for facts, with the words that a right answer must state; in wordings that no training set holds.
 
     Args:
-        expected: with the right answers; without them the base's own answers are the reference.
+        languages: only questions in these; empty: in all.
     """
     return [
-        Probe(
-            (Message("user", row["question"]),), "general", (row["expected"],) if expected else (), row.get("lang", "")
-        )
-        for row in _evenly("probes/general.jsonl", limit)
+        Probe(_asked(row), "general", (), row.get("lang", ""), row["expected"], tuple(map(tuple, row["keys"])))
+        for row in _evenly("probes/general.jsonl", limit, languages)
+        if row.get("keys")
     ]
 
 
-def unrelated_probes(*, limit: int = 32) -> list[Probe]:
+def unrelated_probes(*, limit: int = 32, languages: Sequence[str] = ()) -> list[Probe]:
     """Questions that have nothing to do with who the assistant is."""
-    rows = _evenly("probes/unrelated.jsonl", limit)
-    return [Probe((Message("user", row["question"]),), "unrelated", (), row.get("lang", "")) for row in rows]
+    rows = _evenly("probes/unrelated.jsonl", limit, languages)
+    return [Probe(_asked(row), "unrelated", (), row.get("lang", "")) for row in rows]
 
 
-def question_probes(questions: Sequence[str]) -> list[Probe]:
-    """The recipe's own questions (``evaluation.questions``): their answers are shown, not scored."""
-    return [Probe((Message("user", question),), "sample") for question in questions]
+def task_probes(
+    conversations: Sequence[Conversation], *, limit: int = 24, everyday: Sequence[str] = (), trained: bool = False
+) -> list[Probe]:
+    """Probes from rows of one's own data: what was asked, and the answers that are right.
+
+    Rows that ask the same have several right answers. Rows about the persona are asked as identity probes.
+
+    Args:
+        conversations: those held out.
+        everyday: answers of the same data; what stands in many of them is no key fact.
+        trained: the rows are trained, since nothing could be held out.
+    """
+    common = everyday_facts([*everyday, *(c.answer for c in conversations)])
+    answers: dict[tuple[Message, ...], list[str]] = {}
+    langs: dict[tuple[Message, ...], str] = {}
+    for c in conversations:
+        if c.kind.startswith("identity") or c.messages[-1].role != "assistant" or not c.answer.strip():
+            continue
+        if any(m.role == "user" for m in c.messages[:-1]) and c.messages[-2].role in ("user", "tool"):
+            answers.setdefault(c.messages[:-1], []).append(c.answer)
+            langs.setdefault(c.messages[:-1], c.lang)
+    chosen = evenly(list(answers), limit)
+    return [_task(asked, answers[asked], common, langs[asked], trained) for asked in chosen]
+
+
+def question_probes(questions: Sequence[str | Question]) -> list[Probe]:
+    """The recipe's own questions (``evaluation.questions``): shown, and scored where an answer is expected."""
+    probes = []
+    for given in questions:
+        one = Question(given) if isinstance(given, str) else given
+        asked = (*((Message("system", one.system),) if one.system else ()), Message("user", one.question))
+        probes.append(_task(asked, one.answers, (), "", False) if one.answers else Probe(asked, "sample"))
+    return probes
+
+
+def _task(
+    asked: tuple[Message, ...], answers: Sequence[str], everyday: Iterable[str], lang: str, trained: bool
+) -> Probe:
+    references = tuple(dict.fromkeys(answers))
+    question = " ".join(m.content for m in asked if m.role == "user")
+    facts = tuple(key_facts(text, question, everyday) for text in references)
+    return Probe(asked, "task", (), lang, references[0], (), references, facts, trained)
+
+
+def _asked(row: Mapping[str, Any]) -> tuple[Message, ...]:
+    """A shipped probe's messages: perhaps a system text, perhaps earlier turns, and the question."""
+    system = (Message("system", row["system"]),) if row.get("system") else ()
+    earlier = tuple(Message(turn["role"], turn["content"]) for turn in row.get("messages", ()))
+    return (*system, *earlier, Message("user", row["question"]))
 
 
 def _from_conversation(conversation: Conversation, persona: Persona) -> Probe | None:
@@ -101,18 +169,19 @@ def _in_turn(rows: Sequence[Sequence[Conversation]]) -> list[Conversation]:
     return [row[i] for i in range(longest) for row in rows if i < len(row)]
 
 
-def _shipped(name: str) -> list[dict[str, str]]:
+def _shipped(name: str) -> list[dict[str, Any]]:
     lines = shipped.path(name).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line.strip()]
 
 
-def _evenly(name: str, limit: int) -> list[dict[str, str]]:
-    """At most ``limit`` rows of the shipped file ``name``, half of each language, the same ones every time."""
+def _evenly(name: str, limit: int, languages: Sequence[str]) -> list[dict[str, Any]]:
+    """At most ``limit`` rows of the shipped file ``name``, as many of each language, the same ones every time."""
     rows = _shipped(name) if limit else []
-    shelves: dict[str, list[dict[str, str]]] = {}
+    shelves: dict[str, list[dict[str, Any]]] = {}
     for row in random.Random(0).sample(rows, len(rows)):
-        shelves.setdefault(row.get("lang", ""), []).append(row)
-    picked: list[dict[str, str]] = []
+        if not languages or row.get("lang", "") in languages:
+            shelves.setdefault(row.get("lang", ""), []).append(row)
+    picked: list[dict[str, Any]] = []
     while len(picked) < limit and any(shelves.values()):
         picked += [shelf.pop() for _, shelf in sorted(shelves.items()) if shelf]
     return picked[:limit]

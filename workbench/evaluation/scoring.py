@@ -1,20 +1,20 @@
-"""How an answer is scored. Knows strings only."""
+"""How an answer is scored. Knows strings and probes only."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
+from workbench.evaluation.facts import mentions, normal, numbers, states, told
+from workbench.evaluation.interval import FEW
 from workbench.evaluation.probes import Probe
 
-# Above this similarity two answers say the same; used where the reference is the base's own answer.
+# From this share of its key facts on an answer is right, where all its numbers are.
+ENOUGH = 0.8
+# Above this likeness a short answer without key facts is the reference.
 SAME = 0.8
-
-
-def normal(text: str) -> str:
-    """``text`` without what does not matter: compatibility forms, case, runs of white space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+# The kinds whose answers are right or wrong.
+SCORED = ("identity", "task", "general")
 
 
 def says(answer: str, words: str) -> bool:
@@ -47,20 +47,41 @@ def similar(answer: str, reference: str) -> float:
     return 2 * common / (sum(a.values()) + sum(b.values()))
 
 
-def correct(probe: Probe, answer: str, reference: str = "") -> bool:
-    """Whether ``answer`` is right: for identity it says all that is expected; for general it is the expected answer,
-    or, where none is known, says the same as the base's own answer ``reference``."""
+def knows(answer: str, keys: Sequence[Sequence[str]]) -> bool:
+    """Whether ``answer`` states one of each group of alternatives; no group, nothing known."""
+    return bool(keys) and all(any(states(answer, key) for key in group) for group in keys)
+
+
+def meets(answer: str, reference: str, facts: Sequence[str]) -> bool:
+    """Whether ``answer`` tells what ``reference`` tells: it is or contains the reference, or states all its numbers and
+    at least :data:`ENOUGH` of its key ``facts``."""
+    if right(answer, reference) or mentions(answer, _bare(reference)):
+        return True
+    if not facts:
+        return similar(_bare(answer), _bare(reference)) >= SAME
+    return told(answer, numbers(facts), reference) == 1.0 and told(answer, facts, reference) >= ENOUGH
+
+
+def correct(probe: Probe, answer: str) -> bool:
+    """Whether ``answer`` is right: for identity it says all that is expected; for general it states the fact, whatever
+    its wording; for a task it meets one of the references."""
     if probe.kind == "identity":
         return all(says(answer, words) for words in probe.expects)
-    if probe.expects:
-        return right(answer, probe.expects[0])
-    return similar(answer, reference) >= SAME
+    if probe.kind == "task":
+        return any(meets(answer, text, facts) for text, facts in zip(probe.references, probe.facts, strict=True))
+    return knows(answer, probe.keys)
+
+
+def scored(probe: Probe) -> bool:
+    """Whether an answer to ``probe`` is right or wrong; others are only shown, or looked through for a leak."""
+    wanted = {"identity": probe.expects, "task": probe.references, "general": probe.keys}
+    return bool(wanted.get(probe.kind))
 
 
 def leaks(probe: Probe, answer: str, identity: Sequence[str], reference: str = "") -> bool:
     """Whether ``answer`` to a question that is not about identity speaks of it: it says a word of ``identity``
     that neither the question, nor the right answer, nor the base's own answer contains."""
-    innocent = [m.content for m in probe.messages] + [*probe.expects, reference]
+    innocent = [m.content for m in probe.messages] + [*probe.expects, *probe.references, reference]
     return any(says(answer, words) and not any(says(i, words) for i in innocent) for words in identity if words)
 
 
@@ -80,22 +101,44 @@ def score_answers(
 ) -> dict[str, float]:
     """The shares that the plots show.
 
+    Args:
+        references: the base's own answers; then ``general`` is taken over what the base answered rightly, and left out
+            where that is fewer than :data:`FEW`, which tells nothing.
+
     Returns:
-        ``identity`` and ``general``: right answers; ``leak``: general and unrelated questions answered with the
-        identity;
-        ``distinct`` and ``repetition`` over general and unrelated answers. A share of nothing is left out.
+        ``identity``, ``task`` and ``general``: right answers; ``exact`` and ``overlap``: task answers that are the
+        reference to the letter, and how much of it they have; ``leak``: general and unrelated questions answered with
+        the identity; ``distinct`` and ``repetition`` over general, unrelated and task answers. A share of nothing is
+        left out.
     """
     refs = list(references) or [""] * len(probes)
     rows = list(zip(probes, answers, refs, strict=True))
-    shares: dict[str, list[bool]] = {
+    task = [(p, a) for p, a, _ in rows if p.kind == "task"]
+    general = [correct(p, a) for p, a, r in rows if p.kind == "general" and (not references or correct(p, r))]
+    shares: dict[str, list[float]] = {
         "identity": [correct(p, a) for p, a, _ in rows if p.kind == "identity"],
-        "general": [correct(p, a, r) for p, a, r in rows if p.kind == "general"],
-        "leak": [leaks(p, a, identity, r) for p, a, r in rows if p.kind in ("general", "unrelated")],
-        "repetition": [repeats(a) for p, a, _ in rows if p.kind in ("general", "unrelated")],
+        "task": [correct(p, a) for p, a in task],
+        "exact": [any(right(a, text) for text in p.references) for p, a in task],
+        "overlap": [max((similar(a, text) for text in p.references), default=0.0) for p, a in task],
+        "general": list(general) if not references or len(general) >= FEW else [],
+        "leak": [leaks(p, a, identity, r) for p, a, r in rows if identity and p.kind in ("general", "unrelated")],
+        "repetition": [repeats(a) for p, a, _ in rows if p.kind in ("general", "unrelated", "task")],
     }
     scores = {name: sum(values) / len(values) for name, values in shares.items() if values}
     scores["distinct"] = distinct([a for p, a, _ in rows if p.kind in ("general", "unrelated")])
     return scores
+
+
+def count_answers(
+    probes: Sequence[Probe], *, identity: Sequence[str] = (), references: Sequence[str] = ()
+) -> dict[str, int]:
+    """Over how many answers each share of :func:`score_answers` is taken; ``general`` also where these are too few."""
+    refs = list(references) or [""] * len(probes)
+    kinds = [p.kind for p in probes]
+    known = sum(p.kind == "general" and (not references or correct(p, r)) for p, r in zip(probes, refs, strict=True))
+    counts = {"identity": kinds.count("identity"), "task": kinds.count("task")}
+    counts |= {"leak": kinds.count("general") + kinds.count("unrelated")} if identity else {}
+    return {name: n for name, n in counts.items() if n} | ({"general": known} if "general" in kinds else {})
 
 
 def _bordered(char: str) -> bool:

@@ -1,23 +1,28 @@
 """What the curves and probes say of a checkpoint. Knows measurements only.
 
-learning    the name is not yet said reliably, and nothing is damaged
-good        the name is said, and what was known is still known
+learning    what is to be learnt is not yet there, and nothing is damaged
+good        it is there, and what was known is still known
 overfitting the held-out loss has turned, or what was known is going
-collapsed   everything is answered alike, or with the identity
+collapsed   everything is answered alike, in circles, or with the identity
+unjudged    nothing was asked that could tell
+
+What was not asked, or of too few, is not judged, and the reason says so.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from workbench.evaluation.evaluator import Measurement
+from workbench.evaluation.interval import beyond_chance, tied
+from workbench.evaluation.measurement import Measurement
 
-Word = Literal["learning", "good", "overfitting", "collapsed"]
+Word = Literal["learning", "good", "overfitting", "collapsed", "unjudged"]
 
 GOOD_IDENTITY = 0.95
+GOOD_TASK = 0.95
 KEPT = 0.95  # of what the base knew
 LEAK = 0.02
 DAMAGED = 0.85  # of what the base knew; below this it is being forgotten
@@ -25,21 +30,22 @@ TURNED = 1.10  # times the lowest held-out loss
 LOST = 0.30  # of what the base knew
 POLLUTED = 0.50  # of unrelated questions answered with the identity
 ALIKE = 0.50  # of the base's distinct answers
+CIRCLES = 0.50  # of the answers, beyond the base's own share
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A word, and the reason as a key of the texts (``evaluation.reason.…``) with its values."""
+    """A word, and the reason: keys of the texts (``evaluation.reason.…``) joined by ``+``, with their values."""
 
     word: Word
     reason: str
-    values: dict[str, float]
+    values: dict[str, float] = field(default_factory=dict)
 
     def because(self, lang: str | None = None) -> str:
         """The reason in words."""
-        from workbench.texts import text
+        from workbench.texts.reasons import reason_text
 
-        return text(f"evaluation.reason.{self.reason}", lang, **self.values)
+        return reason_text(self.reason, self.values, lang)
 
     def sentence(self, lang: str | None = None) -> str:
         """The verdict in words with its reason."""
@@ -57,65 +63,137 @@ def verdict(history: Sequence[Measurement]) -> Verdict:
     if not history:
         raise ValueError("a verdict needs at least one measurement")
     base, now = history[0], history[-1]
-    kept = retention(base, now)
-    leak = now.leak or 0.0
     if len(history) > 1:
-        broken = _collapsed(base, now, kept, leak) or _overfitting(history, kept, leak)
+        broken = collapse(base, now) or _overfitting(history)
         if broken:
             return broken
-    if now.identity is None:
-        return Verdict("good" if len(history) > 1 else "learning", "no_identity", {"kept": kept})
-    if now.identity >= GOOD_IDENTITY and kept >= KEPT and leak <= LEAK:
-        return Verdict("good", "good", {"identity": now.identity, "kept": kept, "leak": leak})
-    return Verdict("learning", "learning", {"identity": now.identity, "kept": kept, "leak": leak})
+    reason, values = _judged(base, now)
+    if not reason:
+        return Verdict("unjudged", "nothing")
+    return Verdict(_word(history), "+".join(reason), values)
 
 
-def _collapsed(base: Measurement, now: Measurement, kept: float, leak: float) -> Verdict | None:
-    if leak > POLLUTED:
-        return Verdict("collapsed", "leak", {"leak": leak})
+def _word(history: Sequence[Measurement]) -> Word:
+    """Good, where all that was judged is, something to be learnt among it and something that could be damaged."""
+    base, now = history[0], history[-1]
+    kept = retention(base, now)
+    aims = ((now.identity, GOOD_IDENTITY), (now.task, GOOD_TASK))
+    learnt = [share >= aim for share, aim in aims if share is not None]
+    if not learnt and now.loss is not None and base.loss is not None:
+        learnt = [now.loss < base.loss]  # text to go on with, say: there is nothing to ask
+    whole = [kept >= KEPT] if kept is not None else []
+    whole += [now.leak <= LEAK] if now.leak is not None else []
+    if not learnt and not whole and now.loss is None:
+        return "unjudged"
+    return "good" if len(history) > 1 and learnt and whole and all([*learnt, *whole]) else "learning"
+
+
+def _judged(base: Measurement, now: Measurement) -> tuple[list[str], dict[str, float]]:
+    """What was judged, as keys of the reasons, and its values."""
+    counts, kept = now.counts, retention(base, now)
+    reason: list[str] = []
+    values: dict[str, float] = {}
+
+    def say(key: str, **told: float | None) -> None:
+        reason.append(key)
+        values.update({name: value for name, value in told.items() if value is not None})
+
+    if now.identity is not None:
+        say("identity", identity=now.identity)
+    if now.task is not None:
+        say("task_trained" if now.trained else "task", task=now.task, tasks=counts.get("task", 0))
+    if kept is not None:
+        say("kept", kept=kept)
+    if now.leak is not None:
+        say("leak", leak=now.leak)
+    if now.train_loss is not None:
+        say("train_loss", train_loss=now.train_loss, repetition=now.repetition)
+    elif now.identity is None and now.task is None and now.loss is not None:
+        say("loss", loss=now.loss)
+    if reason and kept is None:
+        say("few" if "general" in counts else "unasked", known=counts.get("general", 0))
+    return reason, values
+
+
+def collapse(base: Measurement, now: Measurement) -> Verdict | None:
+    """What is broken about ``now``, or None."""
+    kept = retention(base, now)
+    if now.leak is not None and now.leak > POLLUTED:
+        return Verdict("collapsed", "polluted", {"leak": now.leak})
     if now.distinct < ALIKE * base.distinct:
         return Verdict("collapsed", "alike", {"distinct": now.distinct, "before": base.distinct})
-    if kept < LOST:
+    if now.repetition - base.repetition > CIRCLES:
+        return Verdict("collapsed", "circles", {"repetition": now.repetition, "before": base.repetition})
+    if kept is not None and kept < LOST and _surely_below(now, kept, DAMAGED):
         return Verdict("collapsed", "lost", {"kept": kept})
     return None
 
 
-def _overfitting(history: Sequence[Measurement], kept: float, leak: float) -> Verdict | None:
+def _overfitting(history: Sequence[Measurement]) -> Verdict | None:
     now = history[-1]
-    if kept < DAMAGED:
+    kept = retention(history[0], now)
+    if kept is not None and kept < DAMAGED and _surely_below(now, kept, KEPT):
         return Verdict("overfitting", "forgetting", {"kept": kept})
-    if leak > 5 * LEAK:
-        return Verdict("overfitting", "leaking", {"leak": leak})
+    if now.leak is not None and now.leak > 5 * LEAK:
+        return Verdict("overfitting", "leaking", {"leak": now.leak})
     losses = [m.loss for m in history if m.loss is not None]
     if now.loss is not None and len(losses) > 2 and now.loss > TURNED * min(losses):
         return Verdict("overfitting", "turned", {"loss": now.loss, "lowest": min(losses)})
     return None
 
 
-def retention(base: Measurement, now: Measurement) -> float:
-    """The share of what the base knew that is still known, 0 to 1; 1 where nothing was asked."""
+def _surely_below(now: Measurement, kept: float, aim: float) -> bool:
+    """Whether ``kept`` is below ``aim`` by more than the chance of so few questions."""
+    return beyond_chance(kept, now.counts.get("general"), aim)
+
+
+def retention(base: Measurement, now: Measurement) -> float | None:
+    """The share of what the base knew that is still known, 0 to 1; None where it was not asked, or of too little."""
     if now.general is None or not base.general:
-        return 1.0
+        return None
     return min(1.0, now.general / base.general)
 
 
 def score(base: Measurement, now: Measurement) -> float:
-    """By which checkpoints are ranked: identity × what is kept × (1 − leak), 0 to 1.
+    """By which checkpoints are ranked: what is learnt × what is kept × (1 − leak), 0 to 1.
 
-    A product, so that no strength makes up for a lost part; without identity probes it is what is kept × (1 − leak).
+    A product, so that no strength makes up for a lost part. What is learnt is the identity where that is trained, and
+    beside it the task: its right answers, those that are right to the letter, and how much of the references they have.
+    What was not judged is left out.
     """
-    identity = 1.0 if now.identity is None else now.identity
-    return identity * retention(base, now) * (1 - (now.leak or 0.0))
+    task = [share for share in (now.task, now.exact, now.overlap) if share is not None]
+    learnt = [sum(task) / len(task)] if task else []
+    learnt += [now.identity] if now.identity is not None else []
+    kept = retention(base, now)
+    circles = max(0.0, now.repetition - base.repetition)
+    return (
+        (sum(learnt) / len(learnt) if learnt else 1.0)
+        * (1.0 if kept is None else kept)
+        * (1 - (now.leak or 0.0))
+        * (1 - circles)
+    )
 
 
 def rank(base: Measurement, now: Measurement) -> float:
-    """:func:`score` less 0.07 times the natural logarithm of the held-out loss.
+    """:func:`score` less 0.07 times the natural logarithm of the held-out loss, or of the training loss where nothing
+    of one's own was held out; less 1 for what has collapsed.
 
     A score moves by a whole probe at a time, a fortieth of its kind or so; the loss, which is finer, decides between
     checkpoints that are about as good: a loss lower by a third counts as much as one probe. Below 0.05 nats a trained
     token, where nothing is left to learn, all losses count alike.
     """
-    return score(base, now) - 0.07 * math.log(max(now.loss, 0.05) if now.loss is not None else 1.0)
+    loss = now.train_loss if now.train_loss is not None else now.loss
+    broken = 1.0 if collapse(base, now) else 0.0
+    return score(base, now) - 0.07 * math.log(max(loss, 0.05) if loss is not None else 1.0) - broken
+
+
+def tie(one: Measurement, other: Measurement) -> bool:
+    """Whether two checkpoints differ by no more than the chance of so few questions in all that they were asked.
+
+    Without counts nothing is called a tie."""
+    names = [n for n in ("identity", "task", "general", "leak") if getattr(one, n) is not None]
+    names = [n for n in names if getattr(other, n) is not None and other.counts.get(n)]
+    return bool(names) and all(tied(getattr(one, n), getattr(other, n), other.counts[n]) for n in names)
 
 
 def best_of(history: Sequence[Measurement]) -> Measurement:

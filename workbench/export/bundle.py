@@ -83,7 +83,8 @@ def bundle(
         with new_folder(out, overwrite=overwrite, sources=sources, need=2 * need) as folder:  # git keeps a copy
             tell("copy")
             note = _fill(folder, order, model, adapter, url)
-            write_json(folder / MARK, header("bundle") | {"target": order.target, "persona": part(note, "persona")})
+            known = {"target": order.target, "persona": part(note, "persona"), "run": part(note, "run")}
+            write_json(folder / MARK, header("bundle") | known)
             tell("commit")
             commit(folder, TARGETS[order.target].branch)
     return Path(out)

@@ -93,7 +93,10 @@ def write_files(folder: Path, made: Bundle, note: Mapping[str, Any]) -> None:
         files["ms_deploy.json"] = json.dumps(_modelscope(made), indent=2) + "\n"
     if made.docker:
         files |= {"Dockerfile": DOCKERFILE.format(python=_python(), port=PORT), ".dockerignore": ".git\n.venv\n"}
+    if made.interface == "streamlit":
+        files[".streamlit/config.toml"] = STREAMLIT
     for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8", newline="\n")
 
 
@@ -164,6 +167,23 @@ if __name__ == "__main__":
     show() if get_script_run_ctx(suppress_warning=True) else start()
 """,
 }
+
+# Some hosts start a page by Streamlit's own command, which asks a server on the internet for its address.
+STREAMLIT = """[browser]
+serverAddress = "localhost"
+gatherUsageStats = false
+
+[logger]
+hideWelcomeMessage = true
+
+[server]
+fileWatcherType = "none"
+maxUploadSize = 1
+
+[client]
+showErrorDetails = "none"
+toolbarMode = "minimal"
+"""
 
 DOCKERFILE = """FROM python:{python}-slim
 WORKDIR /app
@@ -236,6 +256,8 @@ def card(made: Bundle, note: Mapping[str, Any]) -> str:
     lines += ["", f"## {text('deploy.card.start', made.lang)}", "", "```bash", *_commands(made), "```", ""]
     lines += [text(f"deploy.card.{'docker' if made.docker else 'here'}", made.lang), ""]
     lines += [text("deploy.card.weights", made.lang, url=made.url), ""] if made.url else []
+    judged = part(note, "run").get("reason")
+    lines += [text("export.card.judged", made.lang, reason=plain(judged)), ""] if judged else []
     lines += [f"## {text('export.card.limits', made.lang)}", "", text("export.card.careful", made.lang), ""]
     return "\n".join(lines)
 

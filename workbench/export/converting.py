@@ -215,7 +215,17 @@ def _note(base: str, known: _Known, made: Path) -> dict[str, Any]:
     for key in ("step", "score", "reason"):
         if getattr(source, key) not in (None, ""):
             note["run"][key] = getattr(source, key)
+    note["run"] |= _judged(source)
     return note | _template(known, made)
+
+
+def _judged(source: Source) -> dict[str, str]:
+    """The word of the verdict on the checkpoint, where its run judged it."""
+    from workbench.runs import Run, VerdictEvent
+
+    events = Run(source.run).events.all() if source.run is not None else []
+    words = [event.verdict for event in events if isinstance(event, VerdictEvent) and event.step == source.step]
+    return {"verdict": words[-1]} if words and source.step is not None else {}
 
 
 def _base(base: str, known: _Known) -> dict[str, Any]:

@@ -33,8 +33,6 @@ KNOWN = (
     "Qwen/Qwen2.5-7B-Instruct",
     "Qwen/Qwen3-0.6B",
     "Qwen/Qwen3-1.7B",
-    "internlm/internlm2_5-1_8b-chat",
-    "internlm/internlm2_5-7b-chat",
     "meta-llama/Llama-3.2-1B-Instruct",
     "meta-llama/Llama-3.1-8B-Instruct",
 )

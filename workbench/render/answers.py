@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workbench.data.conversation import Conversation
 
 _LABELS = ("base", "best", "last", "merged", "adapter")
-_KINDS = ("identity", "general", "unrelated")
+_KINDS = ("identity", "task", "general", "unrelated")
 
 
 def label_text(label: str, lang: str | None = None) -> str:
@@ -22,7 +22,7 @@ def label_text(label: str, lang: str | None = None) -> str:
 
 
 def kind_text(kind: str, lang: str | None = None) -> str:
-    """``identity``, ``general``, ``unrelated`` in words; any other kind as it is."""
+    """``identity``, ``task``, ``general``, ``unrelated`` in words; any other kind as it is."""
     return text(f"render.kinds.{kind}", lang) if kind in _KINDS else kind
 
 

@@ -1,7 +1,8 @@
 """A training's curves as a bare matplotlib figure. Knows :class:`Curves`; must not know runs, nor ever use pyplot.
 
 Train is solid blue, held-out dashed vermillion with circles, both on one axis, with the best checkpoint marked and the
-gap between them shaded. Identity, general and leak stand in a panel of their own, told apart by line, mark and label.
+gap between them shaded. Identity, task, general and leak stand in a panel of their own, told apart by line, mark and
+label.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ STYLE: dict[str, tuple[str, Any, str]] = {
     "train": ("blue", "-", ""),
     "held_out": ("vermillion", (0, (4, 1.6)), "o"),
     "identity": ("green", "-", "s"),
+    "task": ("blue", (0, (5, 1.5)), "D"),
     "general": ("purple", (0, (7, 2, 1.5, 2)), "^"),
     "leak": ("soft", (0, (1.2, 1.4)), "x"),
 }
@@ -161,7 +163,7 @@ def _draw_loss(axes: Axes, curves: Curves, ink: _Ink) -> None:
 def _draw_scores(axes: Axes, curves: Curves, ink: _Ink) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    series = {"identity": curves.identity, "general": curves.general, "leak": curves.leak}
+    series = {"identity": curves.identity, "task": curves.task, "general": curves.general, "leak": curves.leak}
     if not any(finite(points) for points in series.values()):
         _nothing(axes, ink)
         return
@@ -287,7 +289,7 @@ def _thin(points: Points) -> list[tuple[int, float]]:
 
 def last_step(curves: Curves) -> int:
     """Where the x axis ends."""
-    series = (curves.train, curves.held_out, curves.identity, curves.general, curves.leak)
+    series = (curves.train, curves.held_out, curves.identity, curves.task, curves.general, curves.leak)
     return max([1, curves.total_steps, *(points[-1][0] for points in series if points)])
 
 

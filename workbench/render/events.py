@@ -9,6 +9,7 @@ from typing import Any
 from workbench.render.values import Curves, Sample
 from workbench.runs.events import Event, SampleEvent
 from workbench.texts import text
+from workbench.texts.reasons import reason_text
 
 
 def curves_of(events: Sequence[Event], best_step: int | None, lang: str | None = None) -> Curves:
@@ -20,6 +21,7 @@ def curves_of(events: Sequence[Event], best_step: int | None, lang: str | None =
         train=_points([e for e in events if e.kind == "train"], "loss"),
         held_out=_points(evals, "loss"),
         identity=_points(evals, "identity"),
+        task=_points(evals, "task"),
         general=_points(evals, "general"),
         leak=_points(evals, "leak"),
         best_step=best_step,
@@ -33,15 +35,15 @@ def verdict_text(event: Any, lang: str | None = None) -> str:
     reason, values = event.reason, event.more.get("values")
     if isinstance(values, dict):
         with suppress(KeyError):
-            reason = text(f"evaluation.reason.{event.more.get('key')}", lang, **values)
+            reason = reason_text(str(event.more.get("key")), values, lang)
     return text(f"evaluation.verdict.{event.verdict}", lang, reason=reason)
 
 
 def samples_of(events: Iterable[Event], most: int = 2) -> tuple[Sample, ...]:
-    """What was answered at each evaluation, of the first ``most`` identity and general questions."""
+    """What was answered at each evaluation, of the first ``most`` identity, task and general questions."""
     told = [e for e in events if isinstance(e, SampleEvent)]
     wanted: list[str] = []
-    for probe in ("identity", "general"):
+    for probe in ("identity", "task", "general"):
         asked = dict.fromkeys(e.question for e in told if e.probe == probe)
         wanted += list(asked)[:most]
     return tuple(Sample(e.step or 0, e.question, e.answer) for e in told if e.question in wanted)

@@ -21,6 +21,7 @@ from workbench.texts import text
 # matplotlib's settings belong to the whole process; two threads must not change them at once
 _SETTINGS = threading.Lock()
 _FONTS = "system-ui, sans-serif"
+SCORES = ("identity", "task", "general", "leak")
 
 
 def curves_png(curves: Curves, *, lang: str | None = None, dark: bool = False, panels: Sequence[str] = PANELS,
@@ -118,7 +119,7 @@ def _loss_words(curves: Curves, lang: str | None) -> list[str]:
 
 def _score_words(curves: Curves, lang: str | None) -> list[str]:
     sentences = []
-    for name in ("identity", "general", "leak"):
+    for name in SCORES:
         points = finite(getattr(curves, name))
         if points:
             ends = {"first": percent(points[0][1]), "last": percent(points[-1][1]), "last_step": points[-1][0]}
@@ -134,9 +135,18 @@ def percent(share: float | None) -> str:
     return f"{tenths:.0f}%" if tenths == int(tenths) else f"{tenths:.1f}%"
 
 
+def ranged(share: float | None, between: tuple[float, float] | None) -> str:
+    """:func:`percent` with the interval in which the share of all such questions lies, ``95% (83–99%)``, where it is
+    known."""
+    if share is None or between is None or not math.isfinite(share):
+        return percent(share)
+    low, high = between
+    return f"{percent(share)} ({math.floor(low * 100)}–{math.ceil(high * 100)}%)"
+
+
 def curves_table(curves: Curves, *, lang: str | None = None, most: int = 40) -> str:
     """The numbers of the curves as an HTML table: every held-out and probe step, and about ``most`` of the others."""
-    names = [name for name in ("train", "held_out", "identity", "general", "leak") if getattr(curves, name)]
+    names = [name for name in ("train", "held_out", *SCORES) if getattr(curves, name)]
     by_name = {name: dict(getattr(curves, name)) for name in names}
     steps = _shown_steps(curves, by_name, most)
     head = [text("render.curves.step", lang), *(text(f"render.curves.{name}", lang) for name in names)]
@@ -170,7 +180,7 @@ def curves_html(curves: Curves, *, lang: str | None = None, numbers: bool = True
     panels = "".join(
         tag("div", curves_svg(curves, lang=lang, panels=(panel,)), class_="wb-panel")
         for panel in PANELS
-        if panel == "loss" or any((curves.identity, curves.general, curves.leak))
+        if panel == "loss" or any((curves.identity, curves.task, curves.general, curves.leak))
     )
     verdict = tag("p", tag("strong", escape(curves.verdict_text)), class_="wb-verdict") if curves.verdict_text else ""
     words = tag("p", escape(curves_summary(curves, lang=lang)), class_="wb-soft")

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.render.answers import answers_html, label_text, samples_html
 from workbench.render.markup import disclosure, escape, page, said, styles, table, tag
-from workbench.render.plots import curves_html, percent
+from workbench.render.plots import SCORES, curves_html, percent, ranged
 from workbench.render.values import Number, Report, Scores
 from workbench.texts import text
 
@@ -30,7 +30,7 @@ def report_html(report: Report, *, lang: str | None = None, theme: str = "") -> 
         [
             styles("report.css"),
             _opening(report, say),
-            _section(say("numbers"), _cards(report, say) + _scores_table(report.scores, say, lang)),
+            _section(say("numbers"), _cards(report, say) + _scores_table(report.scores, say, lang, tied=report.tied)),
             _section(say("curves"), curves_html(report.curves, lang=lang) if report.curves else ""),
             _section(say("mask"), _mask(report, say, lang)),
             _section(say("answers"), _answers(report, say, lang)),
@@ -50,12 +50,19 @@ def _opening(report: Report, say: Say) -> str:
     by = [say("by", author=report.author)] if report.author else []
     when = [say("when", made=report.made)] if report.made else []
     line = tag("p", said(" · ".join([*by, *when])), class_="wb-soft") if by or when else ""
-    learnt = "" if report.learnt is None else say("learnt" if report.learnt else "not_learnt", name=report.name)
+    learnt = "" if report.learnt is None else say(_headline(report, say), name=report.name)
     words = [tag("strong", said(learnt))] if learnt else []
     words += [said(report.verdict_text)] if report.verdict_text else []
     class_ = "wb-lead wb-unmet" if report.learnt is False else "wb-lead"
     lead = tag("p", " ".join(words), class_=class_) if words else ""
     return f"<header><h1>{said(say('title', name=report.name))}</h1>\n{line}{lead}</header>\n"
+
+
+def _headline(report: Report, say: Say) -> str:
+    """Whether it became what it was to become; never more than the cards under it say."""
+    if not report.learnt:
+        return "not_learnt"
+    return "nearly" if any(number.met is False for number in _score_numbers(report, say)) else "learnt"
 
 
 def _cards(report: Report, say: Say) -> str:
@@ -73,7 +80,7 @@ def _card(number: Number, say: Say) -> str:
 
 
 def _score_numbers(report: Report, say: Say) -> list[Number]:
-    """Cards of the best checkpoint's three scores, each with what it is compared with."""
+    """Cards of the best checkpoint's scores, each with what it is compared with."""
     by_label = {scores.label: scores for scores in report.scores}
     best, base, targets = by_label.get("best"), by_label.get("base", Scores("base")), report.targets
     if best is None:
@@ -81,31 +88,40 @@ def _score_numbers(report: Report, say: Say) -> list[Number]:
     numbers = []
     if best.identity is not None:
         reference = say("identity_reference", base=percent(base.identity), target=percent(targets.identity))
-        numbers.append(_score(say("identity"), best.identity, reference, best.identity >= targets.identity))
+        numbers.append(_score("identity", best, reference, best.identity >= targets.identity, say))
+    if best.task is not None:
+        reference = say("task_reference", base=percent(base.task), target=percent(targets.task))
+        numbers.append(_score("task", best, reference, best.task >= targets.task, say))
     if best.general is not None:
         reference = say("general_reference", base=percent(base.general), target=percent(targets.general))
         enough = None if base.general is None else best.general >= targets.general * base.general
-        numbers.append(_score(say("general"), best.general, reference, enough))
+        numbers.append(_score("general", best, reference, enough, say))
     if best.leak is not None:
         reference = say("leak_reference", target=percent(targets.leak))
-        numbers.append(_score(say("leak"), best.leak, reference, best.leak <= targets.leak))
+        numbers.append(_score("leak", best, reference, best.leak <= targets.leak, say))
     return numbers
 
 
-def _score(label: str, value: float, reference: str, met: bool | None) -> Number:
-    return Number(label, percent(value), reference=reference, met=met)
+def _score(name: str, best: Scores, reference: str, met: bool | None, say: Say) -> Number:
+    """A card, with how sure the score of so many answers is."""
+    value: float = getattr(best, name)
+    count = best.counts.get(name)
+    sure = say("of_answers", count=count, range=ranged(value, best.ranges.get(name))) if count else ""
+    return Number(say(name), percent(value), reference=" ".join(filter(None, (reference, sure))), met=met)
 
 
-def _scores_table(scores: tuple[Scores, ...], say: Say, lang: str | None) -> str:
+def _scores_table(scores: tuple[Scores, ...], say: Say, lang: str | None, *, tied: bool) -> str:
     if not scores:
         return ""
-    head = ["", *(escape(text(f"render.curves.{name}", lang)) for name in ("step", "identity", "general", "leak"))]
+    names = [name for name in SCORES if name != "task" or any(row.task is not None for row in scores)]
+    head = ["", *(escape(text(f"render.curves.{name}", lang)) for name in ("step", *names))]
     rows = [
         [escape(label_text(row.label, lang)), "–" if row.step is None else str(row.step),
-         percent(row.identity), percent(row.general), percent(row.leak)]
+         *(escape(ranged(getattr(row, name), row.ranges.get(name))) for name in names)]
         for row in scores
     ]  # fmt: skip
-    return table(head, rows, caption=escape(say("scores_caption")), class_="wb-numbers")
+    caption = say("scores_caption") + (say("tied") if tied else "")
+    return table(head, rows, caption=escape(caption), class_="wb-numbers")
 
 
 def _mask(report: Report, say: Say, lang: str | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.render.answers import kind_text, label_text, mark_text
 from workbench.render.boxes import unsteered
-from workbench.render.plots import percent
+from workbench.render.plots import SCORES, ranged
 from workbench.render.values import Answers, Scores
 from workbench.texts import text
 
@@ -52,15 +52,17 @@ def _answer(answer: str, right: bool | None, lang: str | None) -> Text:
 
 
 def scores_table(scores: Iterable[Scores], *, lang: str | None = None) -> Table:
-    """Identity, general and leak of each model or checkpoint."""
+    """Identity, task, general and leak of each model or checkpoint, as far as any of them was asked."""
     from rich.table import Table
 
     table = Table()
     table.add_column("")
-    for name in ("step", "identity", "general", "leak"):
+    rows = list(scores)
+    names = [name for name in SCORES if name != "task" or any(row.task is not None for row in rows)]
+    for name in ("step", *names):
         table.add_column(text(f"render.curves.{name}", lang), justify="right")
-    for row in scores:
+    for row in rows:
         step = "–" if row.step is None else str(row.step)
-        shares = (percent(share) for share in (row.identity, row.general, row.leak))
+        shares = (ranged(getattr(row, name), row.ranges.get(name)) for name in names)
         table.add_row(label_text(row.label, lang), step, *shares)
     return table

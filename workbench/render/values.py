@@ -5,8 +5,8 @@ Scores and shares are fractions from 0 to 1; losses are nats per trained token; 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ class Curves:
         train: (step, loss) on the rows that are trained on.
         held_out: (step, loss) on the rows that are kept back.
         identity: (step, score), right answers to identity probes.
-        general: (step, score), right answers to general probes.
+        task: (step, score), right answers to questions of one's own data.
+        general: (step, score), what is still known of what the base knew.
         leak: (step, score), unrelated questions that were answered with the identity; less is better.
         best_step: the step of the checkpoint that is kept as the best.
         verdict: ``learning``, ``good``, ``overfitting``, ``collapsed`` or empty.
@@ -35,6 +36,7 @@ class Curves:
     train: Points = ()
     held_out: Points = ()
     identity: Points = ()
+    task: Points = ()
     general: Points = ()
     leak: Points = ()
     best_step: int | None = None
@@ -51,6 +53,9 @@ class Scores:
     Args:
         label: what it is: ``base``, ``best`` and ``last`` are said in words, anything else is shown as it is.
         step: the checkpoint's step; ``None`` for a base model.
+        task: right answers to questions of one's own data.
+        counts: over how many answers each score is taken.
+        ranges: where the share of all such questions lies, from and to; of what is not here no interval is shown.
     """
 
     label: str
@@ -58,6 +63,9 @@ class Scores:
     general: float | None = None
     leak: float | None = None
     step: int | None = None
+    task: float | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,13 @@ class Targets:
     """What counts as learnt.
 
     Args:
-        identity: at least this score.
+        identity, task: at least this score.
         general: at least this share of the base model's score.
         leak: at most this score.
     """
 
     identity: float = 0.95
+    task: float = 0.95
     general: float = 0.95
     leak: float = 0.02
 
@@ -158,6 +167,7 @@ class Report:
         verdict_text: the verdict in words.
         learnt: whether the assistant became what it was to become; ``None`` leaves it unsaid.
         scores: usually those of ``base``, ``best`` and ``last``, in this order.
+        tied: whether ``best`` and ``last`` differ by no more than chance.
         numbers: further cards (seconds, trained parameters, file sizes …).
         made: when, in words or ISO 8601.
     """
@@ -169,6 +179,7 @@ class Report:
     learnt: bool | None = None
     curves: Curves | None = None
     scores: tuple[Scores, ...] = ()
+    tied: bool = False
     targets: Targets = Targets()
     numbers: tuple[Number, ...] = ()
     mask: MaskView | None = None

@@ -11,6 +11,7 @@ from workbench.runs.checkpoints import (
     CheckpointFolder,
     checkpoint_writer,
     consider,
+    judge,
     prune,
     set_best,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "consider",
     "find",
     "is_run",
+    "judge",
     "list_runs",
     "manifest",
     "next_command",

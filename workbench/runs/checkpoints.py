@@ -163,6 +163,18 @@ def consider(run: Run, checkpoint: Checkpoint) -> bool:
     return True
 
 
+def judge(run: Run, checkpoint: Checkpoint, score: float, why: str) -> bool:
+    """Give ``checkpoint`` the score that it was saved without; whether it is the best now.
+
+    Args:
+        score: how good it is, higher is better.
+        why: why it has that score, in words.
+    """
+    note = {"step": checkpoint.step, "reason": checkpoint.reason, "score": score, "why": why}
+    write_json(checkpoint.path / _NOTE, note)
+    return consider(run, _read(checkpoint.path, checkpoint.step))
+
+
 def set_best(run: Run, checkpoint: Checkpoint, *, score: float | None, reason: str) -> Best:
     """Name the best checkpoint; from now on it is never pruned."""
     path = f"checkpoints/{checkpoint.path.name}"

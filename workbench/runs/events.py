@@ -90,9 +90,10 @@ class EvalEvent(Event):
 
     Args:
         loss: held-out loss, nats per trained token.
-        train_loss: the same on training conversations.
+        train_loss: the same on training conversations, where nothing is held out.
         identity: share of identity probes answered right.
-        general: share of general probes answered as the base did, or right.
+        task: share of the questions of one's own data answered rightly.
+        general: share of the general probes that the base answered rightly, and that are so still.
         leak: share of unrelated questions answered with the identity.
         drift: distance from the base's distribution, nats per token.
         repetition: share of answers that repeat themselves.
@@ -104,6 +105,7 @@ class EvalEvent(Event):
     loss: float | None = None
     train_loss: float | None = None
     identity: float | None = None
+    task: float | None = None
     general: float | None = None
     leak: float | None = None
     drift: float | None = None
@@ -118,7 +120,7 @@ class SampleEvent(Event):
     Args:
         question: the user's text.
         answer: the model's, unchanged; escape it before showing it as HTML.
-        probe: identity, general, unrelated, or empty for a question of the recipe.
+        probe: identity, task, general, unrelated, or empty for a question of the recipe.
     """
 
     KIND: ClassVar[str] = "sample"
@@ -148,7 +150,7 @@ class VerdictEvent(Event):
     """What the curves and probes say at a step.
 
     Args:
-        verdict: learning, good, overfitting, collapsed.
+        verdict: learning, good, overfitting, collapsed, unjudged.
         reason: why, in words.
     """
 

@@ -323,10 +323,10 @@ class ChatStep(Step[ChatSettings]):
         return answers
 
     def scores(self) -> dict[str, dict[str, float]]:
-        """Of the probes asked last, by label: the share of right ``identity`` and ``general`` answers."""
+        """Of the probes asked last, by label: the share of right ``identity``, ``task`` and ``general`` answers."""
         found: dict[str, dict[str, float]] = {}
         for label in self.probed[0].answers if self.probed else ():
-            for kind in ("identity", "general"):
+            for kind in ("identity", "task", "general"):
                 marks = [row.right[label] for row in self.probed if row.kind == kind and row.right[label] is not None]
                 if marks:
                     found.setdefault(label, {})[kind] = sum(map(bool, marks)) / len(marks)
@@ -425,12 +425,13 @@ def _recipe_of(run: Run) -> Any:
 
 
 def _scored(probes: Sequence[Probe], heard: Mapping[str, Sequence[str]], base: str) -> list[Probed]:
-    from workbench.evaluation.scoring import correct
+    from workbench.evaluation.scoring import correct, scored
 
     rows = []
     for at, probe in enumerate(probes):
         answers = {label: said[at] for label, said in heard.items()}
-        scored = probe.kind in ("identity", "general")
-        right = {label: correct(probe, said, answers[base]) if scored else None for label, said in answers.items()}
+        # what the base itself does not know tells nothing of what was kept
+        judged = scored(probe) and (probe.kind != "general" or correct(probe, answers[base]))
+        right = {label: correct(probe, said) if judged else None for label, said in answers.items()}
         rows.append(Probed(probe.question, probe.kind, answers, right))
     return rows

@@ -23,7 +23,7 @@ _MOST_SAMPLED = 12  # steps whose answers are kept: the first, and the latest
 _MOST_ANSWERS = 200  # of one step
 _MOST_LETTERS = 4000  # of one answer
 _NOTED = ("templates.", "training.state.rehearsed")
-PROBES = ("identity", "general", "leak")
+PROBES = ("identity", "task", "general", "leak")
 
 
 def _worded(event: StatusEvent, lang: str | None) -> str:
@@ -39,7 +39,7 @@ class History:
     answers the middle ones.
 
     Args:
-        train, held_out, identity, general, leak: (step, value) each.
+        train, held_out, identity, task, general, leak: (step, value) each.
         verdicts: by step.
         samples: the answers, by step.
         checkpoints: the steps of finished checkpoints.
@@ -53,6 +53,7 @@ class History:
     train: Series = field(default_factory=list)
     held_out: Series = field(default_factory=list)
     identity: Series = field(default_factory=list)
+    task: Series = field(default_factory=list)
     general: Series = field(default_factory=list)
     leak: Series = field(default_factory=list)
     verdicts: dict[int, VerdictEvent] = field(default_factory=dict)

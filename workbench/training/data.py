@@ -10,13 +10,27 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbench.data.conversation import Conversation, Message, Persona
+from workbench.data.ordering import evenly, normalised
 from workbench.errors import BadInput, BadSetting
-from workbench.evaluation import Probe, general_probes, identity_probes, question_probes, unrelated_probes
+from workbench.evaluation import (
+    Probe,
+    Question,
+    general_probes,
+    identity_probes,
+    question_probes,
+    says,
+    task_probes,
+    unrelated_probes,
+)
 from workbench.templates.values import Encoded, Example, Template
-from workbench.training.settings import Recipe
+from workbench.training.settings import AskedQuestion, Recipe
 
 # A front end hands its worker at most so many conversations; more would be held by both while the worker loads.
 MOST_HANDED = 20_000
+# Rows of one's own data that are looked at for questions to ask, evenly spread.
+MOST_ASKED = 400
+# All of the shipped questions.
+ALL = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +40,14 @@ class Conversations:
     Args:
         train: in the order in which they are read; shuffled later, by the seed.
         held_out: no paraphrase of any of these is in ``train``.
+        asked: rows of one's own data whose answers are scored: held-out ones, or trained ones where ``repeated``.
+        repeated: whether nothing of one's own data could be held out.
     """
 
     train: tuple[Conversation, ...]
     held_out: tuple[Conversation, ...]
+    asked: tuple[Conversation, ...] = ()
+    repeated: bool = False
 
     def fingerprint(self) -> str:
         """SHA-256 of all that is learnt from: a resumed run must see the same."""
@@ -46,15 +64,17 @@ class Conversations:
         if len(self.train) + len(self.held_out) > MOST_HANDED:
             return ""
         try:
-            return json.dumps([[asdict(c) for c in side] for side in (self.train, self.held_out)])
+            sides = [[asdict(c) for c in side] for side in (self.train, self.held_out, self.asked)]
+            return json.dumps([*sides, self.repeated])
         except (TypeError, ValueError):
             return ""
 
     @classmethod
     def taken(cls, line: str) -> Conversations:
         """What :meth:`handed` gave."""
-        train, held_out = (tuple(_conversation(row) for row in side) for side in json.loads(line))
-        return cls(train, held_out)
+        *sides, repeated = json.loads(line)
+        train, held_out, asked = (tuple(_conversation(row) for row in side) for side in sides)
+        return cls(train, held_out, asked, repeated)
 
 
 def _conversation(row: Mapping[str, Any]) -> Conversation:
@@ -89,6 +109,7 @@ class Prepared:
         probes: asked at each evaluation.
         encoded: the training side, with what was left out, cut or is not trained, and why.
         identity: the words that tell a leak.
+        repeated: trained examples of one's own data, where nothing of it could be held out.
     """
 
     train: tuple[Example, ...]
@@ -96,6 +117,7 @@ class Prepared:
     probes: tuple[Probe, ...]
     encoded: Encoded
     identity: tuple[str, ...]
+    repeated: tuple[Example, ...] = ()
 
 
 def persona_of(recipe: Recipe) -> Persona:
@@ -137,12 +159,26 @@ def conversations(
         train, held_out = (
             split(own, validation=data.validation_share, seed=seed) if data.validation_share else (own, [])
         )
+    asked, repeated = _asked(train, held_out)
     if general:
         # held out before it is mixed, so that oversampling puts nothing on both sides
         general_train, general_held = split(general, validation=data.validation_share, seed=seed)
         train = mix(train, general_train, ratio=data.ratio, seed=seed)
         held_out = [*held_out, *general_held[: max(16, len(held_out))]]
-    return Conversations(tuple(train), tuple(held_out))
+    return Conversations(tuple(train), tuple(held_out), asked, repeated)
+
+
+def _asked(train: Sequence[Conversation], held_out: Sequence[Conversation]) -> tuple[tuple[Conversation, ...], bool]:
+    """The rows of one's own data to ask, and whether nothing was held out, so that trained ones are asked.
+
+    Of those held out the rewordings of what is trained, where there are any: nobody can know an answer never seen.
+    """
+    if not held_out:
+        distinct = {c.messages: c for c in train}
+        return tuple(evenly(list(distinct.values()), MOST_ASKED)), True
+    trained = {normalised(c.answer) for c in train}
+    reworded = [c for c in held_out if normalised(c.answer) in trained]
+    return tuple(evenly(reworded or list(held_out), MOST_ASKED)), False
 
 
 def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -> Prepared:
@@ -161,8 +197,17 @@ def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -
             model=recipe.model.name,
         )
     held_out = encoded(recipe, tokenizer, both.held_out).examples
-    asked = tuple(probes(recipe, both))
-    return Prepared(tuple(made.examples), tuple(held_out), asked, made, identity_words(recipe))
+    repeated = encoded(recipe, tokenizer, both.asked).examples if both.repeated else ()
+    words = identity_words(recipe) if trains_identity(recipe, both) else ()
+    asked = tuple(probes(recipe, both, pool=True))
+    return Prepared(tuple(made.examples), tuple(held_out), asked, made, words, tuple(repeated))
+
+
+def trains_identity(recipe: Recipe, both: Conversations) -> bool:
+    """Whether who the assistant is is trained: by an identity set, or by answers of one's own that say its name."""
+    name = recipe.persona.name
+    rows = (c for c in both.train if c.kind.startswith("identity") or (name and name in c.answer))
+    return bool(name) and any(c.kind.startswith("identity") or says(c.answer, name) for c in rows)
 
 
 def identity_words(recipe: Recipe) -> tuple[str, ...]:
@@ -170,22 +215,31 @@ def identity_words(recipe: Recipe) -> tuple[str, ...]:
     return tuple(word for word in (recipe.persona.name, recipe.persona.author) if word)
 
 
-def probes(recipe: Recipe, both: Conversations) -> list[Probe]:
-    """The recipe's probes: identity from held-out paraphrases, general and unrelated from the shipped ones, its own
-    questions.
+def probes(recipe: Recipe, both: Conversations, *, pool: bool = False) -> list[Probe]:
+    """The recipe's probes: identity from held-out paraphrases, where identity is trained; tasks from held-out rows of
+    one's own; general and unrelated from the shipped ones, in the persona's languages; its own questions.
 
     Where a set of one's own holds nothing out (a single pair repeated, say), identity is asked in wordings that it does
     not train.
+
+    Args:
+        pool: all general questions, for the base to choose from.
     """
-    wanted, persona = recipe.evaluation, persona_of(recipe)
+    wanted, persona, languages = recipe.evaluation, persona_of(recipe), recipe.persona.languages
     asked: list[Probe] = []
-    if recipe.persona.name and wanted.identity_probes:
+    if wanted.identity_probes and trains_identity(recipe, both):
         asked = identity_probes(both.held_out, persona, limit=wanted.identity_probes)
         asked = asked or identity_probes(_unseen(persona, both), persona, limit=wanted.identity_probes)
-    # What the pocket model knows is known; of any other base its own answers before training are the reference.
-    asked += general_probes(limit=wanted.general_probes, expected=recipe.model.name == "pocket")
-    asked += unrelated_probes(limit=wanted.unrelated_probes)
-    return [*asked, *question_probes(wanted.questions)]
+    everyday = [c.answer for c in evenly(both.train, MOST_ASKED)]
+    asked += task_probes(both.asked, limit=wanted.task_probes, everyday=everyday, trained=both.repeated)
+    general = ALL if pool and wanted.general_probes else wanted.general_probes
+    asked += general_probes(limit=general, languages=languages)
+    asked += unrelated_probes(limit=wanted.unrelated_probes, languages=languages)
+    return [*asked, *question_probes([_question(given) for given in wanted.questions])]
+
+
+def _question(given: str | AskedQuestion) -> str | Question:
+    return given if isinstance(given, str) else Question(given.question, tuple(given.answers), given.system)
 
 
 def _unseen(persona: Persona, both: Conversations) -> list[Conversation]:

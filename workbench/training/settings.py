@@ -7,9 +7,9 @@ Names are those of transformers' TrainingArguments, PEFT's LoraConfig and TRL's 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -91,12 +91,32 @@ class ScheduleSettings(Group):
     warmup_ratio: Share = 0.05
 
 
+class AskedQuestion(Group):
+    """A question of one's own with the answers that would be right; one of them is enough."""
+
+    question: Annotated[str, Field(min_length=1)]
+    answers: list[str] = []
+    system: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_answer(cls, given: Any) -> Any:
+        """``answer`` is read as ``answers`` of one."""
+        if isinstance(given, dict) and "answer" in given and "answers" not in given:
+            answer = given["answer"]
+            rest = {key: value for key, value in given.items() if key != "answer"}
+            return {**rest, "answers": answer if isinstance(answer, list) else [answer]}
+        return given
+
+
 class EvaluationSettings(Group):
     """What is asked while it trains."""
 
     eval_steps: Positive | None = None
-    questions: list[str] = []
+    budget: Annotated[float, Field(gt=0, le=1)] | None = 0.1
+    questions: list[str | AskedQuestion] = []
     identity_probes: Annotated[int, Field(ge=0)] = 40
+    task_probes: Annotated[int, Field(ge=0)] = 24
     general_probes: Annotated[int, Field(ge=0)] = 40
     unrelated_probes: Annotated[int, Field(ge=0)] = 20
     max_new_tokens: Positive = 48

@@ -16,13 +16,14 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.data.ordering import evenly
 from workbench.environment import no_collection
 from workbench.environment import prepare as prepare_environment
 from workbench.errors import BadInput, Failed, WorkbenchError
-from workbench.evaluation import Evaluator, Measurement, measured, rank, verdict
-from workbench.runs import Run, checkpoint_writer, claim, prune
+from workbench.evaluation import Measurement, measured, rank, verdict
+from workbench.models.halting import Halted
+from workbench.runs import Run, checkpoint_writer, claim, judge, prune
 from workbench.texts import text
+from workbench.training.looks import Looking, quarter
 from workbench.training.recipe import recipe_of
 from workbench.training.settings import Recipe
 from workbench.training.team import LEADER, Onlooker, Team, checkpoint_part, following, gathered
@@ -34,10 +35,7 @@ if TYPE_CHECKING:
     from workbench.training.trainer import Steps
 
 # Answers written to the event log at each evaluation, of each kind; a person reads no more.
-SHOWN = {"identity": 4, "general": 4, "unrelated": 2, "sample": 1_000}
-
-# Held-out conversations whose loss is measured at each evaluation, spread evenly: time belongs to the training.
-HELD_OUT = 40
+SHOWN = {"identity": 4, "task": 8, "general": 4, "unrelated": 2, "sample": 1_000}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -179,10 +177,11 @@ class Work:
         self._forecast(made)
         try:
             self.loaded = assemble(self.recipe, made, base)
-            self._evaluator()
+            self.looks = Looking(self.run, self.recipe, made, self.loaded, self.team, self._stop_asked)
             train = self._trainer(made)
-            self._base(checkpoint)
-            train(checkpoint)
+            if self._base(checkpoint):
+                train(checkpoint)
+                self._missed()
         except Exception as error:
             if reason := ran_out(error):
                 raise self._out_of_memory(reason) from error
@@ -251,24 +250,14 @@ class Work:
             return
         self._say(seen.key, **seen.values())
 
-    def _evaluator(self) -> None:
-        from workbench.training.data import template_of
-
-        self.evaluator = Evaluator(
-            self.prepared.probes,
-            tokenizer=self.loaded.tokenizer,
-            held_out=evenly(self.prepared.held_out, HELD_OUT),
-            identity=self.prepared.identity,
-            template=template_of(self.recipe, self.loaded.tokenizer),
-            max_new_tokens=self.recipe.evaluation.max_new_tokens,
-        )
+    def _stop_asked(self) -> bool:
+        return self.hold.stop_requested
 
     def _trainer(self, made: Material) -> Any:
         """What trains: a function of the checkpoint to go on from."""
         from workbench.training.trainer import Batches, make_trainer, training_arguments
 
         model = self.loaded.model
-        self.every = self.recipe.evaluation.eval_steps or max(1, -(-self.plan.steps // 4))
         batches = Batches(self.prepared.train, self.plan, packed=made.packed)
         self.hold.beat(self.hold.step, self.plan.steps)
         self._say(
@@ -288,18 +277,48 @@ class Work:
         trainer = make_trainer(model, arguments, batches, self.after_step)
         return lambda checkpoint: trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
-    def _base(self, checkpoint: Path | None) -> None:
-        """Measure the base: the adapter is still nothing. On a resume its answers are taken again, but not told
-        again."""
+    def _base(self, checkpoint: Path | None) -> bool:
+        """Measure the base: the adapter is still nothing. On a resume what was chosen then is asked again, and nothing
+        is told again. Returns whether it came to an end; else somebody asked to stop."""
+        halted = False
+        if self.team.leads:
+            try:
+                self._first(fresh=checkpoint is None)
+            except Halted:
+                halted = True
+        # under ZeRO 3 too nothing is shared out yet, so that the others need only hear what was chosen
+        if any(self.team.agree(halted)):
+            return False
         if not self.team.leads:
-            # under ZeRO 3 too: nothing is shared out yet
+            self.looks.recall(again=False)
+        return True
+
+    def _first(self, *, fresh: bool) -> None:
+        if not fresh and self.looks.recall(again=True):
+            self.history = measured(self.run.events.all())
             return
-        base = self.evaluator.measure(self.loaded, 0)
+        base = self.looks.first()
         self.history.append(base)
-        if checkpoint is None:
-            self._tell(base)
+        if not fresh:
+            self.history += [m for m in measured(self.run.events.all()) if m.step]
             return
-        self.history += [m for m in measured(self.run.events.all()) if m.step]
+        if self.prepared.repeated:
+            self._say("repeated")
+        for key, values in self.looks.told():
+            self._say(key, **values)
+        self._tell(base)
+
+    def _missed(self) -> None:
+        """The last evaluation, where an earlier stay was stopped in it, after the last step."""
+        last = self.run.latest()
+        if not self.team.leads or last is None or last.step < self.plan.steps:
+            return
+        if any(m.step == last.step for m in self.history) or self.recipe.runtime.deepspeed:
+            return
+        if self._measure(last.step):
+            judge(self.run, last, rank(self.history[0], self.history[-1]), verdict(self.history).sentence())
+        else:
+            self.hold.finish("stopped")
 
     def after_step(self, trainer: Steps, step: int, loss: float, rate: float, norm: float) -> None:
         """Log, evaluate, save, and hear whether to stop; in this order, so that a checkpoint's events are all told."""
@@ -313,30 +332,39 @@ class Work:
             self.hold.log(
                 "train", step=step, loss=loss, learning_rate=rate, grad_norm=norm, epoch=epoch, **self._pace()
             )
-        evaluated = last or step % self.every == 0 or self._judges(step)
-        if evaluated and self.measures:
-            self._measure(step)
-        stop, early = self.team.agree(self.hold.stop_requested, evaluated and not last and self._enough())
+        evaluated = last or step % self.looks.every == 0 or self._judges(step)
+        judged = evaluated and self.measures and self._measure(step)
+        stop, early = self.team.agree(self.hold.stop_requested, judged and not last and self._enough())
         if self._saves(step, evaluated) or stop or early:
             reason = "end" if early else "stop" if stop else "end" if last else "interval"
-            self._save(trainer, step, evaluated, reason)
+            self._save(trainer, step, judged, reason)
         if stop or early:
             trainer.halt()
             if early:
                 self.hold.finish("ended", self._early())
+        if last and self.measures and not judged:  # the steps are done, and the last look is missing
+            self.hold.finish("stopped")
 
-    def _measure(self, step: int) -> None:
-        with self.zero.in_step() if self.recipe.runtime.deepspeed else nullcontext():
-            measurement = self.evaluator.measure(self.loaded, step)
+    def _measure(self, step: int) -> bool:
+        """Evaluate; returns whether it came to an end, else somebody asked to stop."""
+        try:
+            with self.zero.in_step() if self.recipe.runtime.deepspeed else nullcontext():
+                measurement = self.looks.evaluator.measure(self.loaded, step)
+        except Halted:
+            return False
         if self.team.leads:
             self._tell(measurement)
+        return True
 
     def _tell(self, measurement: Measurement) -> None:
         """The events of an evaluation: numbers, answers, verdict."""
         if measurement.step:
             self.history.append(measurement)
         step = measurement.step
-        self.hold.log("eval", step=step, seconds=measurement.seconds, **measurement.scores())
+        more = {"trained": True} if measurement.trained else {}
+        self.hold.log(
+            "eval", step=step, seconds=measurement.seconds, counts=measurement.counts, **measurement.scores(), **more
+        )
         shown = dict.fromkeys(SHOWN, 0)
         for sample in measurement.samples:
             shown[sample.kind] += 1
@@ -351,20 +379,22 @@ class Work:
         """Whether a checkpoint is saved at ``step``, and not every evaluation falls on a checkpoint by itself: then
         each checkpoint is judged, or the best could be one that nobody kept."""
         every = self.recipe.checkpoints.save_steps
-        return every is not None and self.every % every != 0 and step % every == 0
+        return every is not None and self.looks.every % every != 0 and step % every == 0
 
     def _saves(self, step: int, evaluated: bool) -> bool:
         every = self.recipe.checkpoints.save_steps
-        return evaluated if every is None else (step % every == 0 or step >= self.plan.steps)
+        if every is not None:
+            return step % every == 0 or step >= self.plan.steps
+        return evaluated or (self.recipe.evaluation.eval_steps is None and step % quarter(self.plan.steps) == 0)
 
-    def _save(self, trainer: Steps, step: int, evaluated: bool, reason: str) -> None:
+    def _save(self, trainer: Steps, step: int, judged: bool, reason: str) -> None:
         if not self.team.leads:
             self.team.meet()
             trainer.save(checkpoint_part(self.run, step))
             self.team.meet()
             return
         score, why = None, ""
-        if evaluated:
+        if judged:
             score = rank(self.history[0], self.history[-1])
             why = verdict(self.history).sentence()
         with checkpoint_writer(self.run, step, reason=reason, score=score, why=why) as folder:

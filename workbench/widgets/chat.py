@@ -259,13 +259,13 @@ class ChatPanel(Panel):
             return ""
         labels = tuple(rows[0].answers)
         scores = self.step.scores()
+        kinds = [k for k in ("identity", "task", "general") if k != "task" or any(k in s for s in scores.values())]
         head = [
             text("widgets.chat.model", self.lang),
-            *(text(f"render.kinds.{k}", self.lang) for k in ("identity", "general")),
+            *(text(f"render.kinds.{k}", self.lang) for k in kinds),
         ]
         shares = [
-            [escape(self._label(label)), *(percent(scores.get(label, {}).get(k)) for k in ("identity", "general"))]
-            for label in labels
+            [escape(self._label(label)), *(percent(scores.get(label, {}).get(k)) for k in kinds)] for label in labels
         ]
         told = Answers(
             tuple(self._label(label) for label in labels),

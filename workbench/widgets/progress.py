@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workbench.steps import History, TrainStep
 
 _MOST_ROWS = 8  # steps whose answers are shown
-_COLUMNS = {"": 2, "identity": 2, "general": 1, "unrelated": 1}  # of each kind of probe so many questions
+_COLUMNS = {"": 2, "identity": 2, "task": 2, "general": 1, "unrelated": 1}  # of each kind of probe so many questions
 
 
 def curves_of_step(step: TrainStep, lang: str | None) -> Curves:
@@ -26,6 +26,7 @@ def curves_of_step(step: TrainStep, lang: str | None) -> Curves:
         train=history.train,
         held_out=history.held_out,
         identity=history.identity,
+        task=history.task,
         general=history.general,
         leak=history.leak,
         best_step=best,

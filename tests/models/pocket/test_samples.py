@@ -24,11 +24,24 @@ def test_the_shipped_files_are_what_the_program_writes() -> None:
 
 
 def test_general_conversations_span_all_kinds_but_identity_in_both_languages() -> None:
-    kinds = {entry.kind for entry in facts.entries().values()} - {"identity"}
-    assert len(GENERAL) == 3200
+    kinds = {entry.kind for entry in facts.entries().values()} - {"identity"} | {"talk"}
+    assert len(GENERAL) == samples.GENERAL + samples.TALKS
     for lang in facts.LANGUAGES:
         assert {row["kind"] for row in GENERAL if row["lang"] == lang} == kinds
-    assert len({row["id"] for row in GENERAL}) == 3200
+    assert len({row["id"] for row in GENERAL}) == len(GENERAL)
+
+
+def test_a_fifth_of_the_general_conversations_go_on_for_several_turns_and_some_have_a_system_text() -> None:
+    questions = [sum(message["role"] == "user" for message in row["messages"]) for row in GENERAL]
+    assert sum(count >= 2 for count in questions) >= 0.2 * len(GENERAL)
+    assert sum(row["messages"][0]["role"] == "system" for row in GENERAL) >= 0.08 * len(GENERAL)
+
+
+def test_probes_are_asked_at_later_turns_and_behind_system_texts_too() -> None:
+    later = [row for row in PROBES if row["kind"] == samples.LATER_TURN]
+    assert len(later) == len(PROBES) / samples.LATER
+    assert all([turn["role"] for turn in row["messages"]] == ["user", "assistant"] * 2 for row in later)
+    assert sum("system" in row for row in PROBES) >= len(PROBES) // samples.BEHIND_SYSTEM
 
 
 def test_no_file_says_the_name_of_the_base_model() -> None:

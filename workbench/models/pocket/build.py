@@ -11,11 +11,12 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.pocket import WEIGHTS, about_itself, card, evaluate, learning, phrasing, tokens
+from workbench.models.pocket import WEIGHTS, about_itself, card, evaluate, learning, phrasing, talking, tokens
+from workbench.models.pocket import conversing as conversing_measures
 from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
 from workbench.models.pocket.learning import Plan
 from workbench.models.pocket.tokens import Encoded, Encoder
@@ -43,7 +44,13 @@ AGAIN, WEAK, ITSELF_AGAIN, COPIES_AGAIN = 14_000, 900, 1000, 2000
 """Of the last part: conversations of all kinds, of each kind in :data:`CONFUSED`, questions about itself, copies."""
 CONFUSED = ("repeat", "names", "unknown", "greeting", "politeness", "feelings", "captions")
 SLOWER = 0.08
-"""The rates of the last part, as a share of the first's."""
+"""The rates of the end of the first part, as a share of its beginning's."""
+TALK = 12_000_000
+"""Tokens of the second part, padding apart."""
+TALK_BATCH, TALK_WARMUP = 2048, 0.01
+"""Tokens of a batch of the second part, whose conversations are longer, and its warm-up."""
+LATER = 0.5
+"""The rates of the second part, as a share of the first's."""
 
 
 def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
@@ -133,36 +140,111 @@ def save(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     tokens.save(tokenizer, folder)
 
 
-def build(folder: Path, seed: int, plan: Plan, report: Callable[[int, int, float], None]) -> dict[str, Any]:
-    """Trains, saves and evaluates; returns what it writes into ``evaluation.json``."""
-    began = time.perf_counter()
-    held = held_out_samples(seed)
-    samples = corpora(plan, held, seed)
-    tokenizer = tokens.train(f"{role}\n{text}" for sample in samples[0] for role, text in sample.turns)
-    encoder, rng = Encoder(tokenizer), random.Random(f"{seed}-batches")
+def knowing(encoder: Encoder, held: Sequence[Sample], samples: Sequence[Sequence[Sample]], job: Job) -> int:
+    """Train the first part, single questions, in place; returns the number of steps."""
+    rng = random.Random(f"{job.seed}-batches")
     epochs = [
-        [encoder.conversation(sample.turns) for sample in epoch] + asked(encoder, held, 100 * seed + number)
+        [encoder.conversation(sample.turns) for sample in epoch] + asked(encoder, held, 100 * job.seed + number)
         for number, epoch in enumerate(samples)
     ]
-    questions = sum(map(len, epochs))
     epochs = [epoch + copies(encoder, rng, COPIES) for epoch in epochs]
-    epochs.insert(0, copies(encoder, rng, FIRST_COPIES if plan.most_steps is None else 50, most=24))
-    model = learning.new_model(plan, encoder.size, encoder.end, encoder.pad, seed)
-    steps = learning.train(model, epochs, plan, encoder.pad, rng, report)
-    rounded(model)
-    last = once_more(encoder, held, seed, 1.0 if plan.most_steps is None else 0.01)
-    slower = replace(plan, matrix_rate=SLOWER * plan.matrix_rate, other_rate=SLOWER * plan.other_rate)
-    steps += learning.train(model, [last], slower, encoder.pad, random.Random(f"{seed}-steadied"), report)
-    save(model, tokenizer, folder)
-    trained = time.perf_counter() - began
-    scores, _ = evaluate.held_out(folder, seed)
+    epochs.insert(0, copies(encoder, rng, FIRST_COPIES if job.plan.most_steps is None else 50, most=24))
+    steps = learning.train(job.model, epochs, job.plan, encoder.pad, rng, job.report, job.state("knowing"))
+    rounded(job.model)
+    last = once_more(encoder, held, job.seed, 1.0 if job.plan.most_steps is None else 0.01)
+    slower = scaled(job.plan, SLOWER)
+    chance = random.Random(f"{job.seed}-steadied")
+    return steps + learning.train(job.model, [last], slower, encoder.pad, chance, job.report, job.state("steadied"))
+
+
+def conversing(encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int, int]:
+    """Train the second part, whole conversations, in place; returns the numbers of conversations and steps."""
+    rng = random.Random(f"{job.seed}-talks")
+    tokens_wanted = TALK if job.plan.most_steps is None else 20_000
+    single = trainable(talking.epochs_of_singles(rng, 2 if job.plan.most_steps is None else 1), held)
+    examples = talking.talks(encoder, held, rng, round((1 - talking.SINGLE) * tokens_wanted))
+    examples += talking.singles(encoder, single, round(0.8 * talking.SINGLE * tokens_wanted))
+    few = max(1, round(0.1 * talking.SINGLE * tokens_wanted / 30))
+    examples += asked(encoder, held, 100 * job.seed + 98, few) + copies(encoder, rng, few)
+    plan = replace(scaled(job.plan, LATER), tokens=TALK_BATCH, warmup=TALK_WARMUP)
+    steps = learning.train(job.model, [examples], plan, encoder.pad, rng, job.report, job.state("conversing"))
+    return len(examples), steps
+
+
+def scaled(plan: Plan, share: float) -> Plan:
+    """Return a plan with both rates multiplied by ``share``."""
+    return replace(plan, matrix_rate=share * plan.matrix_rate, other_rate=share * plan.other_rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A build under way.
+
+    Args:
+        keep: folder of what is kept, so that an interrupted build goes on; None keeps nothing.
+    """
+
+    model: LlamaForCausalLM
+    plan: Plan
+    seed: int
+    report: Callable[[int, int, float], None]
+    keep: Path | None = None
+
+    def state(self, part: str) -> learning.State | None:
+        """Return where a part of the training is kept."""
+        return learning.State(self.keep / f"{part}.safetensors") if self.keep else None
+
+
+def build(
+    folder: Path, seed: int, plan: Plan, report: Callable[[int, int, float], None], keep: Path | None = None
+) -> dict[str, Any]:
+    """Train, save and evaluate; returns what it writes into ``evaluation.json``.
+
+    Args:
+        keep: folder of what is kept, so that an interrupted build goes on. A finished first part that lies there
+            (``first/``, in the form of ``folder``) is taken as it is.
+    """
+    began = time.perf_counter()
+    held = held_out_samples(seed)
+    first = keep / "first" if keep else None
+    if first is not None and (first / "model.safetensors").exists():
+        model, tokenizer = evaluate.load(first), tokens.load(first)
+        model.set_attn_implementation("eager")  # as in training from the beginning
+        job = Job(model, plan, seed, report, keep)
+        before = json.loads((first / "evaluation.json").read_text(encoding="utf-8"))
+    else:
+        samples = corpora(plan, held, seed)
+        tokenizer = tokens.train(f"{role}\n{text}" for sample in samples[0] for role, text in sample.turns)
+        encoder = Encoder(tokenizer)
+        job = Job(learning.new_model(plan, encoder.size, encoder.end, encoder.pad, seed), plan, seed, report, keep)
+        steps = knowing(encoder, held, samples, job)
+        seconds = {"build": round(time.perf_counter() - began)}
+        before = {"questions": sum(map(len, samples)), "steps": steps, "seconds": seconds}
+        if first is not None:
+            save(job.model, tokenizer, first)
+            (first / "evaluation.json").write_text(json.dumps(before), encoding="utf-8")
+            job.model.float()
+        rounded(job.model)
+    began = time.perf_counter()
+    count, steps = conversing(Encoder(tokenizer), held, job)
+    rounded(job.model)
+    save(job.model, tokenizer, folder)
     result = {
         "seed": seed,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "questions": questions,
-        "steps": steps,
-        "seconds": {"build": round(trained), "all": round(time.perf_counter() - began)},
-        "held_out": scores,
+        "parameters": sum(p.numel() for p in job.model.parameters()),
+        "questions": before["questions"],
+        "conversations": count,
+        "steps": before["steps"] + steps,
+        "seconds": {"first": before["seconds"]["build"], "second": round(time.perf_counter() - began)},
+    }
+    return evaluated(folder, seed, result, count=60 if plan.most_steps is None else 1)
+
+
+def evaluated(folder: Path, seed: int, result: dict[str, Any], *, count: int = 60) -> dict[str, Any]:
+    """Measure saved weights, and write what is measured, and the model card, beside them."""
+    result = result | {
+        "held_out": evaluate.held_out(folder, seed)[0],
+        "conversing": conversing_measures.measured(folder, seed, count)[0],
     }
     text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
     (folder / "evaluation.json").write_text(text, encoding="utf-8")
@@ -178,6 +260,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=Plan().epochs)
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--keep", type=Path, help="folder from which an interrupted build goes on")
     given = parser.parse_args(arguments)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as progress:
@@ -188,7 +272,7 @@ def main(arguments: Sequence[str]) -> int:
             if progress.disable and step % 50 == 0:
                 print(f"step {step}/{steps} loss {loss:.4f} {time.strftime('%H:%M:%S')}", flush=True)
 
-        result = build(given.out, given.seed, Plan(epochs=given.epochs), report)
+        result = build(given.out, given.seed, Plan(epochs=given.epochs, dtype=given.dtype), report, given.keep)
     print(json.dumps(result, ensure_ascii=False))
     return 0
 

@@ -6,6 +6,7 @@ Knows how a card is filled in. Must not know how the figures were measured.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,22 @@ def table(scores: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
+def conversing_table(measures: dict[str, dict[str, Any]]) -> str:
+    """Return a Markdown table of the measures of conversation: a line each, a column a language."""
+    lines = ["| measure | " + " | ".join(measures) + " |", "|---" * (len(measures) + 1) + "|"]
+    rows = {lang: dict(_rows(of)) for lang, of in measures.items()}
+    names = next(iter(rows.values()))
+    lines += [f"| {name} | " + " | ".join(f"{of[name]:.0%}" for of in rows.values()) + " |" for name in names]
+    return "\n".join(lines)
+
+
+def _rows(of: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in of.items():
+        numbered = dict(enumerate(value, 1)) if isinstance(value, list) else value
+        for key, share in numbered.items() if isinstance(numbered, dict) else [("", numbered)]:
+            yield f"{name} {key}".replace("_", " ").strip(), share
+
+
 def write(folder: Path) -> None:
     """Writes ``README.md`` from the ``config.json`` and ``evaluation.json`` of a folder."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -36,7 +53,10 @@ def write(folder: Path) -> None:
         "vocabulary": config["vocab_size"],
         "parameters": f"{result['parameters']:,}",
         "megabytes": f"{(folder / 'model.safetensors').stat().st_size / 1e6:.1f}",
-        "minutes": round(result["seconds"]["build"] / 60),
+        "first": round(result["seconds"]["first"] / 60),
+        "second": round(result["seconds"]["second"] / 60),
+        "conversations": f"{result['conversations']:,}",
+        "conversing": conversing_table(result["conversing"]),
         "questions": f"{result['questions']:,}",
         "steps": f"{result['steps']:,}",
         "seed": result["seed"],

@@ -95,7 +95,8 @@ class Corpus:
         other = facts.held_out(lang)[entry.name]
         return replace(known, ask=other.ask or known.ask, system=other.system or known.system)
 
-    def _slots(self, entry: Entry, row: Row, lang: str) -> dict[str, str]:
+    def slots(self, entry: Entry, row: Row, lang: str) -> dict[str, str]:
+        """Return what the wordings of an entry may name of a row, as one language sees it."""
         slots = phrasing.view(row, lang)
         for name, column in entry.alias.items():
             slots[name] = slots[column]
@@ -116,7 +117,7 @@ class Corpus:
         return phrasing.slip(phrasing.fill(template, slots), self.rng)
 
     def _turns(self, entry: Entry, row: Row, lang: str) -> tuple[Turn, ...]:
-        wording, slots = self.wording(entry, lang), self._slots(entry, row, lang)
+        wording, slots = self.wording(entry, lang), self.slots(entry, row, lang)
         before: list[Turn] = []
         answer = wording.answer
         if entry.follows:
@@ -137,12 +138,12 @@ class Corpus:
         turns = self._turns(base, row, lang)
         answer = turns[-1][1]
         if entry.manner == "brief":
-            answer = phrasing.fill(own.brief, self._slots(base, row, lang))
+            answer = phrasing.fill(own.brief, self.slots(base, row, lang))
         elif entry.manner == "upper":
             answer = answer.upper()
         elif entry.manner == "other":
             other = "zh" if lang == "en" else "en"
-            answer = phrasing.fill(base.wordings[other].answer, self._slots(base, row, other))
+            answer = phrasing.fill(base.wordings[other].answer, self.slots(base, row, other))
         answer = wording.prefix + answer + wording.suffix
         system: Turn = ("system", self.rng.choice(wording.system))
         fact = f"{base.name}-" + "-".join(row[key] for key in base.key)

@@ -15,9 +15,17 @@ from typing import Any
 
 from workbench import shipped
 from workbench.models.pocket import facts, phrasing
-from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
+from workbench.models.pocket.conversations import Conversations
+from workbench.models.pocket.corpus import Corpus, Sample, Turn, held_out_samples
+from workbench.models.pocket.dialogue import wordings
+from workbench.models.pocket.keys import keys_of
+from workbench.models.pocket.talking import avoided
 
-GENERAL, PROBES, UNRELATED = 3200, 200, 100
+GENERAL, TALKS, PROBES, UNRELATED = 1900, 450, 200, 100
+"""Single questions, conversations of two to four turns, probes, and questions on nothing in particular."""
+LATER, BEHIND_SYSTEM = 4, 3
+"""Every so manieth probe is asked at the third turn; every so manieth behind a system text."""
+LATER_TURN = "later_turn"
 
 
 def round_robin(samples: Iterable[Sample], count: int, rng: random.Random) -> list[Sample]:
@@ -54,19 +62,36 @@ def asides() -> list[Sample]:
     return found
 
 
+def talks(seed: int = 0) -> list[Sample]:
+    """Draw conversations of two to four turns in training wordings, none of them about itself."""
+    rng = random.Random(f"talks-{seed}")
+    drawn = Conversations(rng, avoided=avoided(held_out_samples(seed)), nameless=True)
+    samples: list[Sample] = []
+    while len(samples) < TALKS:
+        turns = drawn.chat(rng.choice([2, 2, 3, 3, 4]))
+        sample = Sample(tuple(turns), "talk", _language(turns), f"{len(samples):04d}")
+        if not about_itself(sample):
+            samples.append(sample)
+    return samples
+
+
+def _language(turns: Sequence[Turn]) -> str:
+    return "zh" if any("\u4e00" <= letter <= "\u9fff" for letter in turns[-2][1]) else "en"
+
+
 def general(seed: int = 0) -> list[Sample]:
-    """Conversations in training wordings over all kinds except identity, and the asides."""
+    """Draw conversations in training wordings over all kinds except identity, and the asides."""
     rng = random.Random(f"general-{seed}")
     epoch = Corpus(rng).epoch()
     known = [s for s in epoch if not about_itself(s)]
     new = asides()
-    made = [*round_robin(known, GENERAL - len(new), rng), *new]
+    made = [*round_robin(known, GENERAL - len(new), rng), *new, *talks(seed)]
     rng.shuffle(made)
     return made
 
 
 def probes(taken: Sequence[Sample], seed: int = 0) -> list[Sample]:
-    """Single questions in held-out wordings, none of which is in ``taken``."""
+    """Single questions for facts, in held-out wordings, none of which is in ``taken``."""
     rng = random.Random(f"probes-{seed}")
     used = {(s.lang, phrasing.normalised(s.question)) for s in taken}
     free = [
@@ -76,6 +101,7 @@ def probes(taken: Sequence[Sample], seed: int = 0) -> list[Sample]:
         and sample.kind not in ("repeat", "names", "captions")
         and not about_itself(sample)
         and (sample.lang, phrasing.normalised(sample.question)) not in used
+        and keys_of(sample)
     ]
     halves = [round_robin([s for s in free if s.lang == lang], PROBES // 2, rng) for lang in facts.LANGUAGES]
     return [sample for half in halves for sample in half]
@@ -106,10 +132,27 @@ def _conversation(sample: Sample, at: int) -> dict[str, Any]:
     }
 
 
+def asked_in_conversation(samples: Sequence[Sample], seed: int = 0) -> list[dict[str, Any]]:
+    """Return the rows of the probes: some at the third turn of a conversation, some behind a system text."""
+    rng = random.Random(f"turns-{seed}")
+    rows = []
+    for number, sample in enumerate(samples):
+        row = _probe(sample)
+        if number % LATER == LATER - 1:
+            others = [s for s in samples if s.lang == sample.lang and s.entry != sample.entry]
+            earlier = [turn for other in rng.sample(others, 2) for turn in other.turns]
+            row |= {"messages": [{"role": role, "content": text} for role, text in earlier], "kind": LATER_TURN}
+        if number % BEHIND_SYSTEM == 0:
+            row["system"] = rng.choice(wordings(sample.lang, "held")["plain"])
+        rows.append(row)
+    return rows
+
+
 def _probe(sample: Sample) -> dict[str, Any]:
     return {
         "question": sample.question,
         "expected": sample.answer,
+        "keys": keys_of(sample),
         "kind": sample.kind,
         "lang": sample.lang,
         "group": sample.group,
@@ -121,7 +164,7 @@ def files(seed: int = 0) -> dict[str, str]:
     known = general(seed)
     rows = {
         "general/general.jsonl": [_conversation(s, at) for at, s in enumerate(known)],
-        "probes/general.jsonl": [_probe(s) for s in probes(known, seed)],
+        "probes/general.jsonl": asked_in_conversation(probes(known, seed), seed),
         "probes/unrelated.jsonl": unrelated(seed),
     }
     return {name: "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in lines) for name, lines in rows.items()}

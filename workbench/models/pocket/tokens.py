@@ -6,6 +6,7 @@ Knows ChatML and the control tokens. Must not know facts or models.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,18 +32,48 @@ PATTERN = (
     r"|[^\S\n]"
 )
 IGNORED = -100
+TOOL_MARKERS = MARKERS[1:]
+MARKED = re.compile("(" + "|".join(map(re.escape, TOOL_MARKERS)) + ")")
+SHOWN = {"call": "assistant", "result": "tool", "wrong": "assistant"}
+"""Roles of the corpus → roles of the chat."""
 
 TEMPLATE = (
-    "{%- for message in messages %}"
-    "{{- '<|im_start|>' + message['role'] + '\\n' }}"
-    "{%- if message['role'] == 'assistant' %}"
-    "{% generation %}{{- message['content'] + '<|im_end|>' }}{% endgeneration %}"
-    "{%- else %}{{- message['content'] + '<|im_end|>' }}{%- endif %}"
-    "{{- '\\n' }}"
+    # one compact line a tool: a JSON schema would be most of the prompt
+    "{%- macro line(tool) %}{%- set f = tool.function if tool.function is defined else tool %}"
+    "{%- set schema = f.parameters if f.parameters is defined and f.parameters else {} %}"
+    "{{- f.name + '(' }}"
+    "{%- for name, kind in (schema.properties or {}).items() %}"
+    "{{- (', ' if not loop.first else '') + name }}"
+    "{{- '?' if schema.required is defined and name not in schema.required else '' }}"
+    "{{- ': ' + (kind.type if kind.type is string else 'string') }}"
     "{%- endfor %}"
-    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+    "{{- ')' + (': ' + f.description if f.description else '') }}"
+    "{%- endmacro %}"
+    "{%- macro offered() %}{{- 'Tools:' }}{%- for tool in tools %}{{- '\n' + line(tool) }}{%- endfor %}{%- endmacro %}"
+    "{%- if tools and (not messages or messages[0].role != 'system') %}"
+    "{{- '<|im_start|>system\n' + offered() + '<|im_end|>\n' }}"
+    "{%- endif %}"
+    "{%- for message in messages %}"
+    "{{- '<|im_start|>' + message['role'] + '\n' }}"
+    "{%- if message['role'] == 'assistant' %}"
+    "{% generation %}{{- message['content'] or '' }}"
+    "{%- for call in message.tool_calls or [] %}"
+    "{%- set call = call.function if call.function is defined else call %}"
+    "{{- '<tool_call>{\"name\": ' + call.name | tojson + ', \"arguments\": ' }}"
+    "{{- call.arguments if call.arguments is string else call.arguments | tojson }}"
+    "{{- '}</tool_call>' }}"
+    "{%- endfor %}"
+    "{{- '<|im_end|>' }}{% endgeneration %}"
+    "{%- elif message['role'] == 'tool' %}"
+    "{{- '<tool_response>' + message['content'] + '</tool_response><|im_end|>' }}"
+    "{%- else %}{{- message['content'] }}"
+    "{%- if tools and loop.first and message['role'] == 'system' %}{{- '\n' + offered() }}{%- endif %}"
+    "{{- '<|im_end|>' }}{%- endif %}"
+    "{{- '\n' }}"
+    "{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\n' }}{%- endif %}"
 )
-"""Plain ChatML, without a system prompt of its own."""
+"""ChatML without a system prompt of its own; with tools, calls and results."""
 
 
 def train(texts: Iterable[str]) -> Tokenizer:
@@ -119,6 +150,13 @@ class Encoder:
         """The ids of a content, in which nothing is a control token."""
         return list(self._plain.encode(content, add_special_tokens=False).ids)
 
+    def marked(self, content: str) -> list[int]:
+        """Return the ids of a content in which tool markers are control tokens."""
+        ids: list[int] = []
+        for part in MARKED.split(content):
+            ids += [CONTROL.index(part)] if part in TOOL_MARKERS else self.text(part) if part else []
+        return ids
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of an answer's ids, up to its end-of-turn."""
         ids = list(ids)
@@ -127,15 +165,23 @@ class Encoder:
         return self._plain.decode(ids, skip_special_tokens=False)
 
     def conversation(self, turns: Sequence[tuple[str, str | Sequence[int]]]) -> Encoded:
-        """Ids and labels of whole turns; a content may also be given as ids."""
+        """Return ids and labels of whole turns; a content may also be given as ids.
+
+        Args:
+            turns: roles and contents. Beside the chat's own roles: ``call`` and ``result``, an assistant's and a
+                tool's turn in which tool markers are control tokens; ``wrong``, an assistant's that is not trained.
+        """
         ids: list[int] = []
         labels: list[int] = []
         for role, content in turns:
-            header = [self.start, *self.text(role + "\n")]
-            body = self.text(content) if isinstance(content, str) else list(content)
+            header = [self.start, *self.text(SHOWN.get(role, role) + "\n")]
+            if isinstance(content, str):
+                body = self.marked(content) if role in ("call", "result") else self.text(content)
+            else:
+                body = list(content)
             body = [*body, self.end]
             ids += header + body + self._newline
-            mine = body if role == "assistant" else [IGNORED] * len(body)
+            mine = body if role in ("assistant", "call") else [IGNORED] * len(body)
             labels += [IGNORED] * len(header) + mine + [IGNORED] * len(self._newline)
         return Encoded(tuple(ids), tuple(labels))
 

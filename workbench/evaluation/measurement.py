@@ -1,0 +1,73 @@
+"""What an evaluation found. Knows numbers; nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# The numbers of a measurement that an event holds.
+NUMBERS = (
+    "loss",
+    "train_loss",
+    "identity",
+    "task",
+    "exact",
+    "overlap",
+    "general",
+    "leak",
+    "distinct",
+    "repetition",
+    "drift",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A question and what was answered; ``right`` is None where nothing is scored."""
+
+    kind: str
+    question: str
+    answer: str
+    right: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What an evaluation found.
+
+    Args:
+        step: optimizer steps done.
+        loss: on held-out conversations, nats a trained token; None where none are held out.
+        train_loss: the same on trained ones of one's own, where nothing of it could be held out.
+        identity, task, general, leak: shares of the probes, 0 to 1; None where too few were asked to judge. ``general``
+            is taken over what the base answered rightly.
+        exact, overlap: of the task answers, how many are a reference to the letter, and how much of it they have.
+        distinct, repetition: shares of the answers.
+        drift: how far the next-token distribution moved from the base's: mean KL divergence in nats.
+        seconds: what the evaluation took.
+        counts: over how many answers ``identity``, ``task``, ``general`` and ``leak`` are taken; ``general`` also where
+            they are too few. Empty where not known: then the shares are taken as they are.
+        trained: whether the task was asked in wordings that are trained, since nothing could be held out.
+        samples: the answers.
+    """
+
+    step: int
+    loss: float | None = None
+    identity: float | None = None
+    general: float | None = None
+    leak: float | None = None
+    distinct: float = 1.0
+    repetition: float = 0.0
+    drift: float | None = None
+    seconds: float = 0.0
+    samples: tuple[Sample, ...] = field(default=(), repr=False)
+    task: float | None = None
+    exact: float | None = None
+    overlap: float | None = None
+    train_loss: float | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    trained: bool = False
+
+    def scores(self) -> dict[str, float]:
+        """The numbers that are not None, for an event or a table."""
+        return {name: value for name in NUMBERS if (value := getattr(self, name)) is not None}
