@@ -146,6 +146,7 @@ def test_render_knows_values_and_never_steps() -> None:
     """Of the other rooms it may take values (frozen dataclasses), texts, errors; nothing that does work."""
     values = {
         "workbench.templates.values",
+        "workbench.templates.thoughts",
         "workbench.templates.view",
         "workbench.data.conversation",
         "workbench.runs.events",

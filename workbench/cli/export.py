@@ -95,7 +95,7 @@ def merge(
     settings: dict[str, Any] = {"max_shard_size": max_shard_size, "dtype": dtype, "overwrite": overwrite}
     settings |= {"any_base": any_base, "base_quantization": base_quantization, "names": names}
     with _bar(hidden=as_json) as progress:
-        begin(model, adapter, out, progress=progress, **settings)
+        begin(model, adapter, out, progress=progress, notice=lambda said: click.echo(said, err=True), **settings)
     found = None
     if check or questions:
         quiet()

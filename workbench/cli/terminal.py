@@ -117,15 +117,35 @@ class Terminal:
         return not reply.leave
 
     def _answer(self, answer: Iterator[str]) -> None:
+        from workbench.templates.thoughts import parted
+
         if self.as_json:
-            click.echo(json.dumps({"answer": "".join(answer)}, ensure_ascii=False))
+            spoken = parted("".join(answer))
+            thought = {"thinking": spoken.thought} if spoken.thought else {}
+            click.echo(json.dumps({"answer": spoken.answer, **thought}, ensure_ascii=False))
         else:
-            for piece in ["".join(answer)] if self.whole else answer:
-                click.echo(printable(piece), nl=False)
-                sys.stdout.flush()
-            click.echo()
+            self._shown(iter(["".join(answer)]) if self.whole else answer)
         if self.chat.cut:
             click.echo(click.style(text("chat.cut", n=self.chat.cut), dim=True), err=True)
+
+    def _shown(self, answer: Iterator[str]) -> None:
+        """The answer as it comes; a thought before it is folded into a word, and stays in the conversation."""
+        from workbench.templates.thoughts import parted
+
+        written, seen, told = "", 0, False
+        spoken = parted("")
+        for piece in answer:
+            written += piece
+            spoken = parted(written)
+            if spoken.thought and not told:
+                click.echo(click.style(text("chat.thinking"), dim=True), err=True)
+                told = True
+            click.echo(printable(spoken.answer[seen:]), nl=False)
+            seen = len(spoken.answer)
+            sys.stdout.flush()
+        click.echo()
+        if spoken.going:
+            click.echo(click.style(text("chat.still_thinking"), dim=True), err=True)
 
     def _keep(self) -> None:
         if self.history is not None and self.chat.messages:

@@ -17,8 +17,9 @@ from typing import Any, Literal
 from workbench.errors import BadInput, BadSetting, WorkbenchError, nearest
 from workbench.export.cards import merged_card
 from workbench.export.folders import new_folder
+from workbench.export.gaps import notices
 from workbench.export.lora import WEIGHTS, Adapter, is_inert, read_adapter
-from workbench.export.notes import base_note, header, template_note
+from workbench.export.notes import base_note, dress_folder, header, template_note
 from workbench.export.original import under_original_names
 from workbench.export.plan import Plan, Planned, plan, shard_bytes, shards
 from workbench.export.sidecars import (
@@ -34,7 +35,8 @@ from workbench.export.sidecars import (
 from workbench.export.tensors import DTYPES, Writer, load, weight_entries
 from workbench.models import internlm
 from workbench.models.loading import Quantization, four_bit_weights, through_4bit
-from workbench.models.notes import MARK, other_base, part, read_note
+from workbench.models.notes import MARK, other_base, part, read_note, trained_as
+from workbench.texts import text
 
 Progress = Callable[[int, int], None]
 Names = Literal["llama", "original"]
@@ -71,6 +73,7 @@ def merge(
     overwrite: bool = False,
     any_base: bool = False,
     progress: Progress | None = None,
+    notice: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the merged model, in the Hugging Face format.
 
@@ -89,6 +92,8 @@ def merge(
         overwrite: replace a folder that was made here before.
         any_base: merge also into another base than the one that the adapter was trained on, if the shapes fit.
         progress: told the bytes written and the bytes in all.
+        notice: told in words, before anything is written, what stays as it was though the adapter names it, and that
+            the two have other tokens.
 
     Returns:
         The folder. One embedding that base and output shared is written as two where the adapter changed only one of
@@ -108,12 +113,19 @@ def merge(
     trained_on = _trained_on(read.folder)
     if not any_base and other_base(trained_on, model):
         raise BadInput("export.other_base", folder=adapter, base=part(trained_on, "base")["name"], model=model)
+    told = notices(planned, read, base.folder)
+    for key, values in told:
+        (notice or _nobody)(text(key, **values))
     rounded = _rounded(model, planned) if base_quantization == "nf4" else frozenset()
     planned = under_original_names(planned, base.folder, base.config) if base.original else planned
     with new_folder(out, overwrite=overwrite, sources=(base.folder, read.folder), need=planned.nbytes) as folder:
         write_weights(planned, read, folder, limit, progress, rounded)
-        _write_rest(base, read, planned, folder, base_quantization)
+        _write_rest(base, read, planned, folder, base_quantization, [key for key, _ in told])
     return Path(out)
+
+
+def _nobody(_: str) -> None:
+    """Where nobody wants to hear it, it still stands in the note."""
 
 
 def _rounded(model: str, planned: Plan) -> frozenset[str]:
@@ -196,10 +208,13 @@ def _write_tensor(writer: Writer, tensor: Planned, adapter: Adapter | None, *, t
         writer.write(tensor.name, weight.to(dtype))
 
 
-def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base_quantization: Quantization) -> None:
+def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base_quantization: Quantization,
+                told: list[str]) -> None:  # fmt: skip
     floats = [tensor.dtype for tensor in planned.tensors if tensor.changes]
     dtype = DTYPES[floats[0] if floats else "BF16"][0]
     has_tokenizer = copy_tokenizer((adapter.folder, base.folder), folder, as_is=base.original)
+    if not base.original:
+        dress_folder(folder, trained_as(adapter.folder))
     copy_rest(base.folder, base.config, folder)
     write_json(folder / "config.json", merged_config(base.config, dtype, untied=planned.untied))
     note = header("merged") | _told(base.name, adapter, folder if has_tokenizer else None)
@@ -210,6 +225,7 @@ def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base
         "adapter": _sha256(adapter.folder / WEIGHTS),
         "r": adapter.config.get("r"),
         "lora_alpha": adapter.config.get("lora_alpha"),
+        **({"notices": told} if told else {}),
     }
     write_json(folder / "generation_config.json", generation_config(base.folder, base.config, note["stop_ids"]))
     write_json(folder / MARK, note)
@@ -222,6 +238,7 @@ def _told(model: str, adapter: Adapter, tokenizer: Path | None) -> dict[str, Any
     made: dict[str, Any] = {"base": base_note(model)}
     for key in ("template", "persona", "run", "recipe"):
         made[key] = part(note, key)
+    made["template"] = trained_as(adapter.folder)
     stops = note.get("stop_ids")
     if isinstance(stops, list):
         made["stop_ids"] = [stop for stop in stops if isinstance(stop, int)]
