@@ -9,7 +9,7 @@ that rounding too, and on the exact weights it answers a little otherwise than i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -114,8 +114,7 @@ def merge(
     if not any_base and other_base(trained_on, model):
         raise BadInput("export.other_base", folder=adapter, base=part(trained_on, "base")["name"], model=model)
     told = notices(planned, read, base.folder)
-    for key, values in told:
-        (notice or _nobody)(text(key, **values))
+    _tell(told, notice)
     rounded = _rounded(model, planned) if base_quantization == "nf4" else frozenset()
     planned = under_original_names(planned, base.folder, base.config) if base.original else planned
     with new_folder(out, overwrite=overwrite, sources=(base.folder, read.folder), need=planned.nbytes) as folder:
@@ -124,8 +123,10 @@ def merge(
     return Path(out)
 
 
-def _nobody(_: str) -> None:
-    """Where nobody wants to hear it, it still stands in the note."""
+def _tell(gaps: Sequence[tuple[str, Mapping[str, Any]]], notice: Callable[[str], None] | None) -> None:
+    """Tell what the merge leaves as it was; where nobody listens, it still stands in the note."""
+    for key, values in gaps if notice else ():
+        notice(text(key, **values))
 
 
 def _rounded(model: str, planned: Plan) -> frozenset[str]:

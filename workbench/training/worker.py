@@ -1,8 +1,4 @@
-"""The process that trains: ``python -m workbench.training.worker RUN``. Knows the run folder; nothing of who watches
-it.
-
-It goes on from the run's last finished checkpoint, or begins.
-"""
+"""The process that trains, or goes on: ``python -m workbench.training.worker RUN``. Knows nothing of who watches it."""
 
 from __future__ import annotations
 
