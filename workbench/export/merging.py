@@ -125,8 +125,9 @@ def merge(
 
 def _tell(gaps: Sequence[tuple[str, Mapping[str, Any]]], notice: Callable[[str], None] | None) -> None:
     """Tell what the merge leaves as it was; where nobody listens, it still stands in the note."""
-    for key, values in gaps if notice else ():
-        notice(text(key, **values))
+    if notice is not None:
+        for key, values in gaps:
+            notice(text(key, **values))
 
 
 def _rounded(model: str, planned: Plan) -> frozenset[str]:
