@@ -39,7 +39,7 @@ def test_a_work_dir_becomes_a_recipe_and_an_adapter_that_loads(tiny: Path, tmp_p
     work, weights = tmp_path / "work_dirs" / "mine", lora()
     save_pth(work / "iter_2.pth", lora(layers=1))
     save_pth(work / "iter_10.pth", weights, TINY + "lr = 3e-4\n")
-    (work / "last_checkpoint").write_text("/root/ft/work_dirs/mine/iter_10.pth")
+    (work / "last_checkpoint").write_text("/group/ft/work_dirs/mine/iter_10.pth")
     (work / "mine.py").write_text(TINY)
     made = bring([work], tmp_path / "out", base=str(tiny))
     assert made.parts == {"adapter": 8} and same(brought(tmp_path / "out"), plain(weights))

@@ -24,7 +24,7 @@ def test_every_fact_of_the_courses_config_is_carried_over() -> None:
     assert made.settings == {
         "adapter": {"method": "lora", "r": 64, "lora_alpha": 16, "lora_dropout": 0.1, "target_modules": "all-linear"},
         "checkpoints": {"save_steps": 19, "save_total_limit": None},
-        "data": {"general": None, "validation_share": 0.0, "train": "/root/data/personal_assistant.json",
+        "data": {"general": None, "validation_share": 0.0, "train": "/group/data/personal_assistant.json",
                  "format": "messages", "max_length": 1024, "packing": True},
         "evaluation": {"eval_steps": 19, "questions": ["请你介绍一下你自己", "你是谁"]},
         "model": {"name": "internlm2-chat-1_8b", "quantization": "nf4", "template": "internlm2_chat"},
@@ -58,7 +58,7 @@ CHANGES = {
         "dict(type=TrainLoop, max_iters=50)",
         {"schedule": {"max_steps": 4}},
     ),
-    "'/root/model/internlm2-chat-1_8b'": (
+    "'/group/model/internlm2-chat-1_8b'": (
         "'internlm/internlm2-chat-1_8b'",
         {"model": {"name": "internlm/internlm2-chat-1_8b"}},
     ),

@@ -27,9 +27,9 @@ from xtuner.engine.runner import TrainLoop
 from xtuner.model import SupervisedFinetune
 from xtuner.utils import PROMPT_TEMPLATE, SYSTEM_TEMPLATE
 
-pretrained_model_name_or_path = '/root/model/internlm2-chat-1_8b'
+pretrained_model_name_or_path = '/group/model/internlm2-chat-1_8b'
 use_varlen_attn = False
-data_files = ['/root/data/personal_assistant.json']
+data_files = ['/group/data/personal_assistant.json']
 prompt_template = PROMPT_TEMPLATE.internlm2_chat
 max_length = 1024
 pack_to_max_length = True
@@ -78,7 +78,7 @@ default_hooks = dict(
     checkpoint=dict(type=CheckpointHook, interval=save_steps, max_keep_ckpts=save_total_limit))
 randomness = dict(seed=None, deterministic=False)
 """
-TINY = "model = dict(llm=dict(pretrained_model_name_or_path='/root/m'), lora=dict(r=4, lora_alpha=8))\n"
+TINY = "model = dict(llm=dict(pretrained_model_name_or_path='/group/m'), lora=dict(r=4, lora_alpha=8))\n"
 
 
 @contextmanager
@@ -188,7 +188,7 @@ def write_adapter(folder: Path, weights: dict[str, Any], **settings: Any) -> Pat
     import torch
 
     folder.mkdir(parents=True)
-    told = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "base_model_name_or_path": "/root/m",
+    told = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "base_model_name_or_path": "/group/m",
             "target_modules": ["up_proj", "q_proj"], "task_type": "CAUSAL_LM", "bias": "none"} | settings  # fmt: skip
     (folder / "adapter_config.json").write_text(json.dumps(told))
     plain = {name.removeprefix("llm.").replace(".default", ""): tensor for name, tensor in weights.items()}
