@@ -189,7 +189,7 @@ def test_a_bad_upload_is_told_without_a_path_or_a_secret(page: Any, rooms: Works
 @pytest.mark.parametrize(
     "path",
     ["{ws}/uploads/0123456789abcdef.jsonl", "{ws}/runs/first/recipe.yaml", "/srv/a name/models/x",
-     "C:\\Users\\a\\models\\x", "/usr/lib/python3/site.py", "~/models/x"],
+     "D:\\People\\a\\models\\x", "/usr/lib/python3/site.py", "~/models/x"],
 )  # fmt: skip
 def test_no_error_tells_where_things_lie(rooms: Workspaces, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     ws = rooms.enter("page", None)
