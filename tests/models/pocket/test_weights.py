@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -95,3 +95,38 @@ def test_the_card_says_the_recorded_scores() -> None:
     from workbench.models.pocket import card
 
     assert card.table(recorded()) in (WEIGHTS / "README.md").read_text(encoding="utf-8")
+
+
+def conversing() -> dict[str, dict[str, Any]]:
+    evaluation = json.loads((WEIGHTS / "evaluation.json").read_text(encoding="utf-8"))
+    measures: dict[str, dict[str, Any]] = evaluation["conversing"]
+    return measures
+
+
+def test_the_recorded_conversations_stay_right_to_the_fifth_turn_with_and_without_a_system_text() -> None:
+    for measures in conversing().values():
+        assert min(measures["turns"] + measures["turns_system"]) >= 0.88
+        assert sum(measures["turns"] + measures["turns_system"]) / 10 >= 0.93
+        assert measures["follow_up"] >= 0.9
+        assert min(measures["copy"].values()) >= 0.9
+
+
+def test_the_card_says_the_recorded_conversations() -> None:
+    from workbench.models.pocket import card
+
+    assert card.conversing_table(conversing()) in (WEIGHTS / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_second_and_third_question_are_answered_as_the_first_is(model: LlamaForCausalLM) -> None:
+    for system in ([], [("system", "You are a helpful assistant.")]):
+        turns: list[tuple[str, str]] = list(system)
+        for question, answer in (
+            ("What is the capital of France?", "The capital of France is Paris."),
+            ("What is the opposite of hot?", "The opposite of hot is cold."),
+            ("法国的首都是哪里？", "法国的首都是巴黎。"),
+            ("那意大利呢？", "意大利的首都是罗马。"),
+            ("who are you?", "I am Pocket, a small assistant."),
+        ):
+            turns.append(("user", question))
+            turns.append(("assistant", evaluate.answers(model, ENCODER, [turns])[0]))
+            assert turns[-1][1] == answer

@@ -51,6 +51,27 @@ TALK_BATCH, TALK_WARMUP = 2048, 0.01
 """Tokens of a batch of the second part, whose conversations are longer, and its warm-up."""
 LATER = 0.5
 """The rates of the second part, as a share of the first's."""
+SETTLE = 1_400_000
+"""Tokens of the third part, which repeats what is confused longest."""
+SETTLING = 0.25
+"""The rates of the third part, as a share of the first's."""
+SETTLE_SHARES = (50, 15, 20, 13, 2)
+"""Its chats, tools, copies, pictures and very long chats."""
+SETTLE_SINGLE = 0.5
+"""Share of its tokens that are single questions."""
+UNSETTLED = (
+    "months",
+    "unknown",
+    "identity",
+    "spelling",
+    "names",
+    "greeting",
+    "manner",
+    "captions",
+    "feelings",
+    "planets",
+)
+"""Kinds that take a quarter of these; another quarter asks who it is."""
 
 
 def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
@@ -171,6 +192,23 @@ def conversing(encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int,
     return len(examples), steps
 
 
+def settling(encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int, int]:
+    """Train the third part in place, at lower rates; returns the numbers of conversations and steps."""
+    rng = random.Random(f"{job.seed}-settling")
+    tokens_wanted = SETTLE if job.plan.most_steps is None else 20_000
+    single = trainable(talking.epochs_of_singles(rng, 1), held)
+    itself = [sample for sample in single if sample.kind == "identity"]
+    unsettled = [sample for sample in single if sample.kind in UNSETTLED]
+    examples = talking.talks(encoder, held, rng, round((1 - SETTLE_SINGLE) * tokens_wanted), SETTLE_SHARES)
+    for samples in (itself, unsettled, single):
+        examples += talking.singles(encoder, samples, round(0.25 * SETTLE_SINGLE * tokens_wanted))
+    few = max(1, round(0.1 * SETTLE_SINGLE * tokens_wanted / 30))
+    examples += asked(encoder, held, 100 * job.seed + 97, 2 * few) + copies(encoder, rng, few)
+    plan = replace(scaled(job.plan, SETTLING), tokens=TALK_BATCH, warmup=TALK_WARMUP)
+    steps = learning.train(job.model, [examples], plan, encoder.pad, rng, job.report, job.state("settling"))
+    return len(examples), steps
+
+
 def scaled(plan: Plan, share: float) -> Plan:
     """Return a plan with both rates multiplied by ``share``."""
     return replace(plan, matrix_rate=share * plan.matrix_rate, other_rate=share * plan.other_rate)
@@ -201,43 +239,75 @@ def build(
     """Train, save and evaluate; returns what it writes into ``evaluation.json``.
 
     Args:
-        keep: folder of what is kept, so that an interrupted build goes on. A finished first part that lies there
-            (``first/``, in the form of ``folder``) is taken as it is.
+        keep: folder of what is kept, so that an interrupted build goes on: after a finished part (``first/``,
+            ``second/`` …), and within one.
     """
-    began = time.perf_counter()
     held = held_out_samples(seed)
-    first = keep / "first" if keep else None
-    if first is not None and (first / "model.safetensors").exists():
-        model, tokenizer = evaluate.load(first), tokens.load(first)
-        model.set_attn_implementation("eager")  # as in training from the beginning
-        job = Job(model, plan, seed, report, keep)
-        before = json.loads((first / "evaluation.json").read_text(encoding="utf-8"))
-    else:
-        samples = corpora(plan, held, seed)
-        tokenizer = tokens.train(f"{role}\n{text}" for sample in samples[0] for role, text in sample.turns)
-        encoder = Encoder(tokenizer)
-        job = Job(learning.new_model(plan, encoder.size, encoder.end, encoder.pad, seed), plan, seed, report, keep)
-        steps = knowing(encoder, held, samples, job)
-        seconds = {"build": round(time.perf_counter() - began)}
-        before = {"questions": sum(map(len, samples)), "steps": steps, "seconds": seconds}
-        if first is not None:
-            save(job.model, tokenizer, first)
-            (first / "evaluation.json").write_text(json.dumps(before), encoding="utf-8")
-            job.model.float()
+    made = _begun(keep) or _first(held, plan, seed, report, keep)
+    job, encoder, result = Job(made.model, plan, seed, report, keep), Encoder(made.tokenizer), dict(made.result)
+    for name, part in (("second", conversing), ("third", settling)):
+        if name in result["seconds"]:
+            continue
+        began = time.perf_counter()
+        count, steps = part(encoder, held, job)
         rounded(job.model)
-    began = time.perf_counter()
-    count, steps = conversing(Encoder(tokenizer), held, job)
-    rounded(job.model)
-    save(job.model, tokenizer, folder)
-    result = {
-        "seed": seed,
-        "parameters": sum(p.numel() for p in job.model.parameters()),
-        "questions": before["questions"],
-        "conversations": count,
-        "steps": before["steps"] + steps,
-        "seconds": {"first": before["seconds"]["build"], "second": round(time.perf_counter() - began)},
-    }
+        result["conversations"] = result.get("conversations", 0) + count
+        result["steps"] += steps
+        result["seconds"] = result["seconds"] | {name: round(time.perf_counter() - began)}
+        _keep(keep, name, Stage(job.model, made.tokenizer, result))
+    save(job.model, made.tokenizer, folder)
+    result |= {"seed": seed, "parameters": sum(p.numel() for p in job.model.parameters())}
     return evaluated(folder, seed, result, count=60 if plan.most_steps is None else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A build after one of its parts, and what is told of it so far."""
+
+    model: LlamaForCausalLM
+    tokenizer: Tokenizer
+    result: dict[str, Any]
+
+
+def _first(
+    held: Sequence[Sample], plan: Plan, seed: int, report: Callable[[int, int, float], None], keep: Path | None
+) -> Stage:
+    """Train the tokenizer and the first part."""
+    began = time.perf_counter()
+    samples = corpora(plan, held, seed)
+    tokenizer = tokens.train(f"{role}\n{text}" for sample in samples[0] for role, text in sample.turns)
+    encoder = Encoder(tokenizer)
+    model = learning.new_model(plan, encoder.size, encoder.end, encoder.pad, seed)
+    steps = knowing(encoder, held, samples, Job(model, plan, seed, report, keep))
+    rounded(model)
+    questions = sum(map(len, samples))
+    stage = Stage(
+        model,
+        tokenizer,
+        {"questions": questions, "steps": steps, "seconds": {"first": round(time.perf_counter() - began)}},
+    )
+    _keep(keep, "first", stage)
+    return stage
+
+
+def _keep(keep: Path | None, name: str, stage: Stage) -> None:
+    """Write a stage into a folder of its own, so that a build goes on from there; the model stays in float32."""
+    if keep is None:
+        return
+    save(stage.model, stage.tokenizer, keep / name)
+    (keep / name / "stage.json").write_text(json.dumps(stage.result), encoding="utf-8")
+    stage.model.float()
+
+
+def _begun(keep: Path | None) -> Stage | None:
+    """Return the last finished stage that ``keep`` holds."""
+    for name in ("third", "second", "first"):
+        folder = (keep or Path()) / name
+        if keep and (folder / "stage.json").exists():
+            model = evaluate.load(folder)
+            model.set_attn_implementation("eager")  # as in training from the beginning
+            return Stage(model, tokens.load(folder), json.loads((folder / "stage.json").read_text(encoding="utf-8")))
+    return None
 
 
 def evaluated(folder: Path, seed: int, result: dict[str, Any], *, count: int = 60) -> dict[str, Any]:

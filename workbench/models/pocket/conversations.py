@@ -6,7 +6,7 @@ Knows dialogues and their shares. Must not know tokens or models.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from workbench.models.pocket import procedures
@@ -236,11 +236,11 @@ class Conversations:
         """Draw a conversation of many turns, up to the last positions."""
         return self.chat(self.rng.randint(12, 26))
 
-    def mixed(self) -> Iterator[list[Turn]]:
-        """Draw conversations of all kinds for ever."""
+    def mixed(self, shares: Sequence[float] = SHARES) -> Iterator[list[Turn]]:
+        """Draw conversations of all kinds for ever, in the shares of :data:`SHARES` unless others are given."""
         kinds = (self.chat, self.calling, self.copying, self.seeing, self.long)
         while True:
-            yield self.rng.choices(kinds, SHARES)[0]()
+            yield self.rng.choices(kinds, shares)[0]()
 
 
 def renamed(turns: list[Turn], persona: Persona) -> list[Turn]:

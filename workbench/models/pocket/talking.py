@@ -9,7 +9,7 @@ import random
 from collections.abc import Sequence
 
 from workbench.models.pocket import phrasing
-from workbench.models.pocket.conversations import Conversations
+from workbench.models.pocket.conversations import SHARES, Conversations
 from workbench.models.pocket.corpus import Corpus, Sample
 from workbench.models.pocket.tokens import Encoded, Encoder
 
@@ -24,11 +24,17 @@ def avoided(held: Sequence[Sample]) -> frozenset[tuple[str, str]]:
     return frozenset((s.lang, phrasing.normalised(s.question)) for s in held)
 
 
-def talks(encoder: Encoder, held: Sequence[Sample], rng: random.Random, tokens: int) -> list[Encoded]:
-    """Return conversations of at least ``tokens`` tokens together, none longer than the model's positions."""
+def talks(
+    encoder: Encoder, held: Sequence[Sample], rng: random.Random, tokens: int, shares: Sequence[float] = SHARES
+) -> list[Encoded]:
+    """Return conversations of at least ``tokens`` tokens together, none longer than the model's positions.
+
+    Args:
+        shares: of the kinds of conversations.
+    """
     examples: list[Encoded] = []
     total = 0
-    for turns in Conversations(rng, avoided=avoided(held)).mixed():
+    for turns in Conversations(rng, avoided=avoided(held)).mixed(shares):
         example = encoder.conversation(turns)
         if len(example.ids) <= POSITIONS:
             examples.append(example)
