@@ -3,6 +3,7 @@ it is called."""
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from importlib import import_module
@@ -78,7 +79,7 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(run(args))
 
 
-def run(args: list[str] | None = None) -> int:
+def run(args: list[str] | None = None) -> int:  # noqa: PLR0911  a return for each way out
     """As :func:`main`, but returns the exit status."""
     prepare()
     _open_the_streams(as_json="--json" in (sys.argv if args is None else args))
@@ -100,6 +101,11 @@ def run(args: list[str] | None = None) -> int:
         told = from_os_error(error)
         _say(str(told))
         return told.exit_status
+    except Exception as error:
+        if os.environ.get("WORKBENCH_DEBUG"):
+            raise
+        _say(str(_unforeseen(error)))
+        return 1
     return result if isinstance(result, int) else 0
 
 
@@ -130,6 +136,14 @@ def from_os_error(error: OSError) -> WorkbenchError:
     }.get(error.errno or 0, "cli.os_error")
     kind = BadInput if key == "cli.no_file" else WorkbenchError
     return kind(key, path=error.filename or "", reason=error.strerror or str(error))
+
+
+def _unforeseen(error: Exception) -> WorkbenchError:
+    """A sentence for what no room has one for: a mistake of ours, and no reason to frighten anybody with its inside."""
+    if isinstance(error, MemoryError):
+        return WorkbenchError("cli.no_memory")
+    first = str(error).strip().split("\n", 1)[0][:300]
+    return WorkbenchError("cli.unexpected", reason=f"{type(error).__name__} {first}".strip())
 
 
 def _say(message: str) -> None:

@@ -45,8 +45,8 @@ class _Base:
     config: dict[str, Any]
 
 
-def _base(model: str) -> _Base:
-    folder = model_folder(model)
+def _base(model: str, *, fetch: bool) -> _Base:
+    folder = model_folder(model, fetch=fetch)
     return _Base(model, folder, read_config(folder / "config.json"))
 
 
@@ -60,6 +60,7 @@ def merge(
     base_quantization: Quantization = "none",
     overwrite: bool = False,
     any_base: bool = False,
+    fetch: bool = True,
     progress: Progress | None = None,
 ) -> Path:
     """Write the merged model, in the Hugging Face format.
@@ -77,6 +78,7 @@ def merge(
             the merged model, itself not quantized, answers as the adapter did in training.
         overwrite: replace a folder that was made here before.
         any_base: merge also into another base than the one that the adapter was trained on, if the shapes fit.
+        fetch: get a hub id's files where they are not here yet.
         progress: told the bytes written and the bytes in all.
 
     Returns:
@@ -89,7 +91,7 @@ def merge(
         OutputExists: ``out`` is not empty. Failed: no space, or the hub did not give the base.
     """
     limit = shard_bytes(max_shard_size)
-    base = _base(model)
+    base = _base(model, fetch=fetch)
     read = read_adapter(adapter)
     planned = plan(weight_entries(base.folder), base.config, read, dtype)
     if is_inert(read):

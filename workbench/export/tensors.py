@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from workbench.errors import BadInput
+from workbench.models.folders import INDEX, WEIGHTS, check_files, check_safetensors, read_object
 from workbench.models.headers import header
 
 if TYPE_CHECKING:
@@ -210,14 +211,17 @@ def weight_entries(folder: Path) -> dict[str, Entry]:
     Raises:
         BadInput: no safetensors there, or a file that the index names is missing.
     """
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
+    check_files(folder)
+    index = folder / INDEX
+    if (folder / WEIGHTS).is_file():  # as the libraries choose between the two
+        files = [folder / WEIGHTS]
+    elif index.is_file():
         files = _indexed(index)
-    elif (folder / "model.safetensors").is_file():
-        files = [folder / "model.safetensors"]
     else:
         old = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pth"))
         raise BadInput("export.only_pickled" if old else "export.no_weights", folder=folder, file=old[0] if old else "")
+    for file in files:
+        check_safetensors(file)
     entries: dict[str, Entry] = {}
     for file in files:
         entries.update(read_entries(file))
@@ -226,13 +230,15 @@ def weight_entries(folder: Path) -> dict[str, Entry]:
 
 def _indexed(index: Path) -> list[Path]:
     try:
-        names = list(dict.fromkeys(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        names = list(dict.fromkeys(read_object(index)["weight_map"].values()))
+    except (KeyError, AttributeError, TypeError) as error:
         raise BadInput("export.broken_file", file=index, reason=error) from error
     for name in names:
         # A name with a path in it could point anywhere on the disk.
         if not isinstance(name, str) or Path(name).name != name:
             raise BadInput("export.broken_file", file=index, reason=f"{name!r} is not the name of a file beside it")
+        if not name.endswith(".safetensors"):
+            raise BadInput("models.not_safetensors", file=index, given=name)
         if not (index.parent / name).is_file():
             raise BadInput("export.shard_missing", file=name, folder=index.parent)
     return [index.parent / name for name in names]

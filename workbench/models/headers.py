@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.runs.files import read_bounded
+
 # the format's own limit: a header cannot ask for more memory than this
 LONGEST = 100_000_000
 # of a tensor so many bytes are looked at, and of so many tensors of a file: what is trained changes all of a tensor
@@ -25,9 +27,12 @@ def header(file: Path) -> tuple[dict[str, Any], int]:
     """
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")
-        if not 2 <= length <= LONGEST:
+        if not 2 <= length <= min(LONGEST, file.stat().st_size - 8):
             raise ValueError(f"header of {length} bytes")
-        told = json.loads(opened.read(length))
+        try:
+            told = json.loads(opened.read(length))
+        except RecursionError as error:
+            raise ValueError("header of brackets within brackets") from error
     told.pop("__metadata__", None)
     return told, 8 + length
 
@@ -57,7 +62,7 @@ def layers(folder: Path) -> set[str]:
 def settings(folder: Path) -> Mapping[str, object]:
     """``config.json``; empty where it cannot be read."""
     try:
-        loaded = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        loaded = json.loads(read_bounded(folder / "config.json", LONGEST))
+    except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}

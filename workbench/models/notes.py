@@ -14,14 +14,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from workbench.runs.files import LARGEST, read_bounded
+
 MARK = "workbench.json"
 
 
 def read_note(folder: str | Path) -> dict[str, Any]:
     """What the folder says of itself; empty where it was not written here, or cannot be read."""
     try:
-        loaded = json.loads((Path(folder).expanduser() / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        loaded = json.loads(read_bounded(Path(folder).expanduser() / MARK, LARGEST))
+    except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
 
