@@ -25,6 +25,7 @@ from workbench.export.merging import merge
 from workbench.export.notes import header
 from workbench.export.sidecars import model_folder, read_config, write_json
 from workbench.models.fetching import LIST, check_url, describe
+from workbench.models.folders import check_folder
 from workbench.models.notes import MARK, part, read_note
 
 Interface = Literal["gradio", "streamlit"]
@@ -116,7 +117,9 @@ def _parts(order: Order, scratch: Path, tell: Callable[[str], None]) -> tuple[Pa
     place = Path(order.source).expanduser()
     adapter = _adapter(place, scratch, tell)
     if adapter is None:
-        return model_folder(order.source), None
+        folder = model_folder(order.source)
+        check_folder(folder)
+        return folder, None
     if not (adapter / CONFIG).is_file():  # all of the weights were trained: it is a model already
         return adapter, None
     base = str(part(read_note(adapter), "base").get("name") or read_config(adapter / CONFIG)["base_model_name_or_path"])

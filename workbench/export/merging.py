@@ -30,6 +30,7 @@ from workbench.export.sidecars import (
     write_json,
 )
 from workbench.export.tensors import DTYPES, Writer, load, weight_entries
+from workbench.models.folders import clean_config
 from workbench.models.loading import Quantization, four_bit_weights, through_4bit
 from workbench.models.notes import MARK, other_base, part, read_note
 
@@ -47,6 +48,8 @@ class _Base:
 
 def _base(model: str, *, fetch: bool) -> _Base:
     folder = model_folder(model, fetch=fetch)
+    read_config(folder / "config.json")
+    clean_config(folder)
     return _Base(model, folder, read_config(folder / "config.json"))
 
 

@@ -220,17 +220,17 @@ def weight_entries(folder: Path) -> dict[str, Entry]:
     else:
         old = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pth"))
         raise BadInput("export.only_pickled" if old else "export.no_weights", folder=folder, file=old[0] if old else "")
-    for file in files:
-        check_safetensors(file)
     entries: dict[str, Entry] = {}
     for file in files:
+        check_safetensors(file)
         entries.update(read_entries(file))
     return entries
 
 
 def _indexed(index: Path) -> list[Path]:
     try:
-        names = list(dict.fromkeys(read_object(index)["weight_map"].values()))
+        places = read_object(index)["weight_map"]
+        names = list(dict.fromkeys(places.values()))
     except (KeyError, AttributeError, TypeError) as error:
         raise BadInput("export.broken_file", file=index, reason=error) from error
     for name in names:
@@ -241,4 +241,8 @@ def _indexed(index: Path) -> list[Path]:
             raise BadInput("models.not_safetensors", file=index, given=name)
         if not (index.parent / name).is_file():
             raise BadInput("export.shard_missing", file=name, folder=index.parent)
+    held = {name: read_entries(index.parent / name) for name in names}
+    for tensor, name in places.items():
+        if tensor not in held[name]:
+            raise BadInput("models.tensor_missing", file=index.parent / name, tensor=tensor)
     return [index.parent / name for name in names]

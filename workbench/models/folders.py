@@ -51,6 +51,18 @@ _GREATEST = {
 _PACKED = ("bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit")
 
 
+def check_folder(folder: Path) -> None:
+    """All that can be told of a model's folder without loading it.
+
+    Raises:
+        BadInput: says which file and why.
+    """
+    check_files(folder)
+    clean_config(folder)
+    check_tokenizer(folder)
+    check_weights(folder)
+
+
 def check_files(folder: Path) -> None:
     """See that what a library may open in ``folder`` is an ordinary file, and of the folder.
 

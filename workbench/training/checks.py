@@ -46,14 +46,17 @@ def check_base(recipe: Recipe) -> None:
     """What the files of a base on this machine tell; a hub id is looked at when it is loaded.
 
     Raises:
-        UnknownName: no such model. BadSetting: it does not read so many tokens, or has no such layers.
+        UnknownName: no such model. BadInput: a file of it is damaged. BadSetting: it does not read so many tokens, or
+            has no such layers.
     """
     from workbench.models import resolve
+    from workbench.models.folders import check_folder
     from workbench.models.headers import layers, settings
 
     place = Path(resolve(recipe.model.name))
     if not place.is_dir():
         return
+    check_folder(place)
     check_length(recipe, settings(place).get("max_position_embeddings"))
     if recipe.adapter.method != "full" and (found := layers(place)):
         _check_layers(recipe, {*found, SHARED})
