@@ -63,6 +63,17 @@ def jsonable(value: Any) -> Any:
     return _jsonable_many(value)
 
 
+def number(value: Any) -> float | None:
+    """``value`` where it is a number that can be counted with, else None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
+
+
 def _jsonable_many(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
