@@ -171,7 +171,7 @@ def _know(source: Source) -> _Known:
     if source.run is None:
         return _Known(source, {}, {})
     from workbench.runs import Run
-    from workbench.runs.yamltext import read_yaml
+    from workbench.training.yamltext import read_yaml
 
     run = Run(source.run)
     try:

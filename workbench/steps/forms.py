@@ -154,7 +154,7 @@ def _typed(one: Field, value: Any) -> Any:
         return list(value)
     if not isinstance(value, str) or one.kind in ("choice", "text"):
         return None if one.optional and value in ("null", "None") else value
-    from workbench.runs.yamltext import parse_yaml
+    from workbench.training.yamltext import parse_yaml
 
     if one.kind in ("whole", "number") and not (one.optional and value in ("null", "None")):
         return one.read(value)

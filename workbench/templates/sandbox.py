@@ -97,13 +97,10 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return guarded
 
 
-@cache
-def _environment() -> Any:
-    """Jinja's sandbox for immutable values, with every growth measured."""
+def _generator() -> Any:
+    """What writes a template's Python."""
     from jinja2 import nodes
     from jinja2.compiler import CodeGenerator
-    from jinja2.ext import Extension, loopcontrols
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Generator(CodeGenerator):
         """Writes what ``~`` joins, and what a loop goes over, by way of the limits."""
@@ -139,6 +136,14 @@ def _environment() -> Any:
             visit(node, frame)
             self.write(")")
 
+    return Generator
+
+
+def _generation() -> Any:
+    """The tag that some templates put round what an assistant said."""
+    from jinja2 import nodes
+    from jinja2.ext import Extension
+
     class Generation(Extension):
         """``{% generation %}`` marks what an assistant said; nothing here relies on it."""
 
@@ -153,10 +158,17 @@ def _environment() -> Any:
         def _as_it_stands(self, caller: Any) -> Any:
             return caller()
 
+    return Generation
+
+
+def _sandbox() -> Any:
+    """Jinja's sandbox for immutable values, with every growth measured."""
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
     class Environment(ImmutableSandboxedEnvironment):
         """The sandbox with limits."""
 
-        code_generator_class = Generator
+        code_generator_class = _generator()
         intercepted_binops = frozenset(["*", "**", "+", "%"])
 
         @staticmethod
@@ -198,7 +210,15 @@ def _environment() -> Any:
             check_call(str(getattr(method, "__name__", "")), getattr(method, "__self__", None), args, kwargs)
             return BUDGET.made(super().call(__context, __obj, *args, **kwargs))
 
-    made = Environment(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    return Environment
+
+
+@cache
+def _environment() -> Any:
+    """The sandbox with the names and filters that chat templates know."""
+    from jinja2.ext import loopcontrols
+
+    made = _sandbox()(trim_blocks=True, lstrip_blocks=True, extensions=[_generation(), loopcontrols])
     made.filters["tojson"] = _tojson
     kept = {name: function for name, function in made.filters.items() if name not in _MISSING_FILTERS}
     made.filters = {name: _guarded(name, function) for name, function in kept.items()}

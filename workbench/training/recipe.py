@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from workbench.errors import BadSetting, UnknownName, nearest
 from workbench.runs.files import saving
-from workbench.runs.yamltext import parse_yaml, read_yaml
 from workbench.texts import lookup
 from workbench.training.settings import Recipe
+from workbench.training.yamltext import parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
