@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 
 from workbench.data.fields import printable
+from workbench.data.limits import check_file, limits
 from workbench.errors import BadData
+from workbench.runs.files import read_bounded
 
 # UTF-32 first: its little-endian mark begins with UTF-16's.
 _MARKS = (
@@ -53,9 +55,10 @@ def read_text(file: Path, name: str) -> str:
 
 
 def read_bytes(file: Path, name: str) -> bytes:
-    """All bytes of ``file``."""
+    """All bytes of ``file``, which is an ordinary one and not too large."""
     try:
-        return file.read_bytes()
+        check_file(file, name)
+        return read_bounded(file, limits().decoded)
     except OSError as error:
         raise BadData("data.unreadable", file=printable(name), reason=error.strerror or str(error)) from None
 
