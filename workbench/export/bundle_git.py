@@ -80,10 +80,10 @@ def _apart(url: str) -> tuple[str, dict[str, str]]:
     """The address without name and password, and the variables by which git and git-lfs are told them: arguments are
     seen by everybody on the machine, variables by nobody else."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or "@" not in parts.netloc:
-        return url, {}
     who, _, host = parts.netloc.rpartition("@")
     name, _, password = who.partition(":")
+    if not who or parts.scheme not in ("http", "https"):  # of ssh the name is no secret, and a password means nothing
+        return (parts._replace(netloc=f"{name}@{host}").geturl() if password else url), {}
     secret = {"WORKBENCH_GIT_NAME": unquote(name), "WORKBENCH_GIT_PASSWORD": unquote(password)}
     settings = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "credential.helper", "GIT_CONFIG_VALUE_0": ""}
     settings |= {"GIT_CONFIG_KEY_1": "credential.helper", "GIT_CONFIG_VALUE_1": _HELPER}
