@@ -92,7 +92,7 @@ def _same(path: str, other: Path) -> bool:
 def _exists(pid: int) -> bool:
     import psutil
 
-    return psutil.pid_exists(pid)
+    return bool(psutil.pid_exists(pid))
 
 
 def started(pid: int) -> str | None:

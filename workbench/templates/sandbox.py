@@ -51,7 +51,7 @@ def render(template: str, messages: Sequence[Mapping[str, Any]], tools: Sequence
     try:
         made = _compiled(template)
         BUDGET.begin(given)
-        return made.render(messages=[_aliased(m) for m in messages], tools=tools, documents=None, **options)
+        return str(made.render(messages=[_aliased(m) for m in messages], tools=tools, documents=None, **options))
     except (MemoryError, RecursionError, OverflowError, SyntaxError) as error:
         raise TooMuchError(type(error).__name__) from None
 

@@ -49,7 +49,7 @@ def parse_yaml(text: str) -> Any:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth > DEEPEST:
-                raise ValueError(f"line {event.start_mark.line + 1}: more than {DEEPEST} levels")
+                raise ValueError(f"more than {DEEPEST} levels")
             if count > LONGEST:
                 raise ValueError(f"more than {LONGEST} parts")
         return yaml.load(text, Loader=loader)  # noqa: S506  both are safe loaders
