@@ -3,7 +3,6 @@ it is called."""
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from importlib import import_module
@@ -101,10 +100,8 @@ def run(args: list[str] | None = None) -> int:  # noqa: PLR0911  a return for ea
         told = from_os_error(error)
         _say(str(told))
         return told.exit_status
-    except Exception as error:
-        if os.environ.get("WORKBENCH_DEBUG"):
-            raise
-        _say(str(_unforeseen(error)))
+    except MemoryError:
+        _say(str(WorkbenchError("cli.no_memory")))
         return 1
     return result if isinstance(result, int) else 0
 
@@ -136,14 +133,6 @@ def from_os_error(error: OSError) -> WorkbenchError:
     }.get(error.errno or 0, "cli.os_error")
     kind = BadInput if key == "cli.no_file" else WorkbenchError
     return kind(key, path=error.filename or "", reason=error.strerror or str(error))
-
-
-def _unforeseen(error: Exception) -> WorkbenchError:
-    """A sentence for what no room has one for: a mistake of ours, and no reason to frighten anybody with its inside."""
-    if isinstance(error, MemoryError):
-        return WorkbenchError("cli.no_memory")
-    first = str(error).strip().split("\n", 1)[0][:300]
-    return WorkbenchError("cli.unexpected", reason=f"{type(error).__name__} {first}".strip())
 
 
 def _say(message: str) -> None:

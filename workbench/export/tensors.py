@@ -213,10 +213,11 @@ def weight_entries(folder: Path) -> dict[str, Entry]:
     """
     check_files(folder)
     index = folder / INDEX
+    indexed = _indexed(index) if index.is_file() else []
     if (folder / WEIGHTS).is_file():  # as the libraries choose between the two
         files = [folder / WEIGHTS]
-    elif index.is_file():
-        files = _indexed(index)
+    elif indexed:
+        files = indexed
     else:
         old = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pth"))
         raise BadInput("export.only_pickled" if old else "export.no_weights", folder=folder, file=old[0] if old else "")
