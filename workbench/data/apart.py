@@ -20,7 +20,6 @@ from typing import IO, Any, cast
 from workbench.data.fields import BadRow, Place, Row, Undecoded, printable
 from workbench.data.limits import SHARED, limits, serve_others
 from workbench.errors import BadData, WorkbenchError, again, record
-from workbench.runs.process import tied
 
 # Bytes that the process may take beyond what its libraries do: a batch, unpacked, and once more as Python's values.
 ROOM = 600_000_000
@@ -53,6 +52,8 @@ def rows(kind: str, source: Path, name: str, limit: int | None) -> Iterator[Row]
 
 
 def _started(kind: str, source: Path, name: str, limit: int | None) -> subprocess.Popen[bytes]:
+    from workbench.runs.process import tied
+
     what = {"kind": kind, "source": str(source.absolute()), "name": name, "limit": limit}
     order = json.dumps({**what, "shared": limits() is SHARED, "room": _room()})
     paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]

@@ -8,9 +8,8 @@ import re
 from pathlib import Path
 
 from workbench.data.fields import printable
-from workbench.data.limits import check_file, limits
+from workbench.data.limits import check_bytes, check_file, limits
 from workbench.errors import BadData
-from workbench.runs.files import read_bounded
 
 # UTF-32 first: its little-endian mark begins with UTF-16's.
 _MARKS = (
@@ -58,7 +57,10 @@ def read_bytes(file: Path, name: str) -> bytes:
     """All bytes of ``file``, which is an ordinary one and not too large."""
     try:
         check_file(file, name)
-        return read_bounded(file, limits().decoded)
+        with file.open("rb") as opened:
+            data = opened.read(limits().decoded + 1)
+        check_bytes(len(data), name)  # some files of a system have no size
+        return data
     except OSError as error:
         raise BadData("data.unreadable", file=printable(name), reason=error.strerror or str(error)) from None
 

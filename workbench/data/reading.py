@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.data import apart, jsonfile, tables
+from workbench.data import jsonfile, tables
 from workbench.data.conversation import Conversation
 from workbench.data.decoding import read_text
 from workbench.data.fields import Place, Row, printable
@@ -144,19 +144,25 @@ def _raw_rows(source: Path | str, limit: int | None) -> Iterator[Row]:
         return tables.hub_rows(source, limit=limit)
     if source.is_dir():
         check_folder(source, (file for file in source.rglob("*") if not file.is_dir()), name)
-        return apart.rows("dataset", source, name, limit)
+        return _apart("dataset", source, limit)
     suffix = source.suffix.lower()
     if suffix and suffix not in SUFFIXES:
         raise BadData("data.suffix", file=printable(name), given=suffix, suffixes=", ".join(SUFFIXES))
     if suffix == ".parquet":
         check_file(source, name)
-        return apart.rows("parquet", source, name, limit)
+        return _apart("parquet", source, limit)
     text = check_text(read_text(source, name), name, table=suffix in (".csv", ".tsv", ".txt"))
     if suffix in (".csv", ".tsv"):
         return tables.csv_rows(text, name, delimiter="\t" if suffix == ".tsv" else ",", limit=limit)
     if suffix == ".txt":
         return _paragraphs(text, name, limit)
     return jsonfile.rows(text, name, lines=suffix in (".jsonl", ".ndjson"), limit=limit)
+
+
+def _apart(kind: str, source: Path, limit: int | None) -> Iterator[Row]:
+    from workbench.data import apart
+
+    return apart.rows(kind, source, str(source), limit)
 
 
 def _paragraphs(text: str, name: str, limit: int | None) -> Iterator[Row]:

@@ -14,7 +14,6 @@ from typing import Any
 from workbench.data.fields import BadRow, Place, Row, Undecoded, printable, shallow, shorten
 from workbench.data.limits import limits
 from workbench.errors import BadData, WorkbenchError
-from workbench.runs.files import read_bounded
 
 # rows in memory at a time
 BATCH = 250
@@ -111,6 +110,8 @@ def disk_rows(folder: Path, name: str, *, limit: int | None = None) -> Iterator[
 
 def _check_parts(folder: Path, name: str) -> None:
     """A dataset's note names the files that hold it; they lie beside it."""
+    from workbench.runs.files import read_bounded
+
     for note in folder.rglob("state.json"):
         try:
             files = json.loads(read_bounded(note, 10_000_000))["_data_files"]

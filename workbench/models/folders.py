@@ -15,7 +15,6 @@ from typing import Any
 
 from workbench.errors import BadInput, WorkbenchError
 from workbench.models.headers import header
-from workbench.runs.files import read_bounded
 
 CONFIG, ADAPTER, INDEX, WEIGHTS = (
     "config.json",
@@ -104,6 +103,8 @@ def read_object(file: Path, largest: int = LARGEST) -> dict[str, Any]:
     Raises:
         BadInput: it is missing, no ordinary file, larger than ``largest`` bytes, or holds no JSON object.
     """
+    from workbench.runs.files import read_bounded  # a look at a folder need not load all that a run is
+
     try:
         content = read_bounded(file, largest)
         if content.startswith(POINTER):

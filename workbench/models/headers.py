@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.runs.files import read_bounded
-
 # the format's own limit: a header cannot ask for more memory than this
 LONGEST = 100_000_000
 # of a tensor so many bytes are looked at, and of so many tensors of a file: what is trained changes all of a tensor
@@ -61,6 +59,8 @@ def layers(folder: Path) -> set[str]:
 
 def settings(folder: Path) -> Mapping[str, object]:
     """``config.json``; empty where it cannot be read."""
+    from workbench.runs.files import read_bounded
+
     try:
         loaded = json.loads(read_bounded(folder / "config.json", LONGEST))
     except (OSError, ValueError, RecursionError):

@@ -14,13 +14,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.runs.files import LARGEST, read_bounded
-
 MARK = "workbench.json"
+# bytes of a note; ours have a thousand
+LARGEST = 10_000_000
 
 
 def read_note(folder: str | Path) -> dict[str, Any]:
     """What the folder says of itself; empty where it was not written here, or cannot be read."""
+    from workbench.runs.files import read_bounded
+
     try:
         loaded = json.loads(read_bounded(Path(folder).expanduser() / MARK, LARGEST))
     except (OSError, ValueError, RecursionError):
