@@ -145,7 +145,7 @@ def _unpack(order: dict[str, Any], out: Any) -> None:
         serve_others()
     source, name, limit = Path(order["source"]), order["name"], order["limit"]
     if order["kind"] == "parquet":
-        from pyarrow import parquet  # noqa: F401  # type: ignore[import-untyped]
+        from pyarrow import parquet  # type: ignore[import-untyped]  # noqa: F401
 
         _bound_memory(order["room"])
         found = tables.parquet_rows(source, name, limit=limit)
