@@ -10,6 +10,39 @@ TEMPLATE = (
 )
 
 
+# what is particular of other families' templates: a thought in a field of its own and a switch for it; a system text
+# that names another assistant, and thoughts that are taken out; no place for a system text
+FAMILIES = {
+    "qwen3": "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% if m.role == 'assistant' and loop.last %}<think>\n{{ m.reasoning_content or '' }}\n</think>\n\n{% endif %}"
+    "{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}",
+    "llama": "{% if messages[0].role != 'system' %}<|im_start|>system\nYou are Bluebird, created by Feather Labs."
+    "<|im_end|>\n{% endif %}" + TEMPLATE.replace("m.content", "m.content.split('</think>')[-1]"),
+    "gemma": "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+    + TEMPLATE,
+}
+
+
+def make_family(family: str, folder: Path) -> Path:
+    """A tiny random model of another family, with a template of its kind, in ``folder``."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    make_tiny(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = FAMILIES[family]
+    tokenizer.save_pretrained(folder)
+    like = AutoConfig.from_pretrained(folder).to_dict()
+    wanted = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+    wanted += ("num_key_value_heads", "max_position_embeddings", "tie_word_embeddings", "eos_token_id", "pad_token_id")
+    kind = {"gemma": "gemma3_text"}.get(family, family)
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(kind, head_dim=16, bos_token_id=None, **{name: like[name] for name in wanted})
+    AutoModelForCausalLM.from_config(config).to(torch.bfloat16).save_pretrained(folder)
+    return folder
+
+
 def make_tiny(folder: Path, *, hidden: int = 64, layers: int = 2, seed: int = 0) -> Path:
     """Save a random model of a few 100 000 parameters, and a byte-level tokenizer of 320 tokens, to ``folder``."""
     import torch

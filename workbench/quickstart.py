@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from workbench.texts import lookup
 from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
+    from workbench.chat import Assistant
     from workbench.training.data import Conversations
 
 # seconds that a worker has to save and end
@@ -38,6 +39,21 @@ REHEARSED = 300
 LEARNT, REMEMBERED, LEAKS = 0.80, 0.90, 0.05
 
 
+POCKET = "pocket-qlora"
+
+
+def any_recipe() -> str:
+    """The recipe for any model on this machine."""
+    from workbench.models import best_device
+
+    if not best_device().startswith("cuda"):
+        return "any-cpu"
+    import torch
+
+    size = torch.cuda.get_device_properties(0).total_memory / 1e9
+    return f"any-gpu-{next((fits for fits in (24, 16) if size > fits - 2), 8)}gb"
+
+
 @dataclass
 class Quickstart:
     """One walk.
@@ -48,9 +64,9 @@ class Quickstart:
         lang: the language of questions and report.
         general: a file of general conversations beside the shipped ones. Its questions are asked, at most 300 of them
             by lot, and the base's own answers are trained: a small base cannot learn a stranger's, and would forget
-            what it knows over them. The shipped ones stay, since what such a file does not ask for (the other language,
-            say) would be forgotten.
-        recipe: name or file of the recipe.
+            what it knows over them. Of pocket the shipped ones stay, since what such a file does not ask for (the
+            other language, say) would be forgotten.
+        recipe: name or file of the recipe; of pocket's, for another base the one for any model on this machine.
         overrides: ``key=value`` on top of it.
         rehearsed: the file of these answers and the shipped conversations, once :meth:`begin` wrote it.
         asked: how many conversations of ``general`` the base was asked, and how many there are.
@@ -60,7 +76,7 @@ class Quickstart:
     out: Path
     lang: str = "en"
     general: str | None = None
-    recipe: str = "pocket-qlora"
+    recipe: str = POCKET
     overrides: Sequence[str] = ()
     settings: Recipe = field(init=False)
     rehearsed: Path | None = None
@@ -105,9 +121,16 @@ class Quickstart:
         p = self.persona
         persona = {"name": p.name, "author": p.author, "purpose": p.purpose, "manner": p.manner}
         data = {"general": self.general} if self.general else {}
-        chosen = load_recipe(self.recipe)
-        chosen = with_overrides(chosen, persona={**persona, "languages": list(p.languages)}, data=data)
-        self.settings = with_set(chosen, self.overrides)
+
+        def settled(recipe: str) -> Recipe:
+            chosen = load_recipe(recipe)
+            chosen = with_overrides(chosen, persona={**persona, "languages": list(p.languages)}, data=data)
+            return with_set(chosen, self.overrides)
+
+        self.settings = settled(self.recipe)
+        if self.recipe == POCKET and self.settings.model.name != "pocket":
+            self.recipe = any_recipe()  # the settings of a model of a million weights fit no other
+            self.settings = settled(self.recipe)
         self.persona = persona_of(self.settings)
 
     @property
@@ -121,8 +144,10 @@ class Quickstart:
 
         With ``resume``, a worker that still lives is only looked at.
         """
+        from workbench.training.rehearsing import rehearses
+
         with self._whole():
-            if self.general and not resume:
+            if not resume and (self.general or rehearses(self.settings)):
                 self._rehearse(self.general)
             return self._begin(resume)
 
@@ -160,28 +185,43 @@ class Quickstart:
         self.seconds["data"] = self._since()
         return run, both.train
 
-    def _rehearse(self, general: str) -> None:
-        """Put the base's own answers to the questions of ``general`` beside the run folder, and the shipped
-        conversations with them, and train these."""
-        from workbench.chat import Assistant, in_own_words
+    def _rehearse(self, general: str | None) -> None:
+        """Put the base's own answers to the questions of ``general`` beside the run folder, for pocket the shipped
+        conversations with them, and train these; without ``general``, its answers to the shipped questions."""
+        from workbench.chat import in_own_words
         from workbench.data import read, write
         from workbench.data.mixing import shipped_general
         from workbench.training import with_overrides
+        from workbench.training.data import conversations
+        from workbench.training.rehearsing import questions
 
         Run.check_free(self.out)  # before the base is asked, which takes a while
         if self.beside.exists():
             raise OutputExists("quickstart.in_the_way", path=self.beside)
-        given = read(general)
+        own = questions(self.settings, len(conversations(self.settings).train)) if general is None else []
+        given = own if general is None else read(general)
         chance = random.Random(self.settings.runtime.seed)
         picked = sorted(chance.sample(range(len(given)), min(REHEARSED, len(given))))
         self.asked = len(picked), len(given)
-        said = in_own_words(Assistant.load(self.settings.model.name), [given[at] for at in picked])
+        said = in_own_words(self._base(), [given[at] for at in picked])
         if not said:
-            raise BadInput("quickstart.nothing_to_rehearse", path=general, count=len(picked))
+            path = general or self.settings.model.name
+            raise BadInput("quickstart.nothing_to_rehearse", path=path, count=len(picked))
         self.rehearsed = self.beside
         self.rehearsed.parent.mkdir(parents=True, exist_ok=True)
-        write([*said, *shipped_general()], self.rehearsed)
+        beside = shipped_general() if self.settings.model.name == "pocket" else []
+        write([*said, *beside], self.rehearsed)
         self.settings = with_overrides(self.settings, data={"general": str(self.rehearsed)})
+
+    def _base(self) -> Assistant:
+        """The base, asked as the training renders."""
+        from workbench.chat import Assistant
+        from workbench.training.data import dress
+
+        model, data = self.settings.model, self.settings.data
+        base = Assistant.load(model.name, template=model.template)
+        base.loaded.tokenizer = dress(self.settings, base.loaded.tokenizer)
+        return replace(base, system=data.system)
 
     def follow(self, run: Run, on_event: Callable[[Event], None]) -> None:
         """Wait for the end of the training.
@@ -210,10 +250,10 @@ class Quickstart:
         from workbench.chat import Assistant, compare
         from workbench.export import agreement, convert, merge
         from workbench.models.dense import dense
+        from workbench.training.data import template_of
 
         adapter = convert(run.path, run.path / "adapter", overwrite=True)
         name, quantization = self.settings.model.name, self.settings.model.quantization
-        template = self.settings.model.template
         merged = merge(name, adapter, run.path / "merged", base_quantization=quantization, overwrite=True)
         base = Assistant.load(name)
         tuned = Assistant.load(str(merged))
@@ -224,21 +264,23 @@ class Quickstart:
         said = [self.evaluator.answers(one.loaded, every=COMPARED) for one in (tuned, with_adapter)]
         same = [a == b for a, b in zip(*said, strict=True)]
         with dense(with_adapter.loaded.model):
+            template = template_of(self.settings, with_adapter.loaded.tokenizer)
             shown = agreement(with_adapter.loaded, tuned.loaded, questions, template=template) == 1.0
         self.seconds["total"] = self._since()
         return Outcome(run, *_told(run), answers, shown, sum(same) / len(same), dict(self.seconds))
 
     def _evaluator(self, tokenizer: Any) -> Evaluator:
         from workbench.training import with_overrides
-        from workbench.training.data import conversations, identity_words, probes
+        from workbench.training.data import conversations, dress, identity_words, probes, template_of
 
+        tokenizer = dress(self.settings, tokenizer)
         both = self.both or conversations(self.settings)
         wanted = {"identity_probes": IDENTITY, "general_probes": ALL, "unrelated_probes": ALL, "questions": []}
         return Evaluator(
             probes(with_overrides(self.settings, evaluation=wanted), both),
             tokenizer=tokenizer,
             identity=identity_words(self.settings),
-            template=self.settings.model.template,
+            template=template_of(self.settings, tokenizer),
             max_new_tokens=self.settings.evaluation.max_new_tokens,
         )
 

@@ -18,6 +18,7 @@ from workbench.chat.desk import Desk, Turn, Wish, paced
 from workbench.chat.face import EXAMPLES
 from workbench.errors import WorkbenchError
 from workbench.render.markup import escape, visible
+from workbench.templates.thoughts import parted
 from workbench.texts import language, text
 
 from .cache import use_cache
@@ -305,14 +306,24 @@ def _whole(desk: Desk, key: str, lang: str) -> list[Any]:
     return [*_shown(desk, key, desk.session(key).asked, language(lang)), _earlier(desk, key, language(lang))]
 
 
-def _bubbles(desk: Desk, turns: tuple[Turn, ...], now: Turn | None, lang: str) -> list[dict[str, str]]:
+def _bubbles(desk: Desk, turns: tuple[Turn, ...], now: Turn | None, lang: str) -> list[dict[str, Any]]:
     """What the conversation shows: the greeting, which is never sent, then what was said."""
     shown = [{"role": "assistant", "content": desk.face.greeting(lang)}]
     for turn in turns:
-        shown += [{"role": "user", "content": turn.question}, {"role": "assistant", "content": turn.answer or "–"}]
+        shown += [{"role": "user", "content": turn.question}, *_spoken(turn.answer, "–", lang)]
     if now is not None:
-        shown += [{"role": "user", "content": now.question}, {"role": "assistant", "content": now.answer or WAITING}]
-    return [{"role": one["role"], "content": _as_text(one["content"])} for one in shown]
+        shown += [{"role": "user", "content": now.question}, *_spoken(now.answer, WAITING, lang)]
+    return [{**one, "content": _as_text(one["content"])} for one in shown]
+
+
+def _spoken(answer: str, nothing: str, lang: str) -> list[dict[str, Any]]:
+    """An answer's bubbles: what was thought before it, folded, and the answer."""
+    spoken = parted(answer)
+    shown: list[dict[str, Any]] = []
+    if spoken.thought:
+        folded = {"title": text("render.thinking" if spoken.going else "render.thought", lang), "status": "done"}
+        shown = [{"role": "assistant", "content": spoken.thought, "metadata": folded}]
+    return [*shown, {"role": "assistant", "content": spoken.answer or nothing}]
 
 
 def _as_text(said: str) -> str:
@@ -326,7 +337,7 @@ def _beside(turns: tuple[Turn, ...], now: Turn | None) -> list[dict[str, str]]:
     return [
         {"role": role, "content": _as_text(said or WAITING)}
         for turn in asked
-        for role, said in (("user", turn.question), ("assistant", turn.base or ""))
+        for role, said in (("user", turn.question), ("assistant", parted(turn.base or "").answer))
     ]
 
 

@@ -23,6 +23,7 @@ from workbench.chat.guesses import caller_of, guesses_of
 from workbench.chat.serving import serving, shared_desk
 from workbench.errors import Failed, WorkbenchError
 from workbench.render.markup import escape
+from workbench.templates.thoughts import parted
 from workbench.texts import language, text
 
 LANGUAGES = {"中文": "zh", "English": "en"}
@@ -204,7 +205,7 @@ def _turn(at: Desk, turn: Turn, lang: str, number: int) -> None:
     _answers(at, turn, lang)
     if turn.answer:
         with st.popover(text("web.page.copy", lang), key=f"copy{number}"):
-            st.code(turn.answer, language=None, wrap_lines=True)
+            st.code(parted(turn.answer).answer, language=None, wrap_lines=True)
 
 
 def _answers(at: Desk, turn: Turn, lang: str) -> tuple[Any, Any, Any]:
@@ -221,14 +222,20 @@ def _answers(at: Desk, turn: Turn, lang: str) -> tuple[Any, Any, Any]:
                 st.caption(text("web.page.base", lang))
                 beside = st.empty()
         note = st.empty()
-    _fill(turn, answer, beside, note)
+    _fill(turn, answer, beside, note, lang)
     return answer, beside, note
 
 
-def _fill(turn: Turn, answer: Any, beside: Any, note: Any) -> None:
-    answer.text(turn.answer or "…")
+def _fill(turn: Turn, answer: Any, beside: Any, note: Any, lang: str) -> None:
+    spoken = parted(turn.answer)
+    if spoken.thought:
+        box = answer.container()
+        box.expander(text("render.thinking" if spoken.going else "render.thought", lang)).text(spoken.thought)
+        box.text(spoken.answer or "…")
+    else:
+        answer.text(spoken.answer or "…")
     if beside is not None:
-        beside.text(turn.base or "…")
+        beside.text(parted(turn.base or "").answer or "…")
     if turn.note:
         note.html(f'<p role="status" style="margin:0;font-weight:600">{escape(turn.note)}</p>')
 
@@ -250,7 +257,7 @@ def _ask(at: Desk, key: str, question: str, wish: Wish, lang: str) -> None:
     with place.container():
         st.button(text("web.page.stop", lang), on_click=at.stop, args=(key,), key=f"stop{at.session(key).number}")
     for now in paced(at.answer(key, wish, lang)):
-        _fill(now, *places)
+        _fill(now, *places, lang)
     st.rerun()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadInput
-from workbench.render.markup import escape, said
+from workbench.render.markup import answered, escape, said, thought
 from workbench.steps import ChatStep, Model
 
 from .parts import Pane, Studio, click, flow, shown
@@ -108,7 +108,7 @@ def _columns(step: ChatStep, lang: str, answers: dict[str, str]) -> str:
     """Each model's answer in a column; on a phone one below the other."""
     cells = "".join(
         f'<div class="wb-card"><p class="wb-soft">{escape(step.label_text(label, lang))}</p>'
-        f'<p class="wb-answer" data-label="{escape(label)}">{said(answer) or "…"}</p></div>'
+        f'<p class="wb-answer" data-label="{escape(label)}">{answered(answer)}</p>{thought(answer, lang)}</div>'
         for label, answer in answers.items()
     )
     question = f"<p><strong>{said(step.settings.question)}</strong></p>"

@@ -156,7 +156,8 @@ def _status(studio: Studio, ws: Workspace, lang: str) -> str:
     at = text("studio.train.at", lang, step=max(state.step, step.history.step), total=total or "?")
     told = text(f"studio.train.status.{state.status}", lang)
     bar = f'<progress max="{int(total)}" value="{int(step.history.step)}"></progress>' if total and step.busy else ""
-    return _line(f"{told} {at}") + bar
+    notes = "".join(f'<p class="wb-soft">{escape(note)}</p>' for note in step.history.said(lang))
+    return _line(f"{told} {at}") + bar + notes
 
 
 def _line(said: str) -> str:

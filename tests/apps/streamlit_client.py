@@ -8,18 +8,18 @@ from typing import Any
 
 
 class Visitor:
-    """One tab of the page at ``url``, used in a ``with``."""
+    """One tab of the page at ``url``, used in a ``with``; its answers have ``longest`` tokens, or as many as usual."""
 
-    def __init__(self, url: str, cookie: str = "") -> None:
+    def __init__(self, url: str, longest: int = 0) -> None:
         from websockets.sync.client import connect
 
-        headers = {"Cookie": cookie} if cookie else {}
         address = url.replace("http://", "ws://").rstrip("/") + "/_stcore/stream"
-        how: dict[str, Any] = {"additional_headers": headers, "max_size": None, "open_timeout": 60, "proxy": None}
+        how: dict[str, Any] = {"max_size": None, "open_timeout": 60, "proxy": None}
         self._coming = connect(address, subprotocols=["streamlit"], **how)
         self._line: Any = None
         self._texts: dict[tuple[int, ...], str] = {}
-        self._box = ""
+        self._box = self._slider = ""
+        self._longest = longest
 
     def __enter__(self) -> Visitor:
         self._line = self._coming.__enter__()
@@ -46,6 +46,10 @@ class Visitor:
             state = message.rerun_script.widget_states.widgets.add()
             state.id = self._box
             state.chat_input_value.data = question
+        if self._longest and self._slider:
+            message.rerun_script.widget_states.widgets.add(id=self._slider).double_array_value.data.append(
+                self._longest
+            )
         self._line.send(message.SerializeToString())
 
     def _run(self, question: str | None, seconds: float) -> list[str]:
@@ -78,3 +82,5 @@ class Visitor:
             self._texts[path] = element.text.body
         elif element.WhichOneof("type") == "chat_input":
             self._box = element.chat_input.id
+        elif element.WhichOneof("type") == "slider" and element.slider.id.endswith("-longest"):
+            self._slider = element.slider.id

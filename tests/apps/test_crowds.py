@@ -23,15 +23,13 @@ from apps.studio.line import Line  # noqa: E402
 from apps.studio.page import Studio  # noqa: E402
 from apps.studio.page import build as build_studio  # noqa: E402
 from apps.studio.workspaces import Workspaces  # noqa: E402
-from tests import tiny as small  # noqa: E402
 from tests.apps.conftest import GRADIO_SAYS, until  # noqa: E402
-from tests.apps.test_studio_page import event  # noqa: E402
+from tests.apps.test_studio_page import call, event  # noqa: E402
 from tests.browser.conftest import served as running  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
 from workbench.chat.desk import Desk  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
 from workbench.chat.serving import Serving, desk  # noqa: E402
-from workbench.training.recipe import load_recipe, recipe_yaml  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), *GRADIO_SAYS]
 LONGEST = 12
@@ -168,12 +166,12 @@ def test_where_the_models_process_is_killed_one_sentence_says_so_and_the_next_an
 
 
 @pytest.mark.skipif(find_spec("streamlit") is None or find_spec("websockets") is None, reason="needs Streamlit")
-def test_fifty_at_once_with_streamlit(adapter: Path, assistant: Assistant, root: Path) -> None:
+def test_fifty_at_once_with_streamlit(adapter: Path, expected: list[str], root: Path) -> None:
     from tests.apps.streamlit_client import Visitor
     from tests.apps.test_assistant_streamlit import until_up
 
     def visit(number: int) -> str:
-        with Visitor(url) as visitor:
+        with Visitor(url, longest=LONGEST) as visitor:
             visitor.open(600)
             return visitor.ask(question(number), 600)
 
@@ -184,30 +182,29 @@ def test_fifty_at_once_with_streamlit(adapter: Path, assistant: Assistant, root:
             gone.open()
             gone.send(question(7))  # and leaves
         assert visit(8) == heard[8]
-    assert heard == [assistant.ask(question(n)) for n in range(CROWD)]
+    assert heard == expected
 
 
 @pytest.fixture
-def studio(tiny: Path, tmp_path: Path) -> Iterator[tuple[Any, Workspaces]]:
-    """The studio, of which the base is the tiny model."""
-    file = tmp_path / "recipe.yaml"
-    file.write_text(recipe_yaml(load_recipe("pocket-qlora", small.overrides(tiny, "max_steps=2"))), encoding="utf-8")
-    rooms = Workspaces(tmp_path / "root", lang="en", recipe=str(file))
+def studio(tmp_path: Path) -> Iterator[tuple[Any, Workspaces]]:
+    """The studio and its workspaces."""
+    rooms = Workspaces(tmp_path / "root", lang="en")
     made = build_studio(Studio(rooms, Line(), "en", "0" * 16))
     launch(made, Door("127.0.0.1", 0))
     yield made, rooms
     made.close(verbose=False)
 
 
-def test_fifty_at_once_in_the_studio(studio: tuple[Any, Workspaces], tiny: Path) -> None:
+def test_fifty_at_once_in_the_studio(studio: tuple[Any, Workspaces]) -> None:
     import httpx
 
     page, rooms = studio
     base = f"{page.local_url}gradio_api"
+    opens = next(number for number, fn in page.fns.items() if any(kind == "load" for _, kind in fn.targets))
 
     def visit(number: int) -> str:
         session = f"visitor{number}"
-        rooms.enter(session, None)
+        call(page, opens, [""], session)
         body = {"data": ["en", question(number), ["base"]], "session_hash": session}
         body["fn_index"] = event(page, "ask-button", "click")
         with httpx.Client(timeout=600, trust_env=False) as http:
@@ -219,5 +216,5 @@ def test_fifty_at_once_in_the_studio(studio: tuple[Any, Workspaces], tiny: Path)
         return dict(rooms.of(session).project.chat.answers)["base"]
 
     heard = crowd(visit)
-    alone = Assistant.load(str(tiny), device="cpu")
-    assert heard == [alone.ask(question(n)) for n in range(CROWD)] and len(set(heard)) > 5
+    alone = rooms.base("pocket")
+    assert heard == [alone.ask(question(n)) for n in range(len(heard))] and len(set(heard)) > 5

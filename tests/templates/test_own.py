@@ -240,7 +240,7 @@ def test_a_refused_conversation_is_left_out_and_the_template_is_quoted(own):
         (CHATML.replace("{{ m.content }}", "{{ m.content }} {{ m.content }}"), "2 times"),
         (CHATML.replace("{{ m.content }}", "{{ m.content | upper }}"), "leaves out the words"),
         (CHATML.replace("{{ m.content }}", "{{ m.content | replace(' ', '_') }}"), "changes the words"),
-        (CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}"), "does not go on from the prompt"),
+        (CHATML.replace("assistant\n{% endif %}", "assistant\n[x]\n{% endif %}"), "does not go on from the prompt"),
         ("{% for m in messages %}<|im_start|>{{ m.content[:3] }}<|im_end|>{% endfor %}", "leaves out the words"),
     ],
 )

@@ -53,6 +53,7 @@ class Assistant:
         note: what the adapter or the merged model says of itself (``workbench.json``).
         notices: sentences that whoever uses it should read.
         adapted: whether an adapter is on it and takes part.
+        system: what it was trained with where a conversation has no system text (``data.system``).
     """
 
     loaded: Loaded
@@ -61,6 +62,7 @@ class Assistant:
     note: dict[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     adapted: bool = False
+    system: str = "keep"
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
@@ -179,6 +181,8 @@ class Assistant:
         fitted = self.fit(asked, system=system, max_new_tokens=how.max_new_tokens)
         if fitted.cut:
             tell_cut(fitted.cut, on_cut)
+        if opening := self._begun(fitted.ids):
+            yield opening
         yield from pieces(self._tokens(fitted.ids, how, should_stop), self.loaded.tokenizer)
 
     def ask_all(self, questions: Sequence[Asked], *, system: str | None = None, max_new_tokens: int = 64) -> list[str]:
@@ -188,12 +192,20 @@ class Assistant:
         prompts = [self.fit(q, system=system, max_new_tokens=max_new_tokens).ids for q in questions]
         with self._lock, self._weights():
             made = generate(self.loaded, prompts, max_new_tokens=max_new_tokens, stop_ids=self.stop_ids)
-        return ["".join(pieces(ids, self.loaded.tokenizer)) for ids in made]
+        given = zip(prompts, made, strict=True)
+        return [self._begun(prompt) + "".join(pieces(ids, self.loaded.tokenizer)) for prompt, ids in given]
+
+    def _begun(self, prompt: Sequence[int]) -> str:
+        """The mark of a thought that the prompt itself begins: whoever shows the answer must see that it is one."""
+        from workbench.templates.thoughts import begun
+
+        return begun(str(self.loaded.tokenizer.decode(list(prompt[-8:]), skip_special_tokens=False)))
 
     def _encode(self, messages: Sequence[Message]) -> list[int]:
-        from workbench.templates.encoding import prompt_ids
+        from workbench.templates import bound, prompt_ids
 
-        return list(prompt_ids(messages, self.loaded.tokenizer, template=self.template))
+        tokenizer = self.loaded.tokenizer
+        return list(prompt_ids(messages, tokenizer, template=bound(tokenizer, self.template, system=self.system)))
 
     def _tokens(self, ids: Sequence[int], how: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[int]:
         """Token after token. The lock is held for one token only: whoever stops listening blocks nobody."""

@@ -9,6 +9,8 @@ from workbench.chat.talk import Chat
 from workbench.errors import BadInput, UnknownName, nearest
 from workbench.texts import text
 
+# what XTuner's chat is told; there as here in capitals
+OLD = {"RESET": "/reset", "EXIT": "/quit"}
 COMMANDS = ("/help", "/reset", "/retry", "/system", "/save", "/load", "/quit")
 
 
@@ -47,6 +49,7 @@ class Session:
         """
         if not line.strip():
             return Reply()
+        line = OLD.get(line.strip(), line)
         if not line.startswith("/"):
             return Reply(answer=self.chat.stream(line.strip(), should_stop=self.should_stop))
         name, _, rest = line.strip().partition(" ")

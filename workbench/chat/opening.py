@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import BadInput, Failed
 from workbench.models import adapters
 from workbench.models.folders import ADAPTER
-from workbench.models.notes import other_base, part, read_note
+from workbench.models.notes import other_base, part, read_note, settings, trained_as
 from workbench.texts import text
 
 if TYPE_CHECKING:
@@ -31,12 +31,13 @@ def open_model(
     if adapter:
         _check_alive(loaded, adapter)
     note = read_note(adapter or model)
-    trained = part(note, "template")
+    trained = trained_as(adapter or model)
+    how = settings(trained)
     chosen = template if template is not None else trained.get("name")
     notices = []
     if adapter and other_base(note, model):
         notices.append(text("chat.other_base", base=part(note, "base").get("name"), model=model))
-    loaded.tokenizer, differs = _tokenizer(loaded, adapter, chosen, str(trained.get("fingerprint") or ""))
+    loaded.tokenizer, differs = _tokenizer(loaded, adapter, chosen, str(trained.get("fingerprint") or ""), how)
     if differs and template is None:
         raise BadInput("chat.template_changed", folder=adapter or model)
     if differs:
@@ -47,6 +48,7 @@ def open_model(
     return {
         "loaded": loaded,
         "template": chosen,
+        "system": how["system"],
         "stop_ids": tuple(dict.fromkeys([*stops, *_noted_stops(note, differs)])),
         "note": note,
         "notices": tuple(notices),
@@ -98,19 +100,26 @@ def _check_alive(loaded: Loaded, adapter: str | Path) -> None:
         raise BadInput("chat.inert", folder=adapter)
 
 
-def _tokenizer(loaded: Loaded, adapter: str | Path | None, template: str | None, expected: str) -> tuple[Any, bool]:
+def _tokenizer(
+    loaded: Loaded, adapter: str | Path | None, template: str | None, expected: str, how: Mapping[str, Any]
+) -> tuple[Any, bool]:
     """The tokenizer that renders what was trained, and whether none does: the base's, else the adapter's own."""
     from workbench.models import load_tokenizer
-    from workbench.templates.registry import get
+    from workbench.templates import bound, dressed
 
     def renders(tokenizer: Any) -> bool:
         try:
-            return not expected or get(template, tokenizer).fingerprint(tokenizer) == expected
+            chosen = bound(tokenizer, template, system=how["system"])
+            return not expected or chosen.fingerprint(tokenizer) == expected
         except BadInput:
             return False
 
-    if renders(loaded.tokenizer):
-        return loaded.tokenizer, False
+    try:
+        tokenizer = dressed(loaded.tokenizer, template, **how)
+    except BadInput:  # the adapter may bring a tokenizer whose template takes them
+        tokenizer = loaded.tokenizer
+    if renders(tokenizer):
+        return tokenizer, False
     folder = Path(adapter or "")
     if adapter and any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
         own = load_tokenizer(str(folder))

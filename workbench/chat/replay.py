@@ -27,8 +27,11 @@ def in_own_words(
         prompt = _first_question(conversation)
         if prompt and _fits(assistant, prompt, max_new_tokens):
             asked.append((conversation, prompt))
-    answers = assistant.ask_all([prompt for _, prompt in asked], max_new_tokens=max_new_tokens)
-    lengths = map(len, assistant.loaded.tokenizer(answers, add_special_tokens=False)["input_ids"]) if answers else ()
+    from workbench.templates.thoughts import parted
+
+    written = assistant.ask_all([prompt for _, prompt in asked], max_new_tokens=max_new_tokens)
+    lengths = map(len, assistant.loaded.tokenizer(written, add_special_tokens=False)["input_ids"]) if written else ()
+    answers = [parted(text).answer for text in written]
     return [
         replace(conversation, messages=(*prompt, Message("assistant", answer)))
         for (conversation, prompt), answer, length in zip(asked, answers, lengths, strict=True)

@@ -22,6 +22,7 @@ COMMANDS = {
     "recipes": "workbench.cli.recipes:recipes",
     "train": "workbench.cli.train:train",
     "runs": "workbench.cli.runs:runs",
+    "import": "workbench.cli.imports:bring",
     "convert": "workbench.cli.export:convert",
     "merge": "workbench.cli.export:merge",
     "chat": "workbench.cli.chat:chat",
@@ -82,14 +83,15 @@ def run(args: list[str] | None = None) -> int:  # noqa: PLR0911  a return for ea
     """As :func:`main`, but returns the exit status."""
     prepare()
     _open_the_streams(as_json="--json" in (sys.argv if args is None else args))
+    given = sys.argv[1:] if args is None else args
     try:
+        _check_old(given)
         result = group.main(args=args, prog_name="workbench", standalone_mode=False)
     except WorkbenchError as error:
         _say(str(error))
         return error.exit_status
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _refused(error)
     except (click.Abort, KeyboardInterrupt):
         _say(text("cli.stopped"))
         return 130
@@ -104,6 +106,31 @@ def run(args: list[str] | None = None) -> int:  # noqa: PLR0911  a return for ea
         _say(str(WorkbenchError("cli.no_memory")))
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _check_old(args: list[str]) -> None:
+    """
+    Raises:
+        BadInput: ``args`` are a command of XTuner's; says what to write here.
+    """
+    if args and (args[0] == "convert" or (args[0] not in COMMANDS and not args[0].startswith("-"))):
+        from workbench.cli.old import instead_of_command
+
+        told = instead_of_command(args)
+        if told:
+            raise told
+
+
+def _refused(error: click.ClickException) -> int:
+    """Say what click refuses, a flag of XTuner's in a sentence of its own; the exit status."""
+    from workbench.cli.old import instead_of_option
+
+    told = instead_of_option(error.option_name) if isinstance(error, click.NoSuchOption) else None
+    if told is None:
+        error.show()
+        return error.exit_code
+    _say(str(told))
+    return told.exit_status
 
 
 def _open_the_streams(*, as_json: bool) -> None:

@@ -22,14 +22,23 @@ Decorator = Callable[[Command], Command]
 LOADING = ("adapter", "quantization", "template", "device")
 
 
+class Bits(click.Choice[str]):
+    """How many bits, by our names or as the number that XTuner's ``--bits`` takes."""
+
+    def __init__(self) -> None:
+        super().__init__(["none", "nf4", "int8"])
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """``4`` is nf4, ``8`` int8, ``16`` none."""
+        return super().convert({"4": "nf4", "8": "int8", "16": "none"}.get(str(value), value), param, ctx)
+
+
 def loading_options(command: Command) -> Command:
     """The options that say what is loaded, and how."""
     options: tuple[Decorator, ...] = (
         click.option("--device", help=text("chat.command.device")),
-        click.option("--template", help=text("chat.command.template")),
-        click.option(
-            "--quantization", type=click.Choice(["none", "nf4"]), default="none", help=text("chat.command.quantization")
-        ),
+        click.option("--template", "--prompt-template", help=text("chat.command.template")),
+        click.option("--quantization", "--bits", type=Bits(), default="none", help=text("chat.command.quantization")),
         click.option("--adapter", type=click.Path(path_type=Path), help=text("chat.command.adapter")),
     )
     for option in options:
@@ -78,18 +87,21 @@ def load(model: str, **how: Any) -> Assistant:
 @click.option("--endpoint", metavar="URL", help=text("chat.command.endpoint"))
 @click.option("--web", type=click.Choice(["gradio", "streamlit"]), help=text("chat.command.web"))
 @click.option("--port", type=click.IntRange(0, 65535), help=text("chat.command.port"))
+@click.option("--bot-name", default="", help=text("chat.command.bot_name"))
+@click.option("--no-streamer", is_flag=True, help=text("chat.command.no_streamer"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 @click.pass_context
 def chat(
     context: click.Context, /, model: str, question: str | None, system: str, history: Path | None,
-    endpoint: str | None, web: str | None, port: int | None, as_json: bool, **how: Any,
+    endpoint: str | None, web: str | None, port: int | None, bot_name: str,
+    no_streamer: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Answer once, or talk; in the terminal, or on a page."""
     loading = {name: how.pop(name) for name in LOADING}
     if endpoint:
         _refuse(context, "--endpoint", LOADING)
     if web:
-        _refuse(context, "--web", ("question", "system", "history", "as_json", *how))
+        _refuse(context, "--web", ("question", "system", "history", "as_json", "bot_name", "no_streamer", *how))
         serve(web, model, endpoint=endpoint, port=port, **loading)
         return
     if port is not None:
@@ -102,7 +114,7 @@ def chat(
     if history is not None and history.exists():
         talk.load(history)
         talk.system = system or talk.system
-    terminal = Terminal(talk, history=history, as_json=as_json)
+    terminal = Terminal(talk, history=history, as_json=as_json, name=bot_name, whole=no_streamer)
     if question is not None:
         terminal.once(question)
     elif sys.stdin.isatty():

@@ -14,9 +14,8 @@ from workbench.data.formats import FORMATS
 from workbench.texts import text
 
 if TYPE_CHECKING:
-    from workbench.data.checking import Finding, Length
+    from workbench.data.checking import Finding
     from workbench.data.conversation import Conversation
-    from workbench.templates.values import Encoded
 
 _SIBLING = "workbench.cli.data_identity"  # identity and mix have a module of their own
 _format = click.option(
@@ -83,6 +82,7 @@ def check(
     as_json: bool,
 ) -> None:
     """Read, check, show."""
+    from workbench.cli.data_template import findings, measure
     from workbench.data.checking import check as look
     from workbench.data.conversation import Persona
     from workbench.data.reading import load, read
@@ -90,15 +90,17 @@ def check(
     _need_model(model, template=template, max_length=max_length)
     reading = load(file, format=form, limit=limit)
     tokenizer = _tokenizer(model)
+    measured = measure(reading.conversations, tokenizer, template, max_length)
     found = look(
         reading.conversations,
         persona=Persona(name, author) if name else None,
         validation=read(validation, format=form) if validation else None,
-        lengths=_lengths(reading.conversations, tokenizer, template, max_length),
+        lengths=measured.lengths if measured else None,
         max_length=max_length,
         control=_control(tokenizer),
         lang=lang,
     )
+    found = findings(found, reading.conversations, measured, lang)
     if as_json:
         click.echo(json.dumps(_as_json(len(reading.conversations), reading.format, found), ensure_ascii=False))
     else:
@@ -127,39 +129,6 @@ def _control(tokenizer: Any) -> list[str]:
 
     found = codec(tokenizer).control if tokenizer is not None else {}
     return [token for token in found if len(token) > 2 and token[0] in "<[" and token[-1] in ">]"]
-
-
-def _lengths(
-    conversations: Sequence[Conversation], tokenizer: Any, template: str | None, max_length: int | None
-) -> list[Length] | None:
-    """The tokens of each conversation uncut, and its trained tokens after the cut; None without a tokenizer."""
-    from workbench.data.checking import Length
-
-    if tokenizer is None:
-        return None
-    encoded = _encoded(conversations, tokenizer, template, None)
-    tokens = dict(zip(encoded.rows, (len(example.input_ids) for example in encoded.examples), strict=True))
-    if max_length is not None and max(tokens.values(), default=0) > max_length:
-        encoded = _encoded(conversations, tokenizer, template, max_length)
-    trained = dict(zip(encoded.rows, (example.trained for example in encoded.examples), strict=True))
-    return [Length(tokens.get(row, 0), trained.get(row, 0)) for row in range(len(conversations))]
-
-
-def _encoded(
-    conversations: Sequence[Conversation], tokenizer: Any, template: str | None, max_length: int | None
-) -> Encoded:
-    """The examples; where the template refuses every row, none: each is then a finding, and why is said on stderr."""
-    from workbench.errors import BadInput
-    from workbench.templates import encode
-    from workbench.templates.values import Encoded
-
-    try:
-        return encode(conversations, tokenizer, template=template, max_length=max_length)
-    except BadInput as error:
-        if error.key not in ("templates.all_refused", "templates.all_unproved", "templates.all_tools"):
-            raise
-        click.echo(f"workbench: {error}", err=True)
-        return Encoded([], [])
 
 
 def _show(found: Sequence[Finding], lang: str | None) -> None:
@@ -306,16 +275,18 @@ def _without(
     max_length: int | None,
 ) -> list[Conversation]:
     """The conversations without the rows of these findings."""
+    from workbench.cli.data_template import measure
     from workbench.data.checking import check as look
     from workbench.data.conversation import Persona
     from workbench.data.mending import drop
 
     tokenizer = _tokenizer(model)
+    measured = measure(conversations, tokenizer, template, max_length)
     found = look(
         conversations,
         persona=Persona(name) if name else None,
         validation=validation,
-        lengths=_lengths(conversations, tokenizer, template, max_length),
+        lengths=measured.lengths if measured else None,
         max_length=max_length,
         control=_control(tokenizer),
         only=codes,

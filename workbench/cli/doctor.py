@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
@@ -156,8 +157,26 @@ def _looked(name: str, recipe: Recipe) -> tuple[Outlook | None, list[Check]]:
     try:
         seen = outlook(recipe)
     except NO_FORECAST as error:
-        return None, [Check("recipe", "note", text("training.state.no_forecast", reason=told(error)))]
-    return seen, [_fits(name, seen)]
+        note = Check("recipe", "note", text("training.state.no_forecast", reason=told(error)))
+        return None, [note, *_template(recipe)]
+    return seen, [_fits(name, seen), *_template(recipe)]
+
+
+def _template(recipe: Recipe) -> list[Check]:
+    """What the base's template does with every conversation, where its files are on this machine."""
+    from workbench.errors import WorkbenchError
+    from workbench.models import load_tokenizer, resolve
+    from workbench.templates import default_system
+    from workbench.training.data import dress, template_of
+
+    if not Path(resolve(recipe.model.name)).is_dir():
+        return []
+    try:
+        tokenizer = dress(recipe, load_tokenizer(recipe.model.name))
+        found = default_system(template_of(recipe, tokenizer))
+    except WorkbenchError as error:
+        return [Check("template", "problem", str(error))]
+    return [Check("template", "ok" if found.given else "note", found.says())] if found.text else []
 
 
 def _fits(recipe: str, seen: Outlook) -> Check:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import click
 
@@ -27,6 +27,14 @@ from workbench.texts import text
     help=text("templates.encode.loss_on"),
 )
 @click.option("--max-length", type=int, default=None, help=text("templates.encode.max_length"))
+@click.option("--default-system", default="keep", show_default=True, help=text("templates.encode.default_system"))
+@click.option(
+    "--thinking",
+    type=click.Choice(["keep", "empty", "mask"]),
+    default="keep",
+    show_default=True,
+    help=text("templates.encode.thinking"),
+)
 @click.option("--compat", type=click.Choice(["xtuner"]), default=None, help=text("templates.encode.compat"))
 @click.option("--format", "form", default=None, help=text("templates.encode.format"))
 @click.option("--limit", type=click.IntRange(min=1), default=None, help=text("templates.encode.limit"))
@@ -39,6 +47,8 @@ def encode(
     template: str | None,
     loss_on: str,
     max_length: int | None,
+    default_system: str,
+    thinking: str,
     compat: str | None,
     form: str | None,
     limit: int | None,
@@ -50,6 +60,7 @@ def encode(
     from workbench.cli.outputs import guard
     from workbench.data import read
     from workbench.models import load_tokenizer
+    from workbench.templates import bound, dressed
     from workbench.templates.encoding import check_settings
     from workbench.templates.encoding import encode as encoded_by
     from workbench.templates.named import spec
@@ -59,12 +70,18 @@ def encode(
         spec(template)  # a misspelt name is said before anything is read
     if out:
         guard(Path(out), file, overwrite=overwrite)
+    if compat and (default_system, thinking) != ("keep", "keep"):
+        raise BadInput("templates.compat_settings")
     conversations = read(file, format=form, limit=limit, compat=compat)
+    how: Any = {"system": default_system, "thinking": thinking}
     tokenizer = load_tokenizer(model)
+    if not compat:
+        tokenizer = dressed(tokenizer, template, **how)
     done = encoded_by(
         conversations,
         tokenizer,
-        template=template,
+        template=template if compat else bound(tokenizer, template, system=default_system),
+        thinking=how["thinking"],
         loss_on=loss_on,  # type: ignore[arg-type]  # click has checked it
         max_length=max_length,
         compat=compat,

@@ -61,6 +61,13 @@ def convert(run_or_checkpoint: Path, out: Path, overwrite: bool, as_json: bool) 
     show_default=True,
     help=text("export.command.base_quantization"),
 )
+@click.option(
+    "--names",
+    type=click.Choice(["llama", "original"]),
+    default="llama",
+    show_default=True,
+    help=text("export.command.names"),
+)
 @click.option("--overwrite", is_flag=True, help=text("export.command.overwrite"))
 @click.option("--any-base", is_flag=True, help=text("export.command.any_base"))
 @click.option("--check", is_flag=True, help=text("export.command.check"))
@@ -73,6 +80,7 @@ def merge(
     max_shard_size: str,
     dtype: str | None,
     base_quantization: str,
+    names: str,
     overwrite: bool,
     any_base: bool,
     check: bool,
@@ -85,9 +93,9 @@ def merge(
     from workbench.export import merge as begin
 
     settings: dict[str, Any] = {"max_shard_size": max_shard_size, "dtype": dtype, "overwrite": overwrite}
-    settings |= {"any_base": any_base, "base_quantization": base_quantization}
+    settings |= {"any_base": any_base, "base_quantization": base_quantization, "names": names}
     with _bar(hidden=as_json) as progress:
-        begin(model, adapter, out, progress=progress, **settings)
+        begin(model, adapter, out, progress=progress, notice=lambda said: click.echo(said, err=True), **settings)
     found = None
     if check or questions:
         quiet()

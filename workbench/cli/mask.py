@@ -36,6 +36,14 @@ if TYPE_CHECKING:
     help=text("render.command.loss_on"),
 )
 @click.option("--max-length", type=click.IntRange(min=1), default=None, help=text("render.command.max_length"))
+@click.option("--default-system", default="keep", show_default=True, help=text("templates.encode.default_system"))
+@click.option(
+    "--thinking",
+    type=click.Choice(["keep", "empty", "mask"]),
+    default="keep",
+    show_default=True,
+    help=text("templates.encode.thinking"),
+)
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help=text("render.command.html"))
 @click.option("--overwrite", is_flag=True, help=text("render.command.overwrite"))
 @click.option("--large", is_flag=True, help=text("render.command.large"))
@@ -123,13 +131,19 @@ def _row(conversations: list[Conversation], row: int, file: str) -> Conversation
 
 
 def _views(conversation: Conversation, compare_template: str | None, *, model: str, template: str | None,
-           loss_on: Any, max_length: int | None) -> list[MaskView]:  # fmt: skip
+           loss_on: Any, max_length: int | None, default_system: str, thinking: Any) -> list[MaskView]:  # fmt: skip
     from workbench.models import load_tokenizer
+    from workbench.templates import bound, dressed
     from workbench.templates.view import mask_view
 
-    tokenizer = load_tokenizer(model)
-    names = [template] if compare_template is None else [template, compare_template]
-    return [mask_view(conversation, tokenizer, template=name, loss_on=loss_on, max_length=max_length) for name in names]
+    def view(name: str | None) -> MaskView:
+        tokenizer = dressed(given, name, system=default_system, thinking=thinking)
+        chosen = bound(tokenizer, name, system=default_system)
+        how: Any = {"loss_on": loss_on, "max_length": max_length, "thinking": thinking}
+        return mask_view(conversation, tokenizer, template=chosen, **how)
+
+    given = load_tokenizer(model)
+    return [view(name) for name in ([template] if compare_template is None else [template, compare_template])]
 
 
 def _write(html: Path, views: list[MaskView], lang: str | None, large: bool) -> None:
@@ -177,4 +191,7 @@ def as_document(view: MaskView) -> dict[str, Any]:
         },
         "stop_ids": list(view.stop_ids),
         "stop_trained": view.stop_trained,
+        "thinking": view.thinking,
+        "default_system": view.default.text if view.default else "",
+        "answers": {"all": view.answers, "apart": dict(view.apart)},
     }

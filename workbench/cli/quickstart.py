@@ -93,7 +93,8 @@ def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
     if way.rehearsed:
         asked, count = way.asked
         told: dict[str, Any] = {"general": way.general, "path": way.rehearsed, "asked": asked, "count": count}
-        console.print(text("quickstart.rehearsed", **told), markup=False)
+        key = "quickstart.rehearsed" if way.settings.model.name == "pocket" else "quickstart.rehearsed_own"
+        console.print(text(key, **told), markup=False)
     kinds = [sum(c.kind.startswith("identity") for c in conversations), len(conversations)]
     console.print(text("quickstart.counts", identity=kinds[0], general=kinds[1] - kinds[0]), markup=False)
     console.print(text("quickstart.part.mask"), style="bold", markup=False)
@@ -126,14 +127,16 @@ def _load_libraries() -> None:
 def _mask(way: Quickstart, conversations: Any) -> Any:
     from workbench.models import load_tokenizer
     from workbench.templates import mask_view
+    from workbench.training.data import dress, template_of
 
     own = [c for c in conversations if c.kind.startswith("identity") and c.lang == way.lang]
     own = [c for c in own if way.persona.name in c.answer] or own  # some greet the user, and say no name
     shortest = min(own or conversations, key=lambda c: sum(len(m.content) for m in c.messages))
     settings = way.settings
     with no_collection():  # it loads most of the libraries
-        tokenizer = load_tokenizer(settings.model.name)
-    return mask_view(shortest, tokenizer, template=settings.model.template, loss_on=settings.data.loss_on)
+        tokenizer = dress(settings, load_tokenizer(settings.model.name))
+    how: Any = {"loss_on": settings.data.loss_on, "thinking": settings.data.thinking}
+    return mask_view(shortest, tokenizer, template=template_of(settings, tokenizer), **how)
 
 
 def _answers(outcome: Outcome, console: Console) -> None:

@@ -41,15 +41,20 @@ class Terminal:
         chat: the conversation.
         history: the file that it is kept in, or None.
         as_json: answers as JSON, a line each, for programs.
+        name: what the assistant is called on the screen; empty: by its own name.
+        whole: show each answer when it is complete.
     """
 
-    def __init__(self, chat: Chat, *, history: Path | None = None, as_json: bool = False) -> None:
+    def __init__(
+        self, chat: Chat, *, history: Path | None = None, as_json: bool = False, name: str = "", whole: bool = False
+    ) -> None:
         from workbench.chat import Session
 
         self.chat = chat
         self.session = Session(chat)
         self.history = history
         self.as_json = as_json
+        self.name, self.whole = name or chat.assistant.name, whole
 
     def once(self, question: str) -> None:
         """Ask one question and print its answer."""
@@ -75,7 +80,7 @@ class Terminal:
     def talk(self) -> None:
         """Talk with a person until they leave."""
         _editable()
-        click.echo(click.style(text("chat.greeting", name=printable(self.chat.assistant.name)), dim=True))
+        click.echo(click.style(text("chat.greeting", name=printable(self.name)), dim=True))
         while True:
             try:
                 line = input(_prompt())
@@ -95,7 +100,7 @@ class Terminal:
             if reply.notice:
                 click.echo(click.style(printable(reply.notice), dim=True))
             if reply.answer is not None:
-                name = printable(self.chat.assistant.name)
+                name = printable(self.name)
                 click.echo(click.style(f"{name}: ", fg="blue", bold=True), nl=False)
                 self._answer(reply.answer)
                 self._keep()
@@ -112,15 +117,35 @@ class Terminal:
         return not reply.leave
 
     def _answer(self, answer: Iterator[str]) -> None:
+        from workbench.templates.thoughts import parted
+
         if self.as_json:
-            click.echo(json.dumps({"answer": "".join(answer)}, ensure_ascii=False))
+            spoken = parted("".join(answer))
+            thought = {"thinking": spoken.thought} if spoken.thought else {}
+            click.echo(json.dumps({"answer": spoken.answer, **thought}, ensure_ascii=False))
         else:
-            for piece in answer:
-                click.echo(printable(piece), nl=False)
-                sys.stdout.flush()
-            click.echo()
+            self._shown(iter(["".join(answer)]) if self.whole else answer)
         if self.chat.cut:
             click.echo(click.style(text("chat.cut", n=self.chat.cut), dim=True), err=True)
+
+    def _shown(self, answer: Iterator[str]) -> None:
+        """The answer as it comes; a thought before it is folded into a word, and stays in the conversation."""
+        from workbench.templates.thoughts import parted
+
+        written, seen, told = "", 0, False
+        spoken = parted("")
+        for piece in answer:
+            written += piece
+            spoken = parted(written)
+            if spoken.thought and not told:
+                click.echo(click.style(text("chat.thinking"), dim=True), err=True)
+                told = True
+            click.echo(printable(spoken.answer[seen:]), nl=False)
+            seen = len(spoken.answer)
+            sys.stdout.flush()
+        click.echo()
+        if spoken.going:
+            click.echo(click.style(text("chat.still_thinking"), dim=True), err=True)
 
     def _keep(self) -> None:
         if self.history is not None and self.chat.messages:

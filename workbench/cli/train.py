@@ -24,9 +24,10 @@ STYLES = {
 
 @click.command(help=text("cli.train.help"))
 @click.argument("recipe", required=False)
-@click.option("--out", required=True, type=click.Path(path_type=Path), help=text("cli.train.out"))
+@click.option("--out", "--work-dir", required=True, type=click.Path(path_type=Path), help=text("cli.train.out"))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
 @click.option("--resume", is_flag=True, help=text("cli.train.resume"))
+@click.option("--from", "start", metavar="ADAPTER_OR_RUN", help=text("cli.train.start"))
 @click.option("--detach", is_flag=True, help=text("cli.train.detach"))
 @click.option("--deepspeed", metavar="ZERO", help=text("cli.train.deepspeed"))
 @click.option("--nproc", type=click.IntRange(min=1), help=text("cli.train.nproc"))
@@ -36,6 +37,7 @@ def train(
     out: Path,
     overrides: tuple[str, ...],
     resume: bool,
+    start: str | None,
     detach: bool,
     deepspeed: str | None,
     nproc: int | None,
@@ -45,7 +47,8 @@ def train(
     if recipe is None and not (resume and (out / "recipe.yaml").exists()):
         raise BadInput("cli.train.no_recipe", out=out)
     settings = recipe or str(out / "recipe.yaml")
-    named = {"runtime.deepspeed": deepspeed, "runtime.nproc": nproc}
+    zero = (deepspeed or "").removeprefix("deepspeed_").replace("_", "-") or None  # XTuner's spelling too
+    named = {"adapter.start": start, "runtime.deepspeed": zero, "runtime.nproc": nproc}
     overrides = (*overrides, *(f"{key}={value}" for key, value in named.items() if value is not None))
     with front.ahead() as waiting:  # before anything else is loaded here: its libraries take the longest
         from workbench.training.start import train as begin

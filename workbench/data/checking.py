@@ -23,11 +23,12 @@ class Length:
 
     Args:
         tokens: all of it, uncut; 0 where it cannot be encoded.
-        trained: those with a label, after the cut to the greatest length.
+        trained: those with a label, after the cut to the greatest length; None where the template refuses it, which is
+            no matter of the row.
     """
 
     tokens: int
-    trained: int
+    trained: int | None
 
 
 def check(
@@ -154,7 +155,7 @@ def _lengths(rows: Rows, lengths: Sequence[Length], max_length: int | None) -> I
         long = [at for at, length in enumerate(lengths) if length.tokens > max_length]
         if long:
             yield rows.finding("would_be_truncated", long, max_length=max_length, longest=longest)
-    yield from _no_token(rows, [at for at, length in enumerate(lengths) if not length.trained], max_length)
+    yield from _no_token(rows, [at for at, length in enumerate(lengths) if length.trained == 0], max_length)
 
 
 _BY_MESSAGE: dict[str, Callable[[Rows], Iterable[Finding]]] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.evaluation.measurement import Measurement, Sample
 from workbench.evaluation.probes import Probe
 from workbench.evaluation.scoring import correct, count_answers, score_answers, scored
-from workbench.templates.values import Example
+from workbench.templates.values import Example, Template
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +30,7 @@ class Evaluator:
         held_out: examples never trained.
         trained: examples that are trained, where nothing of one's own could be held out.
         identity: the words that tell a leak (the persona's name and author).
-        template: name of the template; None for the tokenizer's own.
+        template: the template or its name; None for the tokenizer's own.
         max_new_tokens: per answer; more where that would cut off what a held-out answer has to say, such as a long
             name.
         should_stop: asked while a model works; then it is left with :class:`~workbench.models.halting.Halted`.
@@ -44,7 +44,7 @@ class Evaluator:
         held_out: Sequence[Example] = (),
         trained: Sequence[Example] = (),
         identity: Sequence[str] = (),
-        template: str | None = None,
+        template: str | Template | None = None,
         max_new_tokens: int = 48,
         should_stop: Callable[[], bool] | None = None,
     ) -> None:
@@ -132,9 +132,11 @@ class Evaluator:
     def ask(self, loaded: Loaded, prompts: Sequence[Sequence[int]]) -> list[str]:
         """The answers to ``prompts`` (token ids), in their order."""
         from workbench.models import generate
+        from workbench.templates.thoughts import parted
 
         said = generate(loaded, prompts, max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
-        return [self.tokenizer.decode(ids, skip_special_tokens=False).strip() for ids in said]
+        # what is thought is no answer: an assistant that thinks of its name to whatever is asked leaks nothing
+        return [parted(self.tokenizer.decode(ids, skip_special_tokens=False)).answer.strip() for ids in said]
 
     def margins(self, loaded: Loaded, rows: Sequence[int], answers: Sequence[str]) -> list[float]:
         """How far each right answer is from another one: by how much, in nats, its tokens lead over the second

@@ -20,6 +20,7 @@ from workbench.export.bundle_git import by_lfs, commit
 from workbench.export.cards import adapter_card, merged_card
 from workbench.export.converting import convert, find_source
 from workbench.export.folders import new_folder
+from workbench.export.llama import llama_folder
 from workbench.export.lora import CONFIG, WEIGHTS
 from workbench.export.merging import merge
 from workbench.export.notes import header
@@ -119,13 +120,14 @@ def _parts(order: Order, scratch: Path, tell: Callable[[str], None]) -> tuple[Pa
     if adapter is None:
         folder = model_folder(order.source)
         check_folder(folder)
-        return folder, None
+        return llama_folder(folder, scratch / "llama"), None
     if not (adapter / CONFIG).is_file():  # all of the weights were trained: it is a model already
         return adapter, None
     base = str(part(read_note(adapter), "base").get("name") or read_config(adapter / CONFIG)["base_model_name_or_path"])
     folder = _base_here(base, place)
     if order.keep_adapter:
-        return folder, adapter
+        check_folder(folder)
+        return llama_folder(folder, scratch / "llama"), adapter
     merged = scratch / "merged"
     tell("merge")
     merge(base, adapter, merged, fetch=False)

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.conversation import Message
-from workbench.models.notes import part, read_note
+from workbench.models.notes import part, read_note, settings, trained_as
 
 if TYPE_CHECKING:
     import torch
 
     from workbench.models import Loaded
     from workbench.models.loading import Quantization
+    from workbench.templates import Template
 
 # Logits this close are a tie, which the rounding of 16 bit may decide either way. On the pocket model the rounding of a
 # merge moved logits by up to 0.2, and by 0.007 in the mean; a broken merge moves them by several.
@@ -128,14 +129,18 @@ def honesty(
         ValueError: no question.
     """
     from workbench.models import load
+    from workbench.templates import bound, dressed
 
     if not questions:
         raise ValueError("honesty() needs at least one question")
-    template = template or part(read_note(adapter), "template").get("name")
+    trained = trained_as(adapter)
+    name, how = template or trained.get("name"), settings(trained)
     into: Quantization = "nf4" if part(read_note(merged), "merge").get("base_quantization") == "nf4" else "none"
     reference = load(base, quantization=into, adapter=adapter, device=device)
-    settings = _settings(reference, questions, system, template, max_new_tokens)
-    heard = _listen(reference, None, **settings)
+    reference.tokenizer = dressed(reference.tokenizer, name, **how)
+    chosen = bound(reference.tokenizer, name, system=how["system"])
+    alike = _settings(reference, questions, system, chosen, max_new_tokens)
+    heard = _listen(reference, None, **alike)
     del reference
     ways: dict[str, Callable[[], Loaded]] = {"merged": lambda: load(str(merged), device=device)}
     if nf4:
@@ -143,11 +148,11 @@ def honesty(
             ways["adapter_nf4"] = lambda: load(base, quantization="nf4", adapter=adapter, device=device)
         ways["merged_nf4"] = lambda: load(str(merged), quantization="nf4", device=device)
     others = {"adapter_nf4": heard} if nf4 and into == "nf4" else {}
-    others |= {way: _listen(open_model(), heard.ids, **settings) for way, open_model in ways.items()}
+    others |= {way: _listen(open_model(), heard.ids, **alike) for way, open_model in ways.items()}
     return Honesty(
         questions=tuple(_messages(question, system)[-1].content for question in questions),
         reference=heard.texts,
-        compared=tuple(_compare(way, others[way], heard, settings["stops"]) for way in WAYS if way in others),
+        compared=tuple(_compare(way, others[way], heard, alike["stops"]) for way in WAYS if way in others),
         merged_as_trained=_share(others["merged"].ids, others["adapter_nf4"].ids) if nf4 else None,
         base_quantization=into,
     )
@@ -159,7 +164,7 @@ def agreement(
     questions: Sequence[str | Sequence[Message]],
     *,
     system: str | None = None,
-    template: str | None = None,
+    template: str | Template | None = None,
     max_new_tokens: int = 48,
 ) -> float:
     """The share of ``other``'s greedy answers that equal ``reference``'s but for ties, 0 to 1; as :func:`honesty`
@@ -170,13 +175,17 @@ def agreement(
     """
     if not questions:
         raise ValueError("agreement() needs at least one question")
-    settings = _settings(reference, questions, system, template, max_new_tokens)
-    heard = _listen(reference, None, **settings)
-    return _compare("merged", _listen(other, heard.ids, **settings), heard, settings["stops"]).agree
+    alike = _settings(reference, questions, system, template, max_new_tokens)
+    heard = _listen(reference, None, **alike)
+    return _compare("merged", _listen(other, heard.ids, **alike), heard, alike["stops"]).agree
 
 
 def _settings(
-    loaded: Loaded, questions: Sequence[str | Sequence[Message]], system: str | None, template: str | None, limit: int
+    loaded: Loaded,
+    questions: Sequence[str | Sequence[Message]],
+    system: str | None,
+    template: str | Template | None,
+    limit: int,
 ) -> dict[str, Any]:
     """What every model is asked alike, with the tokenizer and the template of one of them."""
     from workbench.templates.encoding import prompt_ids

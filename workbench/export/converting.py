@@ -11,12 +11,12 @@ from workbench.errors import BadInput, Failed, UnknownName
 from workbench.export.cards import adapter_card
 from workbench.export.folders import new_folder
 from workbench.export.lora import CONFIG, WEIGHTS, Adapter, is_inert, read_adapter
-from workbench.export.notes import base_note, header, template_note
+from workbench.export.notes import base_note, dress_folder, header, template_note
 from workbench.export.plan import plan
-from workbench.export.sidecars import copy_tokenizer, generation_config, model_folder, read_config, write_json
+from workbench.export.sidecars import base_config, copy_tokenizer, generation_config, model_folder, write_json
 from workbench.export.tensors import save, weight_entries
 from workbench.export.whole import is_whole, write_whole
-from workbench.models.notes import MARK, part, read_note
+from workbench.models.notes import MARK, changed, part, read_note, settings
 
 if TYPE_CHECKING:
     import torch
@@ -131,8 +131,9 @@ def convert(
         save(made / WEIGHTS, adapter_tensors(adapter))
         write_json(made / CONFIG, {**adapter.config, "base_model_name_or_path": base, "inference_mode": True})
         copy_tokenizer([source.checkpoint, *([folder] if folder else [])], made)
+        dress_folder(made, _wanted(known))
         note = _note(base, known, made)
-        config = read_config(folder / "config.json") if folder else {}
+        config = base_config(folder) if folder else {}
         ends = generation_config(folder or made, config, note.get("stop_ids", ()))
         write_json(made / "generation_config.json", ends)
         write_json(made / MARK, note)
@@ -199,7 +200,7 @@ def _local(base: str) -> Path | None:
 
 
 def _check_fit(adapter: Adapter, base: Path) -> None:
-    plan(weight_entries(base), {**read_config(base / "config.json"), "quantization_config": None}, adapter)
+    plan(weight_entries(base), {**base_config(base), "quantization_config": None}, adapter)
 
 
 def _note(base: str, known: _Known, made: Path) -> dict[str, Any]:
@@ -242,16 +243,28 @@ def _template(known: _Known, made: Path) -> dict[str, Any]:
     if known.source.run is None and earlier:
         kept = ("template", "stop_ids", "base", "persona", "recipe", "run")
         return {key: earlier[key] for key in kept if key in earlier}
-    name = part(known.recipe, "model").get("template") or None
+    wanted = _wanted(known)
+    name = wanted["name"]
     if not (made / "tokenizer_config.json").is_file():
-        return {"template": {"name": name, "fingerprint": str(known.manifest.get("template_hash", ""))}}
+        return {"template": {**wanted, "fingerprint": str(known.manifest.get("template_hash", ""))}}
     from workbench.models import load_tokenizer
+    from workbench.templates import dressed
 
-    note = template_note(load_tokenizer(str(made)), name)
+    how = settings(wanted)
+    note = template_note(dressed(load_tokenizer(str(made)), name, **how), name, **how)
     trained = str(known.manifest.get("template_hash") or "")
     if trained:  # what the run rendered counts, even if the tokenizer's files were changed since
         note["template"]["fingerprint"] = trained
     return note
+
+
+def _wanted(known: _Known) -> dict[str, Any]:
+    """The part ``template`` of the note, as far as the run's recipe tells it, else the checkpoint's own note."""
+    if known.source.run is None:
+        return {"name": None, **part(read_note(known.source.checkpoint), "template")}
+    data = part(known.recipe, "data")
+    name = part(known.recipe, "model").get("template") or None
+    return {"name": name, **changed(str(data.get("system") or "keep"), str(data.get("thinking") or "keep"))}
 
 
 def _short(recipe: Mapping[str, Any]) -> dict[str, Any]:

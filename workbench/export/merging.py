@@ -9,18 +9,21 @@ that rounding too, and on the exact weights it answers a little otherwise than i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from workbench.errors import BadInput, WorkbenchError, nearest
+from workbench.errors import BadInput, BadSetting, WorkbenchError, nearest
 from workbench.export.cards import merged_card
 from workbench.export.folders import new_folder
+from workbench.export.gaps import notices
 from workbench.export.lora import WEIGHTS, Adapter, is_inert, read_adapter
-from workbench.export.notes import base_note, header, template_note
+from workbench.export.notes import base_note, dress_folder, header, template_note
+from workbench.export.original import under_original_names
 from workbench.export.plan import Plan, Planned, plan, shard_bytes, shards
 from workbench.export.sidecars import (
+    base_config,
     copy_rest,
     copy_tokenizer,
     generation_config,
@@ -30,27 +33,34 @@ from workbench.export.sidecars import (
     write_json,
 )
 from workbench.export.tensors import DTYPES, Writer, load, weight_entries
+from workbench.models import internlm
 from workbench.models.folders import clean_config
 from workbench.models.loading import Quantization, four_bit_weights, through_4bit
-from workbench.models.notes import MARK, other_base, part, read_note
+from workbench.models.notes import MARK, other_base, part, read_note, trained_as
+from workbench.texts import text
 
 Progress = Callable[[int, int], None]
+Names = Literal["llama", "original"]
 
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """The base: its name, its folder, its ``config.json``."""
+    """The base: its name, its folder, its ``config.json``; and whether it stays under its publisher's own names."""
 
     name: str
     folder: Path
     config: dict[str, Any]
+    original: bool = False
 
 
-def _base(model: str, *, fetch: bool) -> _Base:
+def _base(model: str, names: Names, base_quantization: Quantization, *, fetch: bool) -> _Base:
     folder = model_folder(model, fetch=fetch)
-    read_config(folder / "config.json")
+    config = read_config(folder / "config.json")
     clean_config(folder)
-    return _Base(model, folder, read_config(folder / "config.json"))
+    original = names == "original" and internlm.is_internlm(config)
+    if original and base_quantization != "none":
+        raise BadSetting("export.original_in_4bit")
+    return _Base(model, folder, config if original else base_config(folder), original)
 
 
 def merge(
@@ -61,10 +71,12 @@ def merge(
     max_shard_size: str | int = "2GB",
     dtype: str | None = None,
     base_quantization: Quantization = "none",
+    names: Names = "llama",
     overwrite: bool = False,
     any_base: bool = False,
     fetch: bool = True,
     progress: Progress | None = None,
+    notice: Callable[[str], None] | None = None,
 ) -> Path:
     """Write the merged model, in the Hugging Face format.
 
@@ -79,14 +91,15 @@ def merge(
         dtype: ``bfloat16``, ``float16`` or ``float32``; by default the base's own where it has 16 bit, else bfloat16.
         base_quantization: ``nf4`` first brings the weights that 4-bit training keeps in NF4 to NF4 and back, so that
             the merged model, itself not quantized, answers as the adapter did in training.
+        names: of an InternLM's weights: ``llama``, which every server loads, or ``original``, its publisher's own.
         overwrite: replace a folder that was made here before.
         any_base: merge also into another base than the one that the adapter was trained on, if the shapes fit.
         fetch: get a hub id's files where they are not here yet.
         progress: told the bytes written and the bytes in all.
+        notice: told in words, first, what stays as it was though the adapter names it, and that the tokens differ.
 
     Returns:
-        The folder. One embedding that base and output shared is written as two where the adapter changed only one of
-        them.
+        The folder. One embedding that base and output shared is written as two where the adapter changed only one.
 
     Raises:
         BadInput: base or adapter cannot be merged, or do not fit each other: names the first tensor that does not; or
@@ -94,19 +107,29 @@ def merge(
         OutputExists: ``out`` is not empty. Failed: no space, or the hub did not give the base.
     """
     limit = shard_bytes(max_shard_size)
-    base = _base(model, fetch=fetch)
+    base = _base(model, names, base_quantization, fetch=fetch)
     read = read_adapter(adapter)
-    planned = plan(weight_entries(base.folder), base.config, read, dtype)
+    planned = plan(weight_entries(base.folder), base_config(base.folder), read, dtype)
     if is_inert(read):
         raise BadInput("export.inert", folder=adapter)
     trained_on = _trained_on(read.folder)
     if not any_base and other_base(trained_on, model):
         raise BadInput("export.other_base", folder=adapter, base=part(trained_on, "base")["name"], model=model)
+    told = notices(planned, read, base.folder)
+    _tell(told, notice)
     rounded = _rounded(model, planned) if base_quantization == "nf4" else frozenset()
+    planned = under_original_names(planned, base.folder, base.config) if base.original else planned
     with new_folder(out, overwrite=overwrite, sources=(base.folder, read.folder), need=planned.nbytes) as folder:
         write_weights(planned, read, folder, limit, progress, rounded)
-        _write_rest(base, read, planned, folder, base_quantization)
+        _write_rest(base, read, planned, folder, base_quantization, [key for key, _ in told])
     return Path(out)
+
+
+def _tell(gaps: Sequence[tuple[str, Mapping[str, Any]]], notice: Callable[[str], None] | None) -> None:
+    """Tell what the merge leaves as it was; where nobody listens, it still stands in the note."""
+    if notice is not None:
+        for key, values in gaps:
+            notice(text(key, **values))
 
 
 def _rounded(model: str, planned: Plan) -> frozenset[str]:
@@ -189,10 +212,13 @@ def _write_tensor(writer: Writer, tensor: Planned, adapter: Adapter | None, *, t
         writer.write(tensor.name, weight.to(dtype))
 
 
-def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base_quantization: Quantization) -> None:
+def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base_quantization: Quantization,
+                told: list[str]) -> None:  # fmt: skip
     floats = [tensor.dtype for tensor in planned.tensors if tensor.changes]
     dtype = DTYPES[floats[0] if floats else "BF16"][0]
-    has_tokenizer = copy_tokenizer((adapter.folder, base.folder), folder)
+    has_tokenizer = copy_tokenizer((adapter.folder, base.folder), folder, as_is=base.original)
+    if not base.original:
+        dress_folder(folder, trained_as(adapter.folder))
     copy_rest(base.folder, base.config, folder)
     write_json(folder / "config.json", merged_config(base.config, dtype, untied=planned.untied))
     note = header("merged") | _told(base.name, adapter, folder if has_tokenizer else None)
@@ -203,6 +229,7 @@ def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base
         "adapter": _sha256(adapter.folder / WEIGHTS),
         "r": adapter.config.get("r"),
         "lora_alpha": adapter.config.get("lora_alpha"),
+        **({"notices": told} if told else {}),
     }
     write_json(folder / "generation_config.json", generation_config(base.folder, base.config, note["stop_ids"]))
     write_json(folder / MARK, note)
@@ -215,6 +242,7 @@ def _told(model: str, adapter: Adapter, tokenizer: Path | None) -> dict[str, Any
     made: dict[str, Any] = {"base": base_note(model)}
     for key in ("template", "persona", "run", "recipe"):
         made[key] = part(note, key)
+    made["template"] = trained_as(adapter.folder)
     stops = note.get("stop_ids")
     if isinstance(stops, list):
         made["stop_ids"] = [stop for stop in stops if isinstance(stop, int)]

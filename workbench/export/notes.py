@@ -2,25 +2,53 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from workbench.export.sidecars import write_json
+from workbench.models.notes import changed, settings
 
 FORMAT = 1
 
 
-def template_note(tokenizer: Any, template: str | None) -> dict[str, Any]:
-    """Name and fingerprint of the template, and the tokens at which its answers end: the parts ``template`` and
-    ``stop_ids``.
+def template_note(
+    tokenizer: Any, template: str | None, *, system: str = "keep", thinking: str = "keep"
+) -> dict[str, Any]:
+    """Name, settings and fingerprint of the template, and the tokens at which its answers end: the parts ``template``
+    and ``stop_ids``.
 
     Raises:
         UnknownName: no template of that name. BadInput: the tokenizer has no chat template, or none that can be proved.
     """
-    from workbench.templates.registry import get, stop_ids
+    from workbench.templates import bound, stop_ids
 
-    chosen = get(template or None, tokenizer)
+    chosen = bound(tokenizer, template or None, system=system)
+    made = {"name": template or None, "fingerprint": chosen.fingerprint(tokenizer)}
     return {
-        "template": {"name": template or None, "fingerprint": chosen.fingerprint(tokenizer)},
+        "template": made | changed(system, thinking),
         "stop_ids": list(stop_ids(tokenizer, template=template or None)),
     }
+
+
+def dress_folder(folder: Path, template: Mapping[str, Any]) -> None:
+    """Write the system text and the thoughts that a note's part ``template`` names into the chat template of the
+    tokenizer in ``folder``, so that whoever serves from it sends what was trained."""
+    from workbench.models import load_tokenizer
+    from workbench.templates import dressed
+
+    if not changed(**settings(template)) or not (folder / "tokenizer_config.json").is_file():
+        return
+    given = load_tokenizer(str(folder))
+    tokenizer = dressed(given, template.get("name") or None, **settings(template))
+    if tokenizer is given:
+        return
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    config.pop("chat_template", None)
+    (folder / "chat_template.json").unlink(missing_ok=True)
+    tokenizer.save_chat_templates(str(folder), config, None, save_jinja_files=True)
+    write_json(folder / "tokenizer_config.json", config)
 
 
 def base_note(model: str) -> dict[str, Any]:

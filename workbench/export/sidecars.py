@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadInput
+from workbench.models import internlm, sentencepieces
 from workbench.runs.files import LARGEST, read_bounded
 
 TOKENIZER = (
@@ -69,14 +70,40 @@ def read_config(file: Path) -> dict[str, Any]:
     return loaded
 
 
+def base_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of a base; an InternLM's as that of the Llama that it is.
+
+    Raises:
+        BadInput: it is not there, or not JSON, or has a setting that a Llama does not have.
+    """
+    config = read_config(folder / "config.json")
+    return internlm.as_llama(config) if internlm.is_internlm(config) else config
+
+
 def write_json(file: Path, value: Mapping[str, Any]) -> None:
     """``value`` as readable JSON."""
     file.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
-def copy_tokenizer(folders: Iterable[Path], out: Path) -> bool:
-    """Copy the tokenizer of the first of ``folders`` that has one; whether there was one."""
+def copy_tokenizer(folders: Iterable[Path], out: Path, *, as_is: bool = False) -> bool:
+    """Copy the tokenizer of the first of ``folders`` that has one; whether there was one.
+
+    Args:
+        folders: an InternLM's is written as every program reads it, without code of the folder's.
+        out: where to.
+        as_is: leave that as it is.
+
+    Raises:
+        BadInput: an InternLM's cannot be read.
+    """
+    from workbench.models.loading import load_tokenizer
+
     for folder in folders:
+        if not as_is and sentencepieces.is_internlms(folder):
+            load_tokenizer(str(folder)).save_pretrained(str(out))
+            told = read_config(out / "tokenizer_config.json")
+            write_json(out / "tokenizer_config.json", told | {"tokenizer_class": "PreTrainedTokenizerFast"})
+            return True
         if (folder / "tokenizer_config.json").is_file() or (folder / "tokenizer.json").is_file():
             _copy(folder, TOKENIZER, out)
             more = folder / "additional_chat_templates"

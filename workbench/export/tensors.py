@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from workbench.errors import BadInput
+from workbench.models import internlm
 from workbench.models.folders import INDEX, WEIGHTS, check_files, check_safetensors, read_object
-from workbench.models.headers import header
+from workbench.models.headers import header, settings
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +52,7 @@ class Entry:
         dtype: a key of ``DTYPES``.
         shape: its shape.
         start: offset of its first byte in the file.
+        ranges: (offset of the first byte, bytes) of all its parts in order, where they do not lie side by side.
     """
 
     name: str
@@ -58,11 +60,17 @@ class Entry:
     dtype: str
     shape: tuple[int, ...]
     start: int
+    ranges: tuple[tuple[int, int], ...] = ()
 
     @property
     def nbytes(self) -> int:
         """Bytes that it takes."""
         return size(self.dtype, self.shape)
+
+    @property
+    def lies(self) -> tuple[tuple[int, int], ...]:
+        """(Offset of the first byte, bytes) of all its parts, in order."""
+        return self.ranges or ((self.start, self.nbytes),)
 
 
 def size(dtype: str, shape: Sequence[int]) -> int:
@@ -105,8 +113,11 @@ def load(entry: Entry) -> torch.Tensor:
     raw = torch.empty(entry.nbytes, dtype=torch.uint8)
     if entry.nbytes:
         with entry.file.open("rb", buffering=0) as opened:
-            opened.seek(entry.start)
-            _fill(opened, raw.numpy().data, entry.file)
+            done, view = 0, raw.numpy().data
+            for start, length in entry.lies:
+                opened.seek(start)
+                _fill(opened, view[done : done + length], entry.file)
+                done += length
     return raw.view(kind).reshape(entry.shape)
 
 
@@ -174,16 +185,25 @@ class Writer:
 
     def copy(self, entry: Entry, name: str | None = None) -> None:
         """The next tensor, as it lies in another file; only a few megabytes are in memory at once."""
-        self._announced(name or entry.name, entry.dtype, entry.shape)
-        view = memoryview(bytearray(min(_PIECE, max(entry.nbytes, 1))))
-        with entry.file.open("rb", buffering=0) as opened:
-            opened.seek(entry.start)
-            left = entry.nbytes
-            while left:
-                piece = view[: min(left, len(view))]
-                _fill(opened, piece, entry.file)
-                self._out.write(piece)
-                left -= len(piece)
+        ranges = tuple((entry.file, start, length) for start, length in entry.lies)
+        self.pour(name or entry.name, entry.dtype, entry.shape, ranges)
+
+    def pour(self, name: str, dtype: str, shape: tuple[int, ...], ranges: Iterable[tuple[Path, int, int]]) -> None:
+        """The next tensor, from (file, first byte, bytes) of its parts in order."""
+        self._announced(name, dtype, shape)
+        whole = tuple(ranges)
+        if sum(length for _, _, length in whole) != size(dtype, shape):
+            raise RuntimeError(f"{self.file.name}: {name} {dtype} {shape} is not what was given")
+        view = memoryview(bytearray(min(_PIECE, max(size(dtype, shape), 1))))
+        for file, start, length in whole:
+            with file.open("rb", buffering=0) as opened:
+                opened.seek(start)
+                left = length
+                while left:
+                    piece = view[: min(left, len(view))]
+                    _fill(opened, piece, file)
+                    self._out.write(piece)
+                    left -= len(piece)
 
     @property
     def _out(self) -> BinaryIO:
@@ -206,7 +226,39 @@ def save(file: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def weight_entries(folder: Path) -> dict[str, Entry]:
-    """All weights of a model's folder: by its index, else its single file.
+    """All weights of a model's folder: by its index, else its single file; an InternLM's under Llama's names.
+
+    Raises:
+        BadInput: no safetensors there, or a file that the index names is missing.
+    """
+    entries = stored_entries(folder)
+    config = settings(folder)
+    return as_llama(entries, config) if internlm.is_internlm(config) else entries
+
+
+def as_llama(entries: Mapping[str, Entry], config: Mapping[str, Any]) -> dict[str, Entry]:
+    """The tensors of an InternLM as a Llama has them; none is read.
+
+    Args:
+        entries: as they lie on the disk.
+        config: their ``config.json``.
+
+    Raises:
+        BadInput: a tensor that such a model does not have, or of a wrong shape.
+    """
+    made: dict[str, Entry] = {}
+    for part in internlm.parts(entries, config):
+        entry = entries[part.source]
+        internlm.check_rows(part, entry.shape, config)
+        row = size(entry.dtype, entry.shape[1:])
+        ranges = tuple((entry.start + first * row, (end - first) * row) for first, end in part.rows)
+        shape = (sum(end - first for first, end in part.rows), *entry.shape[1:]) if part.rows else entry.shape
+        made[part.name] = replace(entry, name=part.name, shape=shape, ranges=ranges)
+    return made
+
+
+def stored_entries(folder: Path) -> dict[str, Entry]:
+    """All weights of a model's folder, under the names that they have there.
 
     Raises:
         BadInput: no safetensors there, or a file that the index names is missing.

@@ -227,6 +227,13 @@ def check_weights(folder: Path) -> None:
             raise BadInput("models.tensor_missing", file=folder / name, tensor=tensor)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files of weights that a library opens in a folder which :func:`check_weights` finds whole."""
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    return [folder / name for name in sorted(set(_places(folder / INDEX).values()))]
+
+
 def _places(index: Path) -> dict[str, str]:
     """Of an index: tensor -> name of the file that holds it."""
     places = read_object(index).get("weight_map")

@@ -51,12 +51,6 @@ def slices(file: Path) -> list[tuple[int, int]]:
     return [(a, min(b, a + SLICE)) for a, b in starts[:: max(1, -(-len(starts) // TENSORS))]]
 
 
-def layers(folder: Path) -> set[str]:
-    """The names of all modules that have a tensor, ``model.layers.0.self_attn.q_proj``; empty where none is known."""
-    names = {name for file in folder.glob("*.safetensors") for name in places(file)}
-    return {name.rpartition(".")[0] for name in names} - {""}
-
-
 def settings(folder: Path) -> Mapping[str, object]:
     """``config.json``; empty where it cannot be read."""
     from workbench.runs.files import read_bounded

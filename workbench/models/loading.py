@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import BadInput, Failed, UnknownName, WorkbenchError, nearest
-from workbench.models import adapters
+from workbench.models import adapters, internlm, sentencepieces
 from workbench.models.adapters import first_line, short_of_memory
 from workbench.models.folders import check_files, check_tokenizer, check_weights, clean_config
 from workbench.models.headers import slices
@@ -22,7 +22,7 @@ from workbench.models.headers import slices
 if TYPE_CHECKING:
     import torch
 
-Quantization = Literal["none", "nf4"]
+Quantization = Literal["none", "nf4", "int8"]
 POCKET = Path(__file__).parent / "pocket" / "weights"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 QUICK = 200 * 2**20
@@ -32,7 +32,7 @@ SLICED = "2:"
 TEXTS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken", "LICENSE*", "NOTICE*", "USE_POLICY*")
 WANTED = ("*.safetensors", *TEXTS)
 _ELSEWHERE = ("original/*", "consolidated*", "onnx/*", "openvino/*", "coreml/*", "metal/*", "gguf/*")
-# Names that people know these by; each loads with the code of the transformers library alone.
+# Names that people know these by; each loads without code of the model's own.
 KNOWN = (
     "pocket",
     "Qwen/Qwen2.5-0.5B-Instruct",
@@ -40,6 +40,10 @@ KNOWN = (
     "Qwen/Qwen2.5-7B-Instruct",
     "Qwen/Qwen3-0.6B",
     "Qwen/Qwen3-1.7B",
+    "internlm/internlm2-chat-1_8b",
+    "internlm/internlm2-chat-7b",
+    "internlm/internlm2_5-1_8b-chat",
+    "internlm/internlm2_5-7b-chat",
     "meta-llama/Llama-3.2-1B-Instruct",
     "meta-llama/Llama-3.1-8B-Instruct",
 )
@@ -124,6 +128,8 @@ def load_tokenizer(model: str) -> Any:
     from transformers import AutoTokenizer
 
     with Said(model, str(place)):
+        if sentencepieces.is_internlms(place):
+            return sentencepieces.read_tokenizer(place)
         return AutoTokenizer.from_pretrained(str(place), trust_remote_code=False, local_files_only=True)
 
 
@@ -138,11 +144,13 @@ def configuration(model: str) -> Any:
 
 
 def _configured(model: str, place: Path) -> Any:
-    """The configuration of the folder ``place``, without what would choose code."""
+    """The configuration of the folder ``place``, without what would choose code; an InternLM's as a Llama's."""
     settings = clean_config(place)
     _without_kernels()
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
+    if internlm.is_internlm(settings):
+        settings = internlm.as_llama(settings)
     kind = str(settings["model_type"])
     if kind == "mistral" and "layer_types" in settings:  # as the library itself reads it
         kind = settings["model_type"] = "ministral"
@@ -174,7 +182,7 @@ def load(
     Args:
         model: ``pocket``, a local folder, or a hub id.
         quantization: ``nf4`` stores the linear layers in 4 bit, doubly quantized (Dettmers et al. 2023, QLoRA,
-            section 3).
+            section 3); ``int8`` in 8 (Dettmers et al. 2022, LLM.int8()), to answer only.
         device: ``cuda``, ``cpu`` …; by default the best there is.
         adapter: a folder in PEFT's format to put on top.
         dtype: of the computation, ``float32``, ``bfloat16`` or ``float16``; by default what the device is quick and
@@ -192,7 +200,6 @@ def load(
     if adapter:
         adapters.check(adapter)
     import torch
-    from transformers import AutoModelForCausalLM
 
     where = torch.device(device or best_device())
     compute = getattr(torch, dtype) if dtype else compute_dtype(where)
@@ -206,16 +213,27 @@ def load(
         "ignore_mismatched_sizes": True,  # they are told below, in our words
         "config": config,
     }
-    if quantization == "nf4":
-        settings["quantization_config"] = nf4(compute)
+    if quantization != "none":
+        settings["quantization_config"] = nf4(compute) if quantization == "nf4" else int8()
         settings["device_map"] = {"": where}
     with Said(model, str(place)), _bars(place):
-        network, found = AutoModelForCausalLM.from_pretrained(str(place), **settings)
-    _check_all_there(model, found)
-    network = mend_4bit(network) if quantization == "nf4" else network.to(where)
+        network, loading = _network(place, settings)
+    _check_all_there(model, loading)
+    network = network.to(where) if quantization == "none" else mend_4bit(network)
     network.requires_grad_(False).eval()
     loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
     return _with_adapter(loaded, adapter) if adapter else loaded
+
+
+def _network(place: Path, how: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """The model of a folder, InternLM's as the Llamas that they are; and what the library says of its loading."""
+    from transformers import AutoModelForCausalLM
+
+    settings = clean_config(place)
+    if internlm.is_internlm(settings):
+        return internlm.load_llama(place, settings, **how)
+    network, loading = AutoModelForCausalLM.from_pretrained(str(place), **how)
+    return network, loading
 
 
 def _check_all_there(model: str, found: Mapping[str, Any]) -> None:
@@ -281,6 +299,17 @@ def nf4(compute: torch.dtype) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute,
     )
+
+
+def int8() -> Any:
+    """The 8-bit setting of LLM.int8(): outliers apart, in 16 bit."""
+    import logging
+
+    from transformers import BitsAndBytesConfig
+
+    # it tells at each layer of each token that it rounds what comes in: that is the method
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    return BitsAndBytesConfig(load_in_8bit=True)
 
 
 def four_bit_weights(model: str) -> frozenset[str]:

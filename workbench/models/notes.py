@@ -1,7 +1,7 @@
 """What a folder of ours says of itself: ``workbench.json``. Knows JSON alone; the export room writes it.
 
 {"format": 1, "kind": "adapter" | "merged", "workbench": version, "base": {"name", "fingerprint"},
- "template": {"name": null | "…", "fingerprint"}, "stop_ids": […], "persona": {…},
+ "template": {"name": null | "…", "fingerprint", "system", "thinking"}, "stop_ids": […], "persona": {…},
  "run": {"name", "step", "score", "reason"}, "recipe": {…}, "packages": {…}};
 a merged model adds "merge": {"dtype", "untied", "adapter", "r", "lora_alpha"}; one whose weights were all trained,
 "merge": {"dtype", "method": "full"}.
@@ -13,6 +13,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from workbench.errors import WorkbenchError
 
 MARK = "workbench.json"
 # bytes of a note; ours have a thousand
@@ -36,7 +38,6 @@ def other_base(note: Mapping[str, Any], model: str) -> bool:
     Weights on this machine are told apart by their fingerprint, two hub ids by their names; a hub id and a folder
     cannot be compared: the id's files have no fingerprint of their own.
     """
-    from workbench.errors import WorkbenchError
     from workbench.models.loading import fingerprint, hub_fingerprint, resolve
 
     base = part(note, "base")
@@ -49,6 +50,39 @@ def other_base(note: Mapping[str, Any], model: str) -> bool:
         return fingerprint(model, like=str(expected)) != str(expected)
     except WorkbenchError:
         return False
+
+
+def changed(system: str, thinking: str) -> dict[str, str]:
+    """The settings of a template that are not the usual ones, as a note holds them."""
+    given = {"system": system, "thinking": thinking}
+    return {name: value for name, value in given.items() if value != "keep"}
+
+
+def settings(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a note's part ``template`` holds: what stands for a system text, and what of thoughts."""
+    return {name: str(template.get(name) or "keep") for name in ("system", "thinking")}
+
+
+def trained_as(folder: str | Path) -> dict[str, Any]:
+    """The part ``template`` of a folder's note; of a run's own checkpoint, what its recipe says; else empty."""
+    note = read_note(folder)
+    if note:
+        return part(note, "template")
+    from workbench.runs import Run, is_run
+
+    run = Path(folder).expanduser().absolute().parent.parent
+    if not is_run(run):
+        return {}
+    import yaml
+
+    try:
+        recipe = yaml.safe_load(Run(run).recipe_text())
+    except (yaml.YAMLError, OSError, ValueError, WorkbenchError):
+        return {}
+    recipe = recipe if isinstance(recipe, dict) else {}
+    data = part(recipe, "data")
+    name = part(recipe, "model").get("template") or None
+    return {"name": name, **changed(str(data.get("system") or "keep"), str(data.get("thinking") or "keep"))}
 
 
 def part(note: Mapping[str, Any], key: str) -> dict[str, Any]:

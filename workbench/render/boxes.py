@@ -169,6 +169,10 @@ def facts(view: MaskView, lang: str | None) -> list[str]:
     if view.stop_ids:
         stop = ", ".join(str(id_) for id_ in view.stop_ids)
         lines.append(text("render.mask.stops" if view.stop_trained else "render.mask.stops_untrained", lang, ids=stop))
+    for reason, count in view.apart.items():
+        lines.append(text(f"templates.apart.{reason}", lang, count=count, answers=view.answers))
+    if view.default is not None:
+        lines.append(view.default.says(lang))
     if view.cut:
         lines.append(text("render.mask.cut", lang, count=view.cut, max_length=view.max_length))
     alike = dict.fromkeys(view.text[first:last] for first, last in lookalikes(view))

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from workbench.render import palette
+from workbench.templates.thoughts import parted
 from workbench.texts import language, text
 
 _LONE = re.compile("[\ud800-\udfff]")
@@ -35,6 +36,20 @@ def escape(value: object) -> str:
 def said(value: object) -> str:
     """Somebody's words as HTML: escaped, line breaks kept, unable to turn the direction of what stands round them."""
     return f"<bdi>{escape(value)}</bdi>".replace("\r\n", "\n").replace("\n", "<br>")
+
+
+def thought(answer: str, lang: str | None = None) -> str:
+    """What was thought before an answer, folded; empty where nothing was."""
+    spoken = parted(answer)
+    if not spoken.thought:
+        return ""
+    words = text("render.thinking" if spoken.going else "render.thought", lang)
+    return f'<details class="wb-thought"><summary>{escape(words)}</summary><p>{said(spoken.thought)}</p></details>'
+
+
+def answered(answer: str) -> str:
+    """An answer as HTML, without what was thought before it."""
+    return said(parted(answer).answer or "…")
 
 
 def tag(name: str, content: str = "", **attributes: object) -> str:

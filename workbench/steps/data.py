@@ -31,7 +31,8 @@ class DataSettings:
         name, author, purpose, manner, languages: the persona.
         count: identity conversations; None takes the default.
         ratio: general conversations for each identity conversation.
-        general: ``shipped``, a file, or None for no general conversations.
+        general: ``auto`` (what pocket knows, for pocket; another base's own answers), ``shipped``, ``own``, a file, or
+            None for no general conversations.
         file: conversations of one's own in place of generated ones.
         seed: which of the possible sets.
         mended: codes of findings that are mended: placeholders are filled in, of all else the rows are left out.
@@ -44,7 +45,7 @@ class DataSettings:
     languages: tuple[str, ...] = LANGUAGES
     count: int | None = None
     ratio: float = 3.5
-    general: str | None = "shipped"
+    general: str | None = "auto"
     file: str | None = None
     seed: int = 0
     mended: tuple[str, ...] = ()
@@ -184,7 +185,7 @@ class DataStep(Step[DataSettings]):
     def reads(self, file: Path) -> bool:
         """Whether the set is read from ``file``, which must then not be written."""
         given = (self.settings.file, self.settings.general)
-        sources = [Path(one).expanduser() for one in given if one and one != "shipped"]
+        sources = [Path(one).expanduser() for one in given if one and one not in NAMED]
         return any(one.resolve() == file.resolve() or _same(one, file) for one in sources)
 
     def code(self) -> str:
@@ -194,7 +195,7 @@ class DataStep(Step[DataSettings]):
         persona = {k: v for k, v in known.items() if v and (k, v) != ("manner", "plain")}
         if s.languages != LANGUAGES:
             persona["languages"] = s.languages  # type: ignore[assignment]
-        general = "" if s.general in (None, "shipped") else f"wb.read({s.general!r})"
+        general = "" if s.general in (None, *NAMED) else f"wb.read({s.general!r})"
         own = f"own = wb.read({s.file!r})" if s.file else f"own = wb.identity_set(persona, {s.count!r}, seed={s.seed})"
         mixed = f"wb.mix({', '.join(filter(None, ('train', general, f'ratio={s.ratio:g}', f'seed={s.seed}')))})"
         return lines(
@@ -254,6 +255,7 @@ class DataStep(Step[DataSettings]):
     _forget = _after_change
 
 
+NAMED = ("auto", "shipped", "own")  # general conversations that are no file
 _FILLED = {"name": "name", "author": "author", "assistant_name": "name", "bot_name": "name"}
 _CODES = (
     "placeholder_left", "empty_turn", "missing_answer", "role_order", "garbled_text", "preference_rows", "rated_rows",
@@ -283,7 +285,7 @@ def _general(general: str | None) -> int:
     """How many general conversations there are to take from."""
     from workbench.data import read
 
-    return 0 if general is None else _shipped() if general == "shipped" else len(read(general))
+    return 0 if general is None else _shipped() if general in NAMED else len(read(general))
 
 
 @cache

@@ -148,7 +148,8 @@ class ExportStep(Step[ExportSettings]):
 
         s = self.settings
         how: dict[str, Any] = {"max_shard_size": s.max_shard_size, "dtype": s.dtype, "overwrite": True}
-        made = merge(self.base(), self.adapter, self.merged, progress=watched, **how)
+        self.notices: list[str] = []
+        made = merge(self.base(), self.adapter, self.merged, progress=watched, notice=self.notices.append, **how)
         self.honest = None
         self.tell("merged")
         return made

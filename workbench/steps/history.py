@@ -14,6 +14,7 @@ from workbench.runs.events import (
     TrainEvent,
     VerdictEvent,
 )
+from workbench.texts import text
 
 Series = list[tuple[int, float]]
 
@@ -21,7 +22,15 @@ _MOST_POINTS = 4000  # of a series; a plot shows 800
 _MOST_SAMPLED = 12  # steps whose answers are kept: the first, and the latest
 _MOST_ANSWERS = 200  # of one step
 _MOST_LETTERS = 4000  # of one answer
+_NOTED = ("templates.", "training.state.rehearsed")
 PROBES = ("identity", "task", "general", "leak")
+
+
+def _worded(event: StatusEvent, lang: str | None) -> str:
+    try:
+        return text(event.key, lang, **event.values)
+    except (KeyError, IndexError, ValueError):  # of another version
+        return event.message
 
 
 @dataclass
@@ -38,6 +47,7 @@ class History:
         last: the last event of a training step.
         evaluation: the last evaluation.
         total_steps: of the whole run; 0 where not yet known.
+        notes: what was said of template and data, by the key of its text, so that it can be read to the end.
     """
 
     train: Series = field(default_factory=list)
@@ -53,6 +63,7 @@ class History:
     last: TrainEvent | None = None
     evaluation: EvalEvent | None = None
     total_steps: int = 0
+    notes: dict[str, StatusEvent] = field(default_factory=dict)
 
     @property
     def step(self) -> int:
@@ -85,6 +96,10 @@ class History:
             elif isinstance(event, StatusEvent):
                 self._status(event)
 
+    def said(self, lang: str | None = None) -> list[str]:
+        """The notes in words, in ``lang`` where their texts are known."""
+        return [_worded(event, lang) for event in self.notes.values()]
+
     def questions(self) -> list[str]:
         """What was asked, in order."""
         return list(dict.fromkeys(sample.question for rows in self.samples.values() for sample in rows))
@@ -109,6 +124,8 @@ class History:
 
     def _status(self, event: StatusEvent) -> None:
         self.status = event
+        if event.key and event.key.startswith(_NOTED):
+            self.notes[event.key] = event
         if event.key == "training.state.training":
             self.total_steps = int(event.values.get("steps") or 0)
         if event.state == "resumed" and event.step is not None:

@@ -33,6 +33,8 @@ class TemplateSettings:
         other: a second one to set beside it, ``chat_template`` for the tokenizer's own; None for none.
         loss_on: ``assistant``, ``last`` or ``all``.
         max_length: tokens to cut to, as training would.
+        system: what stands where the conversation has no system text: ``keep``, ``none``, or a text.
+        thinking: what is done with thoughts: ``keep``, ``mask`` or ``empty``.
     """
 
     conversation: Conversation = field(default_factory=lambda: Conversation(()))
@@ -41,6 +43,8 @@ class TemplateSettings:
     other: str | None = None
     loss_on: str = "assistant"
     max_length: int | None = None
+    system: str = "keep"
+    thinking: str = "keep"
 
 
 class TemplateStep(Step[TemplateSettings]):
@@ -115,17 +119,20 @@ class TemplateStep(Step[TemplateSettings]):
         Raises:
             BadInput: the conversation, the template or the length does not go with the others; says why.
         """
-        from workbench.templates import mask_view
-
         with self._guard:
             s = self.settings
             if self._views is None:
                 names = [s.template] if s.other is None else [s.template, s.other]
-                how: dict[str, Any] = {"loss_on": s.loss_on, "max_length": s.max_length}
-                self._views = tuple(
-                    mask_view(s.conversation, self.tokenizer(), template=_named(name), **how) for name in names
-                )
+                self._views = tuple(self._view(_named(name)) for name in names)
             return self._views
+
+    def _view(self, template: str | None) -> MaskView:
+        from workbench.templates import bound, dressed, mask_view
+
+        s = self.settings
+        how: dict[str, Any] = {"loss_on": s.loss_on, "max_length": s.max_length, "thinking": s.thinking}
+        tokenizer = dressed(self.tokenizer(), template, system=s.system, thinking=how["thinking"])
+        return mask_view(s.conversation, tokenizer, template=bound(tokenizer, template, system=s.system), **how)
 
     def view(self) -> MaskView:
         """The first view; raises as :meth:`views`."""
@@ -141,7 +148,9 @@ class TemplateStep(Step[TemplateSettings]):
     def code(self) -> str:
         """The lines that give the same view."""
         s = self.settings
+        dress = {key: value for key in ("system", "thinking") if (value := getattr(s, key)) != "keep"}
         how = {"template": _named(s.template), "loss_on": s.loss_on, "max_length": s.max_length}
+        how["thinking"] = None if s.thinking == "keep" else s.thinking
         given = {key: value for key, value in how.items() if value not in (None, "assistant")}
         messages = [
             call("wb.Message", m.role, m.content, **({} if m.train is None else {"train": m.train}))
@@ -153,20 +162,23 @@ class TemplateStep(Step[TemplateSettings]):
         return lines(
             "import workbench as wb",
             "from workbench.models import load_tokenizer",
-            "from workbench.templates import compare_views, mask_view",
+            f"from workbench.templates import compare_views, {'dressed, ' if dress else ''}mask_view",
             "",
             f"conversation = wb.Conversation(({', '.join(messages)},))",
             f"tokenizer = load_tokenizer({s.model!r})",
+            f"tokenizer = {call('dressed', **dress).replace('(', '(tokenizer, ', 1)}" if dress else "",
             f"view = mask_view(conversation, tokenizer{extra})",
             f"comparison = compare_views(view, mask_view(conversation, tokenizer{beside}))" if s.other else "",
             "print(view.trained, len(view.tokens), view.prompt_is_prefix)",
         )
 
     def _checked(self, settings: TemplateSettings) -> TemplateSettings:
+        from workbench.templates.encoding import check_settings
         from workbench.templates.named import spec
 
         if settings.loss_on not in LOSS_ON:
             raise BadSetting("steps.loss_on", given=settings.loss_on, nearest=nearest(settings.loss_on, LOSS_ON))
+        check_settings(settings.loss_on, None, None, settings.thinking)
         for name in (settings.template, settings.other):
             if _named(name):
                 spec(str(name))

@@ -23,7 +23,9 @@ _HOME = {
     "stop_ids": "registry",
     "Stop": "registry",
     "stops": "registry",
-    "default_system": "own",
+    "bound": "system",
+    "default_system": "system",
+    "dressed": "system",
     "MaskView": "view",
     "compare_views": "view",
     "mask_view": "view",
@@ -33,9 +35,9 @@ __all__ = sorted(_HOME)  # noqa: PLE0605
 
 if TYPE_CHECKING:
     from workbench.templates.encoding import encode, prompt_ids
-    from workbench.templates.own import default_system
     from workbench.templates.packing import block_mask, pack
     from workbench.templates.registry import Stop, get, names, stop_ids, stops
+    from workbench.templates.system import bound, default_system, dressed
     from workbench.templates.values import (
         IGNORE_INDEX,
         Encoded,

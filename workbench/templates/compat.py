@@ -59,7 +59,7 @@ def encode_xtuner(
     examples: list[Example] = []
     rows: list[int] = []
     dropped: dict[str, list[int]] = {}
-    truncated: list[int] = []
+    cut: list[int] = []
     for row, turns in enumerate(rendered):
         if any(message.images for message in conversations[row].messages):
             dropped.setdefault("pictures", []).append(row)
@@ -68,10 +68,27 @@ def encode_xtuner(
         if made.trained:
             examples.append(made)
             rows.append(row)
-            truncated += [row] if length > len(made.input_ids) else []
+            cut += [row] if length > len(made.input_ids) else []
         else:
             dropped.setdefault("no_label" if turns else "no_answer", []).append(row)
-    return Encoded(examples, rows, dropped, truncated)
+    answers = {row: sum(m.role == "assistant" for m in conversations[row].messages) for row in rows}
+    return Encoded(
+        examples, rows, dropped, {"end": cut} if cut else {}, answers=answers, apart=_apart(conversations, rows)
+    )
+
+
+def _apart(conversations: Sequence[Conversation], rows: Sequence[int]) -> dict[str, list[tuple[int, int]]]:
+    """The answers that XTuner leaves out, and those whose thought, which it does not know, it leaves out."""
+    found: dict[str, list[tuple[int, int]]] = {"no_question": [], "thought_left_out": []}
+    for row in rows:
+        asked = conversations[row].kind == "text"
+        for at, message in enumerate(conversations[row].messages):
+            asked = asked or message.role != "assistant"
+            if not asked and message.train is not False:
+                found["no_question"].append((row, at))
+            elif message.thinking and message.train is not False:
+                found["thought_left_out"].append((row, at))
+    return {reason: where for reason, where in found.items() if where}
 
 
 def bos_eos(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

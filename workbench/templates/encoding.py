@@ -13,9 +13,13 @@ from typing import Any
 
 from workbench.data.conversation import Conversation, Message, ask
 from workbench.errors import BadInput, BadSetting
+from workbench.templates.answers import apart
 from workbench.templates.codec import Chunk, Codec, codec
+from workbench.templates.thoughts import THINKING, Thinking, told, without
 from workbench.templates.values import IGNORE_INDEX, Encoded, Example, LossOn, Segment, Template, Unfit
 
+# why a template cannot take a conversation; the template is to be changed, not the data
+REFUSALS = ("refused", "left_out", "unproved", "tools")
 LOSS_ON: tuple[LossOn, ...] = ("assistant", "last", "all")
 
 
@@ -27,6 +31,8 @@ def encode(
     loss_on: LossOn = "assistant",
     max_length: int | None = None,
     compat: str | None = None,
+    thinking: Thinking = "keep",
+    empty_ok: bool = False,
 ) -> Encoded:
     """Encode conversations into token ids and labels.
 
@@ -38,6 +44,9 @@ def encode(
             ``train`` goes before.
         max_length: tokens; a longer conversation loses its oldest turns, whole, then its system text; where even its
             last turn is too long it is left out. Never is an answer cut.
+        thinking: what was thought before an answer: ``keep`` trains it with the answer, ``mask`` lets the model see it
+            without labels, ``empty`` leaves it out.
+        empty_ok: whether a template may refuse every conversation; what was in the way stands in the result.
         compat: ``xtuner`` reproduces XTuner 0.1.23 id for id: its roles, its reading of control tokens, its cut.
 
     Returns:
@@ -49,13 +58,14 @@ def encode(
     from workbench.templates.compat import encode_xtuner
     from workbench.templates.registry import get
 
-    check_settings(loss_on, max_length, compat)
+    check_settings(loss_on, max_length, compat, thinking)
     rows, where = distinct(conversations)
     if compat:
         return repeated(encode_xtuner(rows, tokenizer, template=template, max_length=max_length), where)
     chosen = get(template, tokenizer)
-    encoded = _Batch(chosen, codec(tokenizer), loss_on, max_length).run(rows)
-    _refuse_if_empty(rows, encoded, chosen)
+    encoded = _Batch(chosen, codec(tokenizer), loss_on, max_length, thinking).run(rows)
+    if not empty_ok:
+        _refuse_if_empty(rows, encoded, chosen)
     return repeated(encoded, where)
 
 
@@ -86,17 +96,25 @@ def repeated(encoded: Encoded, where: Sequence[int]) -> Encoded:
     for row, at in enumerate(where):
         if at in reasons:
             dropped[reasons[at]].append(row)
-    cut = set(encoded.truncated)
+    copies: dict[int, list[int]] = {}
+    for row, at in enumerate(where):
+        copies.setdefault(at, []).append(row)
     return Encoded(
         [example for _, example in pairs],
         [row for row, _ in pairs],
         dropped,
-        [row for row, at in enumerate(where) if at in cut],
+        {what: sorted(row for at in rows for row in copies[at]) for what, rows in encoded.cuts.items()},
         {row: encoded.notes[at] for row, at in enumerate(where) if at in encoded.notes},
+        {row: encoded.mends[at] for row, at in enumerate(where) if at in encoded.mends},
+        {row: encoded.answers[at] for row, at in enumerate(where) if at in encoded.answers},
+        {
+            reason: sorted((row, message) for at, message in those for row in copies[at])
+            for reason, those in encoded.apart.items()
+        },
     )
 
 
-def check_settings(loss_on: str, max_length: int | None, compat: str | None) -> None:
+def check_settings(loss_on: str, max_length: int | None, compat: str | None, thinking: str = "keep") -> None:
     """Refuse unknown settings.
 
     Raises:
@@ -104,6 +122,8 @@ def check_settings(loss_on: str, max_length: int | None, compat: str | None) -> 
     """
     if loss_on not in LOSS_ON:
         raise BadSetting("templates.bad_loss_on", given=loss_on, known=", ".join(LOSS_ON))
+    if thinking not in THINKING:
+        raise BadSetting("templates.bad_thinking", given=thinking, known=", ".join(THINKING))
     if max_length is not None and max_length < 1:
         raise BadSetting("templates.bad_max_length", given=max_length)
     if compat not in (None, "", "xtuner"):
@@ -113,7 +133,7 @@ def check_settings(loss_on: str, max_length: int | None, compat: str | None) -> 
 
 
 def _refuse_if_empty(rows: Sequence[Conversation], encoded: Encoded, template: Template) -> None:
-    refused = [(row, reason) for reason in ("refused", "unproved", "tools") for row in encoded.dropped.get(reason, ())]
+    refused = [(row, reason) for reason in REFUSALS for row in encoded.dropped.get(reason, ())]
     if encoded.examples or not refused:
         return
     row, reason = min(refused)
@@ -122,6 +142,7 @@ def _refuse_if_empty(rows: Sequence[Conversation], encoded: Encoded, template: T
         template=template.name,
         source=rows[row].source or row + 1,
         note=encoded.notes.get(row, "-"),
+        mend=encoded.mends.get(row, "-"),
     )
 
 
@@ -170,6 +191,7 @@ class _Rendered:
     row: int
     conversation: Conversation
     parts: list[tuple[Chunk, tuple[int, ...], bool]]
+    apart: list[tuple[str, int]]
 
 
 @dataclass(slots=True)
@@ -180,11 +202,15 @@ class _Batch:
     codec: Codec
     loss_on: LossOn
     max_length: int | None
+    thinking: Thinking = "keep"
     ids: dict[Chunk, tuple[int, ...]] = field(default_factory=dict)
     lossy: dict[Chunk, str] = field(default_factory=dict)
     dropped: dict[str, list[int]] = field(default_factory=dict)
     notes: dict[int, str] = field(default_factory=dict)
-    truncated: list[int] = field(default_factory=list)
+    mends: dict[int, str] = field(default_factory=dict)
+    cuts: dict[str, set[int]] = field(default_factory=dict)
+    answers: dict[int, int] = field(default_factory=dict)
+    apart: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def run(self, rows: Sequence[Conversation]) -> Encoded:
         """Render all, encode what is distinct, put together; shorten and repeat for those that are too long."""
@@ -205,20 +231,23 @@ class _Batch:
         for reason in self.dropped:
             self.dropped[reason].sort()
         made = [(row, example) for row in sorted(done) for example in done[row]]
-        cut = sorted(row for row in set(self.truncated) if row in done)
-        return Encoded([e for _, e in made], [row for row, _ in made], self.dropped, cut, self.notes)
+        cuts = {what: sorted(rows & done.keys()) for what, rows in self.cuts.items() if rows & done.keys()}
+        apart = {reason: sorted(those) for reason, those in self.apart.items()}
+        examples, of = [e for _, e in made], [row for row, _ in made]
+        return Encoded(examples, of, self.dropped, cuts, self.notes, self.mends, self.answers, apart)
 
     def _render(self, row: int, conversation: Conversation) -> _Rendered | None:
         try:
-            segments = self.template.segments(answered(conversation), loss_on=self.loss_on)
+            given = answered(conversation)
+            segments = rendered(given, self.template, self.loss_on, self.thinking)
         except Unfit as unfit:
-            self._drop(row, unfit.reason, unfit.note)
+            self._drop(row, unfit.reason, unfit.note, unfit.mend)
             return None
         parts = []
         for start, end in chunks(segments):
             run = segments[start:end]
             parts.append((chunk_of(run) if not run[0].ids else (), run[0].ids, run[0].trained))
-        return _Rendered(row, conversation, parts)
+        return _Rendered(row, conversation, parts, apart(given, segments, loss_on=self.loss_on, thinking=self.thinking))
 
     def _encode(self, waiting: Iterable[_Rendered]) -> None:
         parts = [(chunk, trained) for r in waiting for chunk, known, trained in r.parts if not known]
@@ -242,6 +271,9 @@ class _Batch:
             self._drop(rendered.row, "lossy", wrong[0])
         elif trains(labels):
             done[rendered.row] = [Example(tuple(ids), tuple(labels))]
+            self.answers[rendered.row] = sum(m.role == "assistant" for m in rendered.conversation.messages)
+            for reason, message in rendered.apart:
+                self.apart.setdefault(reason, []).append((rendered.row, message))
         else:
             self._drop(rendered.row, "no_label")
 
@@ -251,7 +283,8 @@ class _Batch:
         step = self.max_length or len(ids)
         cuts = [(ids[at : at + step], labels[at : at + step]) for at in range(0, len(ids), step)]
         done[rendered.row] = [Example(tuple(i), tuple(lab)) for i, lab in cuts]
-        self.truncated.append(rendered.row)
+        self.cuts.setdefault("parted", set()).add(rendered.row)
+        self.answers[rendered.row] = 1
 
     def _shorten(self, rendered: _Rendered) -> _Rendered | None:
         """The conversation without its oldest turn; with one turn left, without its system text; then nothing."""
@@ -259,13 +292,26 @@ class _Batch:
         if shorter is None:
             self._drop(rendered.row, "too_long")
             return None
-        self.truncated.append(rendered.row)
+        lost = "turns" if len(_head(shorter.messages)) == len(_head(rendered.conversation.messages)) else "system"
+        self.cuts.setdefault(lost, set()).add(rendered.row)
         return self._render(rendered.row, shorter)
 
-    def _drop(self, row: int, reason: str, note: str = "") -> None:
+    def _drop(self, row: int, reason: str, note: str = "", mend: str = "") -> None:
         self.dropped.setdefault(reason, []).append(row)
         if note:
             self.notes[row] = note
+        if mend:
+            self.mends[row] = mend
+
+
+def rendered(conversation: Conversation, template: Template, loss_on: LossOn, thinking: Thinking) -> list[Segment]:
+    """The segments of a conversation, its thoughts told apart, left out or masked.
+
+    Raises:
+        Unfit: as :meth:`Template.segments`.
+    """
+    shown = without(conversation) if thinking == "empty" else conversation
+    return told(template.segments(shown, loss_on=loss_on), mask=thinking == "mask")
 
 
 def trains(labels: Sequence[int]) -> bool:
@@ -324,7 +370,8 @@ def prompt_segments(messages: Conversation | Sequence[Message], template: Templa
     try:
         return template.segments(conversation, generation_prompt=True)
     except Unfit as unfit:
-        raise BadInput(f"templates.prompt_{unfit.reason}", template=template.name, note=unfit.note or "-") from None
+        how = {"template": template.name, "note": unfit.note or "-", "mend": unfit.mend or "-"}
+        raise BadInput(f"templates.prompt_{unfit.reason}", **how) from None
 
 
 def ids_of(segments: Sequence[Segment], coder: Codec) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from workbench.data.conversation import Conversation, Message
 from workbench.errors import BadInput, UnknownName, nearest
+from workbench.templates.thoughts import AFTER, BEFORE
 from workbench.templates.values import LossOn, Segment, Unfit
 
 JOIN = "\n"  # between messages of one role that follow one another
@@ -123,6 +124,7 @@ class NamedTemplate:
         bos_ids: its ids.
         eos: the tokenizer's EOS as text; written and trained after each answer unless the suffix takes its place.
         eos_ids: its ids.
+        default: the system text with which a conversation begins that has none.
     """
 
     spec: Spec
@@ -130,6 +132,7 @@ class NamedTemplate:
     bos_ids: tuple[int, ...] = ()
     eos: str = ""
     eos_ids: tuple[int, ...] = ()
+    default: str = ""
 
     @property
     def name(self) -> str:
@@ -165,11 +168,16 @@ class NamedTemplate:
         last = max((t.answered for t in found if t.answer is not None), default=-1)
         made: list[Segment] = []
         fresh = True
+        if begins := bool(self.default) and not (found[0].system or conversation.messages[0].role == "system"):
+            found[0] = replace(found[0], system=self.default)
         for number, turn in enumerate(found, start=1):
             made += self._prompt(turn, number, fresh, conversation.source)
             if turn.answer is not None:
                 made += self._answer(turn.answer, turn.answered, loss_on, turn.answered == last)
             fresh = not self.spec.suffix_ends
+        if begins:
+            first = next(at for at, piece in enumerate(made) if (piece.role, piece.field) == ("system", "content"))
+            made[first] = replace(made[first], rule="default_system")
         return [_everything(piece) for piece in made] if loss_on == "all" else made
 
     def _prompt(self, turn: Turn, number: int, fresh: bool, source: str) -> Iterator[Segment]:
@@ -195,8 +203,10 @@ class NamedTemplate:
 
     def _answer(self, answer: Message, index: int, loss_on: LossOn, last: bool) -> Iterator[Segment]:
         trained, rule = trained_by(answer, loss_on, last)
-        if answer.content:
-            yield Segment(answer.content, "assistant", "content", trained, False, index, rule if rule else "answer")
+        thought = ((BEFORE, True), (answer.thinking, False), (AFTER, True)) if answer.thinking else ()
+        for words, control in (*thought, (answer.content, False)):
+            if words:
+                yield Segment(words, "assistant", "content", trained, control, index, rule or "answer")
         rule = rule or "end"
         if self.spec.suffix:
             yield Segment(self.spec.suffix, "assistant", "end", trained, True, index, rule)

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from workbench.data.conversation import Message, Role
-from workbench.templates.skeleton import Parsed, Renderer, Skeleton, build
-from workbench.templates.values import Unfit
+from workbench.templates.skeleton import Parsed, Renderer, Skeleton, build, in_words
+from workbench.templates.thoughts import switches
+from workbench.templates.values import Unfit, unfit
 
 _PROBE = "W0rdsW0uldSt4ndHere"
 
@@ -131,11 +132,14 @@ class Outliner:
             start = self._start(skeleton, parsed, turn, reached)
             if start is None:
                 if turn == last:
-                    raise Unfit("unproved", self._why_no_start(skeleton, parsed, turn))
+                    raise self._no_start(skeleton, parsed, turn)
                 rewritten.add(turn)
-            made, reached = self._answer(skeleton, parsed, turn, start, reached)
+            made, reached, ends_alike = self._answer(skeleton, parsed, turn, start, reached)
             cuts += made
-            ends.append(skeleton.text[made[-2].at : made[-1].at])
+            if ends_alike:
+                ends.append(skeleton.text[made[-2].at : made[-1].at])
+            else:
+                rewritten.add(turn)
         if prompt:
             header = self.render.prefix_of(skeleton.text, parsed.marked, parsed.tools, False)
             cuts.append(_Cut(max(header or 0, reached), "assistant", "assistant", len(messages)))
@@ -147,7 +151,7 @@ class Outliner:
         for number, slot in enumerate(parsed.slots):
             if number not in found and slot.kind != "reasoning":
                 role = messages[slot.message].role
-                raise Unfit("refused", f"the template leaves out the words of message {slot.message + 1} ({role})")
+                raise unfit("left_out", "left_out", message=slot.message + 1, role=role)
 
     def _given_end(self, skeleton: Skeleton, parsed: Parsed, turn: int, reached: int) -> int:
         """Where a message that is not an answer ends: where the rendering up to it ends, else with its words."""
@@ -166,25 +170,26 @@ class Outliner:
             return None
         return start
 
-    def _why_no_start(self, skeleton: Skeleton, parsed: Parsed, turn: int) -> str:
+    def _no_start(self, skeleton: Skeleton, parsed: Parsed, turn: int) -> Unfit:
+        """Why an answer's beginning is not known."""
         try:
-            served = self.render(parsed.marked[:turn], parsed.tools, True)
-        except Unfit as unfit:
-            return f"no prompt can be rendered for the answer: {unfit.note}"
-        common = next((i for i, (a, b) in enumerate(zip(served, skeleton.text, strict=False)) if a != b), 0)
-        return (
-            "the rendered conversation does not go on from the prompt that serving sends: "
-            f"served {served[common : common + 40]!r}, rendered {skeleton.text[common : common + 40]!r}"
-        )
+            served = in_words(self.render(parsed.marked[:turn], parsed.tools, True))
+        except Unfit as refusal:
+            return unfit("unproved", "no_prompt", note=refusal.note)
+        rendered = in_words(skeleton.text)
+        common = next((i for i, (a, b) in enumerate(zip(served, rendered, strict=False)) if a != b), 0)
+        shown = {"served": repr(served[common : common + 60]), "rendered": repr(rendered[common : common + 60])}
+        return unfit("unproved", "another_thought" if switches(self.render.template) else "another_prompt", **shown)
 
     def _answer(
         self, skeleton: Skeleton, parsed: Parsed, turn: int, start: int | None, reached: int
-    ) -> tuple[list[_Cut], int]:
-        """The regions of an answer: its opening, its words, its end, what stands after it; and where that ends."""
+    ) -> tuple[list[_Cut], int, bool]:
+        """The regions of an answer: its opening, its words, its end, what stands after it; where that ends; and whether
+        it ends here as it does alone."""
         own = [(a, b) for a, b, n in skeleton.holes if parsed.slots[n].message == turn]
         begin = start if start is not None else (own[0][0] if own else reached)
         words = own[-1][1] if own else begin
-        inner, outer = self._end(skeleton, parsed, turn, words)
+        inner, outer, alike = self._end(skeleton, parsed, turn, words)
         header = self.render.prefix_of(skeleton.text, parsed.marked[:turn], parsed.tools, False)
         opening = header if header is not None and reached <= header <= begin else reached
         after = outer + len(skeleton.text[outer:]) - len(skeleton.text[outer:].lstrip())
@@ -196,22 +201,24 @@ class Outliner:
             _Cut(inner, "assistant", "end", turn, "end", answer=True),
             _Cut(outer, "assistant", "sep", turn, "sep"),
         ]
-        return cuts, min(after, following)
+        return cuts, min(after, following), alike
 
-    def _end(self, skeleton: Skeleton, parsed: Parsed, turn: int, words: int) -> tuple[int, int]:
-        """Where the end-of-turn begins and ends.
-
-        It is read off the rendering that ends with this answer, and must stand here as well.
+    def _end(self, skeleton: Skeleton, parsed: Parsed, turn: int, words: int) -> tuple[int, int, bool]:
+        """Where the end-of-turn begins and ends, and whether it is that of the rendering that ends with this answer,
+        with which the model is to end it; an earlier answer may end otherwise, and is not trained then.
         """
         tail, silent = self._tail(parsed, turn)
         found = self.ender.end(tail)
         if found is None:
-            raise Unfit("unproved", f"no end-of-turn token after the answer (message {turn + 1}), only {tail[:40]!r}")
+            raise unfit("unproved", "no_end", message=turn + 1, tail=repr(in_words(tail)[:60]))
         following = min((a for a, _, n in skeleton.holes if parsed.slots[n].message > turn), default=len(skeleton.text))
         at = skeleton.text.find(tail[: found[1]], words, following) if silent else words
-        if at < 0 or not skeleton.text.startswith(tail[: found[1]], at):
-            raise Unfit("unproved", f"the answer (message {turn + 1}) ends otherwise in the midst of a conversation")
-        return at + found[0], at + found[1]
+        if at >= 0 and skeleton.text.startswith(tail[: found[1]], at):
+            return at + found[0], at + found[1], True
+        here = self.ender.end(skeleton.text[words:following])
+        if here is None:
+            raise unfit("unproved", "another_end", message=turn + 1, end=repr(in_words(tail[: found[1]])[:60]))
+        return words + here[0], words + here[1], False
 
     def _tail(self, parsed: Parsed, turn: int) -> tuple[str, bool]:
         """What follows an answer's words where it is the last message; and whether it has no words here.

@@ -5,21 +5,23 @@ Nothing relies on ``{% generation %}`` marks: most templates have none, and some
 
 from __future__ import annotations
 
-import re
+import json
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from workbench.data.conversation import Conversation, Message
 from workbench.errors import BadInput
 from workbench.templates.codec import codec
-from workbench.templates.named import NamedTemplate, bare, trained_by
+from workbench.templates.named import bare, trained_by
 from workbench.templates.outline import Ender, Outline, Outliner
 from workbench.templates.skeleton import Parsed, Renderer, parse
-from workbench.templates.values import LossOn, Segment, Template, Unfit
+from workbench.templates.thoughts import CLOSE, spoken
+from workbench.templates.values import LossOn, Segment, Unfit, unfit
 
 NAME = "chat_template"
 _SHAPES = 512  # outlines kept; a shape is a sequence of roles (and tool calls)
@@ -44,7 +46,8 @@ def own_template(tokenizer: Any) -> OwnTemplate:
     try:
         template = OwnTemplate(tokenizer)
     except ValueError as error:  # several templates, and none of them the default
-        raise BadInput("templates.broken_template", note=error) from None
+        refusal = unfit("refused", "several", reason=error)
+        raise BadInput("templates.broken_template", note=refusal.note, mend=refusal.mend) from None
     template.prove(tokenizer)
     with _lock:
         _made[tokenizer] = (key, template)
@@ -73,6 +76,7 @@ class OwnTemplate:
         self.eos_ids = () if tokenizer.eos_token_id is None else (int(tokenizer.eos_token_id),)
         self.ends: tuple[str, ...] = ()
         self.default = ""
+        self.thought_field = _thought_field(self.render)
         self._outlines: OrderedDict[Any, Outline] = OrderedDict()
         self._outlines_lock = threading.Lock()
 
@@ -97,24 +101,44 @@ class OwnTemplate:
         return list(self._cut(outline, parsed, trimmed.messages, loss_on))
 
     def _proved(self, conversation: Conversation, prompt: bool) -> tuple[Outline, Parsed]:
-        """The outline whose skeleton, filled with the conversation's words, is byte for byte its rendering."""
-        parsed = parse(conversation)
+        """The outline whose skeleton, filled with the conversation's words, is byte for byte its rendering.
+
+        Calls are given as templates expect them: their arguments as a mapping, or as text where the template would
+        refuse a mapping or write it as Python does.
+        """
+        calls = any(message.tool_calls for message in conversation.messages)
+        try:
+            return self._fitting(conversation, prompt, as_text=False)
+        except Unfit:
+            if not calls:
+                raise
+            with suppress(Unfit):
+                return self._fitting(conversation, prompt, as_text=True)
+            raise
+
+    def _fitting(self, conversation: Conversation, prompt: bool, *, as_text: bool) -> tuple[Outline, Parsed]:
+        how: dict[str, Any] = {"thought": self.thought_field, "as_text": as_text}
+        parsed = parse(conversation, **how)
         rendered = self.render(parsed.real, parsed.tools, prompt)
+        if any(words in rendered for words in _as_python_writes(parsed)):
+            raise unfit("refused", "python_arguments")
         if self.find_control(parsed.given):
-            raise Unfit("unproved", "a control token is spelled in the tools or in the name or keys of a call")
+            raise unfit("unproved", "control_in_tools")
         wrong: Unfit | None = None
-        for fresh, reasoning in ((False, False), (False, True), (True, False), (True, True)):
-            if reasoning and "</think>" not in rendered + "".join(parsed.words):
+        # a thought at an answer's beginning is told from its words at once: its marks are the model's, not letters
+        first = any(spoken(message) for message in conversation.messages)
+        for fresh, reasoning in ((False, first), (False, not first), (True, first), (True, not first)):
+            if reasoning and CLOSE not in rendered + "".join(parsed.words):
                 continue
-            taken = parse(conversation, reasoning=True) if reasoning else parsed
+            taken = parse(conversation, reasoning=True, **how) if reasoning else parsed
             try:
                 outline = self._outline(conversation, taken, prompt, fresh)
-            except Unfit as unfit:
-                wrong = wrong or unfit
+            except Unfit as refusal:
+                wrong = wrong or refusal
                 continue
             if outline.skeleton.fill(taken.words) == rendered:
                 return outline, taken
-        raise wrong or Unfit("unproved", "the template treats these words otherwise than others")
+        raise wrong or unfit("unproved", "otherwise")
 
     def _outline(self, conversation: Conversation, parsed: Parsed, prompt: bool, fresh: bool) -> Outline:
         """The outline of this shape, kept; made anew where a kept one did not fit (a template may read the clock)."""
@@ -166,18 +190,25 @@ class OwnTemplate:
             BadInput: it cannot be rendered, or cannot be proved; with the reason.
         """
         coder = codec(tokenizer)
-        ends: list[str] = []
         try:
-            for probe in _PROBES:
-                outline, _ = self._proved(probe, False)
-                ends += outline.ends
-                self._round_trip(probe, coder)
-        except Unfit as unfit:
-            key = "broken_template" if unfit.reason == "refused" else "unproved_template"
-            raise BadInput(f"templates.{key}", note=unfit.note) from None
+            ends = self._proved_ends(_PROBES, coder)
+        except Unfit as refusal:
+            try:  # the template of a model that always thinks
+                ends = self._proved_ends([_thinking(probe) for probe in _PROBES], coder)
+            except Unfit:
+                key = "broken_template" if refusal.reason == "refused" else "unproved_template"
+                raise BadInput(f"templates.{key}", note=refusal.note, mend=refusal.mend) from None
         self.ends = tuple(dict.fromkeys(ends))
         self.outliner.ender = replace(self.outliner.ender, known=frozenset(self.ends))
         self.default = self._default_system()
+
+    def _proved_ends(self, probes: Sequence[Conversation], coder: Any) -> list[str]:
+        ends: list[str] = []
+        for probe in probes:
+            outline, _ = self._proved(probe, False)
+            ends += outline.ends
+            self._round_trip(probe, coder)
+        return ends
 
     def _round_trip(self, probe: Conversation, coder: Any) -> None:
         """What is trained decodes to the answers and their ends; each end is one token; the prompt is a prefix."""
@@ -191,13 +222,13 @@ class OwnTemplate:
             ids = ids_of(run, coder)
             text = "".join(segment.text for segment in run)
             if not coder.same_text(coder.decode(ids), text):
-                raise Unfit("unproved", f"{text!r} is decoded to {coder.decode(ids)!r}")
+                raise unfit("unproved", "another_text", text=repr(text), decoded=repr(coder.decode(ids)))
             if len(coder.encode([chunk_of(run[-1:])])[chunk_of(run[-1:])]) != 1:
-                raise Unfit("unproved", f"the end-of-turn {run[-1].text!r} is not a single token")
+                raise unfit("unproved", "end_in_parts", end=repr(run[-1].text))
         prompt = prompt_segments(probe.with_messages(*probe.messages[:-1]), self)
         ids, served = ids_of(segments, coder), ids_of(prompt, coder)
         if ids[: len(served)] != served:
-            raise Unfit("unproved", "the tokens of the prompt that serving sends are not those that were trained")
+            raise unfit("unproved", "another_tokens")
 
     def _default_system(self) -> str:
         """The system text that the template adds where the conversation has none."""
@@ -233,6 +264,42 @@ _PROBES = (
 )
 
 
+def _thought_field(render: Renderer) -> str:
+    """The field of a message in which a template looks for what was thought before the answer; empty where it looks
+    for none, or only into the content."""
+    mark = "W5th0ught"
+    for name in ("reasoning_content", "thinking", "reasoning"):
+        if name not in render.template:
+            continue
+        try:
+            shown = render([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello", name: mark}])
+        except Unfit:
+            continue
+        if shown.count(mark) == 1:
+            return name
+    return ""
+
+
+def _as_python_writes(parsed: Parsed) -> Iterator[str]:
+    """The mappings and lists in the arguments of calls as Python writes them, which no model is to learn."""
+    waiting = [call["function"]["arguments"] for m in parsed.real for call in m.get("tool_calls", ())]
+    while waiting:
+        node = waiting.pop()
+        if not isinstance(node, (dict, list)):
+            continue
+        waiting += node.values() if isinstance(node, dict) else node
+        written = repr(node)
+        if node and written != json.dumps(node, ensure_ascii=False):
+            yield written
+
+
+def _thinking(conversation: Conversation) -> Conversation:
+    """The conversation with a thought before each answer."""
+    thought = "So they ask that."
+    messages = [replace(m, thinking=thought) if m.role == "assistant" else m for m in conversation.messages]
+    return conversation.with_messages(*messages)
+
+
 def _to_last_answer(conversation: Conversation) -> Conversation:
     from workbench.templates.encoding import answered
 
@@ -243,45 +310,3 @@ def _written_bos(tokenizer: Any) -> tuple[int, ...]:
     """The BOS that the tokenizer itself writes before a bare text; empty where it writes none."""
     given = list(tokenizer("a")["input_ids"])
     return (int(given[0]),) if given and given[0] == tokenizer.bos_token_id else ()
-
-
-@dataclass(frozen=True, slots=True)
-class DefaultSystem:
-    """A system text that a template adds by itself.
-
-    Args:
-        text: the text; empty where it adds none.
-        identity: whether it says who the assistant is or who made it.
-    """
-
-    text: str
-    identity: bool
-
-    def says(self, lang: str | None = None) -> str:
-        """The finding in words."""
-        from workbench.texts import text
-
-        kind = "none" if not self.text else "identity" if self.identity else "plain"
-        return text(f"templates.default_system.{kind}", lang, text=self.text)
-
-
-_IDENTITY = re.compile(
-    r"\b(made|created|developed|trained|built) by\b|\bname is\b|\bnamed\b|\bcalled [A-Z]"
-    r"|\b(You are|I am|I'm|You're) (?!an? |the |not |to |in )[A-Z]\w+"
-    r"|由.{1,20}(开发|研发|训练|创建|打造)|名(字|为|叫)|(你|我)(是|叫)(?!一|个|位|名)[^，。,.\s]{1,20}"
-    r"|\b(Qwen|InternLM|ChatGPT|GPT-\d|Llama|Mistral|DeepSeek|Gemma|Zephyr|Claude|Gemini|ChatGLM|Baichuan|Yi|Phi)\b"
-    r"|通义|书生|浦语|智谱|百川|文心|混元|豆包"
-)
-
-
-def default_system(template: Template) -> DefaultSystem:
-    """The system text that a template adds by itself, and whether it asserts an identity.
-
-    A named template adds none without a system message; some put words of their own round it, which are given here.
-    """
-    if isinstance(template, NamedTemplate):
-        around = (template.spec.system or "").replace("{system}", "")
-        text = around.strip() if _IDENTITY.search(around) else ""
-    else:
-        text = str(getattr(template, "default", ""))
-    return DefaultSystem(text, bool(_IDENTITY.search(text)))

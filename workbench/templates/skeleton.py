@@ -9,6 +9,7 @@ filled with its words, must be byte for byte what the template renders.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,8 @@ from typing import Any
 from workbench.data.conversation import Conversation, Message
 from workbench.errors import BadInput
 from workbench.templates.sandbox import TooMuchError, render
-from workbench.templates.values import Unfit
+from workbench.templates.thoughts import AFTER, BEFORE, CLOSE, OPEN
+from workbench.templates.values import Unfit, unfit
 
 # What templates do to the words, most usual first.
 CHANGES: tuple[Callable[[str], str], ...] = (
@@ -33,7 +35,6 @@ CHANGES: tuple[Callable[[str], str], ...] = (
     lambda words: json.dumps(words)[1:-1],
 )
 _LEFT, _RIGHT = " \n", '"é\n '  # tells all changes apart
-_OPEN, _CLOSE = "<think>", "</think>"
 
 # Some templates write today's date into the prompt; a fixed one keeps training, fingerprint and serving the same.
 _FIXED_DATE = "26 Jul 2024"
@@ -85,7 +86,8 @@ class Renderer:
         except TooMuchError as error:
             raise BadInput("templates.too_much", reason=error) from None
         except (TemplateError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            raise Unfit("refused", f"{type(error).__name__}: {error}") from None
+            reason = in_words(f"{type(error).__name__}: {error}")
+            raise unfit("refused", "raised" if type(error) is TemplateError else "broken", reason=reason) from None
 
     def prefix_of(
         self, text: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any], prompt: bool
@@ -158,14 +160,22 @@ class Parsed:
 
 
 _NONCE = secrets.token_hex(6)
+_MARK = re.compile(rf"W{_NONCE}x\d+Z")
 
 
-def parse(conversation: Conversation, *, reasoning: bool = False) -> Parsed:
+def in_words(text: str) -> str:
+    """A rendering for people: what stands for somebody's words is an ellipsis."""
+    return _MARK.sub("…", text)
+
+
+def parse(conversation: Conversation, *, reasoning: bool = False, thought: str = "", as_text: bool = False) -> Parsed:
     """Take a conversation apart.
 
     Args:
         conversation: any.
         reasoning: cut ``<think>…</think>`` in answers from what follows, for templates that treat the two differently.
+        thought: the field of a message in which the template looks for its thought; empty: it stands in the content.
+        as_text: give the arguments of a call as the text of their JSON, for templates that do not take them apart.
 
     Raises:
         Unfit: a tool or a tool call is not JSON.
@@ -174,31 +184,41 @@ def parse(conversation: Conversation, *, reasoning: bool = False) -> Parsed:
     shapes: list[Any] = []
     for index, message in enumerate(conversation.messages):
         real: dict[str, Any] = {"role": message.role, "content": message.content}
-        marked: dict[str, Any] = {"role": message.role, "content": _content(made, index, message, reasoning)}
-        calls = [_call(_json(call)) for call in message.tool_calls]
+        marked: dict[str, Any] = {"role": message.role}
+        if message.thinking and thought:
+            real[thought] = message.thinking
+            marked[thought] = _mark(made, index, "reasoning", message.thinking)
+        elif message.thinking:
+            real["content"] = f"{BEFORE}{message.thinking}{AFTER}{message.content}"
+        marked["content"] = _content(made, index, message, reasoning, thought)
+        calls = [_call(_json(call), as_text=as_text) for call in message.tool_calls]
         if calls:
             real["tool_calls"] = calls
             marked["tool_calls"] = [_mark_call(made, index, call) for call in calls]
         made.real.append(real)
         made.marked.append(marked)
         # contents are sentinels here, so that equal shapes have equal keys
-        shapes.append((message.role, marked["content"], json.dumps(marked["tool_calls"]) if calls else ""))
+        calling = json.dumps(marked["tool_calls"]) if calls else ""
+        shapes.append((message.role, marked["content"], marked.get(thought, ""), calling))
     outside = [_without_words(call) for m in made.marked for call in m.get("tool_calls", ())]
     made.given = json.dumps([outside, made.tools], ensure_ascii=False) if outside or made.tools else ""
     made.key = (tuple(shapes), json.dumps(made.tools, ensure_ascii=False) if made.tools else "")
     return made
 
 
-def _content(made: Parsed, index: int, message: Message, reasoning: bool) -> str:
+def _content(made: Parsed, index: int, message: Message, reasoning: bool, field: str) -> str:
     content = message.content
-    if reasoning and message.role == "assistant" and _OPEN in content and _CLOSE in content.split(_OPEN, 1)[1]:
-        before, rest = content.split(_OPEN, 1)
-        thought, answer = rest.split(_CLOSE, 1)
+    if message.thinking and not field:
+        inner = _mark(made, index, "reasoning", message.thinking)
+        return f"{BEFORE}{inner}{AFTER}{_mark(made, index, 'content', content)}"
+    if reasoning and message.role == "assistant" and OPEN in content and CLOSE in content.split(OPEN, 1)[1]:
+        before, rest = content.split(OPEN, 1)
+        thought, answer = rest.split(CLOSE, 1)
         kept, said = thought.strip("\n"), answer.lstrip("\n")
         lead, trail = _edges(thought, kept)
         gap = answer[: len(answer) - len(said)]
         inner = _mark(made, index, "reasoning", kept)
-        return f"{before}{_OPEN}{lead}{inner}{trail}{_CLOSE}{gap}{_mark(made, index, 'content', said)}"
+        return f"{before}{OPEN}{lead}{inner}{trail}{CLOSE}{gap}{_mark(made, index, 'content', said)}"
     return _mark(made, index, "content", content)
 
 
@@ -219,16 +239,18 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise Unfit("refused", f"not JSON: {text[:80]}") from None
+        raise unfit("refused", "not_json", given=text[:80]) from None
 
 
-def _call(call: Any) -> dict[str, Any]:
-    """A tool call in the form that templates expect: the arguments as a mapping where they are one."""
+def _call(call: Any, *, as_text: bool) -> dict[str, Any]:
+    """A tool call in the form that templates expect: the arguments as a mapping where they are one, or as text."""
     function = call.get("function", call) if isinstance(call, dict) else None
     if not isinstance(function, dict) or "name" not in function:
-        raise Unfit("refused", f"not a tool call: {json.dumps(call, ensure_ascii=False)[:80]}")
+        raise unfit("refused", "not_a_call", given=json.dumps(call, ensure_ascii=False)[:80])
     arguments = function.get("arguments", {})
-    if isinstance(arguments, str):
+    if as_text and not isinstance(arguments, str):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    elif isinstance(arguments, str) and not as_text:
         with suppress(ValueError):  # a call may also carry plain text
             arguments = json.loads(arguments)
     made = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
@@ -268,7 +290,7 @@ def build(render: Renderer, parsed: Parsed, *, prompt: bool = False) -> Skeleton
     for number, slot in enumerate(parsed.slots):
         count = text.count(slot.mark)
         if count > 1:
-            raise Unfit("unproved", f"the template writes message {slot.message + 1} {count} times")
+            raise unfit("unproved", "twice", message=slot.message + 1, count=count)
         if count:
             start = text.index(slot.mark)
             holes.append((start, start + len(slot.mark), number))
@@ -287,7 +309,7 @@ def _change(render: Renderer, parsed: Parsed, bare: Skeleton, number: int, promp
         marks[number] = change(padded)
         if bare.fill(marks) == got:
             return index
-    raise Unfit("unproved", f"the template changes the words of message {parsed.slots[number].message + 1}")
+    raise unfit("unproved", "changed", message=parsed.slots[number].message + 1)
 
 
 def _replaced(node: Any, mark: str, words: str) -> Any:

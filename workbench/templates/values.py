@@ -117,15 +117,28 @@ class Encoded:
         examples: in the order of the conversations.
         rows: for each example the index of its conversation.
         dropped: reason (a key of the texts, ``templates.dropped.…``) -> indices of the conversations left out.
-        truncated: indices of the conversations that were cut to fit ``max_length``.
+        cuts: what was taken (``turns``, ``system``, ``end``; ``parted`` where nothing was) -> indices of the
+            conversations that were made to fit ``max_length`` so.
         notes: index of a dropped conversation -> what exactly was in the way, where more is known than the reason.
+        mends: index of a dropped conversation -> what to change, where that is known.
+        answers: index of a conversation -> how many answers it holds, of those of which there are examples.
+        apart: reason (a key of the texts, ``templates.apart.…``) -> (index, message) of the answers that are not
+            trained, or not as the data have them, though nobody switched them off.
     """
 
     examples: list[Example]
     rows: list[int]
     dropped: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    truncated: Sequence[int] = ()
+    cuts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     notes: Mapping[int, str] = field(default_factory=dict)
+    mends: Mapping[int, str] = field(default_factory=dict)
+    answers: Mapping[int, int] = field(default_factory=dict)
+    apart: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+
+    @property
+    def truncated(self) -> list[int]:
+        """Indices of the conversations that were made to fit ``max_length``, in whatever way."""
+        return sorted({row for rows in self.cuts.values() for row in rows})
 
     @property
     def tokens(self) -> int:
@@ -143,13 +156,39 @@ class Encoded:
 
         share = self.trained / self.tokens if self.tokens else 0.0
         counts = {"examples": len(self.examples), "tokens": self.tokens, "trained": self.trained, "share": share}
-        lines = [text("templates.summary.examples", lang, **counts)]
-        if self.truncated:
-            lines.append(text("templates.summary.truncated", lang, count=len(self.truncated)))
+        lines = [text("templates.summary.examples", lang, **counts), *self.says(lang)]
         for reason, rows in self.dropped.items():
             why = text(f"templates.dropped.{reason}", lang)
-            lines.append(text("templates.summary.dropped", lang, count=len(rows), reason=why, rows=first_rows(rows)))
+            sentence = text("templates.summary.dropped", lang, count=len(rows), reason=why, rows=first_rows(rows))
+            note = next((self.notes[row] for row in rows if row in self.notes), "")
+            lines.append(f"{sentence}: {note}" if note else sentence)
         return "\n".join(lines)
+
+    def says(self, lang: str | None = None) -> list[str]:
+        """What is not trained as the data have it, a sentence for each way: what was cut, and which answers."""
+        from workbench.texts import text
+
+        lines = [text(f"templates.cut.{what}", lang, count=len(rows)) for what, rows in self.cuts.items() if rows]
+        for reason, where in self.apart.items():
+            rows = first_rows(sorted({row for row, _ in where}))
+            sentence = text(f"templates.apart.{reason}", lang, count=len(where), answers=self.all_answers)
+            lines.append(text("templates.rows", lang, sentence=sentence, rows=rows))
+        return lines
+
+    @property
+    def all_answers(self) -> int:
+        """How many answers there are in the conversations of which there are examples."""
+        return sum(self.answers.values())
+
+    def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """What is left out, cut, or not trained as the data have it: keys of the texts and their values, without rows,
+        which are others in a mixture than in a file."""
+        lines: list[tuple[str, dict[str, Any]]] = []
+        lines += [(f"templates.left.{reason}", {"count": len(rows)}) for reason, rows in self.dropped.items() if rows]
+        lines += [(f"templates.cut.{what}", {"count": len(rows)}) for what, rows in self.cuts.items() if rows]
+        for reason, where in self.apart.items():
+            lines.append((f"templates.apart.{reason}", {"count": len(where), "answers": self.all_answers}))
+        return lines
 
 
 def first_rows(rows: Sequence[int], n: int = 5) -> str:
@@ -163,12 +202,21 @@ class Unfit(Exception):
     Args:
         reason: a key of the texts, ``templates.dropped.…``.
         note: what exactly was in the way.
+        mend: what to change.
     """
 
-    def __init__(self, reason: str, note: str = "") -> None:
+    def __init__(self, reason: str, note: str = "", mend: str = "") -> None:
         self.reason = reason
         self.note = note
-        super().__init__(reason, note)
+        self.mend = mend
+        super().__init__(reason, note, mend)
+
+
+def unfit(kind: str, key: str, **values: Any) -> Unfit:
+    """The refusal of a conversation, in words: ``templates.note.KEY``, and what to change, ``templates.mend.KEY``."""
+    from workbench.texts import text
+
+    return Unfit(kind, text(f"templates.note.{key}", **values), text(f"templates.mend.{key}", **values))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ A page or a terminal draws what :func:`mask_view` gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.data.conversation import Conversation
 from workbench.errors import BadInput
+from workbench.templates.answers import apart
 from workbench.templates.codec import Codec, codec
 from workbench.templates.differing import differences, grapheme_edges, parts
 from workbench.templates.encoding import (
@@ -20,9 +22,12 @@ from workbench.templates.encoding import (
     chunks,
     ids_of,
     prompt_segments,
+    rendered,
     without_oldest,
 )
 from workbench.templates.registry import get, stop_ids
+from workbench.templates.system import DefaultSystem, default_system
+from workbench.templates.thoughts import Thinking, without
 from workbench.templates.values import IGNORE_INDEX, Difference, LossOn, Segment, Template, Unfit
 
 
@@ -94,6 +99,10 @@ class MaskView:
         differs_at: the first byte at which the two differ, or −1.
         stop_ids: the ids at which generation stops.
         stop_trained: whether the last answer's last trained token is one of them.
+        thinking: what is done with thoughts.
+        answers: how many answers the conversation holds.
+        default: the system text that the template itself put into this conversation; None where it put none.
+        apart: reason (a key of the texts, ``templates.apart.…``) -> how many of them are not trained as they stand.
     """
 
     template: str
@@ -110,6 +119,10 @@ class MaskView:
     differs_at: int
     stop_ids: tuple[int, ...]
     stop_trained: bool
+    thinking: Thinking = "keep"
+    answers: int = 0
+    apart: Mapping[str, int] = field(default_factory=dict)
+    default: DefaultSystem | None = None
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -139,6 +152,7 @@ def mask_view(
     template: str | Template | None = None,
     loss_on: LossOn = "assistant",
     max_length: int | None = None,
+    thinking: Thinking = "keep",
 ) -> MaskView:
     """The view of one conversation.
 
@@ -147,17 +161,19 @@ def mask_view(
         tokenizer: a fast tokenizer (offsets are needed).
         template: a named template's name, or None for the tokenizer's own.
         loss_on: as in :func:`workbench.templates.encode`.
+        thinking: as there.
         max_length: as there; a conversation that cannot be made to fit is refused.
 
     Raises:
         BadInput: the conversation would be left out by ``encode``; the sentence says why.
     """
-    check_settings(loss_on, max_length, None)
+    check_settings(loss_on, max_length, None, thinking)
     chosen, coder = get(template, tokenizer), codec(tokenizer)
-    kept, segments = _fitted(conversation, chosen, coder, loss_on, max_length)
+    kept, segments = _fitted(conversation, chosen, coder, loss_on, max_length, thinking)
     tokens, groups = _tokens(segments, coder)
     text = "".join(segment.text for segment in segments)
-    prompt = _prompt(kept, chosen)
+    prompt = _prompt(without(kept) if thinking == "empty" else kept, chosen)
+    reasons = dict(Counter(reason for reason, _ in apart(kept, segments, loss_on=loss_on, thinking=thinking)))
     served = "".join(segment.text for segment in prompt)
     served_ids = tuple(ids_of(prompt, coder)) if prompt else ()
     ids = tuple(token.id for token in tokens)
@@ -179,23 +195,33 @@ def mask_view(
         differs_at=differs,
         stop_ids=stops,
         stop_trained=bool(trained) and trained[-1].id in stops,
+        thinking=thinking,
+        answers=sum(message.role == "assistant" for message in kept.messages),
+        apart=reasons,
+        default=default_system(chosen) if any(s.rule == "default_system" for s in segments) else None,
     )
 
 
 def _fitted(
-    conversation: Conversation, template: Template, coder: Codec, loss_on: LossOn, max_length: int | None
+    conversation: Conversation,
+    template: Template,
+    coder: Codec,
+    loss_on: LossOn,
+    max_length: int | None,
+    thinking: Thinking,
 ) -> tuple[Conversation, list[Segment]]:
     """The conversation after the cut, and its segments."""
     left: Conversation | None = conversation
     try:
         while left is not None:
             left = answered(left)
-            segments = template.segments(left, loss_on=loss_on)
+            segments = rendered(left, template, loss_on, thinking)
             if max_length is None or len(ids_of(segments, coder)) <= max_length:
                 return left, segments
             left = None if left.kind == "text" else without_oldest(left)
     except Unfit as unfit:
-        raise BadInput(f"templates.view_{unfit.reason}", template=template.name, note=unfit.note or "-") from None
+        how = {"template": template.name, "note": unfit.note or "-", "mend": unfit.mend or "-"}
+        raise BadInput(f"templates.view_{unfit.reason}", **how) from None
     raise BadInput("templates.view_too_long", max_length=max_length)
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Failed
+from workbench.models import adapters
 from workbench.models.isolated import can_isolate, isolate, isolates
 from workbench.models.kernels import use_liger, uses_liger
 from workbench.models.quick import small_llama
 from workbench.training.batches import Plan, plan_batches
-from workbench.training.checks import check_length, check_settings, no_such_layers
-from workbench.training.data import Conversations, Prepared, conversations, prepare
+from workbench.training.checks import adapter_folder, check_length, check_settings, no_such_layers
+from workbench.training.data import Conversations, Prepared, conversations, dress, prepare
 from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
@@ -51,29 +53,41 @@ def material(recipe: Recipe, *, processes: int = 1, both: Conversations | None =
 
     check_settings(recipe)
     _check_4bit(recipe)
-    tokenizer = load_tokenizer(recipe.model.name)
+    tokenizer = dress(recipe, load_tokenizer(recipe.model.name))
     both = both or conversations(recipe)
     prepared = prepare(recipe, tokenizer, both)
     plan = plan_of(recipe, prepared, processes)
     return Material(tokenizer, prepared, both.fingerprint(), plan, packs(recipe))
 
 
-def assemble(recipe: Recipe, made: Material) -> Loaded:
-    """The base that ``recipe`` names, with its fresh adapter, which changes nothing yet.
+def base_of(recipe: Recipe, tokenizer: Any) -> Loaded:
+    """The base that ``recipe`` names, in the quantization that is trained.
 
     Raises:
-        BadInput: a setting does not go with another. Failed: the model cannot be loaded.
+        Failed: the model cannot be loaded.
     """
     from workbench.models import load
 
     settings = recipe.model
-    loaded = load(
+    return load(
         settings.name,
         quantization=settings.quantization,
         device=recipe.runtime.device,
         dtype=held_in(recipe),
-        tokenizer=made.tokenizer,
+        tokenizer=tokenizer,
     )
+
+
+def assemble(recipe: Recipe, made: Material, base: Loaded | None = None) -> Loaded:
+    """The base that ``recipe`` names, with its fresh adapter, which changes nothing yet.
+
+    Args:
+        base: the base, where it was loaded already.
+
+    Raises:
+        BadInput: a setting does not go with another. Failed: the model cannot be loaded.
+    """
+    loaded = base or base_of(recipe, made.tokenizer)
     check_length(recipe, getattr(loaded.model.config, "max_position_embeddings", None))
     config = loaded.model.config
     if isolates(config, config._attn_implementation, packed=made.packed):
@@ -152,6 +166,8 @@ def with_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
 
     if recipe.runtime.gradient_checkpointing:
         network.enable_input_require_grads()
+    if a.start:
+        return _begun(network, adapter_folder(a.start))
     try:
         return get_peft_model(network, adapter_config(recipe, steps))
     except ValueError as error:
@@ -159,6 +175,20 @@ def with_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
             raise
         linear = [name for name, module in network.named_modules() if hasattr(module, "in_features")]
         raise no_such_layers(recipe, linear) from error
+
+
+def _begun(network: Any, folder: Path) -> Any:
+    """``network`` with the adapter in ``folder``, to be trained on.
+
+    Raises:
+        BadInput: it is damaged, or does not fit.
+    """
+    from peft import PeftModel
+
+    adapters.check(folder)
+    with adapters.Fitting(folder, str(network.name_or_path)):
+        config = adapters.configured(folder)
+        return PeftModel.from_pretrained(network, str(folder), config=config, is_trainable=True)
 
 
 def adapter_config(recipe: Recipe, steps: int) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
-from workbench.errors import BadSetting, Failed, nearest
+from workbench.errors import BadInput, BadSetting, Failed, nearest
 from workbench.models.kernels import has_liger
 from workbench.training.settings import Recipe
 
@@ -42,6 +42,48 @@ def check_settings(recipe: Recipe) -> None:
         raise Failed("training.no_deepspeed", given=mode)
 
 
+def adapter_folder(start: str) -> Path:
+    """The folder of the adapter with which a training begins: of a run its best checkpoint, else its latest.
+
+    Raises:
+        BadInput: there is none in PEFT's format.
+    """
+    from workbench.runs import Run, is_run
+
+    folder = Path(start).expanduser()
+    if is_run(folder):
+        run = Run(folder)
+        found = run.best() or run.latest()
+        folder = found.path if found else folder
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        if not (folder / name).is_file():
+            raise BadInput("training.no_such_start", given=start, file=name)
+    return folder
+
+
+def _check_start(recipe: Recipe) -> None:
+    """
+    Raises:
+        BadInput: no such adapter, or a damaged one, or one of another base. BadSetting: no adapter is trained.
+    """
+    from workbench.models import adapters
+    from workbench.models.notes import other_base, part, read_note
+    from workbench.runs import Run, is_run
+
+    if not recipe.adapter.start:
+        return
+    if recipe.adapter.method != "lora":
+        raise BadSetting("training.start_needs_lora", given=recipe.adapter.method)
+    folder = adapters.check(adapter_folder(recipe.adapter.start))
+    note, run = read_note(folder), folder.absolute().parent.parent
+    if not note and is_run(run):
+        manifest = Run(run).manifest()
+        note = {"base": {"name": manifest.get("base"), "fingerprint": manifest.get("base_fingerprint")}}
+    if other_base(note, recipe.model.name):
+        told = {"given": recipe.adapter.start, "base": part(note, "base").get("name"), "model": recipe.model.name}
+        raise BadInput("training.start_other_base", **told)
+
+
 def check_base(recipe: Recipe) -> None:
     """What the files of a base on this machine tell; a hub id is looked at when it is loaded.
 
@@ -51,8 +93,10 @@ def check_base(recipe: Recipe) -> None:
     """
     from workbench.models import resolve
     from workbench.models.folders import check_folder
-    from workbench.models.headers import layers, settings
+    from workbench.models.headers import settings
+    from workbench.models.internlm import layers
 
+    _check_start(recipe)
     place = Path(resolve(recipe.model.name))
     if not place.is_dir():
         return

@@ -22,7 +22,7 @@ from workbench.evaluation import (
     task_probes,
     unrelated_probes,
 )
-from workbench.templates.values import Example
+from workbench.templates.values import Encoded, Example, Template
 from workbench.training.settings import AskedQuestion, Recipe
 
 # A front end hands its worker at most so many conversations; more would be held by both while the worker loads.
@@ -54,7 +54,7 @@ class Conversations:
         digest = hashlib.sha256()
         for side in (self.train, self.held_out):
             for c in side:
-                digest.update(json.dumps([[m.role, m.content, m.train] for m in c.messages]).encode())
+                digest.update(json.dumps([*map(_learnt, c.messages), *_beside(c)]).encode())
             digest.update(b"|")
         return digest.hexdigest()
 
@@ -84,6 +84,22 @@ def _conversation(row: Mapping[str, Any]) -> Conversation:
     return Conversation(**{**row, "messages": messages, "tools": tuple(row["tools"])})
 
 
+def _learnt(message: Message) -> list[Any]:
+    """All of a message that a model may learn; what most messages have not is not written, so that a run begun before
+    such things were known can go on."""
+    rare = {"calls": message.tool_calls, "pictures": message.images, "thinking": message.thinking}
+    held = {name: value for name, value in rare.items() if value}
+    return [message.role, message.content, message.train, *([held] if held else [])]
+
+
+def _beside(conversation: Conversation) -> list[Any]:
+    """What beside its messages decides what is learnt of a conversation: its tools, and that it is no bare text though
+    it looks like one."""
+    alone = conversation.kind != "text" and all(m.role == "assistant" for m in conversation.messages)
+    tools = [{"tools": conversation.tools}] if conversation.tools else []
+    return [*tools, *([{"text": False}] if alone else [])]
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """All that a training needs besides the model.
@@ -91,7 +107,7 @@ class Prepared:
     Args:
         train, held_out: examples, every one with at least one trained token.
         probes: asked at each evaluation.
-        dropped: reason -> how many training conversations were left out.
+        encoded: the training side, with what was left out, cut or is not trained, and why.
         identity: the words that tell a leak.
         repeated: trained examples of one's own data, where nothing of it could be held out.
     """
@@ -99,7 +115,7 @@ class Prepared:
     train: tuple[Example, ...]
     held_out: tuple[Example, ...]
     probes: tuple[Probe, ...]
-    dropped: dict[str, int]
+    encoded: Encoded
     identity: tuple[str, ...]
     repeated: tuple[Example, ...] = ()
 
@@ -110,12 +126,24 @@ def persona_of(recipe: Recipe) -> Persona:
     return Persona(name=p.name, author=p.author, purpose=p.purpose, manner=p.manner, languages=tuple(p.languages))
 
 
-def conversations(recipe: Recipe, own: Sequence[Conversation] | None = None) -> Conversations:
+def general_of(recipe: Recipe) -> str | None:
+    """Where the general conversations of ``recipe`` come from: ``shipped``, ``own`` (the base's own answers), a file,
+    or None. What pocket knows is shipped; another base would be taught it, and does not know it better for that."""
+    given = recipe.data.general
+    if given != "auto":
+        return given or None
+    return "shipped" if recipe.model.name == "pocket" else "own"
+
+
+def conversations(
+    recipe: Recipe, own: Sequence[Conversation] | None = None, rehearsed: Sequence[Conversation] = ()
+) -> Conversations:
     """Read or generate, split by groups of paraphrases, mix the training side.
 
     Args:
         recipe: the settings.
         own: what was already read or generated, in place of what the recipe names.
+        rehearsed: the base's own answers, where these are the recipe's general conversations.
 
     Raises:
         BadInput: there is nothing to train on, or a file is not as it must be.
@@ -124,7 +152,7 @@ def conversations(recipe: Recipe, own: Sequence[Conversation] | None = None) -> 
 
     data, seed = recipe.data, recipe.runtime.seed
     own = _own(recipe) if own is None else list(own)
-    general = _general(recipe)
+    general = _general(recipe, rehearsed)
     if data.validation:
         train, held_out = own, read(data.validation, format=data.format)
     else:
@@ -160,18 +188,19 @@ def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -
         BadInput: no conversation has a trained token within ``max_length``.
     """
     both = both or conversations(recipe)
-    train, dropped = examples(recipe, tokenizer, both.train)
-    if not train:
+    made = encoded(recipe, tokenizer, both.train)
+    if not made.examples:
         raise BadInput(
             "training.nothing_trained",
             count=len(both.train),
             max_length=recipe.data.max_length,
             model=recipe.model.name,
         )
-    held_out, _ = examples(recipe, tokenizer, both.held_out)
-    repeated, _ = examples(recipe, tokenizer, both.asked) if both.repeated else ((), {})
+    held_out = encoded(recipe, tokenizer, both.held_out).examples
+    repeated = encoded(recipe, tokenizer, both.asked).examples if both.repeated else ()
     words = identity_words(recipe) if trains_identity(recipe, both) else ()
-    return Prepared(train, held_out, tuple(probes(recipe, both, pool=True)), dropped, words, repeated)
+    asked = tuple(probes(recipe, both, pool=True))
+    return Prepared(tuple(made.examples), tuple(held_out), asked, made, words, tuple(repeated))
 
 
 def trains_identity(recipe: Recipe, both: Conversations) -> bool:
@@ -233,24 +262,41 @@ def _own(recipe: Recipe) -> list[Conversation]:
     return identity_set(persona_of(recipe), recipe.data.identity_count, seed=recipe.runtime.seed)
 
 
-def _general(recipe: Recipe) -> list[Conversation]:
+def _general(recipe: Recipe, rehearsed: Sequence[Conversation]) -> list[Conversation]:
     from workbench import shipped
     from workbench.data import read
 
-    data = recipe.data
-    if not data.general or data.ratio == 0:
+    source = general_of(recipe)
+    if not source or recipe.data.ratio == 0:
         return []
-    return read(shipped.path("general/general.jsonl") if data.general == "shipped" else data.general)
+    if source == "own":
+        return list(rehearsed)
+    return read(shipped.path("general/general.jsonl") if source == "shipped" else source)
 
 
-def examples(
-    recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]
-) -> tuple[tuple[Example, ...], dict[str, int]]:
-    """``rows`` as they are trained by ``recipe``, and how many of them were left out, by reason."""
+def dress(recipe: Recipe, tokenizer: Any) -> Any:
+    """``tokenizer`` with the system text and the thoughts of ``recipe`` in its own chat template.
+
+    Raises:
+        BadInput: the template does not take them.
+    """
+    from workbench.templates import dressed
+
+    data = recipe.data
+    return dressed(tokenizer, recipe.model.template, system=data.system, thinking=data.thinking)
+
+
+def template_of(recipe: Recipe, tokenizer: Any) -> Template:
+    """The template of ``recipe``, for a tokenizer as :func:`dress` gives it."""
+    from workbench.templates import bound
+
+    return bound(tokenizer, recipe.model.template, system=recipe.data.system)
+
+
+def encoded(recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]) -> Encoded:
+    """``rows`` as they are trained by ``recipe``, for a tokenizer as :func:`dress` gives it."""
     from workbench.templates import encode
 
     data = recipe.data
-    encoded = encode(
-        list(rows), tokenizer, template=recipe.model.template, loss_on=data.loss_on, max_length=data.max_length
-    )
-    return tuple(encoded.examples), {reason: len(where) for reason, where in encoded.dropped.items()}
+    how: dict[str, Any] = {"loss_on": data.loss_on, "max_length": data.max_length, "thinking": data.thinking}
+    return encode(list(rows), tokenizer, template=template_of(recipe, tokenizer), **how)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.data.ordering import evenly
 from workbench.evaluation import Budget, Choice, Evaluator, FirstLook, Known, Measurement, adopt
 from workbench.runs import Run, read_json, write_json
+from workbench.training.data import template_of
 
 if TYPE_CHECKING:
     from workbench.models import Loaded
@@ -57,7 +58,7 @@ class Looking:
             held_out=evenly(prepared.held_out, LOSSES),
             trained=evenly(prepared.repeated, LOSSES),
             identity=prepared.identity,
-            template=recipe.model.template,
+            template=template_of(recipe, loaded.tokenizer),
             max_new_tokens=wanted.max_new_tokens,
             should_stop=should_stop if alone else None,
         )
@@ -126,14 +127,13 @@ class Looking:
 
     def _base(self) -> dict[str, Any]:
         """What tells one base's answers from another's."""
-        from workbench.templates import get
-
         model = self.recipe.model
         base = self.run.manifest().get("base_fingerprint") or model.name
         shown = {"base": base, "quantization": model.quantization, "device": self.loaded.device.type}
         dtype = str(self.loaded.model.dtype)
-        template = get(model.template, self.loaded.tokenizer).fingerprint(self.loaded.tokenizer)
-        return {**shown, "dtype": dtype, "template": template, "length": self.evaluator.max_new_tokens}
+        template = template_of(self.recipe, self.loaded.tokenizer).fingerprint(self.loaded.tokenizer)
+        begun = {"start": self.recipe.adapter.start} if self.recipe.adapter.start else {}
+        return {**shown, **begun, "dtype": dtype, "template": template, "length": self.evaluator.max_new_tokens}
 
     def _probes(self) -> str:
         """What tells one set of probes from another."""

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from workbench.errors import BadSetting, UnknownName, nearest
 from workbench.runs.files import saving
 from workbench.texts import lookup
+from workbench.training.old_names import SAME, instead
 from workbench.training.settings import Recipe
 from workbench.training.yamltext import parse_yaml, read_yaml
 
@@ -91,6 +92,7 @@ def check_recipe(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
+            _old_name(key, where)
             close = nearest(key, [*setting_names(), *Recipe.model_fields])
             raise BadSetting("training.unknown_key", where=where, key=key, nearest=close) from None
         value = repr(first["input"])
@@ -143,6 +145,8 @@ def with_set(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
 def _find(recipe: str | Path) -> Path:
     path = Path(recipe)
     if path.is_file():
+        if path.suffix == ".py":
+            raise BadSetting("training.xtuner_config", path=path)
         return path
     named = SHIPPED / f"{recipe}.yaml"
     if named.is_file() and named.parent == SHIPPED:
@@ -175,14 +179,28 @@ def _value(text: str, field: FieldInfo) -> Any:
     return _number(value)
 
 
+def _old_name(key: str, where: str) -> None:
+    """
+    Raises:
+        BadSetting: ``key`` is a name of XTuner's; says what to write instead.
+    """
+    name = key.rpartition(".")[2]
+    if name in SAME:
+        raise BadSetting("training.old_name", where=where, key=key, ours=SAME[name])
+    if instead(key):
+        raise BadSetting(instead(key), where=where, key=key)
+
+
 def _key(key: str) -> tuple[str, str]:
     known = setting_names()
+    key = SAME.get(key, key)
     full = [k for k in known if k == key or k.endswith(f".{key}")]
     if len(full) == 1 or key in known:
         group, _, name = (key if key in known else full[0]).partition(".")
         return group, name
     if full:
         raise BadSetting("training.ambiguous_key", key=key, nearest=", ".join(full))
+    _old_name(key, "--set")
     raise BadSetting("training.unknown_key", where="--set", key=key, nearest=_nearest_setting(key, known))
 
 

@@ -53,13 +53,15 @@ class DataSettings(Group):
     train: str | None = None
     validation: str | None = None
     format: str | None = None
-    general: str | None = "shipped"
+    general: str | None = "auto"
     ratio: Annotated[float, Field(ge=0, le=100)] = 3.5
     identity_count: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     validation_share: Annotated[float, Field(ge=0, le=0.9)] = 0.15
     max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
     loss_on: Literal["assistant", "last", "all"] = "assistant"
     packing: bool | None = None
+    system: Annotated[str, Field(min_length=1)] = "keep"
+    thinking: Literal["keep", "empty", "mask"] = "keep"
 
 
 class AdapterSettings(Group):
@@ -71,6 +73,7 @@ class AdapterSettings(Group):
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: str | list[str] = "all-linear"
     use_rslora: bool = False
+    start: str | None = None
 
 
 class OptimizerSettings(Group):

@@ -11,6 +11,7 @@ from workbench.errors import BadInput, BadSetting, Failed, Interrupted, Workbenc
 from workbench.runs import Run, State, front, is_run, manifest, start, stop, wait
 from workbench.runs.events import Event
 from workbench.training.recipe import load_recipe, recipe_of, recipe_yaml, with_overrides
+from workbench.training.rehearsing import rehearses
 from workbench.training.settings import Recipe
 from workbench.training.team import join, launched
 
@@ -80,7 +81,8 @@ def launch(recipe: Recipe, out: Path, *, waiting: front.Ahead | None, both: Conv
         both: the data, where they were read already.
     """
     recipe, both = _checked(recipe, both)
-    return start(_made(recipe, both, out), waiting=waiting, data=both.handed() if waiting else "")
+    handed = waiting and not rehearses(recipe)  # of the base's own answers nobody knows yet
+    return start(_made(recipe, both, out), waiting=waiting, data=both.handed() if handed else "")
 
 
 def begin(recipe: Recipe, out: Path) -> Run:
@@ -107,6 +109,8 @@ def _made(recipe: Recipe, both: Conversations, out: Path) -> Run:
     from workbench.models import fingerprint
 
     known = {"data_sha256": both.fingerprint(), "base_fingerprint": fingerprint(recipe.model.name)}
+    if rehearses(recipe):
+        del known["data_sha256"]  # the worker knows it, once the base was asked
     facts = manifest(seed=recipe.runtime.seed, base=recipe.model.name)
     return Run.create(out, recipe_yaml(recipe), {**facts, **known})
 
@@ -157,7 +161,13 @@ def finished(run: Run) -> None:
 def with_absolute_paths(recipe: Recipe) -> Recipe:
     """The worker has a folder of its own to stand in: what is a path here must be one there."""
     changed: dict[str, dict[str, Any]] = {}
-    for group, name in (("model", "name"), ("data", "train"), ("data", "validation"), ("data", "general")):
+    for group, name in (
+        ("model", "name"),
+        ("data", "train"),
+        ("data", "validation"),
+        ("data", "general"),
+        ("adapter", "start"),
+    ):
         value = getattr(getattr(recipe, group), name)
         if value and Path(value).expanduser().exists():
             changed.setdefault(group, {})[name] = str(Path(value).expanduser().absolute())

@@ -1,8 +1,4 @@
-"""The process that trains: ``python -m workbench.training.worker RUN``. Knows the run folder; nothing of who watches
-it.
-
-It goes on from the run's last finished checkpoint, or begins.
-"""
+"""The process that trains, or goes on: ``python -m workbench.training.worker RUN``. Knows nothing of who watches it."""
 
 from __future__ import annotations
 
@@ -29,6 +25,7 @@ from workbench.training.settings import Recipe
 from workbench.training.team import LEADER, Onlooker, Team, checkpoint_part, following, gathered
 
 if TYPE_CHECKING:
+    from workbench.models import Loaded
     from workbench.runs import Claim
     from workbench.training.assemble import Material
     from workbench.training.trainer import Steps
@@ -152,20 +149,30 @@ class Work:
         load_libraries()
         from transformers import set_seed
 
+        from workbench.data import read
         from workbench.training.assemble import assemble, material
-        from workbench.training.data import Conversations
+        from workbench.training.data import Conversations, conversations
+        from workbench.training.rehearsing import rehearses
         from workbench.training.trainer import ran_out
 
         set_seed(self.recipe.runtime.seed)
         both = Conversations.taken(self.data) if self.data else None
+        base = None
+        if rehearses(self.recipe):
+            base = self._rehearse()
+            if self.hold.stop_requested:
+                self.hold.finish("stopped", text("training.state.not_begun"))
+                return
+            both = conversations(self.recipe, rehearsed=read(self.rehearsed))
         made = material(self.recipe, processes=self.team.size, both=both)
         self._check_same(made.fingerprint, made.tokenizer)
         self.plan, self.prepared = made.plan, made.prepared
         if self._ended_early():
             return
+        self._told(made)
         self._forecast(made)
         try:
-            self.loaded = assemble(self.recipe, made)
+            self.loaded = assemble(self.recipe, made, base)
             self.looks = Looking(self.run, self.recipe, made, self.loaded, self.team, self._stop_asked)
             train = self._trainer(made)
             if self._base(checkpoint):
@@ -187,6 +194,44 @@ class Work:
 
     def _early(self) -> str:
         return text("training.state.early", patience=self.recipe.evaluation.early_stopping_patience)
+
+    @property
+    def rehearsed(self) -> Path:
+        """Where the base's own answers are kept, so that a resumed run learns the same."""
+        return self.run.path / "data" / "general.jsonl"
+
+    def _rehearse(self) -> Loaded | None:
+        """Ask the base for its own answers to general questions, once for a run; the base, where it was loaded for
+        that."""
+        from workbench.data import write
+        from workbench.models import load_tokenizer
+        from workbench.training.assemble import base_of
+        from workbench.training.data import conversations, dress
+        from workbench.training.rehearsing import questions, rehearsed
+
+        base = None
+        if self.team.leads and not self.rehearsed.is_file():
+            base = base_of(self.recipe, dress(self.recipe, load_tokenizer(self.recipe.model.name)))
+            asked = questions(self.recipe, len(conversations(self.recipe).train))
+            self._say("rehearsing", count=len(asked), model=self.recipe.model.name)
+            made = rehearsed(self.recipe, base, asked, lambda _: not self.hold.stop_requested)
+            if not self.hold.stop_requested:
+                self.rehearsed.parent.mkdir(exist_ok=True)
+                write(made, self.rehearsed, overwrite=True)
+                self._say("rehearsed", count=len(made), asked=len(asked), file=str(self.rehearsed))
+        self.team.meet()
+        return base
+
+    def _told(self, made: Material) -> None:
+        """Say what the template adds by itself, and what of the data is left out or not trained as it stands."""
+        from workbench.templates import default_system
+        from workbench.training.data import template_of
+
+        if not self.team.leads:
+            return
+        chosen = template_of(self.recipe, made.tokenizer)
+        for key, values in (*default_system(chosen).told(), *made.prepared.encoded.told()):
+            self.hold.log("status", state="running", message=text(key, **values), key=key, values=values)
 
     def _forecast(self, made: Material) -> None:
         """Say whether it will fit, before anything large is loaded."""
@@ -382,9 +427,9 @@ class Work:
         """A resumed run must go on with the base and the data that it began with, rendered as they were."""
         from workbench.models import fingerprint
         from workbench.runs import write_json
-        from workbench.templates import get
+        from workbench.training.data import template_of
 
-        chosen = get(self.recipe.model.template, tokenizer)
+        chosen = template_of(self.recipe, tokenizer)
         now = {"data_sha256": data, "template_hash": chosen.fingerprint(tokenizer)}
         manifest = self.run.manifest()
         before = {name: manifest.get(name) or value for name, value in now.items()}

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as ipw
 
 from workbench.render import AnswerRow, Answers, answers_html, escape, percent
-from workbench.render.markup import said, table
+from workbench.render.markup import answered, said, table, thought
 from workbench.runs import Run
 from workbench.steps import ChatStep
 from workbench.texts import text
@@ -230,7 +230,8 @@ class ChatPanel(Panel):
         if not self.step.asked:
             return ""
         columns = "".join(
-            f'<section class="wb-answer"><h4>{escape(self._label(label))}</h4><p>{said(answer or "…")}</p></section>'
+            f'<section class="wb-answer"><h4>{escape(self._label(label))}</h4>'
+            f"{thought(answer, self.lang)}<p>{answered(answer)}</p></section>"
             for label, answer in self.step.answers.items()
         )
         return (
@@ -241,7 +242,7 @@ class ChatPanel(Panel):
         rows = [
             [
                 said(question),
-                "<br>".join(f"<small>{escape(self._label(one))}</small> {said(a)}" for one, a in answers.items()),
+                "<br>".join(f"<small>{escape(self._label(one))}</small> {answered(a)}" for one, a in answers.items()),
             ]
             for question, answers in reversed(self.past)
         ]

@@ -12,6 +12,7 @@ from workbench.render import compare_html, escape, mask_html
 from workbench.render.boxes import template_text
 from workbench.steps import TemplateStep
 from workbench.steps.template import LOSS_ON, samples
+from workbench.templates.thoughts import THINKING
 from workbench.texts import text
 from workbench.widgets.controls import Ticks, folded, grid, key, put_options, row
 from workbench.widgets.panel import Panel, area
@@ -83,6 +84,7 @@ class MaskPanel(Panel):
         self._template, self._other = ipw.Dropdown(), ipw.Dropdown()
         self._loss_on = ipw.Dropdown()
         self._max_length = ipw.Text(continuous_update=False, placeholder="–")
+        self._system, self._thinking = ipw.Text(continuous_update=False, placeholder="keep"), ipw.Dropdown()
         return grid(
             c.field("conversation", self._conversation, key("mask.conversation"), self._pick),
             c.field("model", self._model, key("mask.model"), lambda v: self.change(model=v.strip() or "pocket")),
@@ -90,6 +92,8 @@ class MaskPanel(Panel):
             c.field("other", self._other, key("mask.other"), lambda v: self.change(other=v or None)),
             c.field("loss_on", self._loss_on, key("mask.loss_on"), lambda v: self.change(loss_on=v)),
             c.field("max_length", self._max_length, key("mask.max_length"), self._cut),
+            c.field("system", self._system, key("mask.system"), lambda v: self.change(system=v.strip() or "keep")),
+            c.field("thinking", self._thinking, key("mask.thinking"), lambda v: self.change(thinking=v)),
         )
 
     def _paste(self) -> Any:
@@ -145,6 +149,9 @@ class MaskPanel(Panel):
         put_options(self._other, [(text("widgets.mask.no_other", self.lang), ""), *options], s.other or "")
         put_options(self._loss_on, [(text(f"render.mask.loss_on.{one}", self.lang), one) for one in LOSS_ON], s.loss_on)
         self._model.value, self._max_length.value = s.model, str(s.max_length or "")
+        self._system.value = "" if s.system == "keep" else s.system
+        told = [(text(f"widgets.mask.thinking_as.{one}", self.lang), one) for one in THINKING]
+        put_options(self._thinking, told, s.thinking)
         known, bare = [*self._given, *samples(self.lang)], _untrained(s.conversation)
         known = [one for at, one in enumerate(known) if one not in known[:at]]
         self.choices = known if bare in map(_untrained, known) else [s.conversation, *known]

@@ -66,7 +66,8 @@ def status_html(step: TrainStep, state: State, lang: str | None) -> str:
         parts += _left(history, total, lang) if state.alive else []
     said = _word(history, lang) if state.alive else step.words(lang)[0]
     word = f'<p class="wb-soft">{escape(said)}</p>' if said and state.status not in ("failed", "died") else ""
-    return f'<p class="wb-status"><strong>{escape(" · ".join(parts))}</strong></p>{word}'
+    notes = "".join(f'<p class="wb-soft">{escape(note)}</p>' for note in history.said(lang))
+    return f'<p class="wb-status"><strong>{escape(" · ".join(parts))}</strong></p>{word}{notes}'
 
 
 def _left(history: History, total: int, lang: str | None) -> list[str]:

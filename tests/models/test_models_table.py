@@ -1,0 +1,56 @@
+"""The table of what loads is true, and names every base that a recipe names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from workbench.models.internlm import FAMILY
+from workbench.models.loading import KNOWN
+from workbench.training import load_recipe
+from workbench.training.recipe import shipped
+
+Row = tuple[tuple[str, ...], str, bool]
+
+
+def rows(file: Path) -> list[Row]:
+    """(names, architecture, whether it loads) of each line."""
+    found: list[Row] = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) == 4 and cells[0].startswith("`"):
+            names = tuple(re.findall(r"`([^`]+)`", cells[0]))
+            found.append((names, cells[1].strip("`"), cells[2] in ("yes", "是")))
+    return found
+
+
+@pytest.fixture(scope="module")
+def table(root: Path) -> list[Row]:
+    return rows(root / "docs" / "models.md")
+
+
+def test_both_languages_say_the_same(root: Path, table: list[Row]) -> None:
+    assert len(table) > 15 and rows(root / "docs" / "models.zh-CN.md") == table
+
+
+def test_every_base_of_a_recipe_loads_by_the_table(table: list[Row]) -> None:
+    loads = {name for names, _, ok in table if ok for name in names}
+    assert {load_recipe(name).model.name for name in shipped()} <= loads
+    assert set(KNOWN) <= loads
+
+
+def test_what_loads_is_known_without_code_of_the_models_own(table: list[Row]) -> None:
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KNOWN_TO_THE_LIBRARY
+
+    for names, architecture, ok in table:
+        assert ok == (architecture in FAMILY or architecture in KNOWN_TO_THE_LIBRARY), names
+
+
+def test_one_of_each_architecture_makes_a_model(table: list[Row]) -> None:
+    from transformers import AutoConfig
+
+    for _, architecture, ok in table:
+        if ok and architecture not in FAMILY:
+            assert AutoConfig.for_model(architecture).model_type == architecture

@@ -1,0 +1,117 @@
+"""A config's facts, each taken once; what nobody took is told too. Knows tables; nothing of what a fact means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workbench.imports.values import Symbol, Unread
+
+Kind = Literal["same", "translated", "left"]
+# What says how XTuner is put together, and nothing of a training.
+MACHINERY = {
+    "type", "trust_remote_code", "padding_side", "by_epoch", "begin", "convert_to_iter_based", "log_metric_by_epoch",
+    "task_type", "error_if_nonfinite", "remove_unused_columns", "shuffle_before_pack", "shuffle", "pin_memory",
+    "cudnn_benchmark", "mp_start_method", "opencv_num_threads", "backend", "dynamic_intervals", "loss_scale", "dtype",
+    "cfg", "default_scope", "launcher", "log_level", "work_dir", "visualizer", "resume", "collate_fn", "sampler",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table "theirs, ours, note".
+
+    Args:
+        theirs: the setting as the config has it, ``lr = 0.0002``; or a file.
+        ours: the recipe's, ``optimizer.learning_rate = 0.0002``; empty where there is none.
+        note: a key into the texts, empty where there is nothing to say.
+        kind: carried over as it is, translated, or not carried over.
+        values: what the note's sentence names.
+    """
+
+    theirs: str
+    ours: str
+    note: str
+    kind: Kind
+    values: tuple[tuple[str, str], ...] = ()
+
+    def said(self, lang: str | None = None) -> str:
+        """The note in words; may be empty."""
+        from workbench.texts import text
+
+        return text(self.note, lang, **dict(self.values)) if self.note else ""
+
+
+class Facts:
+    """The values of a config.
+
+    Args:
+        values: name -> value, tables inside tables.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self.values = values
+        self.leaves = dict(_leaves(values, ()))
+        self.taken: set[tuple[str, ...]] = set()
+
+    def take(self, *paths: str) -> tuple[Any, str]:
+        """The value of the first of ``paths`` (dotted) that the config has, with that path; (None, "") where it has
+        none. All of them count as taken."""
+        found: tuple[Any, str] = (None, "")
+        for path in paths:
+            parts = tuple(path.split("."))
+            self.taken |= {leaf for leaf in self.leaves if leaf[: len(parts)] == parts}
+            value, there = _at(self.values, parts)
+            if there and not found[1]:
+                found = (value, path)
+        return found
+
+    def get(self, path: str) -> Any:
+        """The value of ``path``, which stays to be taken; None where there is none."""
+        return _at(self.values, tuple(path.split(".")))[0]
+
+    def left(self) -> list[tuple[str, Any]]:
+        """What was not taken: path and value, each pair of last name and value once."""
+        known = {(leaf[-1], repr(self.leaves[leaf])) for leaf in self.taken if leaf in self.leaves}
+        found: list[tuple[str, Any]] = []
+        for leaf, value in self.leaves.items():
+            pair = (leaf[-1], repr(value))
+            quiet = MACHINERY & set(leaf) or isinstance(value, Symbol) or value in (None, "", [], ())
+            if leaf not in self.taken and not quiet and pair not in known:
+                known.add(pair)
+                found.append((".".join(leaf), value))
+        return found
+
+
+def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, (*path, str(key)))
+    elif isinstance(value, (list, tuple)) and any(isinstance(one, Mapping) for one in value):
+        for i, inner in enumerate(value):
+            yield from _leaves(inner, (*path, str(i)))
+    elif path:
+        yield path, value
+
+
+def _at(value: Any, parts: tuple[str, ...]) -> tuple[Any, bool]:
+    for part in parts:
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, (list, tuple)) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return None, False
+    return value, True
+
+
+def last(value: Any) -> str:
+    """The last part of a dotted name: ``AdamW`` of ``torch.optim.AdamW``."""
+    return str(value).rpartition(".")[2] if isinstance(value, str) else ""
+
+
+def shown(name: str, value: Any) -> str:
+    """``name = value``, on one short line."""
+    said = value.source if isinstance(value, Unread) else value if isinstance(value, Symbol) else repr(value)
+    return f"{name} = {said if len(said) <= 60 else said[:57] + '…'}"

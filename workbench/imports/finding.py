@@ -1,0 +1,213 @@
+"""What lies in a path that somebody brings: told by looking inside, never by the folder's name. Knows what XTuner
+leaves behind; reads no tensor."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from workbench.errors import BadInput
+from workbench.imports.deepspeed import is_deepspeed
+
+Kind = Literal["config", "checkpoint", "deepspeed", "adapter", "projector", "tower", "model"]
+DEEPEST, MOST = 8, 50_000
+_CONFIG = re.compile(
+    r"^[+ ]?\s*(model|train_dataloader|pretrained_model_name_or_path|llm_name_or_path|optim_wrapper|train_cfg)\s*=",
+    re.M,
+)
+_NUMBER = re.compile(r"\d+")
+_CHECKPOINT = re.compile(r"(iter|epoch|step)_\d+\.pth")
+WEIGHTS = (".pth", ".pt", ".bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One thing that was brought.
+
+    Args:
+        kind: what it is.
+        path: where.
+        given: whether it was itself named.
+    """
+
+    kind: Kind
+    path: Path
+    given: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is read of all that was brought.
+
+    Args:
+        weights: the things that hold tensors: one checkpoint, or the parts of a converted folder.
+        config: the config that was named or lies nearest; None where there is none.
+        left: what is there besides.
+    """
+
+    weights: tuple[Thing, ...]
+    config: Thing | None
+    left: tuple[Thing, ...]
+
+
+def things(paths: Sequence[Path]) -> list[Thing]:
+    """All that is in ``paths``.
+
+    Raises:
+        BadInput: one is not there, or is of no kind that is read here.
+    """
+    found: list[Thing] = []
+    for path in paths:
+        if path.is_dir():
+            inside = list(_in_folder(path, 0))
+            whole = inside and inside[0].path == path
+            found += [Thing(thing.kind, thing.path, bool(whole and i == 0)) for i, thing in enumerate(inside)]
+        elif path.is_file():
+            found.append(Thing(_kind_of(path), path, given=True))
+        else:
+            raise BadInput("imports.not_there", path=path)
+    if not found:
+        raise BadInput("imports.nothing_there", path=paths[0] if paths else "")
+    return found
+
+
+def _kind_of(file: Path) -> Kind:
+    if file.suffix in (".py", ".yaml", ".yml", ".json", ".md", ".txt"):
+        return "config"
+    if file.suffix in WEIGHTS or _magic(file) in (b"PK", b"\x80\x02", b"\x80\x04", b"ve"):
+        return "checkpoint"
+    raise BadInput("imports.unknown_kind", path=file)
+
+
+def _magic(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(2)
+
+
+def _in_folder(folder: Path, deep: int) -> Iterator[Thing]:
+    if deep > DEEPEST:
+        return
+    if is_deepspeed(folder):
+        yield Thing("deepspeed", folder)
+        return
+    names = sorted(os.listdir(folder))[:MOST]  # noqa: PTH208
+    own = _converted(folder, set(names))
+    if own:
+        yield Thing(own, folder)
+    for name in names:
+        path = folder / name
+        if path.is_symlink() and not _inside(path, folder):
+            continue
+        if path.is_dir():
+            yield from _in_folder(path, deep + 1)
+        elif path.suffix == ".py" and _looks_like_a_config(path):
+            yield Thing("config", path)
+        elif path.suffix == ".pth" or (path.suffix in WEIGHTS and not own):
+            yield Thing("checkpoint", path)
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return folder.resolve() in path.resolve().parents
+
+
+def _converted(folder: Path, names: set[str]) -> Kind | None:
+    """What kind of converted folder it is."""
+    if "adapter_config.json" in names:
+        return "adapter"
+    weights = any(name.endswith((".bin", ".safetensors")) for name in names)
+    if "config.json" not in names or not weights:
+        return None
+    try:
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        kind = str(told.get("model_type", ""))
+    except (ValueError, OSError, AttributeError):
+        return "model"
+    if kind == "projector":
+        return "projector"
+    return "tower" if kind.startswith(("clip", "siglip", "dinov2")) else "model"
+
+
+def _looks_like_a_config(file: Path) -> bool:
+    with file.open("rb") as opened:
+        head = opened.read(1 << 18).decode("utf-8", "replace")
+    return bool(_CONFIG.search(head)) and "def forward" not in head
+
+
+def choose(found: Sequence[Thing]) -> Chosen:
+    """What of it is read: what was named; of a run's checkpoints the newest; of a folder of both kinds the checkpoint,
+    whose numbers are exact.
+
+    Raises:
+        BadInput: there are several of a kind, and none of them was named.
+    """
+    configs = [thing for thing in found if thing.kind == "config"]
+    weights = _weights([thing for thing in found if thing.kind != "config"])
+    config = _config(configs, weights)
+    left = tuple(thing for thing in found if thing not in weights and thing != config and thing.kind != "config")
+    return Chosen(weights, config, left)
+
+
+def _weights(found: Sequence[Thing]) -> tuple[Thing, ...]:
+    named = [thing for thing in found if thing.given]
+    parts = [thing for thing in found if thing.kind in ("projector", "tower")]
+    if named:
+        return (*named, *(part for part in parts if not part.given and _parent_of_one(part, named)))
+    pickled = [thing for thing in found if thing.kind in ("checkpoint", "deepspeed")]
+    runs = {thing.path.parent for thing in pickled if _CHECKPOINT.fullmatch(thing.path.name)}
+    if len(runs) > 1:
+        raise BadInput("imports.several", found=_list(runs))
+    if runs:
+        return (_newest([thing for thing in pickled if thing.path.parent in runs]),)
+    if pickled:
+        return _single(pickled)
+    adapters = [thing for thing in found if thing.kind == "adapter"]
+    towers = [thing for thing in adapters if "visual" in thing.path.name]
+    plain = [thing for thing in adapters if thing not in towers]
+    if plain or towers or parts:
+        return (*_single(plain), *_single(towers), *parts)
+    return _single([thing for thing in found if thing.kind == "model"])
+
+
+def _parent_of_one(part: Thing, named: Sequence[Thing]) -> bool:
+    return any(thing.path in part.path.parents for thing in named)
+
+
+def _single(found: Sequence[Thing]) -> tuple[Thing, ...]:
+    if len(found) > 1:
+        raise BadInput("imports.several", found=_list({thing.path for thing in found}))
+    return tuple(found)
+
+
+def _newest(found: Sequence[Thing]) -> Thing:
+    """The one that ``last_checkpoint`` names (by its last part: the path is of their machine), else the highest."""
+    last = found[0].path.parent / "last_checkpoint"
+    name = re.split(r"[/\\]", last.read_text(encoding="utf-8", errors="replace").strip())[-1] if last.is_file() else ""
+    here = next((thing for thing in found if thing.path.name == name), None)
+    return here or max(found, key=lambda thing: [int(n) for n in _NUMBER.findall(thing.path.stem)])
+
+
+def _config(configs: Sequence[Thing], weights: Sequence[Thing]) -> Thing | None:
+    named = [thing for thing in configs if thing.given]
+    if len(named) > 1:
+        raise BadInput("imports.several", found=_list({thing.path for thing in named}))
+    if named or not configs:
+        return named[0] if named else None
+    near = {weight.path if weight.path.is_dir() else weight.path.parent for weight in weights}
+    near |= {weight.path.parent for weight in weights}
+    beside = [thing for thing in configs if thing.path.parent in near]
+    if not beside and not weights and len({thing.path.name for thing in configs}) > 1:
+        tops = [thing for thing in configs if "vis_data" not in thing.path.parts]
+        if len(tops) != 1:
+            raise BadInput("imports.several", found=_list({thing.path for thing in tops or configs}))
+        return tops[0]
+    return min(beside or configs, key=lambda thing: (len(thing.path.parts), str(thing.path)))
+
+
+def _list(paths: set[Path]) -> str:
+    names = sorted(map(str, paths))
+    return ", ".join(names[:6]) + (" …" if len(names) > 6 else "")

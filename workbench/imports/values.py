@@ -1,0 +1,374 @@
+"""The values that a Python config sets, told from its syntax tree; nothing of it is run or imported. Knows the few
+forms that XTuner's configs are made of; nothing of what the settings mean.
+
+All 578 configs of XTuner 0.1.23 consist of imports, assignments, arithmetic, ``dict(…)``, ``int(…)``, one ``if`` and
+attribute access. Anything else becomes a remark with its line, and the rest is read all the same.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.errors import BadInput
+
+LONGEST = 1_000_000
+# Names under which a line would do something instead of setting a value.
+_DOING = {"eval", "exec", "compile", "open", "__import__", "globals", "locals", "vars", "getattr", "setattr", "input"}
+_MODULES = {"os", "sys", "subprocess", "shutil", "socket", "importlib", "builtins", "ctypes", "pickle", "runpy",
+            "pty", "urllib", "requests", "webbrowser", "multiprocessing", "threading", "signal", "code",
+            "pathlib"}  # fmt: skip
+_JOINS = {"os.path.join", "osp.join"}
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
+}  # fmt: skip
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Eq: operator.eq,
+    ast.NotEq: operator.ne, ast.Is: operator.is_, ast.IsNot: operator.is_not,
+}  # fmt: skip
+_CALLS: dict[str, Callable[..., Any]] = {"int": int, "float": float, "str": str, "bool": bool, "list": list,
+                                         "tuple": tuple, "len": len, "min": min, "max": max}  # fmt: skip
+
+
+class Symbol(str):
+    """A name that a config imports, in full: ``torch.optim.AdamW``."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Stands for a value that is not read.
+
+    Args:
+        line: where.
+        source: what stands there.
+    """
+
+    line: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What was not read.
+
+    Args:
+        line: where; 0: the file as a whole.
+        key: into the texts, ``imports.remark.…``.
+        source: what stands there, short.
+    """
+
+    line: int
+    key: str
+    source: str = ""
+
+
+@dataclass(slots=True)
+class Read:
+    """What a config says.
+
+    Args:
+        values: name -> value; a :class:`Symbol` for what it imports, an :class:`Unread` for what is not read.
+        remarks: what was left out, with its line.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    remarks: list[Remark] = field(default_factory=list)
+
+
+class CannotRead(Exception):
+    """This expression is of no form that is known here."""
+
+
+def evaluate(tree: ast.Module, where: str) -> Read:
+    """What the statements of ``tree`` set.
+
+    Args:
+        where: the file's name, for errors.
+
+    Raises:
+        BadInput: a line would do something: call the system, open a file, run text as code.
+    """
+    for node in ast.walk(tree):
+        doing = does(node)
+        if doing:
+            raise BadInput("imports.config.does", file=where, line=getattr(node, "lineno", 0), source=doing)
+    read = Read()
+    _Statements(read).all(tree.body)
+    return read
+
+
+def does(node: ast.AST) -> str:
+    """What ``node`` would do beside setting a value; empty where nothing."""
+    if isinstance(node, ast.Call):
+        name = _dotted(node.func)
+        if name not in _JOINS and (name in _DOING or name.split(".")[0] in _MODULES):
+            return short(node)
+    if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
+        return short(node)
+    return short(node) if isinstance(node, ast.Name) and node.id in ("__import__", "__builtins__", "__loader__") else ""
+
+
+def _dotted(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+def short(node: ast.AST) -> str:
+    """What stands there, on one line, 80 characters at most."""
+    try:
+        source = " ".join(ast.unparse(node).split())
+    except (RecursionError, ValueError):
+        source = type(node).__name__
+    return source if len(source) <= 80 else source[:77] + "…"
+
+
+class _Statements:
+    """Goes through statements in order."""
+
+    def __init__(self, read: Read) -> None:
+        self.read, self.values = read, read.values
+
+    def all(self, body: Sequence[ast.stmt]) -> None:
+        for node in body:
+            self.one(node)
+
+    def one(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            self._imported(node)
+        elif isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets):
+            value = self._value(node.value)
+            for target in node.targets:
+                self.values[ast.unparse(target)] = value
+        elif isinstance(node, ast.Assign | ast.AugAssign):
+            self._changed(node)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
+            self.values[node.target.id] = self._value(node.value)
+        elif isinstance(node, ast.If):
+            self._branch(node)
+        elif (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) or isinstance(node, ast.Pass):
+            return
+        else:
+            self._remark(node, "base" if isinstance(node, ast.With) else "statement")
+
+    def _imported(self, node: ast.Import | ast.ImportFrom) -> None:
+        base = f"{node.module}." if isinstance(node, ast.ImportFrom) and node.module else ""
+        for alias in node.names:
+            self.values[alias.asname or alias.name.split(".")[0]] = Symbol(base + alias.name)
+
+    def _changed(self, node: ast.Assign | ast.AugAssign) -> None:
+        """``x *= 2``, ``x['key'] = …``, ``a, b = …``."""
+        target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
+        try:
+            value = Expression(self.values).of(node.value)
+            if isinstance(node, ast.AugAssign):
+                value = arithmetic(node.op, Expression(self.values).of(target), value)
+            self._put(target, value)
+        except (CannotRead, RecursionError):
+            self._remark(node, "statement")
+
+    def _put(self, target: ast.expr, value: Any) -> None:
+        if isinstance(target, ast.Name):
+            self.values[target.id] = value
+        elif isinstance(target, ast.Tuple) and isinstance(value, (list, tuple)) and len(value) == len(target.elts):
+            for one, part in zip(target.elts, value, strict=True):
+                self._put(one, part)
+        elif isinstance(target, ast.Subscript):
+            inside, key = Expression(self.values).of(target.value), Expression(self.values).of(target.slice)
+            if not isinstance(inside, dict) or not isinstance(key, str):
+                raise CannotRead
+            inside[key] = value
+        else:
+            raise CannotRead
+
+    def _branch(self, node: ast.If) -> None:
+        try:
+            chosen = Expression(self.values).of(node.test)
+        except (CannotRead, RecursionError):
+            self._remark(node, "statement")
+            return
+        self.all(node.body if chosen else node.orelse)
+
+    def _value(self, node: ast.expr) -> Any:
+        inner = Expression(self.values, self.read.remarks)
+        try:
+            return inner.of(node)
+        except (CannotRead, RecursionError):
+            self._remark(node, "value")
+            return Unread(node.lineno, short(node))
+
+    def _remark(self, node: ast.stmt | ast.expr, key: str) -> None:
+        self.read.remarks.append(Remark(node.lineno, f"imports.remark.{key}", short(node)))
+
+
+class Expression:
+    """Reads one expression.
+
+    Args:
+        names: what has been set so far.
+        remarks: where to note a part of a table that is not read; None: all of it is not.
+    """
+
+    def __init__(self, names: Mapping[str, Any], remarks: list[Remark] | None = None) -> None:
+        self.names, self.remarks = names, remarks
+
+    def of(self, node: ast.AST) -> Any:
+        """Its value.
+
+        Raises:
+            CannotRead: it is of no form that is known here.
+        """
+        found = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if found is None:
+            raise CannotRead
+        return found(node)
+
+    def _part(self, node: ast.expr) -> Any:
+        """A part of a table or a list, which does not spoil the rest."""
+        try:
+            return self.of(node)
+        except CannotRead:
+            if self.remarks is None:
+                raise
+            self.remarks.append(Remark(node.lineno, "imports.remark.value", short(node)))
+            return Unread(node.lineno, short(node))
+
+    def _constant(self, node: ast.Constant) -> Any:
+        if isinstance(node.value, (str, int, float, bool)) or node.value is None:
+            return node.value
+        raise CannotRead
+
+    def _name(self, node: ast.Name) -> Any:
+        if node.id not in self.names:
+            raise CannotRead
+        return self.names[node.id]
+
+    def _attribute(self, node: ast.Attribute) -> Any:
+        value = self.of(node.value)
+        if isinstance(value, Symbol):
+            return Symbol(f"{value}.{node.attr}")
+        if isinstance(value, dict) and node.attr in value:
+            return value[node.attr]
+        raise CannotRead
+
+    def _list(self, node: ast.List) -> list[Any]:
+        return [self._part(one) for one in node.elts]
+
+    def _tuple(self, node: ast.Tuple) -> tuple[Any, ...]:
+        return tuple(self._part(one) for one in node.elts)
+
+    def _dict(self, node: ast.Dict) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is None:
+                made |= self._table(value)
+            else:
+                made[str(self.of(key))] = self._part(value)
+        return made
+
+    def _table(self, node: ast.AST) -> dict[str, Any]:
+        inside = self.of(node)
+        if not isinstance(inside, dict):
+            raise CannotRead
+        return inside
+
+    def _call(self, node: ast.Call) -> Any:
+        name = _dotted(node.func)
+        if name == "dict" and len(node.args) <= 1:
+            made = dict(self._table(node.args[0])) if node.args else {}
+            for keyword in node.keywords:
+                made |= self._table(keyword.value) if keyword.arg is None else {keyword.arg: self._part(keyword.value)}
+            return made
+        given = [self.of(one) for one in node.args]
+        if name in _JOINS and given and all(isinstance(one, str) for one in given) and not node.keywords:
+            return "/".join(one.rstrip("/") for one in given[:-1]) + "/" + given[-1]
+        if name in _CALLS and not node.keywords:
+            return _safely(_CALLS[name], *given)
+        raise CannotRead
+
+    def _binop(self, node: ast.BinOp) -> Any:
+        return arithmetic(node.op, self.of(node.left), self.of(node.right))
+
+    def _unaryop(self, node: ast.UnaryOp) -> Any:
+        value = self.of(node.operand)
+        if isinstance(node.op, ast.Not):
+            return not value
+        if isinstance(node.op, ast.USub) and isinstance(value, (int, float)):
+            return -value
+        raise CannotRead
+
+    def _compare(self, node: ast.Compare) -> bool:
+        left = self.of(node.left)
+        for sign, other in zip(node.ops, node.comparators, strict=True):
+            right = self.of(other)
+            if type(sign) not in _COMPARISONS:
+                raise CannotRead
+            if not _safely(_COMPARISONS[type(sign)], left, right):
+                return False
+            left = right
+        return True
+
+    def _boolop(self, node: ast.BoolOp) -> Any:
+        value: Any = None
+        for one in node.values:
+            value = self.of(one)
+            if bool(value) is isinstance(node.op, ast.Or):
+                return value
+        return value
+
+    def _ifexp(self, node: ast.IfExp) -> Any:
+        return self.of(node.body if self.of(node.test) else node.orelse)
+
+    def _subscript(self, node: ast.Subscript) -> Any:
+        return _safely(operator.getitem, self.of(node.value), self.of(node.slice))
+
+    def _joinedstr(self, node: ast.JoinedStr) -> str:
+        parts = [one.value if isinstance(one, ast.FormattedValue) else one for one in node.values]
+        if any(
+            isinstance(one, ast.FormattedValue) and (one.format_spec or one.conversion != -1) for one in node.values
+        ):
+            raise CannotRead
+        return "".join(str(self.of(part)) for part in parts)
+
+
+def arithmetic(sign: ast.operator, left: Any, right: Any) -> Any:
+    """``left sign right``, of numbers, texts and lists; nothing that would grow large.
+
+    Raises:
+        CannotRead: it would, or it cannot be computed.
+    """
+    numbers = all(isinstance(one, (int, float)) for one in (left, right))
+    if isinstance(sign, ast.Pow) and not (numbers and abs(right) <= 64 and abs(left) <= 10**6):
+        raise CannotRead
+    if isinstance(sign, ast.Mult) and not numbers:
+        length = next((len(one) for one in (left, right) if isinstance(one, (str, list, tuple))), LONGEST)
+        times = next((one for one in (left, right) if isinstance(one, int)), LONGEST)
+        if length * times > LONGEST:
+            raise CannotRead
+    if isinstance(sign, ast.Mod) and not numbers:
+        raise CannotRead
+    if type(sign) not in _ARITHMETIC:
+        raise CannotRead
+    made = _safely(_ARITHMETIC[type(sign)], left, right)
+    if isinstance(made, int) and abs(made) > 1 << 200:
+        raise CannotRead
+    return made
+
+
+def _safely(function: Callable[..., Any], *given: Any) -> Any:
+    """
+    Raises:
+        CannotRead: the values do not fit, or one of them was not read.
+    """
+    if any(isinstance(one, (Unread, Symbol)) for one in given) and function not in (operator.is_, operator.is_not):
+        raise CannotRead
+    try:
+        return function(*given)
+    except (TypeError, ValueError, KeyError, IndexError, ArithmeticError, AttributeError) as error:
+        raise CannotRead from error
