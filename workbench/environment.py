@@ -23,6 +23,8 @@ DEFAULTS = {
     "TOKENIZERS_PARALLELISM": "false",
     # transformers' advice is for programmers; what a person must know is said in the workbench's own words.
     "TRANSFORMERS_VERBOSITY": "error",
+    # No kernel is fetched because a model's configuration, or its architecture, would like one.
+    "USE_HUB_KERNELS": "0",
     # Nothing here is compiled; for bitsandbytes alone torch would load its compiler, a second and a half at each start.
     "TORCHDYNAMO_DISABLE": "1",
 }

@@ -38,8 +38,10 @@ def serve(
     prepare()
     try:
         entrance = door(host, port)
+        from workbench.data.limits import serve_others
         from workbench.training import load_recipe
 
+        serve_others()
         load_recipe(recipe)  # a mistake in it is told now, and not to every visitor
         from ..assistant_gradio.app import launch, tell
         from ..assistant_gradio.cache import use_cache

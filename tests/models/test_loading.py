@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.errors import BadInput, Failed, UnknownName
+from workbench.errors import BadInput, UnknownName
 from workbench.models import fingerprint, load, resolve
 from workbench.models.notes import other_base
 
@@ -24,7 +24,7 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_weights_is_one_clear_error(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((tiny / "config.json").read_bytes())
-    with pytest.raises(Failed, match="could not be loaded"):
+    with pytest.raises(BadInput, match="holds no weights"):
         load(str(tmp_path))
 
 
@@ -40,7 +40,7 @@ def test_weights_that_are_pickled_are_refused(tiny: Path, tmp_path: Path) -> Non
         if file.suffix != ".safetensors":
             (tmp_path / file.name).write_bytes(file.read_bytes())
     torch.save({}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(Failed):
+    with pytest.raises(BadInput, match="pickled"):
         load(str(tmp_path))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -155,3 +156,15 @@ def test_a_folder_that_only_looks_like_a_checkpoint_is_none(run):
         (run.path / "checkpoints" / name).mkdir(parents=True)
     (run.path / "checkpoints" / "step-000007").write_text("a file")
     assert checkpoints.checkpoints(run) == []
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", '{"step": "two"}', '{"step": 1e400}', '{"step": -1}', "[" * 100_000])
+def test_where_the_note_of_the_best_is_damaged_the_scores_in_the_checkpoints_say_it(run, note):
+    for step, score in ((1, 0.2), (2, 0.9), (3, 0.9), (4, 0.1)):
+        save(run, step, score)
+    (run.path / "best.json").write_text(note)
+    assert (run.best().step, run.best().score) == (2, 0.9)
+    save(run, 5, 0.5)
+    assert json.loads((run.path / "best.json").read_text())["step"] == 2
+    save(run, 6, 1.5)
+    assert run.best().step == 6

@@ -237,3 +237,25 @@ def test_a_device_without_room_is_named_in_a_sentence():
     with pytest.raises(Failed, match="No space left on the disk for"):
         log.append("train", step=1)
     log.close()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[" * 100_000,
+        '{"kind": ' * 100_000,
+        '{"kind": "train", "time": Infinity, "seq": 1e400, "step": 1e999, "loss": 1e400}',
+        '{"kind": "train", "time": "noon", "seq": [], "step": "two", "loss": "low"}',
+        '{"kind": "verdict", "seq": 1, "verdict": 7, "reason": {"a": 1}}',
+        '{"kind": "train", "seq": 1, "loss": 1' + "0" * 400 + "}",
+    ],
+)
+def test_a_damaged_line_takes_no_whole_one_away(log, line):
+    log.append("train", step=1, loss=0.5)
+    log.close()
+    with log.path.open("a") as file:
+        file.write(line + "\n")
+    log.append("train", step=2, loss=0.25)
+    losses = [event.loss for event in log.all() if event.kind == "train" and event.step]
+    assert losses == [0.5, 0.25]
+    assert all(isinstance(event.time, float) and isinstance(event.seq, int) for event in log.all())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -366,3 +367,57 @@ def test_a_disk_that_is_full_to_the_last_byte_still_hears_why_the_run_ended(tmp_
     if done.returncode == 77 or "unshare failed" in done.stderr:
         pytest.skip("may not mount a disk here")
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        '{"status": "running", "pid": Infinity, "step": Infinity, "since": 1e400, "updated": NaN}',
+        '{"status": "ended", "pid": 1e300, "step": 1e300, "since": 1e300, "updated": -1}',
+        '{"status": ["running"], "pid": true, "step": "two", "host": 7, "values": []}',
+        '{"step": 1' + "0" * 400 + "}",
+        "[" * 100_000,
+    ],
+)
+def test_a_damaged_state_is_told_and_not_stumbled_over(run, state):
+    (run.path / "state.json").write_text(state)
+    (run.path / "starting.json").write_text(state)
+    for _ in range(2):
+        assert runs.summary(run)["state"] in ("new", "starting", "died", "ended")
+        with contextlib.suppress(BadInput):
+            assert runs.stop(run, 0, kill=True).status != "stopped"
+        (run.path / "starting.json").unlink(missing_ok=True)
+
+
+@linux
+@pytest.mark.parametrize("start", ["", "right", "other:1"])
+@pytest.mark.parametrize("announced", [False, True])
+def test_a_process_that_does_not_work_on_the_run_is_left_alone(run, start, announced, monkeypatch):
+    monkeypatch.setattr("workbench.runs.front.LEAVING", 0.2)
+    victim = subprocess.Popen(["sleep", "60"], cwd="/", start_new_session=True)
+    try:
+        until(lambda: started(victim.pid) is not None)
+        record = {**Process.of(victim.pid).record(), "status": "running", "updated": time.time(), "time": time.time()}
+        record |= {} if start == "right" else {"process_start": start}
+        (run.path / ("starting.json" if announced else "state.json")).write_text(json.dumps(record))
+        (run.path / "lock").touch()
+        lock = Lock(run.path / "lock")
+        assert lock.acquire()  # somebody may hold it; it is not the victim
+        try:
+            with contextlib.suppress(BadInput):
+                runs.stop(run, 0, kill=True)
+        finally:
+            lock.release()
+        with contextlib.suppress(BadInput):
+            runs.stop(run, 0, kill=True)
+        assert victim.poll() is None and started(victim.pid)
+    finally:
+        victim.kill()
+        victim.wait()
+
+
+def test_a_run_never_ends_the_process_that_asks(run):
+    record = {**Process.here().record(), "status": "running", "updated": time.time()}
+    (run.path / "state.json").write_text(json.dumps(record))
+    with pytest.raises(BadInput, match="left alone"):
+        runs.stop(run, 0, kill=True)

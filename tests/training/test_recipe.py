@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from workbench.errors import BadSetting, UnknownName
 from workbench.runs import Run
 from workbench.texts import lookup
 from workbench.training import check_recipe, load_recipe, recipe_yaml
+from workbench.training.batches import plan_batches
 from workbench.training.recipe import describe, recipe_of, setting_names, shipped
 from workbench.training.worker import work
 
@@ -123,3 +125,55 @@ def test_a_broken_file_is_one_clear_error(tmp_path: Path, content: str, said: st
     with pytest.raises(BadSetting, match=said) as caught:
         load_recipe(file)
     assert "broken.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 20_000,
+        "model: " + "[" * 20_000 + "]" * 20_000,
+        "a: " * 20_000,
+        "model: {name: '" + "x" * 5_000_000 + "'}",
+        "persona: {name: " + "x" * 900_000 + "}",
+        "\n".join(f"k{i}: 1" for i in range(30_000)),
+        "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]",
+        "model: !!python/object/apply:os.system [true]",
+        "data: {max_length: 2024-13-45}",
+    ],
+    ids=range(9),
+)
+def test_a_recipe_beyond_all_measure_is_a_sentence(text: str, tmp_path: Path, capsys) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert command(["train", str(file), "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert "recipe.yaml" in said and len(said) < 2_000 and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "pipe", "."])
+def test_a_recipe_that_is_no_file_is_not_waited_for(place: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UnknownName):
+        load_recipe(tmp_path / place)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "num_train_epochs=1e30", "num_train_epochs=1e5", "max_steps=1000000000000",
+        "per_device_train_batch_size=1000000000",
+        "gradient_accumulation_steps=1000000000", "identity_count=1000000000000", "max_new_tokens=1000000000000000",
+        "identity_probes=1000000", "lora_alpha=1e12", "max_grad_norm=1e30", "eval_steps=1000000000000", "nproc=1000000",
+        "save_total_limit=1000000000000", "early_stopping_patience=1000000000000", "max_length=1" + "0" * 400,
+        "persona.name=" + "x" * 5_000, "max_steps=" + "[" * 20_000, "logging_steps=1000000000000",
+    ],
+)  # fmt: skip
+def test_a_number_that_cannot_be_meant_is_refused_by_name(override: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        load_recipe("pocket-qlora", [override])
+    assert override.split("=", maxsplit=1)[0].rpartition(".")[2] in str(caught.value) and len(str(caught.value)) < 1_000
+
+
+def test_a_plan_of_more_batches_than_memory_holds_is_refused() -> None:
+    with pytest.raises(BadSetting, match="cannot be meant"):
+        plan_batches([10] * 1000, batch_size=1, epochs=1_000_000)

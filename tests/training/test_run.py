@@ -16,9 +16,11 @@ from tests.zygote import real_workers
 from workbench.errors import BadInput, BadSetting, Failed
 from workbench.models import load_tokenizer
 from workbench.runs import Run, stop, wait
+from workbench.runs.process import started
 from workbench.templates import get
 from workbench.training import load_recipe, train
 from workbench.training.settings import Recipe
+from workbench.training.start import follow
 from workbench.training.worker import work
 
 STEPS = 8
@@ -105,6 +107,26 @@ def test_killed_and_resumed_it_ends_bit_for_bit_the_same(recipe: Recipe, whole: 
     assert again.state().status == "ended"
     assert adapter(again) == adapter(whole)
     assert told(again) == told(whole)
+    names = ("adapter_config.json", "optimizer.safetensors", "scheduler.json", "random_state.safetensors")
+    ends = [one.latest() for one in (whole, again)]
+    for name in names:  # equal runs write equal files, to the order of what they list
+        first, second = ((end.path / name).read_bytes() for end in ends if end is not None)
+        assert first == second, name
+
+
+def test_a_folder_that_goes_while_it_trains_is_no_success(recipe: Recipe, tmp_path: Path) -> None:
+    run = train(recipe, tmp_path / "run", detach=True)
+    until = time.monotonic() + 120
+    while not run.checkpoints() and time.monotonic() < until:
+        time.sleep(0.01)
+    pid = run.state().pid
+    shutil.rmtree(run.path, ignore_errors=True)
+    shutil.rmtree(run.path, ignore_errors=True)  # what was just being written, too
+    with pytest.raises(Failed, match="folder of the run is gone"):
+        follow(run)
+    while started(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not started(pid) and not run.path.exists()
 
 
 def test_stopped_it_saves_and_resumed_it_ends_the_same(recipe: Recipe, whole: Run, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadInput
+from workbench.errors import BadInput, Failed
+from workbench.models import adapters
+from workbench.models.folders import ADAPTER
 from workbench.models.notes import other_base, part, read_note, settings, trained_as
 from workbench.texts import text
 
@@ -63,18 +65,31 @@ def _known(template: str) -> None:
 def _base_and_adapter(model: str, adapter: str | Path | None) -> tuple[str, str | Path | None]:
     """An adapter's folder in the place of a model means the adapter on the base that it names."""
     folder = Path(model).expanduser()
-    config = folder / "adapter_config.json"
-    if adapter is not None or not config.is_file() or (folder / "config.json").is_file():
+    if adapter is not None or not (folder / ADAPTER).is_file() or (folder / "config.json").is_file():
         return model, adapter
-    import json
-
-    try:
-        base = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except (ValueError, AttributeError):
-        base = None
+    adapters.check(folder)
+    base = adapters.base_named(folder)
     if not base:
         raise BadInput("chat.no_base", folder=model)
-    return str(base), folder
+    return _here(base, folder), folder
+
+
+def _here(base: str, folder: Path) -> str:
+    """The base that an adapter names, where it is on this machine already.
+
+    Raises:
+        BadInput: it is not; what somebody else's file names is not fetched.
+    """
+    from workbench.models.loading import HUB_ID, on_disk, resolve
+
+    if base == "pocket" or Path(base).expanduser().is_dir():
+        return base
+    if not HUB_ID.fullmatch(base):
+        resolve(base)
+    try:
+        return str(on_disk(base, fetch=False))
+    except Failed:
+        raise BadInput("chat.base_on_hub", folder=folder, base=base) from None
 
 
 def _check_alive(loaded: Loaded, adapter: str | Path) -> None:

@@ -79,7 +79,7 @@ def main(args: list[str] | None = None) -> None:
     sys.exit(run(args))
 
 
-def run(args: list[str] | None = None) -> int:
+def run(args: list[str] | None = None) -> int:  # noqa: PLR0911  a return for each way out
     """As :func:`main`, but returns the exit status."""
     prepare()
     _open_the_streams(as_json="--json" in (sys.argv if args is None else args))
@@ -102,6 +102,9 @@ def run(args: list[str] | None = None) -> int:
         told = from_os_error(error)
         _say(str(told))
         return told.exit_status
+    except MemoryError:
+        _say(str(WorkbenchError("cli.no_memory")))
+        return 1
     return result if isinstance(result, int) else 0
 
 

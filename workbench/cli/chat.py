@@ -198,7 +198,9 @@ def read_questions(file: Path) -> list[str]:
         BadInput: it holds none.
     """
     if file.suffix.lower() in (".txt", ".md", ""):
-        found = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+        from workbench.data.decoding import read_text
+
+        found = [line.strip() for line in read_text(file, str(file)).splitlines()]
     else:
         from workbench.data import read
 

@@ -106,10 +106,13 @@ def _from_file(file: str | None, row: int, format_: str | None) -> Conversation:
 def _from_stdin(row: int, format_: str | None) -> Conversation:
     """The reader takes files; what comes through a pipe is put into one."""
     from workbench.data import read
+    from workbench.data.limits import check_bytes, limits
 
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "stdin.jsonl"
-        copy.write_bytes(sys.stdin.buffer.read())
+        content = sys.stdin.buffer.read(limits().decoded + 1)  # a device goes on without end
+        check_bytes(len(content), "-")
+        copy.write_bytes(content)
         return _row(read(copy, format=format_, limit=row), row, "-")
 
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from workbench.data.fields import printable
+from workbench.data.limits import check_bytes, check_file, limits
 from workbench.errors import BadData
 
 # UTF-32 first: its little-endian mark begins with UTF-16's.
@@ -53,9 +54,13 @@ def read_text(file: Path, name: str) -> str:
 
 
 def read_bytes(file: Path, name: str) -> bytes:
-    """All bytes of ``file``."""
+    """All bytes of ``file``, which is an ordinary one and not too large."""
     try:
-        return file.read_bytes()
+        check_file(file, name)
+        with file.open("rb") as opened:
+            data = opened.read(limits().decoded + 1)
+        check_bytes(len(data), name)  # some files of a system have no size
+        return data
     except OSError as error:
         raise BadData("data.unreadable", file=printable(name), reason=error.strerror or str(error)) from None
 

@@ -12,6 +12,7 @@ from workbench.data.conversation import Conversation
 from workbench.data.decoding import read_text
 from workbench.data.fields import Place, Row, printable
 from workbench.data.formats import FORMATS, gathered, known, settle
+from workbench.data.limits import check_file, check_folder, check_text, within
 from workbench.data.parsing import parse
 from workbench.errors import BadData, nearest
 
@@ -116,10 +117,11 @@ def _files(folder: Path) -> list[Path | str]:
         if file.suffix.lower() in SUFFIXES
         and not (file.name in _BESIDE or _ABOUT.fullmatch(file.name))
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-        and file.is_file()
+        and not file.is_dir()
     )
     if not found:
         raise BadData("data.no_files", file=printable(str(folder)), suffixes=", ".join(SUFFIXES))
+    check_folder(folder, found, str(folder))
     return list(found)
 
 
@@ -132,22 +134,35 @@ def _neighbours(place: Path) -> str:
 
 
 def _rows(source: Path | str, limit: int | None) -> Iterator[Row]:
+    """The rows of a file, a dataset's folder or a hub id, within the limits of :mod:`workbench.data.limits`."""
+    return within(_raw_rows(source, limit), str(source))
+
+
+def _raw_rows(source: Path | str, limit: int | None) -> Iterator[Row]:
     name = str(source)
     if isinstance(source, str):
         return tables.hub_rows(source, limit=limit)
     if source.is_dir():
-        return tables.disk_rows(source, name, limit=limit)
+        check_folder(source, (file for file in source.rglob("*") if not file.is_dir()), name)
+        return _apart("dataset", source, limit)
     suffix = source.suffix.lower()
-    if suffix == ".parquet":
-        return tables.parquet_rows(source, name, limit=limit)
     if suffix and suffix not in SUFFIXES:
         raise BadData("data.suffix", file=printable(name), given=suffix, suffixes=", ".join(SUFFIXES))
-    text = read_text(source, name)
+    if suffix == ".parquet":
+        check_file(source, name)
+        return _apart("parquet", source, limit)
+    text = check_text(read_text(source, name), name, table=suffix in (".csv", ".tsv", ".txt"))
     if suffix in (".csv", ".tsv"):
         return tables.csv_rows(text, name, delimiter="\t" if suffix == ".tsv" else ",", limit=limit)
     if suffix == ".txt":
         return _paragraphs(text, name, limit)
     return jsonfile.rows(text, name, lines=suffix in (".jsonl", ".ndjson"), limit=limit)
+
+
+def _apart(kind: str, source: Path, limit: int | None) -> Iterator[Row]:
+    from workbench.data import apart
+
+    return apart.rows(kind, source, str(source), limit)
 
 
 def _paragraphs(text: str, name: str, limit: int | None) -> Iterator[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.fields import BadRow, Place, Row, Undecoded, printable, shallow, shorten
+from workbench.data.limits import limits
 from workbench.errors import BadData, WorkbenchError
+
+# rows in memory at a time
+BATCH = 250
 
 
 def csv_rows(text: str, name: str, *, delimiter: str = ",", limit: int | None = None) -> Iterator[Row]:
@@ -67,11 +72,18 @@ def parquet_rows(file: Path, name: str, *, limit: int | None = None) -> Iterator
     try:
         with parquet.ParquetFile(file) as opened:
             _no_column_twice(opened.schema_arrow.names, name)
-            yield from _numbered(opened.iter_batches(batch_size=1000), name, limit)
+            _check_columns(opened.schema_arrow, name)
+            yield from _numbered(opened.iter_batches(batch_size=BATCH), name, limit)
     except WorkbenchError:
         raise
     except Exception as error:  # whatever the library raises on a damaged file
         raise BadData("data.broken_parquet", file=printable(name), reason=_first_line(error)) from None
+
+
+def _check_columns(schema: Any, name: str) -> None:
+    most = limits().columns
+    if len(schema.names) > most:
+        raise BadRow("data.too_many_columns", Place(name, 1), found=len(schema.names), most=most)
 
 
 def _no_column_twice(names: list[str], name: str) -> None:
@@ -84,6 +96,7 @@ def disk_rows(folder: Path, name: str, *, limit: int | None = None) -> Iterator[
     """The rows of a folder that ``Dataset.save_to_disk`` wrote; of several splits the one named train."""
     import datasets
 
+    _check_parts(folder, name)
     try:
         loaded = datasets.load_from_disk(str(folder))
     except Exception as error:  # whatever the library raises on a damaged folder
@@ -93,6 +106,21 @@ def disk_rows(folder: Path, name: str, *, limit: int | None = None) -> Iterator[
             raise BadData("data.which_split", file=printable(name), splits=", ".join(sorted(loaded)))
         loaded = loaded["train"] if "train" in loaded else next(iter(loaded.values()))
     yield from _numbered(_batches(loaded), name, limit)
+
+
+def _check_parts(folder: Path, name: str) -> None:
+    """A dataset's note names the files that hold it; they lie beside it."""
+    from workbench.runs.files import read_bounded
+
+    for note in folder.rglob("state.json"):
+        try:
+            files = json.loads(read_bounded(note, 10_000_000))["_data_files"]
+            parts = [str(part["filename"]) for part in files]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise BadData("data.broken_dataset", file=printable(name), reason=_first_line(error)) from None
+        for part in parts:
+            if Path(part).name != part or "\\" in part:
+                raise BadData("data.leads_outside", file=printable(str(note)), target=printable(part))
 
 
 def hub_rows(name: str, *, limit: int | None = None) -> Iterator[Row]:
@@ -108,7 +136,7 @@ def hub_rows(name: str, *, limit: int | None = None) -> Iterator[Row]:
 
 def _batches(dataset: Any) -> Iterator[Any]:
     """The tables that a dataset is stored in: so no picture and no sound is decoded, nothing here looks at them."""
-    yield from dataset.with_format("arrow").iter(batch_size=1000)
+    yield from dataset.with_format("arrow").iter(batch_size=BATCH)
 
 
 def _numbered(batches: Iterable[Any], name: str, limit: int | None) -> Iterator[Row]:

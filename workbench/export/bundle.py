@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import workbench.errors
-from workbench.errors import BadInput, BadSetting, nearest
+from workbench.errors import BadInput, BadSetting, Failed, nearest
 from workbench.export.bundle_files import TARGETS, Bundle, write_files
 from workbench.export.bundle_git import by_lfs, commit
 from workbench.export.cards import adapter_card, merged_card
@@ -26,6 +26,7 @@ from workbench.export.merging import merge
 from workbench.export.notes import header
 from workbench.export.sidecars import model_folder, read_config, write_json
 from workbench.models.fetching import LIST, check_url, describe
+from workbench.models.folders import check_folder
 from workbench.models.notes import MARK, part, read_note
 
 Interface = Literal["gradio", "streamlit"]
@@ -117,16 +118,32 @@ def _parts(order: Order, scratch: Path, tell: Callable[[str], None]) -> tuple[Pa
     place = Path(order.source).expanduser()
     adapter = _adapter(place, scratch, tell)
     if adapter is None:
-        return llama_folder(model_folder(order.source), scratch / "llama"), None
+        folder = model_folder(order.source)
+        check_folder(folder)
+        return llama_folder(folder, scratch / "llama"), None
     if not (adapter / CONFIG).is_file():  # all of the weights were trained: it is a model already
         return adapter, None
     base = str(part(read_note(adapter), "base").get("name") or read_config(adapter / CONFIG)["base_model_name_or_path"])
+    folder = _base_here(base, place)
     if order.keep_adapter:
-        return llama_folder(model_folder(base), scratch / "llama"), adapter
+        check_folder(folder)
+        return llama_folder(folder, scratch / "llama"), adapter
     merged = scratch / "merged"
     tell("merge")
-    merge(base, adapter, merged)
+    merge(base, adapter, merged, fetch=False)
     return merged, None
+
+
+def _base_here(base: str, source: Path) -> Path:
+    """The folder of the base that an adapter names; what somebody else's file names is not fetched.
+
+    Raises:
+        BadInput: it is not on this machine.
+    """
+    try:
+        return model_folder(base, fetch=False)
+    except Failed as error:
+        raise BadInput("deploy.base_on_hub", source=source, base=base) from error
 
 
 def _adapter(place: Path, scratch: Path, tell: Callable[[str], None]) -> Path | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from workbench.errors import BadInput, Failed
 
@@ -14,6 +15,11 @@ _LFS = "filter=lfs diff=lfs merge=lfs -text"
 BINARY = (".safetensors", ".model")  # weights, and the vocabularies of SentencePiece
 LARGE = 9_000_000  # bytes; Hugging Face refuses what is larger than 10 MiB, and every binary file, outside git-lfs
 IGNORED = "__pycache__/\n*.pyc\n*.part\n.gradio/\n.venv/\n"
+# git runs it by its own shell; it answers with the variables' values, which stand in no argument.
+_HELPER = (
+    '!f() { test "$1" = get || exit 0; '
+    'printf "username=%s\\npassword=%s\\n" "$WORKBENCH_GIT_NAME" "$WORKBENCH_GIT_PASSWORD"; }; f'
+)
 _WHO = {"GIT_AUTHOR_NAME": "assistant", "GIT_AUTHOR_EMAIL": "assistant@localhost"}
 
 
@@ -65,8 +71,23 @@ def push(folder: str | Path, url: str, *, replace: bool = False) -> str:
     _needed()
     branch = git(place, "symbolic-ref", "--short", "HEAD").strip()
     force = ["--force"] if replace else []
-    git(place, "push", "--quiet", *force, url, f"HEAD:refs/heads/{branch}", said=hidden(url))
+    bare, secret = _apart(url)
+    git(place, "push", "--quiet", *force, bare, f"HEAD:refs/heads/{branch}", said=hidden(url), more=secret)
     return branch
+
+
+def _apart(url: str) -> tuple[str, dict[str, str]]:
+    """The address without name and password, and the variables by which git and git-lfs are told them: arguments are
+    seen by everybody on the machine, variables by nobody else."""
+    parts = urlsplit(url)
+    who, _, host = parts.netloc.rpartition("@")
+    name, _, password = who.partition(":")
+    if not who or parts.scheme not in ("http", "https"):  # of ssh the name is no secret, and a password means nothing
+        return (parts._replace(netloc=f"{name}@{host}").geturl() if password else url), {}
+    secret = {"WORKBENCH_GIT_NAME": unquote(name), "WORKBENCH_GIT_PASSWORD": unquote(password)}
+    settings = {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "credential.helper", "GIT_CONFIG_VALUE_0": ""}
+    settings |= {"GIT_CONFIG_KEY_1": "credential.helper", "GIT_CONFIG_VALUE_1": _HELPER}
+    return parts._replace(netloc=host).geturl(), {**settings, **secret}
 
 
 def clone(folder: Path, out: Path) -> None:
@@ -89,17 +110,20 @@ def hidden(url: str) -> str:
     return parts._replace(netloc="…@" + parts.netloc.rpartition("@")[2]).geturl()
 
 
-def git(folder: Path, *arguments: str, said: str = "", named: bool = False) -> str:
+def git(
+    folder: Path, *arguments: str, said: str = "", named: bool = False, more: Mapping[str, str] | None = None
+) -> str:
     """What ``git`` prints; no terminal, so that it asks for nothing.
 
     Args:
         said: what stands in an error in the place of the arguments' last address.
         named: give an author where the person has told git none.
+        more: further variables; what is secret in them is taken out of what git says.
 
     Raises:
         Failed: git refuses.
     """
-    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+    env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **(more or {})}
     if named and not _identity(folder):
         env |= _WHO | {name.replace("AUTHOR", "COMMITTER"): value for name, value in _WHO.items()}
     done = subprocess.run(  # noqa: S603  a list, never a shell
@@ -117,6 +141,9 @@ def git(folder: Path, *arguments: str, said: str = "", named: bool = False) -> s
         reason = " ".join(done.stderr.split())[-600:] or str(done.returncode)
         for argument in arguments:  # git repeats the address that it was given, with whatever key is in it
             reason = reason.replace(argument, hidden(argument)) if "@" in argument else reason
+        for name in ("WORKBENCH_GIT_PASSWORD", "WORKBENCH_GIT_NAME"):
+            if len(secret := (more or {}).get(name, "")) > 3:
+                reason = reason.replace(secret, "…")
         command = next(word for word in arguments if not word.startswith("-") and "=" not in word)
         raise Failed("deploy.git_refused", command=f"git {command}", where=said or folder, reason=reason)
     return done.stdout

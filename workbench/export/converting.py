@@ -171,14 +171,13 @@ class _Known:
 def _know(source: Source) -> _Known:
     if source.run is None:
         return _Known(source, {}, {})
-    import yaml
-
     from workbench.runs import Run
+    from workbench.training.yamltext import read_yaml
 
     run = Run(source.run)
     try:
-        recipe = yaml.safe_load(run.recipe_text())
-    except (yaml.YAMLError, Failed, ValueError):
+        recipe = read_yaml(run.path / "recipe.yaml")
+    except (OSError, ValueError):
         recipe = None  # finished checkpoints still convert
     return _Known(source, recipe if isinstance(recipe, dict) else {}, run.manifest())
 

@@ -12,6 +12,8 @@ from typing import Any
 from workbench.errors import BadInput
 from workbench.export.lora import Adapter
 from workbench.export.plan import Plan
+from workbench.models.folders import LARGEST
+from workbench.runs.files import read_bounded
 
 _NUMBER = re.compile(r"\.(\d+)\.")
 
@@ -52,7 +54,8 @@ def _names(config: Mapping[str, Any], name: str, changed: set[str]) -> bool:
 
 
 def _ends(name: str, ends: Any) -> bool:
-    return any(name == end or name.endswith(f".{end}") for end in ends if isinstance(end, str))
+    several = ends if isinstance(ends, list) else []
+    return any(name == end or name.endswith(f".{end}") for end in several if isinstance(end, str))
 
 
 def _excluded(config: Mapping[str, Any], name: str) -> bool:
@@ -65,7 +68,7 @@ def _within(config: Mapping[str, Any], name: str) -> bool:
     only = config.get("layers_to_transform")
     if only is None:
         return True
-    numbers = {only} if isinstance(only, int) else set(only)
+    numbers = {n for n in (only if isinstance(only, list) else [only]) if isinstance(n, int)}
     found = _NUMBER.search(f".{name}.")
     return found is not None and int(found[1]) in numbers
 
@@ -89,11 +92,12 @@ def _vocabulary(planned: Plan, folder: Path, base: Path) -> Iterator[tuple[str, 
 def _tokens(folder: Path) -> dict[str, int]:
     """The tokens of a folder's ``tokenizer.json`` and their ids; empty where there is none that can be read."""
     try:
-        read = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        read = json.loads(read_bounded(folder / "tokenizer.json", LARGEST))
         vocabulary = read["model"]["vocab"]
         if isinstance(vocabulary, list):  # Unigram's: pairs of a piece and its score
             vocabulary = {piece[0]: at for at, piece in enumerate(vocabulary)}
         added = {token["content"]: token["id"] for token in read.get("added_tokens", ())}
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        both = {**vocabulary, **added}
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return {}
-    return {**vocabulary, **added}
+    return {token: at for token, at in both.items() if isinstance(at, int)}

@@ -10,7 +10,6 @@ Zhang et al. 2023 (AdaLoRA, section 3.1).
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -20,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.errors import BadInput
 from workbench.export.tensors import Entry, load, read_entries
+from workbench.models import adapters
+from workbench.models.folders import check_files, read_object
 
 if TYPE_CHECKING:
     import torch
@@ -243,12 +244,12 @@ def read_adapter(folder: str | Path) -> Adapter:
     if not (place / CONFIG).is_file() or not (place / WEIGHTS).is_file():
         pickled = (place / "adapter_model.bin").is_file()
         raise BadInput("export.adapter_pickled" if pickled else "export.no_adapter", folder=folder)
-    try:
-        config = json.loads((place / CONFIG).read_text(encoding="utf-8"))
-        kind = config["peft_type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput("export.broken_file", file=place / CONFIG, reason=error) from error
-    _check_config(config, kind, folder)
+    check_files(place)
+    config = read_object(place / CONFIG)
+    if "peft_type" not in config:
+        raise BadInput("export.broken_file", file=place / CONFIG, reason="peft_type")
+    _check_config(config, str(config["peft_type"]), folder)
+    adapters.check(place)
     return Adapter(place, config, read_entries(place / WEIGHTS))
 
 

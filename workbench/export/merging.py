@@ -34,6 +34,7 @@ from workbench.export.sidecars import (
 )
 from workbench.export.tensors import DTYPES, Writer, load, weight_entries
 from workbench.models import internlm
+from workbench.models.folders import clean_config
 from workbench.models.loading import Quantization, four_bit_weights, through_4bit
 from workbench.models.notes import MARK, other_base, part, read_note, trained_as
 from workbench.texts import text
@@ -52,9 +53,10 @@ class _Base:
     original: bool = False
 
 
-def _base(model: str, names: Names, base_quantization: Quantization) -> _Base:
-    folder = model_folder(model)
+def _base(model: str, names: Names, base_quantization: Quantization, *, fetch: bool) -> _Base:
+    folder = model_folder(model, fetch=fetch)
     config = read_config(folder / "config.json")
+    clean_config(folder)
     original = names == "original" and internlm.is_internlm(config)
     if original and base_quantization != "none":
         raise BadSetting("export.original_in_4bit")
@@ -72,6 +74,7 @@ def merge(
     names: Names = "llama",
     overwrite: bool = False,
     any_base: bool = False,
+    fetch: bool = True,
     progress: Progress | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> Path:
@@ -91,13 +94,12 @@ def merge(
         names: of an InternLM's weights: ``llama``, which every server loads, or ``original``, its publisher's own.
         overwrite: replace a folder that was made here before.
         any_base: merge also into another base than the one that the adapter was trained on, if the shapes fit.
+        fetch: get a hub id's files where they are not here yet.
         progress: told the bytes written and the bytes in all.
-        notice: told in words, before anything is written, what stays as it was though the adapter names it, and that
-            the two have other tokens.
+        notice: told in words, first, what stays as it was though the adapter names it, and that the tokens differ.
 
     Returns:
-        The folder. One embedding that base and output shared is written as two where the adapter changed only one of
-        them.
+        The folder. One embedding that base and output shared is written as two where the adapter changed only one.
 
     Raises:
         BadInput: base or adapter cannot be merged, or do not fit each other: names the first tensor that does not; or
@@ -105,7 +107,7 @@ def merge(
         OutputExists: ``out`` is not empty. Failed: no space, or the hub did not give the base.
     """
     limit = shard_bytes(max_shard_size)
-    base = _base(model, names, base_quantization)
+    base = _base(model, names, base_quantization, fetch=fetch)
     read = read_adapter(adapter)
     planned = plan(weight_entries(base.folder), base_config(base.folder), read, dtype)
     if is_inert(read):

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import BadInput, Failed
+from workbench.errors import BadInput
 from workbench.models import internlm, sentencepieces
+from workbench.runs.files import LARGEST, read_bounded
 
 TOKENIZER = (
     "tokenizer.json",
@@ -30,7 +31,6 @@ PROCESSOR = (
     "video_preprocessor_config.json",
 )
 _PAPERS = ("LICENSE*", "NOTICE*", "USE_POLICY*")
-_WANTED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", *_PAPERS)
 
 
 def model_folder(model: str, *, fetch: bool = True) -> Path:
@@ -41,20 +41,12 @@ def model_folder(model: str, *, fetch: bool = True) -> Path:
         fetch: get a hub id's files where they are not here yet.
 
     Raises:
-        UnknownName: no such model. Failed: the hub did not give it.
+        UnknownName: no such model. BadInput: the folder holds what is no ordinary file, or links that leave it.
+        Failed: the hub did not give it.
     """
-    from workbench.models import resolve
+    from workbench.models.loading import on_disk
 
-    place = resolve(model)
-    if Path(place).is_dir():
-        return Path(place)
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(place, allow_patterns=list(_WANTED), local_files_only=not fetch))
-    except (OSError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise Failed("models.hub_refused", model=model, reason=reason) from error
+    return on_disk(model, fetch=fetch)
 
 
 def read_config(file: Path) -> dict[str, Any]:
@@ -64,11 +56,15 @@ def read_config(file: Path) -> dict[str, Any]:
         BadInput: it is not there, or not JSON.
     """
     try:
-        loaded = json.loads(file.read_text(encoding="utf-8"))
+        loaded = json.loads(read_bounded(file, LARGEST))
     except FileNotFoundError as error:
         raise BadInput("export.no_config", folder=file.parent, file=file.name) from error
+    except RecursionError as error:
+        raise BadInput("export.broken_file", file=file, reason="brackets within brackets") from error
     except ValueError as error:
         raise BadInput("export.broken_file", file=file, reason=error) from error
+    except OSError as error:
+        raise BadInput("export.broken_file", file=file, reason=error.strerror or error) from error
     if not isinstance(loaded, dict):
         raise BadInput("export.broken_file", file=file, reason="not an object")
     return loaded
@@ -96,11 +92,15 @@ def copy_tokenizer(folders: Iterable[Path], out: Path, *, as_is: bool = False) -
         folders: an InternLM's is written as every program reads it, without code of the folder's.
         out: where to.
         as_is: leave that as it is.
+
+    Raises:
+        BadInput: an InternLM's cannot be read.
     """
+    from workbench.models.loading import load_tokenizer
+
     for folder in folders:
-        if not as_is and sentencepieces.folder_of(str(folder)):
-            tokenizer = sentencepieces.read_tokenizer(folder)
-            tokenizer.save_pretrained(str(out))
+        if not as_is and sentencepieces.is_internlms(folder):
+            load_tokenizer(str(folder)).save_pretrained(str(out))
             told = read_config(out / "tokenizer_config.json")
             write_json(out / "tokenizer_config.json", told | {"tokenizer_class": "PreTrainedTokenizerFast"})
             return True
@@ -159,7 +159,8 @@ def generation_config(base: Path, config: Mapping[str, Any], stops: Iterable[int
             made[key] = config[key]
     ends = dict.fromkeys(int(stop) for stop in stops)
     for known in (made.get("eos_token_id"), config.get("eos_token_id")):
-        ends |= dict.fromkeys([known] if isinstance(known, int) else known or [])
+        several = known if isinstance(known, list) else [known]
+        ends |= dict.fromkeys(token for token in several if isinstance(token, int))
     if ends:
         made["eos_token_id"] = list(ends)
     return made

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from workbench.errors import BadInput
 from workbench.models import internlm
+from workbench.models.folders import INDEX, WEIGHTS, check_files, check_safetensors, read_object
 from workbench.models.headers import header, settings
 
 if TYPE_CHECKING:
@@ -248,11 +249,11 @@ def as_llama(entries: Mapping[str, Entry], config: Mapping[str, Any]) -> dict[st
     made: dict[str, Entry] = {}
     for part in internlm.parts(entries, config):
         entry = entries[part.source]
-        internlm.check_rows(part, entry.shape[0], config)
+        internlm.check_rows(part, entry.shape, config)
         row = size(entry.dtype, entry.shape[1:])
         ranges = tuple((entry.start + first * row, (end - first) * row) for first, end in part.rows)
-        rows = sum(end - first for first, end in part.rows) if part.rows else entry.shape[0]
-        made[part.name] = replace(entry, name=part.name, shape=(rows, *entry.shape[1:]), ranges=ranges)
+        shape = (sum(end - first for first, end in part.rows), *entry.shape[1:]) if part.rows else entry.shape
+        made[part.name] = replace(entry, name=part.name, shape=shape, ranges=ranges)
     return made
 
 
@@ -262,29 +263,39 @@ def stored_entries(folder: Path) -> dict[str, Entry]:
     Raises:
         BadInput: no safetensors there, or a file that the index names is missing.
     """
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        files = _indexed(index)
-    elif (folder / "model.safetensors").is_file():
-        files = [folder / "model.safetensors"]
+    check_files(folder)
+    index = folder / INDEX
+    indexed = _indexed(index) if index.is_file() else []
+    if (folder / WEIGHTS).is_file():  # as the libraries choose between the two
+        files = [folder / WEIGHTS]
+    elif indexed:
+        files = indexed
     else:
         old = sorted(p.name for p in folder.glob("*.bin")) + sorted(p.name for p in folder.glob("*.pth"))
         raise BadInput("export.only_pickled" if old else "export.no_weights", folder=folder, file=old[0] if old else "")
     entries: dict[str, Entry] = {}
     for file in files:
+        check_safetensors(file)
         entries.update(read_entries(file))
     return entries
 
 
 def _indexed(index: Path) -> list[Path]:
     try:
-        names = list(dict.fromkeys(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        places = read_object(index)["weight_map"]
+        names = list(dict.fromkeys(places.values()))
+    except (KeyError, AttributeError, TypeError) as error:
         raise BadInput("export.broken_file", file=index, reason=error) from error
     for name in names:
         # A name with a path in it could point anywhere on the disk.
         if not isinstance(name, str) or Path(name).name != name:
             raise BadInput("export.broken_file", file=index, reason=f"{name!r} is not the name of a file beside it")
+        if not name.endswith(".safetensors"):
+            raise BadInput("models.not_safetensors", file=index, given=name)
         if not (index.parent / name).is_file():
             raise BadInput("export.shard_missing", file=name, folder=index.parent)
+    held = {name: read_entries(index.parent / name) for name in names}
+    for tensor, name in places.items():
+        if tensor not in held[name]:
+            raise BadInput("models.tensor_missing", file=index.parent / name, tensor=tensor)
     return [index.parent / name for name in names]

@@ -102,11 +102,11 @@ def _refusal(error: SyntaxError | None, where: str) -> BadInput:
 
 
 def _table(file: Path, text: str) -> dict[str, Any]:
-    import yaml
+    from workbench.training.yamltext import parse_yaml
 
     try:
-        loaded = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        loaded = json.loads(text) if file.suffix == ".json" else parse_yaml(text)
+    except (ValueError, RecursionError) as error:
         raise BadInput("imports.config.no_table", file=file, reason=" ".join(str(error).split())[:200]) from error
     if not isinstance(loaded, dict):
         raise BadInput("imports.config.no_table", file=file, reason=type(loaded).__name__)

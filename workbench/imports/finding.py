@@ -13,6 +13,7 @@ from typing import Literal
 
 from workbench.errors import BadInput
 from workbench.imports.deepspeed import is_deepspeed
+from workbench.runs.files import LARGEST, read_bounded
 
 Kind = Literal["config", "checkpoint", "deepspeed", "adapter", "projector", "tower", "model"]
 DEEPEST, MOST = 8, 50_000
@@ -105,6 +106,8 @@ def _in_folder(folder: Path, deep: int) -> Iterator[Thing]:
             continue
         if path.is_dir():
             yield from _in_folder(path, deep + 1)
+        elif not path.is_file():  # a pipe would be waited for
+            continue
         elif path.suffix == ".py" and _looks_like_a_config(path):
             yield Thing("config", path)
         elif path.suffix == ".pth" or (path.suffix in WEIGHTS and not own):
@@ -123,9 +126,9 @@ def _converted(folder: Path, names: set[str]) -> Kind | None:
     if "config.json" not in names or not weights:
         return None
     try:
-        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        told = json.loads(read_bounded(folder / "config.json", LARGEST))
         kind = str(told.get("model_type", ""))
-    except (ValueError, OSError, AttributeError):
+    except (ValueError, OSError, AttributeError, RecursionError):
         return "model"
     if kind == "projector":
         return "projector"
@@ -186,7 +189,10 @@ def _single(found: Sequence[Thing]) -> tuple[Thing, ...]:
 def _newest(found: Sequence[Thing]) -> Thing:
     """The one that ``last_checkpoint`` names (by its last part: the path is of their machine), else the highest."""
     last = found[0].path.parent / "last_checkpoint"
-    name = re.split(r"[/\\]", last.read_text(encoding="utf-8", errors="replace").strip())[-1] if last.is_file() else ""
+    try:
+        name = re.split(r"[/\\]", read_bounded(last, LARGEST).decode("utf-8", "replace").strip())[-1]
+    except OSError:
+        name = ""
     here = next((thing for thing in found if thing.path.name == name), None)
     return here or max(found, key=lambda thing: [int(n) for n in _NUMBER.findall(thing.path.stem)])
 

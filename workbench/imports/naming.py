@@ -144,7 +144,7 @@ def model_as_llama(weights: Tensors, config: Mapping[str, Any]) -> Tensors:
     made: Tensors = {}
     for part in internlm.parts(weights, config):
         tensor = weights[part.source]
-        internlm.check_rows(part, tensor.shape[0], config)
+        internlm.check_rows(part, tensor.shape, config)
         made[part.name] = tensor.rows(part.rows) if part.rows else tensor
     return made
 

@@ -16,6 +16,8 @@ from workbench.imports.facts import Row
 from workbench.imports.finding import Thing
 from workbench.imports.lying import Lying, of_entry
 from workbench.imports.naming import Parted, parted
+from workbench.models.folders import check_files
+from workbench.runs.files import LARGEST, read_bounded
 
 
 @dataclass(slots=True)
@@ -79,6 +81,7 @@ def _add(made: Brought, weights: Mapping[str, Lying], where: Path) -> None:
 
 
 def _of_folder(made: Brought, thing: Thing) -> None:
+    check_files(thing.path)
     weights = folder_weights(thing.path)
     made.rows.append(Row(f"{thing.path.name}/: {len(weights)}", "", "imports.note.converted", "same"))
     if thing.kind == "projector":
@@ -135,8 +138,8 @@ def read_json(file: Path) -> dict[str, Any]:
         BadInput: it is none.
     """
     try:
-        loaded = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        loaded = json.loads(read_bounded(file, LARGEST))
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput("imports.config.no_table", file=file, reason=str(error)[:200]) from error
     if not isinstance(loaded, dict):
         raise BadInput("imports.config.no_table", file=file, reason=type(loaded).__name__)

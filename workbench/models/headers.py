@@ -25,9 +25,12 @@ def header(file: Path) -> tuple[dict[str, Any], int]:
     """
     with file.open("rb") as opened:
         length = int.from_bytes(opened.read(8), "little")
-        if not 2 <= length <= LONGEST:
+        if not 2 <= length <= min(LONGEST, file.stat().st_size - 8):
             raise ValueError(f"header of {length} bytes")
-        told = json.loads(opened.read(length))
+        try:
+            told = json.loads(opened.read(length))
+        except RecursionError as error:
+            raise ValueError("header of brackets within brackets") from error
     told.pop("__metadata__", None)
     return told, 8 + length
 
@@ -50,8 +53,10 @@ def slices(file: Path) -> list[tuple[int, int]]:
 
 def settings(folder: Path) -> Mapping[str, object]:
     """``config.json``; empty where it cannot be read."""
+    from workbench.runs.files import read_bounded
+
     try:
-        loaded = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        loaded = json.loads(read_bounded(folder / "config.json", LONGEST))
+    except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}

@@ -8,14 +8,14 @@ queries, then the key, then the value. Everything else is a tensor of Llama's un
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadInput, Failed
-from workbench.models import headers
+from workbench.errors import BadInput
+from workbench.models import folders, headers
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +34,8 @@ TOP = {"model.tok_embeddings": "model.embed_tokens", "model.norm": "model.norm",
 FUSED = "attention.wqkv"
 PROJECTIONS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
 LAYER = re.compile(r"(model\.layers\.\d+)\.(.+)\.(weight|bias)")
+# The most heads, and the widest layer, that a model can have: what is beyond would only take all memory.
+MOST_HEADS, WIDEST = 20_000, 1_000_000
 # Settings that both have by one name and with one meaning.
 _SAME = (
     "bos_token_id", "eos_token_id", "pad_token_id", "hidden_act", "hidden_size", "initializer_range",
@@ -66,21 +68,42 @@ def as_llama(config: Mapping[str, Any]) -> dict[str, Any]:
     """``config.json`` of the same model as a Llama, in the spelling that older programs read too.
 
     Raises:
-        BadInput: it has a setting that a Llama does not have.
+        BadInput: it has a setting that a Llama does not have, or a number that cannot be meant.
     """
     made = {key: config[key] for key in _SAME if config.get(key) is not None}
-    heads = int(config["num_attention_heads"])
+    heads, groups, hidden = _heads(config)
     made |= {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
-        "num_key_value_heads": int(config.get("num_key_value_heads") or heads),
-        "head_dim": int(config["hidden_size"]) // heads,
+        "num_key_value_heads": groups,
+        "head_dim": hidden // heads,
         "attention_bias": bool(config.get("bias", config["model_type"] == "internlm")),
         "mlp_bias": False,
         "tie_word_embeddings": bool(config.get("tie_word_embeddings", False)),
     }
-    base, scaling = _rope(config)
+    try:
+        base, scaling = _rope(config)
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BadInput("models.broken_file", file=folders.CONFIG, reason=f"rope_scaling, rotary: {error}") from error
     return made | {"rope_theta": base, "rope_scaling": scaling}
+
+
+def _heads(config: Mapping[str, Any]) -> tuple[int, int, int]:
+    """The heads, how many of them have keys and values of their own, and the numbers of a token.
+
+    Raises:
+        BadInput: these are no numbers, or none that a model can have.
+    """
+    try:
+        heads = int(config["num_attention_heads"])
+        groups, hidden = int(config.get("num_key_value_heads") or heads), int(config["hidden_size"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        heads = groups = hidden = 0
+    if not (0 < groups <= heads <= MOST_HEADS and 0 < hidden <= WIDEST):
+        names = ("num_attention_heads", "num_key_value_heads", "hidden_size")
+        reason = ", ".join(f"{name}: {str(config.get(name))[:40]}" for name in names)
+        raise BadInput("models.broken_file", file=folders.CONFIG, reason=reason)
+    return heads, groups, hidden
 
 
 def _rope(config: Mapping[str, Any]) -> tuple[float, dict[str, Any] | None]:
@@ -135,9 +158,8 @@ def _parts(name: str, config: Mapping[str, Any]) -> list[Part]:
 
 def fused_rows(config: Mapping[str, Any]) -> tuple[tuple[tuple[int, int], ...], ...]:
     """The rows of ``wqkv`` that are queries, keys and values, as (first, one after the last)."""
-    heads = int(config["num_attention_heads"])
-    groups = int(config.get("num_key_value_heads") or heads)
-    wide = int(config["hidden_size"]) // heads
+    heads, groups, hidden = _heads(config)
+    wide = hidden // heads
     each = heads // groups
     starts = [group * (each + 2) * wide for group in range(groups)]
     queries = tuple((start, start + each * wide) for start in starts)
@@ -167,84 +189,57 @@ def layers(folder: Path) -> set[str]:
     return {name.rpartition(".")[0] for name in names} - {""}
 
 
-def settings_of(place: str) -> Mapping[str, Any] | None:
-    """``config.json`` of a folder or a hub id that holds an InternLM; None of any other."""
-    if Path(place).is_dir():
-        config: Mapping[str, Any] = headers.settings(Path(place))
-    else:
-        from transformers import PretrainedConfig
-
-        config = PretrainedConfig.get_config_dict(place)[0]
-    return config if is_internlm(config) else None
-
-
-def llama_config(config: Mapping[str, Any]) -> Any:
-    """The library's configuration of the same model as a Llama."""
-    from transformers import LlamaConfig
-
-    return LlamaConfig(**as_llama(config))
-
-
-def load_llama(place: str, config: Mapping[str, Any], **how: Any) -> Any:
-    """The model with its weights, each read where it goes, one at a time; in 4 bit too.
+def load_llama(folder: Path, settings: Mapping[str, Any], **how: Any) -> tuple[Any, Mapping[str, Any]]:
+    """The model with its weights, each read where it goes, one at a time, in 4 bit too; and what the library says of
+    its loading.
 
     Args:
-        place: a folder or a hub id.
-        config: its ``config.json``.
+        folder: whose weights :func:`workbench.models.folders.check_weights` finds whole.
+        settings: its ``config.json``.
         **how: what the library's ``from_pretrained`` is told.
 
     Raises:
-        BadInput: a weight that such a model does not have, or of a wrong shape. Failed: no safetensors there.
+        BadInput: a weight that such a model does not have, or of a wrong shape.
     """
     from transformers import GenerationConfig, LlamaForCausalLM
 
-    folder = _folder(place)
+    apart = ("trust_remote_code", "use_safetensors", "local_files_only")
+    how = {key: value for key, value in how.items() if key not in apart}
     with ExitStack() as opened:
-        tensors = _tensors(folder, config, opened)
-        how = {key: value for key, value in how.items() if key not in ("trust_remote_code", "use_safetensors")}
-        made: Any = LlamaForCausalLM.from_pretrained(None, config=llama_config(config), state_dict=tensors, **how)
-    made.config.name_or_path = made.name_or_path = place
+        made, loading = LlamaForCausalLM.from_pretrained(None, state_dict=_tensors(folder, settings, opened), **how)
+    made.config.name_or_path = made.name_or_path = str(folder)
     if (folder / "generation_config.json").is_file():
         made.generation_config = GenerationConfig.from_pretrained(str(folder))
-    return made
+    return made, loading
 
 
-def _folder(place: str) -> Path:
-    if Path(place).is_dir():
-        return Path(place)
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(place, allow_patterns=["*.safetensors", "*.json", "*.model", "*.jinja"]))
-
-
-def _tensors(folder: Path, config: Mapping[str, Any], opened: ExitStack) -> dict[str, Any]:
+def _tensors(folder: Path, settings: Mapping[str, Any], opened: ExitStack) -> dict[str, Any]:
     """Llama's names -> what gives the tensor when it is asked for."""
     from safetensors import safe_open
     from transformers.integrations import is_deepspeed_zero3_enabled
 
     lies: dict[str, Any] = {}
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in folders.weight_files(folder):
         reader = opened.enter_context(safe_open(file, framework="pt"))
         lies |= {name: reader.get_slice(name) for name in reader.keys()}  # noqa: SIM118  it is no mapping
-    if not lies:
-        raise Failed("models.no_safetensors", folder=folder)
     made: dict[str, Any] = {}
-    for part in parts(lies, config):
-        check_rows(part, lies[part.source].get_shape()[0], config)
+    for part in parts(lies, settings):
+        check_rows(part, lies[part.source].get_shape(), settings)
         made[part.name] = Lazy(lies[part.source], part.rows)
     if is_deepspeed_zero3_enabled():  # it shares out tensors, and asks for nothing
         return {name: lazy[...] for name, lazy in made.items()}
     return made
 
 
-def check_rows(part: Part, rows: int, config: Mapping[str, Any]) -> None:
+def check_rows(part: Part, shape: Sequence[int], config: Mapping[str, Any]) -> None:
     """
     Args:
-        rows: that the tensor on the disk has.
+        shape: that the tensor on the disk has.
 
     Raises:
         BadInput: ``wqkv`` has another number of rows than its heads need.
     """
+    rows = shape[0] if shape else 0
     wanted = fused_rows(config)[2][-1][1] if part.rows else rows
     if rows != wanted:
         raise BadInput("models.fused_shape", tensor=part.source, rows=rows, expected=wanted)

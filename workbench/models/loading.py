@@ -4,17 +4,19 @@ for."""
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.errors import BadInput, Failed, UnknownName, nearest
-from workbench.models import internlm, sentencepieces
+from workbench.errors import BadInput, Failed, UnknownName, WorkbenchError, nearest
+from workbench.models import adapters, internlm, sentencepieces
+from workbench.models.adapters import first_line, short_of_memory
+from workbench.models.folders import check_files, check_tokenizer, check_weights, clean_config
 from workbench.models.headers import slices
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 QUICK = 200 * 2**20
 # What a fingerprint begins with that knows a slice of each tensor.
 SLICED = "2:"
+# What is fetched of a hub id: nothing but text and safetensors, and nothing of its subfolders but chat templates.
+TEXTS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken", "LICENSE*", "NOTICE*", "USE_POLICY*")
+WANTED = ("*.safetensors", *TEXTS)
+_ELSEWHERE = ("original/*", "consolidated*", "onnx/*", "openvino/*", "coreml/*", "metal/*", "gguf/*")
 # Names that people know these by; each loads without code of the model's own.
 KNOWN = (
     "pocket",
@@ -67,13 +73,15 @@ def resolve(model: str) -> str:
         model: ``pocket``, a local folder with a ``config.json``, or a hub id ``owner/name``.
 
     Raises:
-        UnknownName: it is none of these; names the nearest ones.
+        UnknownName: it is none of these; names the nearest ones. BadInput: the folder holds what is no ordinary file,
+            or a link that leads out of it.
     """
     if model == "pocket":
         return str(POCKET)
     folder = Path(model).expanduser()
     if folder.is_dir():
         if any((folder / name).exists() for name in ("config.json", "tokenizer.json", "tokenizer_config.json")):
+            check_files(folder)
             return str(folder)
         raise UnknownName("models.not_a_model", path=model)
     if folder.exists() or not HUB_ID.fullmatch(model):
@@ -81,34 +89,82 @@ def resolve(model: str) -> str:
     return model
 
 
+def on_disk(model: str, patterns: Iterable[str] = WANTED, *, fetch: bool = True) -> Path:
+    """The folder on this machine that holds the files of ``model``; those of a hub id are fetched first.
+
+    Args:
+        model: ``pocket``, a folder or a hub id.
+        patterns: the files that are needed.
+        fetch: get a hub id's files where they are not here yet; without it nobody is asked for anything.
+
+    Raises:
+        UnknownName: no such model. BadInput: as :func:`resolve`. Failed: the hub did not give it.
+    """
+    place = resolve(model)
+    if Path(place).is_dir():
+        return Path(place)
+    from huggingface_hub import snapshot_download
+
+    with Said(model, place):
+        folder = Path(
+            snapshot_download(
+                place, allow_patterns=list(patterns), ignore_patterns=list(_ELSEWHERE), local_files_only=not fetch
+            )
+        )
+    check_files(folder)
+    return folder
+
+
 def load_tokenizer(model: str) -> Any:
     """The tokenizer of ``model``, by the library's own code alone.
 
     Raises:
-        UnknownName: no such model. Failed: the hub did not give it, or its tokenizer needs code of its own.
+        UnknownName: no such model. BadInput: a file of it is damaged, or it needs code of its own. Failed: the hub did
+            not give it.
     """
+    place = on_disk(model, TEXTS)
+    check_tokenizer(place)
+    _without_kernels()
     from transformers import AutoTokenizer
 
-    place = resolve(model)
-    with Said(model, place):
-        folder = sentencepieces.folder_of(place)
-        if folder is not None:
-            return sentencepieces.read_tokenizer(folder)
-        return AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    with Said(model, str(place)):
+        if sentencepieces.is_internlms(place):
+            return sentencepieces.read_tokenizer(place)
+        return AutoTokenizer.from_pretrained(str(place), trust_remote_code=False, local_files_only=True)
 
 
 def configuration(model: str) -> Any:
     """What ``model`` is made of; loads no weight.
 
     Raises:
-        UnknownName: no such model. Failed: the hub did not give it, or it needs code of its own.
+        UnknownName: no such model. BadInput: it is damaged, or it needs code of its own. Failed: the hub did not give
+            it.
     """
-    from transformers import AutoConfig
+    return _configured(model, on_disk(model, TEXTS))
 
-    place = resolve(model)
-    with Said(model, place):
-        llama = internlm.settings_of(place)
-        return internlm.llama_config(llama) if llama else AutoConfig.from_pretrained(place, trust_remote_code=False)
+
+def _configured(model: str, place: Path) -> Any:
+    """The configuration of the folder ``place``, without what would choose code; an InternLM's as a Llama's."""
+    settings = clean_config(place)
+    _without_kernels()
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    if internlm.is_internlm(settings):
+        settings = internlm.as_llama(settings)
+    kind = str(settings["model_type"])
+    if kind == "mistral" and "layer_types" in settings:  # as the library itself reads it
+        kind = settings["model_type"] = "ministral"
+    if kind not in CONFIG_MAPPING:
+        raise BadInput("models.unknown_kind", model=model, given=kind, code="auto_map" in settings)
+    with Said(model, str(place)):
+        made = CONFIG_MAPPING[kind].from_dict(settings)
+        made.name_or_path = str(place)
+        return made
+
+
+def _without_kernels() -> None:
+    """Tell the library, before it is loaded, to fetch no kernel by itself; a person's own word on it stays."""
+    os.environ.setdefault("USE_HUB_KERNELS", "0")
 
 
 def load(
@@ -135,11 +191,16 @@ def load(
         tokenizer: the model's, where it is loaded already.
 
     Raises:
-        UnknownName: no such model. BadInput: the adapter does not fit. Failed: the weights could not be loaded.
+        UnknownName: no such model. BadInput: the folder is damaged or not one of a model, or the adapter does not fit.
+            Failed: the hub did not give it, or there is not enough memory.
     """
+    place = on_disk(model)
+    config = _configured(model, place)
+    check_weights(place)
+    if adapter:
+        adapters.check(adapter)
     import torch
 
-    place = resolve(model)
     where = torch.device(device or best_device())
     compute = getattr(torch, dtype) if dtype else compute_dtype(where)
     settings: dict[str, Any] = {
@@ -147,35 +208,48 @@ def load(
         "attn_implementation": attention or default_attention(where),
         "trust_remote_code": False,
         "use_safetensors": True,
+        "local_files_only": True,
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,  # they are told below, in our words
+        "config": config,
     }
     if quantization != "none":
         settings["quantization_config"] = nf4(compute) if quantization == "nf4" else int8()
         settings["device_map"] = {"": where}
-    with Said(model, place), _bars(place):
-        network = _network(place, settings)
+    with Said(model, str(place)), _bars(place):
+        network, loading = _network(place, settings)
+    _check_all_there(model, loading)
     network = network.to(where) if quantization == "none" else mend_4bit(network)
     network.requires_grad_(False).eval()
     loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
     return _with_adapter(loaded, adapter) if adapter else loaded
 
 
-def _network(place: str, how: dict[str, Any]) -> Any:
-    """The model of a folder or a hub id; InternLM's as the Llamas that they are."""
+def _network(place: Path, how: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """The model of a folder, InternLM's as the Llamas that they are; and what the library says of its loading."""
     from transformers import AutoModelForCausalLM
 
-    llama = internlm.settings_of(place)
-    if llama:
-        return internlm.load_llama(place, llama, **how)
-    return AutoModelForCausalLM.from_pretrained(place, **how)
+    settings = clean_config(place)
+    if internlm.is_internlm(settings):
+        return internlm.load_llama(place, settings, **how)
+    network, loading = AutoModelForCausalLM.from_pretrained(str(place), **how)
+    return network, loading
+
+
+def _check_all_there(model: str, found: Mapping[str, Any]) -> None:
+    """The library fills what is missing with chance, and says so only in a log."""
+    for key in ("missing_keys", "mismatched_keys"):
+        names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in found.get(key) or ())
+        if names:
+            raise BadInput("models.weights_incomplete", model=model, tensor=names[0], count=len(names))
 
 
 @contextmanager
-def _bars(place: str) -> Iterator[None]:
+def _bars(place: Path) -> Iterator[None]:
     """The library's progress bars only for what takes long: the hub, and folders of more than ``QUICK`` bytes."""
     from transformers.utils import logging
 
-    folder = Path(place)
-    quick = folder.is_dir() and sum(file.stat().st_size for file in folder.glob("*.safetensors")) < QUICK
+    quick = sum(file.stat().st_size for file in place.glob("*.safetensors")) < QUICK
     if not quick or not logging.is_progress_bar_enabled():
         yield
         return
@@ -319,28 +393,17 @@ def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     # … and looks for AdaLoRA's ranks by the names of layers, though it writes them by those of their parts
     warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
-    folder = Path(adapter)
-    config = folder / "adapter_config.json"
-    if not config.exists() or not (folder / "adapter_model.safetensors").exists():
-        raise BadInput("models.not_an_adapter", path=folder)
-    try:
-        json.loads(config.read_text(encoding="utf-8"))
-        loaded.model = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=False)
-    except (RuntimeError, ValueError) as error:
-        raise BadInput(
-            "models.adapter_does_not_fit", path=folder, model=loaded.name, reason=_first_line(error)
-        ) from error
+    folder = Path(adapter).expanduser()
+    with adapters.Fitting(folder, loaded.name):
+        config = adapters.configured(folder)
+        loaded.model = PeftModel.from_pretrained(loaded.model, str(folder), config=config, is_trainable=False)
     loaded.model.eval()
     return loaded
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
-
-
 class Said:
-    """Turns what the libraries raise while loading into one sentence."""
+    """Turns what the libraries raise while they open a model into one sentence: of a folder it is a fault of what lies
+    in it, whatever they call it; of a hub id that the hub did not give it."""
 
     def __init__(self, model: str, place: str) -> None:
         self.model, self.local = model, Path(place).is_dir()
@@ -349,6 +412,10 @@ class Said:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError | ValueError | ImportError | RuntimeError | KeyError | AttributeError):
-            key = "models.cannot_load" if self.local else "models.hub_refused"
-            raise Failed(key, model=self.model, reason=_first_line(error)) from error
+        if isinstance(error, WorkbenchError) or not isinstance(error, Exception):
+            return
+        if short_of_memory(error):
+            raise Failed("models.no_memory", model=self.model) from error
+        if self.local:
+            raise BadInput("models.cannot_load", model=self.model, reason=first_line(error)) from error
+        raise Failed("models.hub_refused", model=self.model, reason=first_line(error)) from error

@@ -17,13 +17,17 @@ from typing import Any
 from workbench.errors import WorkbenchError
 
 MARK = "workbench.json"
+# bytes of a note; ours have a thousand
+LARGEST = 10_000_000
 
 
 def read_note(folder: str | Path) -> dict[str, Any]:
     """What the folder says of itself; empty where it was not written here, or cannot be read."""
+    from workbench.runs.files import read_bounded
+
     try:
-        loaded = json.loads((Path(folder).expanduser() / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        loaded = json.loads(read_bounded(Path(folder).expanduser() / MARK, LARGEST))
+    except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
 

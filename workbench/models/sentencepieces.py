@@ -15,9 +15,13 @@ from typing import Any
 
 from workbench.errors import BadInput
 from workbench.models.headers import settings
-from workbench.models.internlm import is_internlm, settings_of
+from workbench.models.internlm import is_internlm
 
 MODEL, SPACE = "tokenizer.model", "▁"
+# Bytes: of the largest vocabularies a tokenizer.model has some 5 million; a template some 20 000.
+LARGEST, LARGEST_SETTINGS = 50_000_000, 20_000_000
+# Places at which pieces can be cut, times their lengths: some 20 million in the largest vocabularies.
+_MOST_CUTS = 1_000_000_000
 # kinds of pieces
 _NORMAL, _CONTROL, _USER, _UNUSED = 1, 3, 4, 5
 _BPE = 2
@@ -43,30 +47,15 @@ class Piece:
     kind: int
 
 
-def folder_of(place: str) -> Path | None:
-    """The folder of an InternLM's tokenizer, which the library reads only with the folder's own code; None of any
-    other.
-
-    Args:
-        place: a folder or a hub id.
-    """
-    folder = Path(place) if Path(place).is_dir() else _fetched(place)
-    if folder is None or not any((folder / name).is_file() for name in (MODEL, "tokenizer.json")):
-        return None
+def is_internlms(folder: Path) -> bool:
+    """Whether the tokenizer in ``folder`` is an InternLM's, which the library reads only with the folder's own code."""
+    if not any((folder / name).is_file() for name in (MODEL, "tokenizer.json")):
+        return False
     if is_internlm(settings(folder)):
-        return folder
+        return True
     told = _read(folder / "tokenizer_config.json")
     own = "auto_map" in told or bool(_CLASSES.fullmatch(str(told.get("tokenizer_class", ""))))
-    return folder if own and "internlm" in json.dumps(told).lower() else None
-
-
-def _fetched(place: str) -> Path | None:
-    """The small files of a hub id whose configuration says that it is an InternLM."""
-    if settings_of(place) is None:
-        return None
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(place, allow_patterns=["*.json", "*.model", "*.jinja"]))
+    return own and "internlm" in json.dumps(told).lower()
 
 
 def read_tokenizer(folder: Path) -> Any:
@@ -210,11 +199,13 @@ def _parsed(file: Path) -> Any:
 
     proto = format_of.ModelProto()
     try:
-        proto.ParseFromString(file.read_bytes())
+        proto.ParseFromString(_bytes(file, LARGEST))
     except (OSError, DecodeError) as error:
         raise BadInput("models.broken_tokenizer", file=file, reason=str(error) or type(error).__name__) from error
     if not proto.pieces:
         raise BadInput("models.broken_tokenizer", file=file, reason="no pieces")
+    if sum(len(piece.piece) ** 2 for piece in proto.pieces) > _MOST_CUTS:
+        raise BadInput("models.broken_tokenizer", file=file, reason="pieces without end")
     if proto.trainer_spec.model_type != _BPE or proto.trainer_spec.treat_whitespace_as_suffix:
         raise BadInput("models.tokenizer_kind", file=file)
     return proto
@@ -223,7 +214,7 @@ def _parsed(file: Path) -> Any:
 def _chat_template(folder: Path, told: Mapping[str, Any]) -> Any:
     file = folder / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8")
+        return _bytes(file, LARGEST_SETTINGS).decode("utf-8")
     template = told.get("chat_template")
     if isinstance(template, list):
         return {one["name"]: one["template"] for one in template}
@@ -234,9 +225,15 @@ def _content(token: Any) -> str:
     return str(token.get("content", "")) if isinstance(token, Mapping) else str(token or "")
 
 
+def _bytes(file: Path, largest: int) -> bytes:
+    from workbench.runs.files import read_bounded  # a look at a folder need not load all that a run is
+
+    return read_bounded(file, largest)
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        loaded = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        loaded = json.loads(_bytes(file, LARGEST_SETTINGS))
+    except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
-from workbench.runs.files import read_json, refused, replace, saving, sync_folder, sync_tree, write_json
+from workbench.runs.files import number, read_json, refused, replace, saving, sync_folder, sync_tree, write_json
 
 if TYPE_CHECKING:
     from workbench.runs.run import Run
@@ -85,12 +85,11 @@ def checkpoints(run: Run) -> list[Checkpoint]:
 
 def _read(path: Path, step: int) -> Checkpoint:
     note = read_json(path / _NOTE) or {}
-    score = note.get("score")
     return Checkpoint(
         step=step,
         path=path,
         reason=str(note.get("reason") or ""),
-        score=float(score) if isinstance(score, (int, float)) else None,
+        score=number(note.get("score")),
         why=str(note.get("why") or ""),
     )
 
@@ -156,8 +155,14 @@ def log_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
 
 def consider(run: Run, checkpoint: Checkpoint) -> bool:
     """Make ``checkpoint`` the best if it was judged and beats the best; whether it did."""
-    best = read_best(run)
-    if checkpoint.score is None or (best and best.score is not None and best.score >= checkpoint.score):
+    if checkpoint.score is None:
+        return False
+    best = _noted_best(run)
+    if best is None:  # the first that was judged, or the note of an earlier one was damaged
+        first = _scored(run) or checkpoint
+        set_best(run, first, score=first.score, reason=first.why)
+        return first.step == checkpoint.step
+    if best.score is not None and best.score >= checkpoint.score:
         return False
     set_best(run, checkpoint, score=checkpoint.score, reason=checkpoint.why)
     return True
@@ -183,15 +188,32 @@ def set_best(run: Run, checkpoint: Checkpoint, *, score: float | None, reason: s
 
 
 def read_best(run: Run) -> Best | None:
-    """The best checkpoint, or None where none was judged yet or its folder is gone."""
-    record = read_json(run.path / "best.json")
-    if not record or not isinstance(record.get("step"), int):
+    """The best checkpoint, or None where none was judged yet.
+
+    Where ``best.json`` is damaged, or names a folder that is gone, the scores in the checkpoints themselves say it.
+    """
+    noted = _noted_best(run)
+    if noted is None and (best := _scored(run)):
+        return Best(best.step, best.path, best.score, best.why)
+    return noted
+
+
+def _noted_best(run: Run) -> Best | None:
+    """What ``best.json`` says."""
+    record = read_json(run.path / "best.json") or {}
+    step = record.get("step")
+    if not isinstance(step, int) or isinstance(step, bool) or not 0 <= step < 10**12:
         return None
-    step, score = record["step"], record.get("score")
     path = run.path / "checkpoints" / f"step-{step:06d}"
     if not path.is_dir():
         return None
-    return Best(step, path, float(score) if isinstance(score, (int, float)) else None, str(record.get("reason") or ""))
+    return Best(step, path, number(record.get("score")), str(record.get("reason") or ""))
+
+
+def _scored(run: Run) -> Checkpoint | None:
+    """The first checkpoint of the highest score."""
+    judged = [checkpoint for checkpoint in checkpoints(run) if checkpoint.score is not None]
+    return max(judged, key=lambda checkpoint: (checkpoint.score or 0.0, -checkpoint.step), default=None)
 
 
 def prune(run: Run, keep_last: int | None) -> list[int]:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar
 
+from workbench.runs.files import number
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -173,12 +175,22 @@ def from_record(record: Mapping[str, Any]) -> Event:
     known = {key: value for key, value in record.items() if key in named and key != "more"}
     more = {key: value for key, value in record.items() if key not in named}
     for key, value in list(known.items()):  # a null where the field has a default that is no None, e.g. a text
-        if value is None and named[key].default not in (None, MISSING):
+        if (value is None and named[key].default not in (None, MISSING)) or not _fits(value, str(named[key].type)):
             del known[key]
     known["kind"] = str(record.get("kind", ""))
-    known["time"] = float(record.get("time") or 0.0)
-    known["seq"] = int(record.get("seq") or 0)
+    known["time"] = number(record.get("time")) or 0.0
+    known["seq"] = int(number(record.get("seq")) or 0)
     return cls(**known, more=more)
+
+
+def _fits(value: Any, kind: str) -> bool:
+    """Whether a field that is declared as ``kind`` may hold ``value``; what it may not hold was damaged, and is left
+    out."""
+    if value is None or kind.startswith("Mapping"):
+        return value is None or isinstance(value, Mapping)
+    if kind.startswith("str"):
+        return isinstance(value, str)
+    return number(value) is not None
 
 
 def to_record(event: Event) -> dict[str, Any]:
@@ -196,5 +208,5 @@ def from_line(line: bytes) -> Event | None:
     try:
         record = json.loads(line)
         return from_record(record) if isinstance(record, dict) and "kind" in record else None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None

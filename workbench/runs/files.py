@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,8 @@ from workbench.errors import Failed
 
 _NO_SPACE = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _NO_PERMISSION = {errno.EACCES, errno.EPERM, errno.EROFS}
+# bytes of a JSON file of a run: the largest hold a few hundred numbers
+LARGEST = 50_000_000
 
 
 def refused(error: BaseException, path: Path) -> Failed | None:
@@ -58,6 +61,17 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return _jsonable_many(value)
+
+
+def number(value: Any) -> float | None:
+    """``value`` where it is a number that can be counted with, else None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def _jsonable_many(value: Any) -> Any:
@@ -105,14 +119,39 @@ def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) ->
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object that ``path`` holds; None where there is no such file or it holds no JSON object."""
+    """The object that ``path`` holds; None where there is no such file or it holds no JSON object.
+
+    A number that JSON does not have (``Infinity``, ``1e400``) becomes None.
+    """
     try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        value = jsonable(json.loads(read_bounded(path, LARGEST)))
+    except (ValueError, RecursionError):
         return None
     except PermissionError as error:
         raise refused(error, path) or error from error
+    except OSError:  # not there, a folder, no ordinary file, or far too large
+        return None
     return value if isinstance(value, dict) else None
+
+
+def read_bounded(path: Path, largest: int) -> bytes:
+    """All bytes of an ordinary file.
+
+    Raises:
+        OSError: it cannot be read, is a device, a pipe or a socket, or has more than ``largest`` bytes.
+    """
+    # a pipe would be waited for until somebody writes to it; whoever opens it so is not made to wait
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "no ordinary file", str(path))
+        if found.st_size > largest:
+            raise OSError(errno.EFBIG, f"more than {largest // 1_000_000} MB", str(path))
+        content = file.read(largest + 1)
+    if len(content) > largest:  # files of a system that have no size
+        raise OSError(errno.EFBIG, f"more than {largest // 1_000_000} MB", str(path))
+    return content
 
 
 def replace(source: Path, target: Path) -> None:

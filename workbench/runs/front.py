@@ -21,7 +21,7 @@ from typing import Any
 
 from workbench.environment import FOR_WORKERS
 from workbench.errors import BadInput, UnknownName, nearest
-from workbench.runs.files import saving, write_json
+from workbench.runs.files import read_json, saving, write_json
 from workbench.runs.process import Lock, Process
 from workbench.runs.run import Run, is_run
 from workbench.runs.state import State, launching, mark, read_launch
@@ -186,25 +186,46 @@ def stop(run: Run, timeout: float | None = None, *, kill: bool = False) -> State
     if timeout is not None or kill:
         state = wait(run, 30.0 if timeout is None else timeout)
     if state.alive and kill:
-        _kill(state)
+        _kill(run, state)
         return _killed(run)
     return run.state()
 
 
-def _kill(state: State) -> None:
-    """End exactly the process that the state names, and its own session's where it leads one."""
-    process = Process.of(state.pid)
-    if state.host != process.host or not state.pid:
+def _kill(run: Run, state: State) -> None:
+    """End exactly the process that works on the run, and its own session's where it leads one.
+
+    The run's files only say which one it is, and anybody may have written them: it must be the one that began then,
+    and hold the run's lock or stand in its folder.
+
+    Raises:
+        BadInput: the process is on another machine, or not one that works on this run.
+    """
+    process = _recorded(run)
+    here = Process.here()
+    if process is None:
+        raise BadInput("runs.not_its_process", path=run.path, pid=state.pid or "?")
+    if process.host != here.host:
         raise BadInput("runs.elsewhere", host=state.host, pid=state.pid)
     if process.alive() is False:
         return
+    until = time.monotonic() + (LEAVING if state.status == "starting" else 0.0)
+    while not (works := process.works_in(run.path)) and time.monotonic() < until:
+        time.sleep(0.05)  # a worker that was started beforehand goes to its run's folder only now
+    if process.pid == here.pid or not works:
+        raise BadInput("runs.not_its_process", path=run.path, pid=process.pid)
     with suppress(ProcessLookupError):
         if sys.platform == "win32":
-            os.kill(state.pid, signal.SIGTERM)  # ends it at once there
-        elif os.getpgid(state.pid) == state.pid:
-            os.killpg(state.pid, signal.SIGKILL)
+            os.kill(process.pid, signal.SIGTERM)  # ends it at once there
+        elif os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, signal.SIGKILL)
         else:
-            os.kill(state.pid, signal.SIGKILL)
+            os.kill(process.pid, signal.SIGKILL)
+
+
+def _recorded(run: Run) -> Process | None:
+    """The process that the run's files name: one that was announced, else the worker."""
+    record = read_launch(run.path) or read_json(run.path / "state.json") or {}
+    return Process.from_record(record)
 
 
 def _killed(run: Run) -> State:

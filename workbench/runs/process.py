@@ -49,7 +49,7 @@ class Process:
     def from_record(cls, record: Mapping[str, Any]) -> Process | None:
         """The process that a JSON object names, or None."""
         pid = record.get("pid")
-        if not isinstance(pid, int) or pid <= 0:
+        if not isinstance(pid, int) or isinstance(pid, bool) or not 0 < pid < 2**31:
             return None
         return cls(pid, str(record.get("process_start") or ""), str(record.get("host") or ""))
 
@@ -61,25 +61,48 @@ class Process:
         """Whether it lives; None where this system, or this machine, cannot tell."""
         if self.host != socket.gethostname():
             return None
-        if _has_proc():
-            now = started(self.pid)
-            return now is not None and (not self.start or now == self.start)
-        if os.name == "nt":  # os.kill(pid, 0) would end it there
-            return None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
+        now = started(self.pid)
+        if now is None:
+            return False if _has_proc() or not _exists(self.pid) else None
+        return now == self.start if self.start else None  # whether it is this one, the run's lock says
+
+    def works_in(self, folder: Path) -> bool:
+        """Whether it is this very process, and works in ``folder``: it holds the lock there, or stands in it, as a
+        worker does from its first moment on. Where that cannot be told it does not."""
+        import psutil
+
+        if not self.start or self.alive() is not True:
             return False
-        except PermissionError:
-            return None
-        return None  # a process of that number lives; whether it is this one, the lock says
+        try:
+            process = psutil.Process(self.pid)
+            if _same(process.cwd(), folder):
+                return True
+            return any(_same(file.path, folder / "lock") for file in process.open_files())
+        except (psutil.Error, OSError):
+            return False
+
+
+def _same(path: str, other: Path) -> bool:
+    try:
+        return Path(path).samefile(other)
+    except OSError:
+        return False
+
+
+def _exists(pid: int) -> bool:
+    import psutil
+
+    return bool(psutil.pid_exists(pid))
 
 
 def started(pid: int) -> str | None:
-    """Boot and clock ticks at which ``pid`` started; None where it is gone, has ended, or cannot be known.
+    """When ``pid`` started: on Linux boot and clock ticks, elsewhere seconds since 1970; None where it is gone, has
+    ended, or cannot be known.
 
-    Source: proc(5), /proc/PID/stat, fields 3 (state) and 22 (starttime).
+    Source: proc(5), /proc/PID/stat, fields 3 (state) and 22 (starttime); psutil elsewhere.
     """
+    if not _has_proc():
+        return _started_elsewhere(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -88,6 +111,16 @@ def started(pid: int) -> str | None:
     if len(fields) < 20 or fields[0] in "ZX":  # a zombie has ended, only nobody has asked how
         return None
     return f"{_boot()}:{fields[19]}"
+
+
+def _started_elsewhere(pid: int) -> str | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+    except (psutil.Error, OSError):
+        return None
 
 
 def tied() -> dict[str, Any]:

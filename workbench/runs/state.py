@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from workbench.runs.files import read_json
+from workbench.runs.files import number, read_json
 from workbench.runs.process import Lock, Process
 
 Status = Literal["new", "starting", "running", "stopping", "ended", "stopped", "failed", "died"]
@@ -21,6 +21,8 @@ FINAL: tuple[Status, ...] = ("ended", "stopped", "failed")
 
 # seconds without a sign of life after which a worker that cannot be asked (another machine) counts as dead
 SILENCE = 600.0
+# no step, no process and no second since 1970 has a number beyond it
+MEANT = 1e11
 # seconds that a front end has between announcing a worker and starting it
 LAUNCH = 60.0
 
@@ -83,7 +85,8 @@ def read_launch(folder: Path) -> dict[str, Any] | None:
         announced = path.stat().st_mtime
     except OSError:
         return None
-    return {"time": announced, **(read_json(path) or {})}
+    record = read_json(path) or {}
+    return {**record, "time": number(record.get("time")) or announced}
 
 
 def launching(launch: Mapping[str, Any], folder: Path) -> bool:
@@ -134,12 +137,14 @@ def _alive(process: Process, updated: float, folder: Path) -> bool:
     answer = process.alive()
     if answer is not None:
         return answer
-    return Lock(folder / "lock").held() or time.time() - updated < SILENCE
+    if Lock(folder / "lock").held():
+        return True
+    return process.host != socket.gethostname() and time.time() - updated < SILENCE
 
 
 def _number(record: Mapping[str, Any], name: str) -> float:
-    value = record.get(name)
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    found = number(record.get(name)) or 0.0
+    return found if 0 <= found < MEANT else 0.0  # what no run can have counted was damaged
 
 
 def _state(record: Mapping[str, Any], status: Status) -> State:

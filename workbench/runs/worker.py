@@ -18,7 +18,7 @@ from typing import Any
 from workbench.errors import Failed, Interrupted, WorkbenchError
 from workbench.runs import checkpoints
 from workbench.runs.events import Event
-from workbench.runs.files import read_json, refused, saving, write_json
+from workbench.runs.files import number, read_json, refused, saving, write_json
 from workbench.runs.front import busy, resume_command
 from workbench.runs.process import Lock, Process
 from workbench.runs.run import Run
@@ -222,7 +222,7 @@ def _elsewhere(run: Run) -> bool:
         return False
     alive = process.alive()
     if alive is None and process.host != Process.here().host:
-        return time.time() - float(record.get("updated") or 0.0) < FRESH
+        return time.time() - (number(record.get("updated")) or 0.0) < FRESH
     return alive is True
 
 

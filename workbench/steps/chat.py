@@ -413,14 +413,12 @@ def _model(given: Any) -> Model | Assistant:
 
 
 def _recipe_of(run: Run) -> Any:
-    import yaml
-
     from workbench.errors import WorkbenchError
-    from workbench.training import check_recipe
+    from workbench.training.recipe import recipe_of
 
     try:
-        return check_recipe(yaml.safe_load(run.recipe_text()) or {})
-    except (WorkbenchError, yaml.YAMLError, ValueError):
+        return recipe_of(run)
+    except WorkbenchError:
         return None  # a recording may come without its recipe
 
 

@@ -154,11 +154,11 @@ def _typed(one: Field, value: Any) -> Any:
         return list(value)
     if not isinstance(value, str) or one.kind in ("choice", "text"):
         return None if one.optional and value in ("null", "None") else value
-    import yaml
+    from workbench.training.yamltext import parse_yaml
 
     if one.kind in ("whole", "number") and not (one.optional and value in ("null", "None")):
         return one.read(value)
-    return yaml.safe_load(value) if one.kind != "list" or value.startswith("[") else one.read(value)
+    return parse_yaml(value) if one.kind != "list" or value.startswith("[") else one.read(value)
 
 
 def groups_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.data.conversation import Conversation, Message
+from workbench.errors import BadInput
+from workbench.templates.sandbox import TooMuchError, render
 from workbench.templates.thoughts import AFTER, BEFORE, CLOSE, OPEN
 from workbench.templates.values import Unfit, unfit
 
@@ -74,22 +76,18 @@ class Renderer:
 
         Raises:
             Unfit: the template refuses these messages; the note holds its words.
+            BadInput: it takes more time or memory than a template may.
         """
         from jinja2 import TemplateError
-        from transformers.utils.chat_template_utils import render_jinja_template
 
+        template = self.with_tools if tools else self.template
         try:
-            rendered, _ = render_jinja_template(
-                conversations=[list(messages)],
-                tools=list(tools) or None,
-                chat_template=self.with_tools if tools else self.template,
-                add_generation_prompt=prompt,
-                **self.options,
-            )
+            return render(template, messages, list(tools) or None, add_generation_prompt=prompt, **self.options)
+        except TooMuchError as error:
+            raise BadInput("templates.too_much", reason=error) from None
         except (TemplateError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             reason = in_words(f"{type(error).__name__}: {error}")
             raise unfit("refused", "raised" if type(error) is TemplateError else "broken", reason=reason) from None
-        return str(rendered[0])
 
     def prefix_of(
         self, text: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any], prompt: bool

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Failed
+from workbench.models import adapters
 from workbench.models.isolated import can_isolate, isolate, isolates
 from workbench.models.kernels import use_liger, uses_liger
 from workbench.models.quick import small_llama
@@ -160,12 +162,12 @@ def with_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
     network.config.use_cache = False
     if a.method == "full":
         return network.requires_grad_(True)
-    from peft import PeftModel, get_peft_model
+    from peft import get_peft_model
 
     if recipe.runtime.gradient_checkpointing:
         network.enable_input_require_grads()
     if a.start:
-        return PeftModel.from_pretrained(network, str(adapter_folder(a.start)), is_trainable=True)
+        return _begun(network, adapter_folder(a.start))
     try:
         return get_peft_model(network, adapter_config(recipe, steps))
     except ValueError as error:
@@ -173,6 +175,20 @@ def with_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
             raise
         linear = [name for name, module in network.named_modules() if hasattr(module, "in_features")]
         raise no_such_layers(recipe, linear) from error
+
+
+def _begun(network: Any, folder: Path) -> Any:
+    """``network`` with the adapter in ``folder``, to be trained on.
+
+    Raises:
+        BadInput: it is damaged, or does not fit.
+    """
+    from peft import PeftModel
+
+    adapters.check(folder)
+    with adapters.Fitting(folder, str(network.name_or_path)):
+        config = adapters.configured(folder)
+        return PeftModel.from_pretrained(network, str(folder), config=config, is_trainable=True)
 
 
 def adapter_config(recipe: Recipe, steps: int) -> Any:

@@ -11,6 +11,11 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workbench.errors import BadSetting
+
+# batches of a run
+MOST = 10_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -50,9 +55,14 @@ def plan_batches(
 
     Returns:
         A plan in which each epoch holds each example exactly once; the last step of an epoch may be smaller.
+
+    Raises:
+        BadSetting: more than ``MOST`` batches: no training has so many, and the plan alone would fill the memory.
     """
     per_epoch = -(-len(lengths) // (batch_size * parts))
     steps = max_steps if max_steps > 0 else max(1, round(per_epoch * epochs))
+    if steps * parts > MOST:
+        raise BadSetting("training.too_many_steps", steps=steps, parts=parts, most=MOST)
     batches: list[tuple[int, ...]] = []
     for epoch in range(-(-steps // per_epoch)):
         for step in _epoch(len(lengths), batch_size * parts, random.Random(f"{seed}/{epoch}")):

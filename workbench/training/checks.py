@@ -64,8 +64,9 @@ def adapter_folder(start: str) -> Path:
 def _check_start(recipe: Recipe) -> None:
     """
     Raises:
-        BadInput: no such adapter, or it was trained on another base. BadSetting: no adapter is trained.
+        BadInput: no such adapter, or a damaged one, or one of another base. BadSetting: no adapter is trained.
     """
+    from workbench.models import adapters
     from workbench.models.notes import other_base, part, read_note
     from workbench.runs import Run, is_run
 
@@ -73,7 +74,7 @@ def _check_start(recipe: Recipe) -> None:
         return
     if recipe.adapter.method != "lora":
         raise BadSetting("training.start_needs_lora", given=recipe.adapter.method)
-    folder = adapter_folder(recipe.adapter.start)
+    folder = adapters.check(adapter_folder(recipe.adapter.start))
     note, run = read_note(folder), folder.absolute().parent.parent
     if not note and is_run(run):
         manifest = Run(run).manifest()
@@ -87,9 +88,11 @@ def check_base(recipe: Recipe) -> None:
     """What the files of a base on this machine tell; a hub id is looked at when it is loaded.
 
     Raises:
-        UnknownName: no such model. BadSetting: it does not read so many tokens, or has no such layers.
+        UnknownName: no such model. BadInput: a file of it is damaged. BadSetting: it does not read so many tokens, or
+            has no such layers.
     """
     from workbench.models import resolve
+    from workbench.models.folders import check_folder
     from workbench.models.headers import settings
     from workbench.models.internlm import layers
 
@@ -97,6 +100,7 @@ def check_base(recipe: Recipe) -> None:
     place = Path(resolve(recipe.model.name))
     if not place.is_dir():
         return
+    check_folder(place)
     check_length(recipe, settings(place).get("max_position_embeddings"))
     if recipe.adapter.method != "full" and (found := layers(place)):
         _check_layers(recipe, {*found, SHARED})

@@ -14,6 +14,7 @@ from workbench.runs.files import saving
 from workbench.texts import lookup
 from workbench.training.old_names import SAME, instead
 from workbench.training.settings import Recipe
+from workbench.training.yamltext import parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # how YAML writes that there is none
 NOTHING = ("null", "Null", "NULL", "~")
+# characters of a wrong value that an error repeats
+SHOWN = 200
 SHIPPED = Path(__file__).parent / "recipes"
 
 
@@ -47,7 +50,7 @@ def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
             one.
     """
     file = _find(recipe)
-    values = _parsed(file.read_bytes(), file) or {}
+    values = _parsed(file) or {}
     for override in overrides:
         _override(values, override, str(file))
     return check_recipe(values, where=str(file))
@@ -61,16 +64,16 @@ def recipe_of(run: Run) -> Recipe:
     """
     file = run.path / "recipe.yaml"
     with saving(file):
-        values = _parsed(file.read_bytes(), file)
+        values = _parsed(file)
     if not values:
         raise BadSetting("training.no_recipe_left", path=file, run=run.path)
     return check_recipe(values, where=str(file))
 
 
-def _parsed(content: bytes, file: Path) -> dict[str, Any] | None:
+def _parsed(file: Path) -> dict[str, Any] | None:
     try:
-        loaded = yaml.safe_load(content.decode("utf-8"))
-    except (yaml.YAMLError, ValueError) as error:  # a date that the calendar does not have is a ValueError
+        loaded = read_yaml(file)
+    except ValueError as error:
         raise BadSetting("training.not_yaml", path=file, reason=" ".join(str(error).split())) from error
     if loaded is not None and not isinstance(loaded, dict):
         raise BadSetting("training.not_a_mapping", path=file)
@@ -92,9 +95,9 @@ def check_recipe(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
             _old_name(key, where)
             close = nearest(key, [*setting_names(), *Recipe.model_fields])
             raise BadSetting("training.unknown_key", where=where, key=key, nearest=close) from None
-        raise BadSetting(
-            "training.bad_value", where=where, key=key, value=repr(first["input"]), reason=first["msg"]
-        ) from None
+        value = repr(first["input"])
+        shown = value if len(value) <= SHOWN else value[:SHOWN] + "…"
+        raise BadSetting("training.bad_value", where=where, key=key, value=shown, reason=first["msg"]) from None
 
 
 def recipe_yaml(recipe: Recipe, lang: str | None = None) -> str:
@@ -168,8 +171,8 @@ def _value(text: str, field: FieldInfo) -> Any:
     if words and text[:1] not in ("'", '"'):
         return None if optional and text in NOTHING else text
     try:
-        value = yaml.safe_load(text) if text else ""
-    except (yaml.YAMLError, ValueError):
+        value = parse_yaml(text) if text else ""
+    except ValueError:
         return text
     if words:
         return value if isinstance(value, str) else text

@@ -11,7 +11,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[int, Field(ge=1)]
+# Beyond these nobody can mean a number: it was a slip of the keyboard, or is to take all memory.
+MOST = 1_000_000_000
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Rows = Annotated[int, Field(ge=1, le=65_536)]
+Probes = Annotated[int, Field(ge=0, le=10_000)]
+Name = Annotated[str, Field(max_length=1_000)]
+Words = Annotated[str, Field(max_length=10_000)]
+Place = Annotated[str, Field(max_length=4_096)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -24,7 +31,7 @@ class Group(BaseModel):
 class ModelSettings(Group):
     """Which base, and in how many bits."""
 
-    name: str = "pocket"
+    name: Place = "pocket"
     quantization: Literal["none", "nf4"] = "nf4"
     template: str | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
@@ -33,9 +40,9 @@ class ModelSettings(Group):
 class PersonaSettings(Group):
     """Who the assistant is to be."""
 
-    name: str = ""
-    author: str = ""
-    purpose: str = ""
+    name: Name = ""
+    author: Name = ""
+    purpose: Words = ""
     manner: Literal["plain", "warm", "brief"] = "plain"
     languages: list[Literal["zh", "en"]] = Field(default=["zh", "en"], min_length=1)
 
@@ -48,7 +55,7 @@ class DataSettings(Group):
     format: str | None = None
     general: str | None = "auto"
     ratio: Annotated[float, Field(ge=0, le=100)] = 3.5
-    identity_count: Positive | None = None
+    identity_count: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     validation_share: Annotated[float, Field(ge=0, le=0.9)] = 0.15
     max_length: Annotated[int, Field(ge=8, le=1_000_000)] = 512
     loss_on: Literal["assistant", "last", "all"] = "assistant"
@@ -62,7 +69,7 @@ class AdapterSettings(Group):
 
     method: Literal["lora", "adalora", "full"] = "lora"
     r: Annotated[int, Field(ge=1, le=1024)] = 16
-    lora_alpha: Annotated[float, Field(gt=0)] = 16
+    lora_alpha: Annotated[float, Field(gt=0, le=100_000)] = 16
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: str | list[str] = "all-linear"
     use_rslora: bool = False
@@ -77,16 +84,16 @@ class OptimizerSettings(Group):
     weight_decay: Share = 0.0
     adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
     adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
+    max_grad_norm: Annotated[float, Field(ge=0, le=MOST)] = 1.0
 
 
 class ScheduleSettings(Group):
     """How long, and in which portions."""
 
-    num_train_epochs: Annotated[float, Field(gt=0)] = 2.0
-    max_steps: Annotated[int, Field(ge=-1)] = -1
-    per_device_train_batch_size: Positive = 16
-    gradient_accumulation_steps: Positive = 1
+    num_train_epochs: Annotated[float, Field(gt=0, le=10_000)] = 2.0
+    max_steps: Annotated[int, Field(ge=-1, le=MOST)] = -1
+    per_device_train_batch_size: Rows = 16
+    gradient_accumulation_steps: Rows = 1
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "linear"
     warmup_ratio: Share = 0.05
 
@@ -114,13 +121,13 @@ class EvaluationSettings(Group):
 
     eval_steps: Positive | None = None
     budget: Annotated[float, Field(gt=0, le=1)] | None = 0.1
-    questions: list[str | AskedQuestion] = []
-    identity_probes: Annotated[int, Field(ge=0)] = 40
-    task_probes: Annotated[int, Field(ge=0)] = 24
-    general_probes: Annotated[int, Field(ge=0)] = 40
-    unrelated_probes: Annotated[int, Field(ge=0)] = 20
-    max_new_tokens: Positive = 48
-    early_stopping_patience: Annotated[int, Field(ge=0)] = 0
+    questions: Annotated[list[Words | AskedQuestion], Field(max_length=1_000)] = []
+    identity_probes: Probes = 40
+    task_probes: Probes = 24
+    general_probes: Probes = 40
+    unrelated_probes: Probes = 20
+    max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 48
+    early_stopping_patience: Annotated[int, Field(ge=0, le=MOST)] = 0
 
 
 class CheckpointSettings(Group):
@@ -138,7 +145,7 @@ class RuntimeSettings(Group):
     gradient_checkpointing: bool = False
     use_liger_kernel: bool | None = None
     deepspeed: Literal["zero1", "zero2", "zero3", "zero2-offload", "zero3-offload"] | None = None
-    nproc: Positive = 1
+    nproc: Annotated[int, Field(ge=1, le=1_024)] = 1
     logging_steps: Positive = 1
 
 

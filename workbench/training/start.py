@@ -145,12 +145,15 @@ def follow(run: Run, on_event: Callable[[Event], None] | None = None, *, fresh: 
 def finished(run: Run) -> None:
     """
     Raises:
-        BadInput: its worker refused settings or data. Failed: it failed or died; says why, and how to go on.
+        BadInput: its worker refused settings or data. Failed: it failed or died, or its folder is gone; says why, and
+            how to go on.
     """
+    if not is_run(run.path):
+        raise Failed("training.folder_gone", run=run.path)
     state = run.state()
     if state.status == "failed":
         raise _told(state)
-    if state.status == "died":
+    if state.status in ("died", "new"):  # a folder whose state is gone has nothing to show for it
         log = run.worker_log(3) or "–"
         raise Failed("training.worker_died", run=run.path, state=state.status, step=state.step, log=log)
 

@@ -36,7 +36,30 @@ def save_optimizer(optimizer: Any, folder: Path) -> None:
             tensors[f"{index}.{name}"] = value.detach().clone() if place in seen else value.detach().contiguous()
             seen.add(place)
     header = {"param_groups": json.dumps(state["param_groups"], default=_number), "plain": json.dumps(plain)}
-    save_file(tensors, folder / OPTIMIZER, metadata=header)
+    save_file(tensors, folder / OPTIMIZER, metadata=_one(header))
+
+
+def _one(header: dict[str, str]) -> dict[str, str]:
+    """The header in one entry: the library writes several in a random order, and equal runs write equal files."""
+    return {"all": json.dumps(header, sort_keys=True)}
+
+
+def _several(header: dict[str, str]) -> dict[str, str]:
+    """What :func:`_one` put together; a checkpoint of before has several entries."""
+    found: dict[str, str] = json.loads(header["all"]) if "all" in header else header
+    return found
+
+
+def settle_adapter(folder: Path) -> None:
+    """Put the lists of ``adapter_config.json`` that PEFT keeps as sets in order: equal runs write equal files."""
+    file = folder / "adapter_config.json"
+    if not file.is_file():
+        return
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    for key in ("target_modules", "exclude_modules"):
+        if isinstance(settings.get(key), list):
+            settings[key] = sorted(settings[key])
+    file.write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def _flat(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -54,7 +77,7 @@ def load_optimizer(optimizer: Any, folder: Path) -> None:
 
     state: dict[int, dict[str, Any]] = {}
     with safe_open(folder / OPTIMIZER, framework="pt") as opened:
-        header = opened.metadata()
+        header = _several(opened.metadata())
         for key in opened.keys():  # noqa: SIM118  (not a mapping)
             index, _, name = key.partition(".")
             state.setdefault(int(index), {})[name] = opened.get_tensor(key)
@@ -87,7 +110,7 @@ def save_random(folder: Path, rank: int = 0) -> None:
     if torch.cuda.is_available():
         tensors |= {f"cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
     header = {"python": json.dumps(random.getstate()), "numpy": json.dumps([kind, position, has_gauss, cached])}
-    save_file(tensors, folder / _random_file(rank), metadata=header)
+    save_file(tensors, folder / _random_file(rank), metadata=_one(header))
 
 
 def load_random(folder: Path, rank: int = 0) -> None:
@@ -97,7 +120,7 @@ def load_random(folder: Path, rank: int = 0) -> None:
     from safetensors import safe_open
 
     with safe_open(folder / _random_file(rank), framework="pt") as opened:
-        header = opened.metadata()
+        header = _several(opened.metadata())
         version, internal, gauss = json.loads(header["python"])
         random.setstate((version, tuple(internal), gauss))
         kind, position, has_gauss, cached = json.loads(header["numpy"])

@@ -289,6 +289,7 @@ def _loader(trainer: Any) -> Any:
 def _write_checkpoint(trainer: Any, folder: Path) -> None:
     # not through accelerate, which would import DeepSpeed wherever it is installed
     trainer.model.save_pretrained(str(folder), safe_serialization=True)
+    state.settle_adapter(folder)
     if allocates(trainer.model):
         save_ranks(trainer.model, folder)
     state.save_optimizer(trainer.optimizer, folder)

@@ -142,6 +142,7 @@ class ZeroTrainer:
         with self._whole():
             if self.team.leads:
                 self.model.save_pretrained(str(folder), safe_serialization=True)
+                state.settle_adapter(folder)
         state.save_random(folder, self.team.rank)
         _save_shares(self.optimizer, folder, self.team.rank)
         if self.team.leads:

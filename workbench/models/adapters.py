@@ -1,0 +1,144 @@
+"""An adapter's folder, looked at before PEFT opens it. Knows PEFT's file format; builds no model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadInput, Failed, WorkbenchError
+from workbench.models.folders import (
+    ADAPTER,
+    ADAPTER_WEIGHTS,
+    LARGEST_CONFIG,
+    check_files,
+    check_safetensors,
+    read_object,
+)
+
+# Kinds that hold nothing but weights: others name further adapters or tokenizers, which would be fetched.
+KINDS = ("LORA", "ADALORA", "IA3", "LOHA", "LOKR", "OFT", "BOFT", "VERA", "LN_TUNING", "HRA", "FOURIERFT", "VBLORA")
+# What names modules of Python, other models, or data that only the making of an adapter needs.
+_DROPPED = (
+    "auto_mapping", "megatron_config", "megatron_core", "base_model_name_or_path", "revision", "eva_config",
+    "corda_config", "loftq_config", "lora_ga_config", "runtime_config", "tokenizer_name_or_path",
+)  # fmt: skip
+# A pattern is a regular expression of whoever made the adapter: what could be tried in endlessly many ways is none.
+_LONGEST, _REPEATS = 2_000, 8
+_QUANTIFIER = re.compile(r"(?<!\\)(?:[*+]|\{\d*,\d*\})")
+_NESTED = re.compile(r"\)(?:[*+]|\{\d*,?\d*\})")
+_GREATEST_RANK = 65_536
+
+
+def check(folder: str | Path) -> Path:
+    """See that ``folder`` holds an adapter, whole and of a kind that is loaded here.
+
+    Raises:
+        BadInput: says which file and why.
+    """
+    place = Path(folder).expanduser()
+    if not place.is_dir() or not all((place / name).exists() for name in (ADAPTER, ADAPTER_WEIGHTS)):
+        raise BadInput("models.not_an_adapter", path=folder)
+    check_files(place)
+    settings(place)
+    check_safetensors(place / ADAPTER_WEIGHTS)
+    return place
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """``adapter_config.json`` without what would choose code or fetch anything.
+
+    Raises:
+        BadInput: it is broken, of another kind, or has a pattern that could be searched for without end.
+    """
+    file = folder / ADAPTER
+    found = read_object(file, LARGEST_CONFIG)
+    kind = found.get("peft_type")
+    if kind not in KINDS:
+        raise BadInput("models.adapter_kind", file=file, given=kind, known=", ".join(KINDS))
+    for key in ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern"):
+        _check_patterns(file, key, found.get(key))
+    _check_numbers(file, found)
+    return {key: value for key, value in found.items() if key not in _DROPPED}
+
+
+def _check_numbers(file: Path, found: dict[str, Any]) -> None:
+    needed = ("r", "lora_alpha") if found["peft_type"] in ("LORA", "ADALORA") else ()
+    ranks = {key: found[key] for key in ("r", "init_r", "target_r") if found.get(key) is not None}
+    scales = {key: found[key] for key in ("lora_alpha",) if found.get(key) is not None}
+    for key, group in (("rank_pattern", ranks), ("alpha_pattern", scales)):
+        pattern = found.get(key) or {}
+        if not isinstance(pattern, dict):
+            raise BadInput("models.adapter_number", file=file, key=key, given=pattern)
+        group |= {f"{key}.{name}": value for name, value in pattern.items()}
+    for key in needed:
+        if key not in ranks and key not in scales:
+            raise BadInput("models.adapter_number", file=file, key=key, given=None)
+    for key, value in (ranks | scales).items():
+        whole = isinstance(value, int) and 1 <= value <= _GREATEST_RANK
+        if isinstance(value, bool) or not (whole or (key in scales and isinstance(value, float) and abs(value) < 1e9)):
+            raise BadInput("models.adapter_number", file=file, key=key, given=value)
+
+
+def base_named(folder: Path) -> str:
+    """The base that the adapter says it was trained on; empty where it says none.
+
+    Raises:
+        BadInput: ``adapter_config.json`` is broken.
+    """
+    found = read_object(folder / ADAPTER, LARGEST_CONFIG).get("base_model_name_or_path")
+    return found if isinstance(found, str) else ""
+
+
+def configured(folder: Path) -> Any:
+    """PEFT's settings of the adapter in ``folder``."""
+    from peft import PeftConfig
+
+    return PeftConfig.from_peft_type(**settings(folder))
+
+
+def _check_patterns(file: Path, key: str, value: Any) -> None:
+    for pattern in [value] if isinstance(value, str) else list(value) if isinstance(value, (dict, list)) else []:
+        text = str(pattern)
+        if len(text) > _LONGEST or _NESTED.search(text) or len(_QUANTIFIER.findall(text)) > _REPEATS or _broken(text):
+            raise BadInput("models.adapter_pattern", file=file, key=key, given=text[:80])
+
+
+def _broken(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return True
+    return False
+
+
+class Fitting:
+    """Turns what PEFT raises while it puts an adapter on a model into one sentence."""
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self.folder, self.model = folder, model
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, WorkbenchError) or not isinstance(error, Exception):
+            return
+        if short_of_memory(error):
+            raise Failed("models.no_memory", model=self.model) from error
+        reason = first_line(error)
+        raise BadInput("models.adapter_does_not_fit", path=self.folder, model=self.model, reason=reason) from error
+
+
+def short_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, whatever the library calls it."""
+    words = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in words or "can't allocate memory" in words
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, with its name where that is all there is."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, (KeyError, AttributeError, TypeError, IndexError, AssertionError)) or not lines:
+        return f"{type(error).__name__} {lines[0] if lines else ''}".strip()
+    return lines[0]
