@@ -121,6 +121,16 @@ def test_a_model_with_a_fault_is_not_merged_and_not_given_on(
         assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.parametrize("name", ["LICENSE", "m.py"])
+def test_a_link_in_the_place_of_what_is_only_copied_is_not_followed(
+    name: str, base: Path, adapter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = broken(base, tmp_path / "model", strangers.linked(name, "/etc/passwd"))
+    edit("config.json", auto_map={"AutoConfig": "m.C"})(model)
+    assert "leads out" in refused(["merge", model, adapter, tmp_path / "merged"], capsys)
+    assert not (tmp_path / "merged").exists()
+
+
 @pytest.mark.parametrize("fault", [*EITHER])
 @pytest.mark.parametrize("command", ["encode", "mask", "check"])
 def test_a_tokenizer_with_a_fault_is_one_sentence(

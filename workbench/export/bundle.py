@@ -26,7 +26,7 @@ from workbench.export.merging import merge
 from workbench.export.notes import header
 from workbench.export.sidecars import model_folder, read_config, write_json
 from workbench.models.fetching import LIST, check_url, describe
-from workbench.models.folders import check_folder
+from workbench.models.folders import check_file, check_folder
 from workbench.models.notes import MARK, part, read_note
 
 Interface = Literal["gradio", "streamlit"]
@@ -168,6 +168,7 @@ def _copy_weights(source: Path, out: Path) -> None:
     for pattern in _CARRIED:
         for file in sorted(source.glob(pattern)):
             if file.is_file():
+                check_file(file, source)
                 shutil.copyfile(file, out / file.name)
     if not any(out.glob("*.safetensors")):
         raise BadInput("export.no_weights", folder=source)

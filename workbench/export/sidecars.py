@@ -10,6 +10,7 @@ from typing import Any
 
 from workbench.errors import BadInput
 from workbench.models import internlm, sentencepieces
+from workbench.models.folders import check_file
 from workbench.runs.files import LARGEST, read_bounded
 
 TOKENIZER = (
@@ -123,6 +124,7 @@ def _copy(folder: Path, patterns: Iterable[str], out: Path) -> None:
     for pattern in patterns:
         for file in sorted(folder.glob(pattern)):
             if file.is_file():
+                check_file(file, folder)
                 shutil.copyfile(file, out / file.name)
 
 

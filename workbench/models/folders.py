@@ -70,13 +70,21 @@ def check_files(folder: Path) -> None:
     Raises:
         BadInput: a device, a pipe, a socket, or a link that leads elsewhere or nowhere.
     """
-    allowed = _homes(folder)
     for file in _opened(folder):
-        place = file.resolve() if file.is_symlink() else file
-        if file.is_symlink() and not any(home in place.parents for home in allowed):
-            raise BadInput("models.leads_outside", file=file, target=place)
-        if not place.is_file():
-            raise BadInput("models.no_ordinary_file", file=file)
+        check_file(file, folder)
+
+
+def check_file(file: Path, folder: Path) -> None:
+    """See that ``file``, which lies in ``folder``, is an ordinary file, and of the folder.
+
+    Raises:
+        BadInput: as :func:`check_files`.
+    """
+    place = file.resolve() if file.is_symlink() else file
+    if file.is_symlink() and not any(home in place.parents for home in _homes(folder)):
+        raise BadInput("models.leads_outside", file=file, target=place)
+    if not place.is_file():
+        raise BadInput("models.no_ordinary_file", file=file)
 
 
 def _opened(folder: Path) -> Iterator[Path]:
