@@ -147,7 +147,9 @@ def test_all_probes_are_those_of_the_run_scored_by_model(trained: Run) -> None:
     rows = step.ask_all_probes(lambda *at: told.append(at))
     assert told[-1] == (len(rows) * 2, len(rows) * 2)
     assert {row.kind for row in rows} == {"identity", "general", "unrelated"}
-    assert all(row.right["base"] for row in rows if row.kind == "general")  # its own answers are the reference
+    known = [row.right["base"] for row in rows if row.kind == "general"]
+    assert set(known) <= {True, None}  # what the base does not know tells nothing of what was kept
+    assert known.count(True) >= 0.8 * len(known)
     assert set(step.scores()) == {"base", "best"}
 
 
