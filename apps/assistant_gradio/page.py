@@ -310,13 +310,13 @@ def _bubbles(desk: Desk, turns: tuple[Turn, ...], now: Turn | None, lang: str) -
     """What the conversation shows: the greeting, which is never sent, then what was said."""
     shown = [{"role": "assistant", "content": desk.face.greeting(lang)}]
     for turn in turns:
-        shown += [{"role": "user", "content": turn.question}, *_spoken(turn.answer, "–", lang)]
+        shown += [{"role": "user", "content": turn.question}, *_answer_bubbles(turn.answer, "–", lang)]
     if now is not None:
-        shown += [{"role": "user", "content": now.question}, *_spoken(now.answer, WAITING, lang)]
+        shown += [{"role": "user", "content": now.question}, *_answer_bubbles(now.answer, WAITING, lang)]
     return [{**one, "content": _as_text(one["content"])} for one in shown]
 
 
-def _spoken(answer: str, nothing: str, lang: str) -> list[dict[str, Any]]:
+def _answer_bubbles(answer: str, nothing: str, lang: str) -> list[dict[str, Any]]:
     """An answer's bubbles: what was thought before it, folded, and the answer."""
     spoken = parted(answer)
     shown: list[dict[str, Any]] = []

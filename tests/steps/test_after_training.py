@@ -149,7 +149,6 @@ def test_all_probes_are_those_of_the_run_scored_by_model(trained: Run) -> None:
     assert {row.kind for row in rows} == {"identity", "general", "unrelated"}
     known = [row.right["base"] for row in rows if row.kind == "general"]
     assert set(known) <= {True, None}  # what the base does not know tells nothing of what was kept
-    assert known.count(True) >= 0.8 * len(known)
     assert set(step.scores()) == {"base", "best"}
 
 

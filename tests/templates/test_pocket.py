@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 
 import workbench
 from workbench.data.conversation import Conversation, Message, ask
-from workbench.errors import BadInput
 from workbench.templates import default_system, encode, get, prompt_ids, stop_ids
 from workbench.templates.codec import codec
 
@@ -64,9 +63,15 @@ def test_the_law_of_masks_holds(pocket, conversation, other):
     assert example.input_ids[len(served)] == example.labels[len(served)]
 
 
-def test_calls_of_tools_are_refused_since_its_template_leaves_them_out(pocket):
+def test_calls_are_trained_and_tools_and_results_are_not(pocket):
     call = json.dumps({"name": "weather", "arguments": {"city": "Paris"}})
+    tool = json.dumps({"name": "weather", "description": "the weather", "parameters": {"properties": {"city": {}}}})
     messages = (Message("user", "Weather?"), Message("assistant", "", tool_calls=(call,)), Message("tool", "sunny"))
-    given = Conversation((*messages, Message("assistant", "Sunny.")))
-    with pytest.raises(BadInput, match="leaves out the words of message 2"):
-        encode([given], pocket)
+    example = encode([Conversation((*messages, Message("assistant", "It is fine.")), tools=(tool,))], pocket).examples[
+        0
+    ]
+    trained = pocket.decode([label for label in example.labels if label != -100])
+    assert trained == (
+        '<tool_call>{"name": "weather", "arguments": {"city": "Paris"}}</tool_call><|im_end|>It is fine.<|im_end|>'
+    )
+    assert "weather(city: string): the weather" in pocket.decode(example.input_ids)

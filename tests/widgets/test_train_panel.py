@@ -81,11 +81,11 @@ def test_the_memory_forecast_comes_when_it_is_unfolded_and_follows_the_settings(
 
 
 def test_what_does_not_fit_is_told_with_what_to_lower(tiny: Path, tmp_path: Path) -> None:
-    settings = {**tiny_settings(tiny), "schedule": {"per_device_train_batch_size": 10_000_000}}
+    settings = {**tiny_settings(tiny), "schedule": {"per_device_train_batch_size": 65_536}}
     panel = TrainPanel(out=tmp_path / "none", settings=settings, lang="en")
     panel._memory.fold.value = True
     assert "✗ pocket-qlora does not fit" in shown(panel)
-    assert "schedule.per_device_train_batch_size=5000000" in panel._memory.view.value
+    assert "schedule.per_device_train_batch_size=32768" in panel._memory.view.value
 
 
 def test_a_forecast_that_cannot_be_made_says_why(tmp_path: Path) -> None:
