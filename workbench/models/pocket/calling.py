@@ -61,6 +61,12 @@ class Calling:
     def __init__(self, rng: random.Random, question: Callable[[str], list[Turn]], *, held: bool = False) -> None:
         self.rng, self.question, self.held = rng, question, held
         self.words: Mapping[str, Any] = facts.document("calls")
+        apart = {noun["en"] for noun in self.words["held_nouns"]}
+        self._things = [
+            {"id": row["en"].replace(" ", "_"), "en": row["en"], "zh": row["zh"]}
+            for row in facts.table("words")
+            if row["en"] not in apart
+        ]
 
     def turns(self, lang: str, text: str = "") -> list[Turn]:
         """Return a system text with tools, and one to three exchanges, of which some need a tool."""
@@ -102,12 +108,20 @@ class Calling:
         return Tool(name, ((first, kind), (second, kind)), described, verb, sort)
 
     def _look_up(self, lang: str) -> Tool:
-        noun = self.rng.choice(self.words["held_nouns" if self.held else "nouns"])
+        noun = self._noun()
         form = self.rng.choice(self.words["held_names" if self.held else "names"])
         name = form.replace("{id}", noun["id"]).replace("{word}", self._word())
         described = self.rng.choice(self.words[lang]["describe"])
         described = described.replace("{noun}", noun[lang]).replace("{a}", self.words[lang]["a"])
         return Tool(name, ((self.rng.choice(self.words["arguments"]), "string"),), described, noun, "look_up")
+
+    def _noun(self) -> Mapping[str, str]:
+        """Draw what a tool looks up: a noun of the list, or as often any word that both languages have."""
+        if self.held:
+            return self.rng.choice(self.words["held_nouns"])
+        if self.rng.random() < 0.5:
+            return self.rng.choice(self.words["nouns"])
+        return self.rng.choice(self._things)
 
     def _word(self) -> str:
         return "".join(self.rng.choice(string.ascii_lowercase) for _ in range(self.rng.randint(3, 7)))
