@@ -8,6 +8,7 @@ import gradio as gr
 
 from workbench.render import mask_html
 from workbench.steps.template import LOSS_ON
+from workbench.templates.thoughts import THINKING
 from workbench.texts import text
 
 from .parts import Pane, Studio, click
@@ -25,11 +26,15 @@ def build(lang: str) -> tuple[Pane, Any]:
         with gr.Row():
             template = pane.make(gr.Dropdown, lang, _templates(), say={"label": "template.template"}, min_width=180)
             loss_on = pane.make(gr.Radio, lang, _losses(lang), say={"label": "template.loss_on"}, min_width=220)
+        with gr.Row():
+            system = pane.make(gr.Textbox, lang, say={"label": "template.system"}, max_length=1000, min_width=220)
+            thinking = pane.make(gr.Radio, lang, _thoughts(lang), say={"label": "template.thinking"}, min_width=220)
             look = pane.button(lang, "template.look", variant="primary", elem_id="look")
         out = gr.HTML("", elem_id="out-template", padding=False)
-    pane.shown = [question, answer, template, loss_on, out]
+    inputs = [question, answer, template, loss_on, system, thinking]
+    pane.shown = [*inputs, out]
     pane.state = _state
-    return pane, (look, [question, answer, template, loss_on], out)
+    return pane, (look, inputs, out)
 
 
 def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> None:
@@ -39,11 +44,14 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> None:
     look.click(click(studio, _looked, 1), [lang, *inputs], [out, pane.note], **quick)
 
 
-def _looked(ws: Workspace, lang: str, question: Any, answer: Any, template: Any, loss_on: Any) -> list[Any]:
+def _looked(ws: Workspace, lang: str, *values: Any) -> list[Any]:
+    question, answer, template, loss_on, system, thinking = (str(value or "") for value in values)
     step = ws.project.template
     with ws.alone():
-        step.change(template=str(template or "") or None, loss_on=str(loss_on))
-        step.ask(str(question or "")[:1000], str(answer or "")[:2000])
+        step.change(
+            template=template or None, loss_on=loss_on, system=system[:1000].strip() or "keep", thinking=thinking
+        )
+        step.ask(question[:1000], answer[:2000])
         ws.looked = True
         return [mask_html(step.view(), lang=lang)]
 
@@ -56,7 +64,11 @@ def _state(ws: Workspace, lang: str) -> list[Any]:
         conversation = made.own[0]
     losses = gr.update(value=step.settings.loss_on, choices=_losses(lang))
     mask = mask_html(step.view(), lang=lang) if ws.looked else ""
-    return [conversation.question, conversation.answer, step.settings.template or "chat_template", losses, mask]
+    settings = step.settings
+    system = "" if settings.system == "keep" else settings.system
+    thoughts = gr.update(value=settings.thinking, choices=_thoughts(lang))
+    template = settings.template or "chat_template"
+    return [conversation.question, conversation.answer, template, losses, system, thoughts, mask]
 
 
 def _templates() -> list[str]:
@@ -67,3 +79,7 @@ def _templates() -> list[str]:
 
 def _losses(lang: str) -> list[tuple[str, str]]:
     return [(text(f"studio.template.loss.{one}", lang), one) for one in LOSS_ON]
+
+
+def _thoughts(lang: str) -> list[tuple[str, str]]:
+    return [(text(f"widgets.mask.thinking_as.{name}", lang), name) for name in THINKING]

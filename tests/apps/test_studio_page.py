@@ -190,6 +190,17 @@ def test_what_a_learner_writes_is_shown_as_text(rooms: Workspaces) -> None:
     assert "<script>" not in shown and "&lt;script&gt;" in shown
 
 
+def test_a_default_system_text_of_the_page_stands_in_the_mask_and_in_the_settings(rooms: Workspaces) -> None:
+    from apps.studio.template_pane import _looked, _state
+
+    ws = rooms.enter("page", None)
+    (shown,) = _looked(ws, "en", "hi", "ho", "qwen_chat", "assistant", "You are a <gardener>.", "mask")
+    assert "gardener" in shown and "<gardener>" not in shown
+    assert _state(ws, "en")[4] == "You are a <gardener>." and ws.project.template.settings.thinking == "mask"
+    (shown,) = _looked(ws, "en", "hi", "ho", "qwen_chat", "assistant", "", "keep")
+    assert "gardener" not in shown and _state(ws, "en")[4] == ""
+
+
 def test_the_page_speaks_both_languages_with_the_same_parts(rooms: Workspaces) -> None:
     from workbench.texts import lookup
 

@@ -116,12 +116,18 @@ class Calling:
         return Tool(name, ((self.rng.choice(self.words["arguments"]), "string"),), described, noun, "look_up")
 
     def _noun(self) -> Mapping[str, str]:
-        """Draw what a tool looks up: a noun of the list, or as often any word that both languages have."""
+        """Draw what a tool looks up: a noun of the list, any word that both languages have, or an invented word.
+
+        Of a word that means nothing only its letters tell which tool is meant: so it learns to compare.
+        """
         if self.held:
             return self.rng.choice(self.words["held_nouns"])
-        if self.rng.random() < 0.5:
-            return self.rng.choice(self.words["nouns"])
-        return self.rng.choice(self._things)
+        pick = self.rng.random()
+        if pick < 0.70:
+            return self.rng.choice(self.words["nouns"] if pick < 0.35 else self._things)
+        word = self._word()
+        signs = procedures.names(self.rng)["name"] if self.rng.random() < 0.5 else word
+        return {"id": word, "en": word, "zh": signs}
 
     def _word(self) -> str:
         return "".join(self.rng.choice(string.ascii_lowercase) for _ in range(self.rng.randint(3, 7)))

@@ -130,13 +130,15 @@ class Measure:
         self.wrong += [
             f"call {lang} | {p[1][1]} | {a} | {r}" for p, a, r in zip(prompts, answers, right, strict=True) if a != r
         ]
-        formed = [well_formed(answer, tool) for answer, tool in zip(answers, tools, strict=True)]
+        calls = [call_in(answer) for answer in answers]
+        chosen = [chooses(call, tool) for call, tool in zip(calls, tools, strict=True)]
         exact = [answer == call for answer, call in zip(answers, right, strict=True)]
         final = self.share(f"result {lang}", [p[:-1] for p in prompts], [p[-1][1] for p in prompts])
         samples = self.rng.sample(self.samples[lang], self.count)
         quiet = [[prompt[0], ("user", sample.question)] for prompt, sample in zip(prompts, samples, strict=True)]
         return {
-            "well_formed": _mean(formed),
+            "well_formed": _mean([call is not None for call in calls]),
+            "tool": _mean(chosen),
             "exact": _mean(exact),
             "answered": final,
             "no_call": self.share(f"no call {lang}", quiet, [sample.answer for sample in samples]),
@@ -168,17 +170,23 @@ def _plain(sample: corpus.Sample) -> bool:
     return sample.kind not in ("repeat", "names", "captions") and not about_itself(sample)
 
 
-def well_formed(answer: str, tool: calling.Tool) -> bool:
-    """Return whether an answer is one call of ``tool`` with its arguments by name."""
+def call_in(answer: str) -> dict[str, Any] | None:
+    """Return the call that an answer is: the JSON of a name and its arguments between the two marks; else None."""
     body = answer.removeprefix("<tool_call>").removesuffix("</tool_call>")
     if len(body) != len(answer) - len("<tool_call></tool_call>"):
-        return False
+        return None
     try:
         value = json.loads(body)
     except ValueError:
-        return False
+        return None
+    formed = isinstance(value, dict) and set(value) == {"name", "arguments"} and isinstance(value["arguments"], dict)
+    return value if formed else None
+
+
+def chooses(call: dict[str, Any] | None, tool: calling.Tool) -> bool:
+    """Return whether a call is one of ``tool``, with its arguments by name."""
     names = [name for name, _ in tool.arguments]
-    return isinstance(value, dict) and value.get("name") == tool.name and list(value.get("arguments", {})) == names
+    return call is not None and call["name"] == tool.name and list(call["arguments"]) == names
 
 
 def _mean(hits: Sequence[bool]) -> float:
