@@ -33,6 +33,17 @@ def test_json_gives_each_token_with_its_label(file: Path, tiny: Path, capsys: py
     assert shown["served"]["is_prefix"] is True
 
 
+def test_a_column_of_the_row_that_is_not_read_is_said(
+    tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text("\n".join(json.dumps({**ROWS[0], "rejected": worse}) for worse in ("", "Go away.")))
+    for row, expected in (("1", False), ("2", True)):
+        assert run(["mask", str(path), "--row", row, "--model", str(tiny), "--json"]) == 0
+        output = capsys.readouterr()
+        assert ("rejected" in output.err) == expected and json.loads(output.out)
+
+
 def test_the_terminal_marks_what_is_trained(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["--question", "Hi", "--answer", "Yo", "--model", str(tiny)]
     assert run(["mask", *given]) == 0

@@ -9,6 +9,7 @@ import pytest
 
 from workbench.cli import run
 from workbench.data import Conversation, Message, ask, check, read, write
+from workbench.data.doubts import of_columns
 from workbench.data.findings import Finding
 from workbench.data.questions import question_core
 
@@ -18,6 +19,7 @@ FINE = [
     ask("What is 3 - 4?", "-1"),
     ask("用一句话介绍长城。", "长城是中国古代修建的一道很长的防御城墙。"),
 ]
+HI = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
 GOOD = "我是小苗，由三班开发。可以回答问题——比如数学。"
 
 
@@ -102,6 +104,16 @@ def test_a_column_that_changes_the_meaning_is_counted(code: str, bad: dict, fine
     finding = found(ask("Name it.", "It is Paris.", meta=bad), ask("Say it.", "It is Lyon.", meta=fine))[code]
     assert finding.rows == (5,)
     assert next(iter(bad)) in finding.message or next(iter(bad.values())) in finding.message
+
+
+def test_columns_are_looked_at_file_by_file_and_a_row_that_comes_twice_counts_once(tmp_path: Path) -> None:
+    sets = []
+    for name, column in (("a", "label"), ("b", "context")):
+        rows = [{"messages": row, column: value} for row, value in ((HI, ""), (HI, "Nobody knows."))]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        sets += read(tmp_path / f"{name}.jsonl")
+    assert [(finding.code, finding.rows) for finding in of_columns([*sets, *sets])] == [("unread_columns", (2,))]
+    assert of_columns([ask("a", "b"), ask("c", "d", meta={"label": False})])[0].rows == (2,)
 
 
 def test_ratings_by_number_are_counted_where_they_differ() -> None:

@@ -33,6 +33,22 @@ def test_what_is_handed_over_is_what_was_read(tiny: Path) -> None:
     assert material(recipe, both=taken).prepared == material(recipe).prepared
 
 
+def test_columns_that_are_not_trained_are_known_before_the_training(tiny: Path, tmp_path: Path) -> None:
+    rows = [
+        {
+            "messages": [{"role": "user", "content": f"Q {n}"}, {"role": "assistant", "content": f"A {n}"}],
+            "rejected": "x",
+        }
+        for n in range(4)
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    how = overrides(tiny, "persona.name=Bo", "identity_count=40")
+    assert not material(load_recipe("pocket-qlora", how)).doubts
+    (doubt,) = material(load_recipe("pocket-qlora", [*how, f"data.train={file}"])).doubts
+    assert doubt.code == "preference_rows" and doubt.rows == (1, 2, 3, 4)
+
+
 def test_calls_pictures_and_tools_are_handed_over_too() -> None:
     messages = (
         Message("system", "a\x00b\ud800"),

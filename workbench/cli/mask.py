@@ -73,6 +73,7 @@ def mask(
         conversation = _asked(file, question, answer, system)
     else:
         conversation = _from_file(file, row, format_)
+        _warn(conversation, lang)
     views = _views(conversation, compare_template, **options)
     if html:
         _write(html, views, lang, large)
@@ -81,6 +82,14 @@ def mask(
         click.echo(json.dumps(documents[0] if len(views) == 1 else documents, ensure_ascii=False))
     elif not html:
         _print(views, lang)
+
+
+def _warn(conversation: Conversation, lang: str | None) -> None:
+    """Say on standard error what columns of the row change its meaning and are not read."""
+    from workbench.data.doubts import of_columns
+
+    for finding in of_columns([conversation], lang):
+        click.echo(f"{finding.message}. {finding.remedy}", err=True)
 
 
 def _asked(file: str | None, question: str | None, answer: str | None, system: str) -> Conversation:

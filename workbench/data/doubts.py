@@ -170,3 +170,19 @@ LOOKS: dict[str, Callable[[Rows], Iterator[Finding]]] = {
     "pictures_unseen": _pictures,
     "short_answers": _short,
 }
+
+COLUMNS = ("preference_rows", "rated_rows", "held_out_rows", "replies_left_out", "unread_columns")
+"""Findings on columns that change what a row means; each can be made of one row alone."""
+
+
+def of_columns(conversations: Iterable[Conversation], lang: str | None = None) -> list[Finding]:
+    """Return the findings on columns, file by file, so that rows are numbered as their file counts them.
+
+    A conversation that comes several times, as in a mixture, counts once.
+    """
+    files: dict[str, dict[object, Conversation]] = {}
+    for conversation in conversations:
+        row = conversation.source or conversation.messages
+        files.setdefault(conversation.source.rpartition(":")[0], {})[row] = conversation
+    sets = [Rows(list(rows.values()), lang) for rows in files.values()]
+    return [finding for rows in sets for code in COLUMNS for finding in LOOKS[code](rows)]

@@ -17,6 +17,7 @@ from workbench.training.data import Conversations, Prepared, conversations, dres
 from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
+    from workbench.data.findings import Finding
     from workbench.models import Loaded
 
 
@@ -30,6 +31,7 @@ class Material:
         fingerprint: SHA-256 of the data.
         plan: which examples are in which step.
         packed: whether a batch's conversations lie in one row.
+        doubts: columns of the data that change what a row means and are not trained.
     """
 
     tokenizer: Any
@@ -37,6 +39,7 @@ class Material:
     fingerprint: str
     plan: Plan
     packed: bool
+    doubts: tuple[Finding, ...] = ()
 
 
 def material(recipe: Recipe, *, processes: int = 1, both: Conversations | None = None) -> Material:
@@ -49,6 +52,7 @@ def material(recipe: Recipe, *, processes: int = 1, both: Conversations | None =
     Raises:
         BadInput: the data are not as they must be. Failed: the tokenizer cannot be loaded.
     """
+    from workbench.data.doubts import of_columns
     from workbench.models import load_tokenizer
 
     check_settings(recipe)
@@ -57,7 +61,8 @@ def material(recipe: Recipe, *, processes: int = 1, both: Conversations | None =
     both = both or conversations(recipe)
     prepared = prepare(recipe, tokenizer, both)
     plan = plan_of(recipe, prepared, processes)
-    return Material(tokenizer, prepared, both.fingerprint(), plan, packs(recipe))
+    doubts = tuple(of_columns([*both.train, *both.held_out]))
+    return Material(tokenizer, prepared, both.fingerprint(), plan, packs(recipe), doubts)
 
 
 def base_of(recipe: Recipe, tokenizer: Any) -> Loaded:

@@ -232,6 +232,8 @@ class Work:
         chosen = template_of(self.recipe, made.tokenizer)
         for key, values in (*default_system(chosen).told(), *made.prepared.encoded.told()):
             self.hold.log("status", state="running", message=text(key, **values), key=key, values=values)
+        for finding in made.doubts:
+            self._say("doubt", message=finding.message, remedy=finding.remedy)
 
     def _forecast(self, made: Material) -> None:
         """Say whether it will fit, before anything large is loaded."""

@@ -111,7 +111,7 @@ def few_tokens(encoder: Encoder, rng: random.Random, count: int) -> list[Encoded
     In "26147*83116" the digit behind a 1 is not told by the 1: how much of what stands before must be looked at is
     learnt from texts that are full of repetitions.
     """
-    signs = [encoder.text(sign)[-1] for sign in "0123456789" "0123456789+-*/. ,"]
+    signs = [encoder.text(sign)[-1] for sign in "01234567890123456789+-*/. ,"]
     never = {encoder.start, encoder.end, encoder.pad}
     ids = [n for n in range(encoder.size) if n not in never]
     carriers = [[encoder.text(part) for part in carrier] for carrier in CARRIERS]
@@ -120,7 +120,9 @@ def few_tokens(encoder: Encoder, rng: random.Random, count: int) -> list[Encoded
         alphabet = [rng.choice(signs if rng.random() < 0.7 else ids) for _ in range(rng.randint(2, 5))]
         body = [rng.choice(alphabet) for _ in range(rng.randint(3, 14))]
         before, after, opening, closing = rng.choice(carriers)
-        examples.append(encoder.conversation([("user", before + body + after), ("assistant", opening + body + closing)]))
+        examples.append(
+            encoder.conversation([("user", before + body + after), ("assistant", opening + body + closing)])
+        )
     return examples
 
 
