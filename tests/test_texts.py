@@ -30,6 +30,23 @@ A_FILE = re.compile(r"\.(?:ya?ml|jsonl?|py|tsv|csv|md|html|safetensors|txt)$")
 OPTIONS = {"lang"}
 
 
+class OnceOnly(yaml.SafeLoader):
+    """Refuses what YAML lets pass: a name that stands twice, of which only the last would be read."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value]
+        twice = {name for name in names if names.count(name) > 1}
+        assert not twice, f"line {node.start_mark.line + 1}: {twice}"
+        return super().construct_mapping(node, deep)
+
+
+@pytest.mark.parametrize("file", sorted(TEXTS.glob("*/*.yaml")), ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_no_name_stands_twice(file: Path) -> None:
+    assert yaml.load(file.read_text(encoding="utf-8"), OnceOnly)
+    with pytest.raises(AssertionError, match="line 1: {'a'}"):
+        yaml.load("a: 1\na: 2", OnceOnly)
+
+
 def leaves(room: str, lang: str) -> dict[str, Any]:
     """Dotted key -> sentence (or a list of them) of one room."""
     found: dict[str, Any] = {}

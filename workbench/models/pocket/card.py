@@ -62,6 +62,9 @@ def write(folder: Path) -> None:
         "seed": result["seed"],
         "table": table(result["held_out"]),
     }
+    calls = [of["calls"] for of in result["conversing"].values()]
+    for name, measure in (("formed", "well_formed"), ("tool", "tool"), ("exact", "exact")):
+        values[name] = f"{min(of[measure] for of in calls):.0%}"
     text = (facts.folder() / "card.md").read_text(encoding="utf-8")
     for name, value in values.items():
         text = text.replace("{" + name + "}", str(value))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.pocket import WEIGHTS, calling, corpus, evaluate, tokens
+from workbench.models.pocket import calling, corpus, evaluate, tokens
 from workbench.models.pocket.conversations import Conversations
 from workbench.models.pocket.dialogue import Turn
 from workbench.models.pocket.facts import LANGUAGES
@@ -199,16 +199,5 @@ def measured(folder: Path, seed: int = 0, count: int = 60) -> tuple[dict[str, An
     return measure.all(), measure.wrong
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the measures of the weights in a folder, the shipped ones by default."""
-    from rich.console import Console
-
-    console = Console()
-    table, wrong = measured(Path(arguments[0]) if arguments else WEIGHTS)
-    console.print(table)
-    console.print("\n".join(wrong), markup=False, highlight=False)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(evaluate.show(measured, sys.argv[1:]))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.models.pocket import WEIGHTS, corpus, tokens
 from workbench.models.pocket.corpus import Sample
@@ -93,16 +93,16 @@ def held_out(folder: Path, seed: int = 0) -> tuple[dict[str, dict[str, float]], 
     return score(samples, said), wrong
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Prints the scores of the weights in a folder, the shipped ones by default."""
+def show(measure: Callable[[Path], tuple[Any, list[str]]], arguments: Sequence[str]) -> int:
+    """Print what ``measure`` says of the weights in a folder, the shipped ones by default, and the wrong answers."""
     from rich.console import Console
 
     console = Console()
-    table, wrong = held_out(Path(arguments[0]) if arguments else WEIGHTS)
+    table, wrong = measure(Path(arguments[0]) if arguments else WEIGHTS)
     console.print(table)
     console.print("\n".join(wrong), markup=False, highlight=False)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(show(held_out, sys.argv[1:]))
