@@ -43,7 +43,7 @@ class OnceOnly(yaml.SafeLoader):
 @pytest.mark.parametrize("file", sorted(TEXTS.glob("*/*.yaml")), ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_no_name_stands_twice(file: Path) -> None:
     assert yaml.load(file.read_text(encoding="utf-8"), OnceOnly)
-    with pytest.raises(AssertionError, match="line 1: {'a'}"):
+    with pytest.raises(AssertionError, match=r"line 1: .'a'."):
         yaml.load("a: 1\na: 2", OnceOnly)
 
 
