@@ -72,10 +72,11 @@ def write_lock(name: str, lines: list[str]) -> None:
 
 
 def write_environment(lines: list[str]) -> None:
-    """environment.yml: conda gives Python and pip, pip gives the same versions as the lock."""
+    """environment.yml: conda gives Python and pip, pip gives the same versions as the locks, notebooks and apps too."""
     pins = "\n".join(f'      - "{line}"' for line in lines)
     (ROOT / "environment.yml").write_text(
-        "# The versions of requirements.lock for conda. Written by .ci/lock.py; a test compares the two.\n"
+        "# The versions of requirements.lock and requirements-extras.lock for conda: commands, notebooks and web apps.\n"
+        "# Written by .ci/lock.py; a test compares them.\n"
         "name: workbench\n"
         "channels:\n  - conda-forge\n"
         f"dependencies:\n  - python={CONDA_PYTHON}\n  - pip\n  - pip:\n{pins}\n      - -e .\n",
@@ -90,9 +91,10 @@ def main() -> None:
     extras = resolve("dev", "notebook", "apps", "serve", prefer=whole)
     deepspeed = resolve("dev", "deepspeed", prefer=whole)
     write_lock("requirements.lock", core)
-    write_lock("requirements-extras.lock", [line for line in extras if line not in core])
+    more = [line for line in extras if line not in core]
+    write_lock("requirements-extras.lock", more)
     write_lock("requirements-deepspeed.lock", [line for line in deepspeed if line not in core])
-    write_environment(core)
+    write_environment([*core, *more])
 
 
 if __name__ == "__main__":

@@ -117,11 +117,14 @@ def test_every_dependency_has_a_lower_bound() -> None:
         assert ">=" in {spec.operator for spec in need.specifier}, need
 
 
-def test_conda_gets_the_versions_of_the_lock() -> None:
+def test_conda_gets_the_versions_of_the_locks_with_notebooks_and_apps() -> None:
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     through_pip = next(part["pip"] for part in environment["dependencies"] if isinstance(part, dict))
     assert through_pip[-1] == "-e ."
-    assert [str(Requirement(line)) for line in through_pip[:-1]] == [str(pin) for pin in pins("requirements.lock")]
+    locked = [*pins("requirements.lock"), *pins("requirements-extras.lock")]
+    assert [str(Requirement(line)) for line in through_pip[:-1]] == [str(pin) for pin in locked]
+    named = {Requirement(line).name for line in through_pip[:-1]}
+    assert {"jupyterlab", "ipywidgets", "gradio", "streamlit", "torch", "transformers", "peft", "bitsandbytes"} <= named
 
 
 def test_conda_gets_a_python_that_is_supported() -> None:
