@@ -170,6 +170,7 @@ ADAPTERS: dict[str, Fault] = {
     "another rank": edit("adapter_config.json", r=8),
     "a pattern without end": edit("adapter_config.json", target_modules="(.*.*)*_proj"),
     "a rank pattern without end": edit("adapter_config.json", rank_pattern={"(a+)+$": 4}),
+    "a rank of truth values": edit("adapter_config.json", rank_pattern={"q_proj": [True, False]}),
     "a broken pattern": edit("adapter_config.json", alpha_pattern={"(": 4}),
     "a scale that is no number": edit("adapter_config.json", lora_alpha="much"),
 }
