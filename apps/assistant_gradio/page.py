@@ -245,7 +245,9 @@ def _connect_rest(
     page.load(begin, parts.secret, [parts.lang, *_worded(parts)], js=MEMORY, **quick)
     page.unload(leave)
 
-    def ask(question: str, system: str, temperature: float, top_p: float, max_new_tokens: int, request: gr.Request):
+    def ask(
+        question: str, system: str, temperature: float, top_p: float, max_new_tokens: int, request: gr.Request
+    ) -> Any:
         wish = Wish(system, temperature, top_p, max_new_tokens)
         yield from _heard(desk, _key(request), question, wish)
 

@@ -22,7 +22,7 @@ from workbench.chat import Assistant  # noqa: E402
 from workbench.chat.desk import Desk, Limits  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
 from workbench.chat.face import Face  # noqa: E402
-from workbench.chat.serving import Opened  # noqa: E402
+from workbench.chat.loading import Opened  # noqa: E402
 from workbench.data.conversation import Message  # noqa: E402
 from workbench.templates import prompt_ids  # noqa: E402
 
@@ -306,7 +306,8 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(
 
 
 def test_a_model_that_is_not_there_is_told_on_the_page(served: Any) -> None:
-    from workbench.chat.serving import Serving, desk
+    from workbench.chat.loading import Serving
+    from workbench.chat.serving import desk
 
     made = served(desk(Serving("no-such-model", lang="en")).warm())
     with pytest.raises(Exception, match="no model"):

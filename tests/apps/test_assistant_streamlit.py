@@ -23,7 +23,8 @@ from tests.browser.conftest import served as running  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
 from workbench.chat.desk import Desk, Limits  # noqa: E402
 from workbench.chat.face import Face  # noqa: E402
-from workbench.chat.serving import Opened, Serving, desk  # noqa: E402
+from workbench.chat.loading import Opened, Serving  # noqa: E402
+from workbench.chat.serving import desk  # noqa: E402
 from workbench.data.conversation import Message  # noqa: E402
 from workbench.templates import prompt_ids  # noqa: E402
 

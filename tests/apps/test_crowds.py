@@ -29,7 +29,8 @@ from tests.browser.conftest import served as running  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
 from workbench.chat.desk import Desk  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
-from workbench.chat.serving import Serving, desk  # noqa: E402
+from workbench.chat.loading import Serving  # noqa: E402
+from workbench.chat.serving import desk  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), *GRADIO_SAYS]
 LONGEST = 12

@@ -19,7 +19,8 @@ from tests.export import adapters
 from workbench.chat import Assistant
 from workbench.chat.desk import Wish
 from workbench.chat.endpoint import Endpoint
-from workbench.chat.serving import Serving, desk
+from workbench.chat.loading import Serving
+from workbench.chat.serving import desk
 from workbench.data.conversation import Message
 from workbench.export import merge
 from workbench.models.loading import POCKET

@@ -17,7 +17,7 @@ import pytest
 from tests.listening import Prompts, listening
 from workbench.chat import Assistant
 from workbench.chat.beside import Beside
-from workbench.chat.serving import Opened, Serving, opened
+from workbench.chat.loading import Opened, Serving, opened
 from workbench.data.conversation import Message
 from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.models.loading import POCKET
@@ -187,7 +187,7 @@ def test_who_is_killed_is_told_to_all_who_wait_and_the_next_question_is_answered
 PARENT = """
 import sys, time
 from workbench.chat.beside import Beside
-from workbench.chat.serving import Serving
+from workbench.chat.loading import Serving
 process = Beside(Serving("pocket"))
 print(process._living()._process.pid, flush=True)
 if "end" not in sys.argv:

@@ -13,7 +13,7 @@ import pytest
 from workbench.chat.assistant import Assistant
 from workbench.chat.desk import Desk, Limits, Turn, Wish, paced
 from workbench.chat.face import Face
-from workbench.chat.serving import Opened
+from workbench.chat.loading import Opened
 from workbench.errors import BadInput, Failed
 from workbench.templates import prompt_ids
 

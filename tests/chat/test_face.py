@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from workbench.chat.face import EXAMPLES, Face, face_of
-from workbench.chat.serving import Serving, face
+from workbench.chat.loading import Serving
+from workbench.chat.serving import face
 from workbench.texts import text
 
 NOTE = {

@@ -10,8 +10,9 @@ import pytest
 from tests import tiny as small
 from workbench.cli import run as command
 from workbench.cli.doctor import EXTRAS, GIB, NEEDED, Check, _fits, _looked, as_record, examine
-from workbench.models.forecast import Forecast, Remedy, Work
+from workbench.models.forecast import Forecast, Remedy
 from workbench.models.machine import FourBit, Gpu, Machine, Processor
+from workbench.models.work import Work
 from workbench.training import load_recipe
 from workbench.training.forecast import Outlook
 

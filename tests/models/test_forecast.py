@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from workbench.environment import FOR_WORKERS
-from workbench.models.forecast import Work, forecast, nf4_bytes, remedies, state_bytes
+from workbench.models.forecast import forecast, nf4_bytes, remedies, state_bytes
+from workbench.models.work import Work
 
 LLAMA_7B = {
     "architectures": ["LlamaForCausalLM"],

@@ -11,8 +11,9 @@ import pytest
 from tests.internlm import logits, make_internlm, make_internlm2, read_shards, save_shards
 from workbench.errors import BadInput
 from workbench.models import configuration, fingerprint, load
-from workbench.models.forecast import Work, forecast
+from workbench.models.forecast import forecast
 from workbench.models.internlm import as_llama, fused_rows, layers, module_name
+from workbench.models.work import Work
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},

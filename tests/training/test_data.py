@@ -18,7 +18,7 @@ from workbench.training.data import Conversations, conversations
 from workbench.training.start import begin
 from workbench.training.worker import work
 
-WAITS = "from workbench.training import worker; worker.load_libraries = lambda: None; print(worker._waited())"
+WAITS = "from workbench.training import warm; warm.load_libraries = lambda: None; print(warm.await_run())"
 CALL = '{"name": "sum", "arguments": {"a": "1", "b": 2}}'
 
 

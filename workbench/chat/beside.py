@@ -27,7 +27,7 @@ from typing import IO, Any, NoReturn
 
 from workbench.chat.assistant import Sampling
 from workbench.chat.history import Asked, as_messages, tell_cut
-from workbench.chat.serving import Opened, Serving, opened
+from workbench.chat.loading import Opened, Serving, opened
 from workbench.data.conversation import Message
 from workbench.environment import no_collection, prepare
 from workbench.errors import Failed, WorkbenchError, again, record
@@ -54,7 +54,7 @@ class Beside:
         """What answers, as soon as it is loaded.
 
         Raises:
-            WorkbenchError: as :func:`workbench.chat.serving.opened` in the child; Failed: the child ended.
+            WorkbenchError: as :func:`workbench.chat.loading.opened` in the child; Failed: the child ended.
         """
         child = self._living()
         child.settled.wait()

@@ -6,7 +6,6 @@ here, by session, so that no client can rewrite it, read another's, or lose a me
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 import time
@@ -15,67 +14,21 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from workbench.chat.assistant import Sampling
 from workbench.chat.discreet import without_places
 from workbench.chat.face import Face
+from workbench.chat.limits import Limits, Wish
 from workbench.chat.places import Places
 from workbench.data.conversation import Message
 from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.texts import text
 
 if TYPE_CHECKING:
-    from workbench.chat.serving import Opened
+    from workbench.chat.loading import Opened
 
 EARLIER = 20  # conversations of one visitor that are kept
 KEPT = 3600.0  # seconds that the conversation of who left waits for a page that comes back
 LAPSE = 900.0  # seconds after which a question that nobody fetched the answer of counts no more
 _SECRET = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What one visitor may ask for.
-
-    Args:
-        characters: of a question, and of a system message.
-        new_tokens: of an answer.
-        at_once: answers that are written at the same time.
-        waiting: visitors who may wait for a turn; the next one is told that it is busy.
-        sessions: conversations that are kept; beyond that the one that rested longest is forgotten.
-        messages: of one conversation; beyond that a new one must be begun.
-    """
-
-    characters: int = 8000
-    new_tokens: int = 1024
-    at_once: int = 4
-    waiting: int = 100
-    sessions: int = 1000
-    messages: int = 400
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """How a visitor wants to be answered; whatever the page sends is brought within its range.
-
-    Args:
-        compare: whether the base answers the same, beside it.
-    """
-
-    system: str = ""
-    temperature: float = 0.0
-    top_p: float = 1.0
-    max_new_tokens: int = 256
-    seed: int = 0
-    compare: bool = False
-
-    def sampling(self, limits: Limits) -> Sampling:
-        """The same as settings of the draw."""
-        return Sampling(
-            max_new_tokens=int(_within(self.max_new_tokens, 1, limits.new_tokens)),
-            temperature=_within(self.temperature, 0.0, 2.0),
-            top_p=_within(self.top_p, 0.01, 1.0),
-            seed=int(_within(self.seed, 0, 2**31 - 1)),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,15 +370,6 @@ def _checked(given: Any, key: str, limit: int) -> str:
     if len(given) > limit:
         raise BadInput(key, length=len(given), limit=limit)
     return given
-
-
-def _within(given: Any, low: float, high: float) -> float:
-    """A number that a page sent, within its range; the lower end where it is none."""
-    try:
-        value = float(given)
-    except (TypeError, ValueError, OverflowError):
-        return low
-    return low if math.isnan(value) else min(max(value, low), high)
 
 
 def _told(error: WorkbenchError, lang: str | None) -> str:

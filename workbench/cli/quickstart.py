@@ -86,7 +86,7 @@ def _speak(lang: str | None) -> str:
 
 
 def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
-    from workbench.cli.train import Progress
+    from workbench.cli.progress import Progress
 
     console.print(text("quickstart.part.data", name=way.persona.name), style="bold", markup=False)
     run, conversations = way.begin(resume=resume)

@@ -120,7 +120,7 @@ def stop(run: str, timeout: float | None, kill: bool, as_json: bool) -> None:
 
 
 def _show(events: Iterator[Event], *, as_json: bool) -> None:
-    from workbench.cli.train import Progress
+    from workbench.cli.progress import Progress
     from workbench.runs.events import to_record
 
     with ExitStack() as stack:

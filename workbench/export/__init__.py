@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from workbench.export.checking import Compared, Honesty, agreement, honesty
-from workbench.export.converting import Source, convert, find_source
+from workbench.export.converting import convert
 from workbench.export.merging import merge
+from workbench.export.source import Source, find_source
 from workbench.models.notes import MARK, read_note
 
 __all__ = [

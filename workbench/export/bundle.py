@@ -18,13 +18,14 @@ from workbench.errors import BadInput, BadSetting, Failed, nearest
 from workbench.export.bundle_files import TARGETS, Bundle, write_files
 from workbench.export.bundle_git import by_lfs, commit
 from workbench.export.cards import adapter_card, merged_card
-from workbench.export.converting import convert, find_source
+from workbench.export.converting import convert
 from workbench.export.folders import new_folder
 from workbench.export.llama import llama_folder
 from workbench.export.lora import CONFIG, WEIGHTS
 from workbench.export.merging import merge
 from workbench.export.notes import header
 from workbench.export.sidecars import model_folder, read_config, write_json
+from workbench.export.source import find_source
 from workbench.models.fetching import LIST, check_url, describe
 from workbench.models.folders import check_file, check_folder
 from workbench.models.notes import MARK, part, read_note

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.export.merging import write_weights
 from workbench.export.plan import Plan, Planned, shard_bytes
 from workbench.export.sidecars import (
     base_config,
@@ -15,6 +14,7 @@ from workbench.export.sidecars import (
     write_json,
 )
 from workbench.export.tensors import weight_entries
+from workbench.export.writing import write_weights
 from workbench.models import internlm
 
 

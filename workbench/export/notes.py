@@ -60,7 +60,7 @@ def base_note(model: str) -> dict[str, Any]:
 
 def header(kind: str) -> dict[str, Any]:
     """What every note begins with."""
-    from workbench import __version__
     from workbench.runs import versions
+    from workbench.version import __version__
 
     return {"format": FORMAT, "kind": kind, "workbench": __version__, "packages": versions()}

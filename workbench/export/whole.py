@@ -12,8 +12,6 @@ from typing import Any
 from workbench.errors import BadInput
 from workbench.export.cards import merged_card
 from workbench.export.folders import new_folder
-from workbench.export.lora import CONFIG
-from workbench.export.merging import write_weights
 from workbench.export.plan import Plan, Planned, result, shard_bytes
 from workbench.export.sidecars import (
     copy_rest,
@@ -24,16 +22,8 @@ from workbench.export.sidecars import (
     write_json,
 )
 from workbench.export.tensors import DTYPES, FLOATS, load, weight_entries
+from workbench.export.writing import write_weights
 from workbench.models.notes import MARK
-
-# Beside the weights of a training's own checkpoint, and of no published model.
-_OURS = ("checkpoint.json", "trainer_state.json")
-
-
-def is_whole(folder: Path) -> bool:
-    """Whether ``folder`` is a checkpoint that holds every weight."""
-    ours = any((folder / name).is_file() for name in _OURS)
-    return ours and (folder / "config.json").is_file() and not (folder / CONFIG).is_file()
 
 
 def write_whole(checkpoint: Path, base: Path | None, out: str | Path, note: dict[str, Any], *, overwrite: bool) -> Path:

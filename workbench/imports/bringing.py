@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadInput, UnknownName, WorkbenchError
-from workbench.imports.adapters import adapter_config
+from workbench.errors import BadInput
+from workbench.imports import writing
 from workbench.imports.configs import read_config, read_text
 from workbench.imports.draft import Draft
-from workbench.imports.facts import Facts, Row
+from workbench.imports.facts import Row
 from workbench.imports.finding import Chosen, choose, things
-from workbench.imports.naming import as_llamas, model_as_llama
-from workbench.imports.recipe import base_name, draft
+from workbench.imports.recipe import draft
 from workbench.imports.values import Read
 from workbench.imports.weights import Brought as Weights
-from workbench.imports.weights import gather, read_json
+from workbench.imports.weights import gather
+from workbench.imports.work import Work
 from workbench.imports.zips import is_zip, unpack
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def bring(
         read, where = _config(chosen, weights)
         made = draft(read, where, base=base) if read else _without_config(weights, base)
         made.rows = [*weights.rows, *made.rows, *(_left(thing.path) for thing in chosen.left)]
-        work = _Work(weights, made, read, base, dtype)
+        work = Work(weights, made, read, base, dtype)
         recipe = _checked(made, where) if read else None
         parts = work.parts()
         if out is None:
@@ -130,67 +130,11 @@ def _checked(made: Draft, where: str) -> Recipe:
     return check_recipe(made.settings, where=where)
 
 
-class _Work:
-    """What is written, and of what."""
-
-    def __init__(self, weights: Weights, made: Draft, read: Read | None, base: str | None, dtype: str | None) -> None:
-        self.weights, self.made, self.dtype = weights, made, dtype
-        self.lora = Facts(read.values).get("model.lora") or Facts(read.values).get("model.llm_lora") if read else None
-        self.tower_lora = Facts(read.values).get("model.visual_encoder_lora") if read else None
-        tower = Facts(read.values).get("model.visual_encoder.pretrained_model_name_or_path") if read else None
-        self.tower_base = base_name(str(tower))[0] if tower else ""
-        told = (weights.settings.get("llm") or {}).get("base_model_name_or_path")
-        self.base = base or str(made.settings.get("model", {}).get("name") or told or "")
-        self.folder = self._local(required=bool(base))
-        self.where = weights.rows[0].theirs if weights.rows else ""
-
-    def _local(self, *, required: bool) -> Path | None:
-        """The base's folder, where it is on this machine."""
-        from workbench.export.sidecars import model_folder
-
-        try:
-            return model_folder(self.base, fetch=False) if self.base else None
-        except (UnknownName, WorkbenchError):
-            if required and "/" not in self.base:
-                raise
-            return None
-
-    @property
-    def config(self) -> Mapping[str, Any] | None:
-        """The base's ``config.json``, as it lies there."""
-        folder = self.weights.folder or self.folder
-        return read_json(folder / "config.json") if folder and (folder / "config.json").is_file() else None
-
-    def parts(self) -> dict[str, dict[str, Any]]:
-        """Folder -> its tensors, under the names that are written."""
-        parts = self.weights.parts
-        found: dict[str, dict[str, Any]] = {}
-        if parts.adapter:
-            found["adapter"], note = as_llamas(parts.adapter, self.config, self.where)
-            if note:
-                self.made.rows.append(Row("attention.wqkv, w1 …", "q_proj, k_proj, v_proj …", f"imports.note.{note}",
-                                          "translated"))  # fmt: skip
-        if parts.model:
-            if self.config is None:
-                raise BadInput("imports.base_needed", file=self.where)
-            found["model"] = model_as_llama(parts.model, self.config)
-        extra = {"projector": parts.projector, "visual_encoder_adapter": parts.tower_adapter}
-        extra["visual_encoder"] = parts.tower
-        found |= {name: part for name, part in extra.items() if part}
-        return found
-
-    def adapter_settings(self, tensors: dict[str, Any]) -> dict[str, Any]:
-        """``adapter_config.json`` of the language model's adapter."""
-        theirs = self.weights.settings.get("llm")
-        return adapter_config(tensors, theirs, self.lora, self.base, self.where)
-
-
 def _write(
-    work: _Work, out: Path, recipe: Recipe | None, parts: Mapping[str, dict[str, Any]], *, overwrite: bool,
+    work: Work, out: Path, recipe: Recipe | None, parts: Mapping[str, dict[str, Any]], *, overwrite: bool,
     sources: Sequence[Path],
 ) -> None:  # fmt: skip
     from workbench.export.folders import new_folder
-    from workbench.imports import writing
 
     folders = [path for path in sources if path.is_dir()]
     need = sum(length for part in parts.values() for one in part.values() for _, _, length in one.ranges)

@@ -15,14 +15,14 @@ from workbench.imports.lying import write
 from workbench.models.notes import MARK
 
 if TYPE_CHECKING:
-    from workbench.imports.bringing import _Work
+    from workbench.imports.work import Work
     from workbench.training.settings import Recipe
 
 DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 SHARD = 2 * 10**9
 
 
-def part(folder: Path, name: str, tensors: dict[str, Any], work: _Work) -> None:
+def part(folder: Path, name: str, tensors: dict[str, Any], work: Work) -> None:
     """One part: its tensors, and what those who load them need beside."""
     folder.mkdir()
     dtype = _dtype(work.dtype)
@@ -48,7 +48,7 @@ def _dtype(given: str | None) -> str | None:
     return DTYPES[given] if given else None
 
 
-def _check_adapter(folder: Path, work: _Work) -> None:
+def _check_adapter(folder: Path, work: Work) -> None:
     """
     Raises:
         BadInput: PEFT could not load it, or it does not fit the base that was named.
@@ -62,7 +62,7 @@ def _check_adapter(folder: Path, work: _Work) -> None:
         plan(weight_entries(work.folder), {**base_config(work.folder), "quantization_config": None}, adapter)
 
 
-def _serving(folder: Path, work: _Work, kind: str) -> None:
+def _serving(folder: Path, work: Work, kind: str) -> None:
     """Tokenizer, stop tokens and note: as far as the base is on this machine."""
     from workbench.export.cards import adapter_card, merged_card
 
@@ -93,7 +93,7 @@ def _template(folder: Path, name: str | None) -> dict[str, Any]:
         return {}
 
 
-def _model(folder: Path, tensors: dict[str, Any], work: _Work, dtype: str | None) -> None:
+def _model(folder: Path, tensors: dict[str, Any], work: Work, dtype: str | None) -> None:
     """A whole model, in files of 2 GB, with the base's configuration and tokenizer."""
     base = work.weights.folder or work.folder
     if base is None:
@@ -120,7 +120,7 @@ def _model(folder: Path, tensors: dict[str, Any], work: _Work, dtype: str | None
     _serving(folder, work, "merged")
 
 
-def _tower_config(tensors: dict[str, Any], work: _Work) -> dict[str, Any]:
+def _tower_config(tensors: dict[str, Any], work: Work) -> dict[str, Any]:
     from workbench.imports.adapters import adapter_config
 
     theirs = work.weights.settings.get("tower")
@@ -140,7 +140,7 @@ def projector_config(tensors: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def rest(folder: Path, work: _Work, recipe: Recipe | None, parts: Mapping[str, int]) -> None:
+def rest(folder: Path, work: Work, recipe: Recipe | None, parts: Mapping[str, int]) -> None:
     """The recipe, the table, and the mark of a folder made here."""
     from workbench.training.recipe import recipe_yaml
 

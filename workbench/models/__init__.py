@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from workbench.models.fingerprints import fingerprint
 from workbench.models.generation import generate, stream
 from workbench.models.loading import (
     Loaded,
     best_device,
     configuration,
-    fingerprint,
     load,
     load_tokenizer,
     mend_4bit,

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from workbench.models.portions import portion
 from workbench.models.rehearsal import rehearse, trained_places
+from workbench.models.work import Work
 
 if TYPE_CHECKING:
-    from workbench.models.loading import Quantization
+    pass
 
-Method = Literal["lora", "adalora", "full"]
 # What a CUDA context and the libraries' kernels take before the first weight, bytes.
 CONTEXT = 600 * 2**20
 # Optimizer -> bytes of state per trained parameter, where its state is a multiple of the parameters.
@@ -26,47 +26,6 @@ STATES = {"sgd": 0.0, "rmsprop": 4.0, "adagrad": 4.0, "lion_32bit": 4.0, "adafac
 LOSS_BYTES = 12
 # The same in portions: scores, and what their sum is made of.
 PORTION_BYTES = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A training, as far as memory is concerned.
-
-    Args:
-        model: ``pocket``, a folder or a hub id; only its configuration is read.
-        quantization: ``nf4`` or ``none``.
-        method: what is trained.
-        r: rank of the adapter.
-        target_modules: the layers that get one.
-        optim: the optimizer's name in transformers.
-        rows: conversations at once on a device.
-        length: tokens of the longest of them.
-        trained: tokens of the fullest batch that have a label; None: all.
-        gradient_checkpointing: whether activations are computed twice instead of kept.
-        dtype: ``float32``, ``bfloat16`` or ``float16``, of the computation.
-        attention: ``eager`` holds every weight of attention; others hold none.
-        on_gpu: whether the device is a CUDA device.
-        processes: how many share the work.
-        stage: of ZeRO: 1 shares out the optimizer, 2 the gradients too, 3 the weights too; 0: none.
-        offload: whether what is shared out lies in the main memory instead of the device's.
-    """
-
-    model: str
-    quantization: Quantization = "none"
-    method: Method = "lora"
-    r: int = 16
-    target_modules: str | tuple[str, ...] = "all-linear"
-    optim: str = "adamw_torch_fused"
-    rows: int = 16
-    length: int = 512
-    trained: int | None = None
-    gradient_checkpointing: bool = False
-    dtype: str = "float32"
-    attention: str = "eager"
-    on_gpu: bool = False
-    processes: int = 1
-    stage: int = 0
-    offload: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@ for."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import warnings
@@ -17,7 +16,6 @@ from workbench.errors import BadInput, Failed, UnknownName, WorkbenchError, near
 from workbench.models import adapters, internlm, sentencepieces
 from workbench.models.adapters import first_line, short_of_memory
 from workbench.models.folders import check_files, check_tokenizer, check_weights, clean_config
-from workbench.models.headers import slices
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +24,6 @@ Quantization = Literal["none", "nf4", "int8"]
 POCKET = Path(__file__).parent / "pocket" / "weights"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 QUICK = 200 * 2**20
-# What a fingerprint begins with that knows a slice of each tensor.
-SLICED = "2:"
 # What is fetched of a hub id: nothing but text and safetensors, and nothing of its subfolders but chat templates.
 TEXTS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken", "LICENSE*", "NOTICE*", "USE_POLICY*")
 WANTED = ("*.safetensors", *TEXTS)
@@ -347,43 +343,13 @@ def mend_4bit(network: Any) -> Any:
     """Keep 4-bit layers differentiable after an evaluation.
 
     On CPUs with AVX512-BF16, bitsandbytes repacks a ``Linear4bit`` at its first forward in ``eval`` mode, and the
-    packed kernel
-    has no backward: the gradient through that layer is lost with no more than a warning. Switching the repacking off
-        prevents it.
+    packed kernel has no backward: the gradient through that layer is lost with no more than a warning. Switching the
+    repacking off prevents it.
     """
     for module in network.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
     return network
-
-
-def fingerprint(model: str, like: str | None = None) -> str:
-    """What tells one base from another: a hash of its configuration, of its weight files' names, sizes and heads, and
-    of a slice of each tensor.
-
-    For a hub id, the hash of its name: the files may not be there yet.
-
-    Args:
-        like: a fingerprint to compare with. One of before the slices were taken is compared with one of its kind.
-    """
-    place = Path(resolve(model))
-    if not place.is_dir():
-        return hub_fingerprint(model)
-    sliced = like is None or like.startswith(SLICED)
-    digest = hashlib.sha256()
-    for file in sorted([*place.glob("config.json"), *place.glob("*.safetensors")]):
-        digest.update(f"{file.name}:{file.stat().st_size}:".encode())
-        with file.open("rb") as opened:
-            digest.update(opened.read(1 << 16))
-            for start, end in slices(file) if sliced else ():
-                opened.seek(start)
-                digest.update(opened.read(end - start))
-    return (SLICED if sliced else "") + digest.hexdigest()[:16]
-
-
-def hub_fingerprint(model: str) -> str:
-    """The fingerprint of a hub id whose files are not known: a hash of its name."""
-    return hashlib.sha256(model.encode()).hexdigest()[:16]
 
 
 def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:

@@ -38,7 +38,8 @@ def other_base(note: Mapping[str, Any], model: str) -> bool:
     Weights on this machine are told apart by their fingerprint, two hub ids by their names; a hub id and a folder
     cannot be compared: the id's files have no fingerprint of their own.
     """
-    from workbench.models.loading import fingerprint, hub_fingerprint, resolve
+    from workbench.models.fingerprints import fingerprint, hub_fingerprint
+    from workbench.models.loading import resolve
 
     base = part(note, "base")
     name, expected = str(base.get("name") or ""), base.get("fingerprint")

@@ -13,7 +13,7 @@ from workbench.models.portions import loss_in_portions, portion
 if TYPE_CHECKING:
     import torch
 
-    from workbench.models.forecast import Work
+    from workbench.models.work import Work
 
 
 def trained_places(work: Work) -> int:

@@ -25,10 +25,11 @@ from workbench.runs.events import (
     VerdictEvent,
 )
 from workbench.runs.files import read_json, saving, sha256, write_bytes, write_json
+from workbench.runs.finding import is_run
 from workbench.runs.front import attach, busy, find, list_runs, resume_command, start, stop, wait
 from workbench.runs.log import EventLog, Reader
 from workbench.runs.manifest import changed, manifest, versions
-from workbench.runs.run import Run, is_run
+from workbench.runs.run import Run
 from workbench.runs.state import State
 from workbench.runs.summary import brief, next_command, summary, words
 from workbench.runs.worker import Claim, claim, stop_requested

@@ -11,16 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from workbench.errors import WorkbenchError
 from workbench.runs.files import number, read_json, refused, replace, saving, sync_folder, sync_tree, write_json
-
-if TYPE_CHECKING:
-    from workbench.runs.run import Run
+from workbench.runs.log import EventLog
 
 _NAME = re.compile(r"step-(\d{6,})")
 _NOTE = "checkpoint.json"
+
+
+class RunFolder(Protocol):
+    """What a checkpoint needs to know of its run: the folder, and the log."""
+
+    path: Path
+    events: EventLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class CheckpointFolder:
         self.why = why
 
 
-def checkpoints(run: Run) -> list[Checkpoint]:
+def checkpoints(run: RunFolder) -> list[Checkpoint]:
     """The finished checkpoints, by step; half-written ones do not have the name of one."""
     folder = run.path / "checkpoints"
     paths = folder.iterdir() if folder.is_dir() else ()
@@ -96,7 +101,7 @@ def _read(path: Path, step: int) -> Checkpoint:
 
 @contextmanager
 def checkpoint_writer(
-    run: Run, step: int, *, reason: str = "", score: float | None = None, why: str = ""
+    run: RunFolder, step: int, *, reason: str = "", score: float | None = None, why: str = ""
 ) -> Iterator[CheckpointFolder]:
     """Write the checkpoint of ``step``: all of it appears at once, under its name, after the ``with`` block.
 
@@ -146,14 +151,14 @@ def _put(temporary: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def log_checkpoint(run: Run, checkpoint: Checkpoint) -> None:
+def log_checkpoint(run: RunFolder, checkpoint: Checkpoint) -> None:
     """The event of a finished checkpoint."""
     run.events.append(
         "checkpoint", step=checkpoint.step, path=f"checkpoints/{checkpoint.path.name}", reason=checkpoint.reason
     )
 
 
-def consider(run: Run, checkpoint: Checkpoint) -> bool:
+def consider(run: RunFolder, checkpoint: Checkpoint) -> bool:
     """Make ``checkpoint`` the best if it was judged and beats the best; whether it did."""
     if checkpoint.score is None:
         return False
@@ -168,7 +173,7 @@ def consider(run: Run, checkpoint: Checkpoint) -> bool:
     return True
 
 
-def judge(run: Run, checkpoint: Checkpoint, score: float, why: str) -> bool:
+def judge(run: RunFolder, checkpoint: Checkpoint, score: float, why: str) -> bool:
     """Give ``checkpoint`` the score that it was saved without; whether it is the best now.
 
     Args:
@@ -180,14 +185,14 @@ def judge(run: Run, checkpoint: Checkpoint, score: float, why: str) -> bool:
     return consider(run, _read(checkpoint.path, checkpoint.step))
 
 
-def set_best(run: Run, checkpoint: Checkpoint, *, score: float | None, reason: str) -> Best:
+def set_best(run: RunFolder, checkpoint: Checkpoint, *, score: float | None, reason: str) -> Best:
     """Name the best checkpoint; from now on it is never pruned."""
     path = f"checkpoints/{checkpoint.path.name}"
     write_json(run.path / "best.json", {"step": checkpoint.step, "path": path, "score": score, "reason": reason})
     return Best(checkpoint.step, run.path / path, score, reason)
 
 
-def read_best(run: Run) -> Best | None:
+def read_best(run: RunFolder) -> Best | None:
     """The best checkpoint, or None where none was judged yet.
 
     Where ``best.json`` is damaged, or names a folder that is gone, the scores in the checkpoints themselves say it.
@@ -198,7 +203,7 @@ def read_best(run: Run) -> Best | None:
     return noted
 
 
-def _noted_best(run: Run) -> Best | None:
+def _noted_best(run: RunFolder) -> Best | None:
     """What ``best.json`` says."""
     record = read_json(run.path / "best.json") or {}
     step = record.get("step")
@@ -210,13 +215,13 @@ def _noted_best(run: Run) -> Best | None:
     return Best(step, path, number(record.get("score")), str(record.get("reason") or ""))
 
 
-def _scored(run: Run) -> Checkpoint | None:
+def _scored(run: RunFolder) -> Checkpoint | None:
     """The first checkpoint of the highest score."""
     judged = [checkpoint for checkpoint in checkpoints(run) if checkpoint.score is not None]
     return max(judged, key=lambda checkpoint: (checkpoint.score or 0.0, -checkpoint.step), default=None)
 
 
-def prune(run: Run, keep_last: int | None) -> list[int]:
+def prune(run: RunFolder, keep_last: int | None) -> list[int]:
     """Delete all but the last ``keep_last`` checkpoints and the best; returns the steps of those deleted.
 
     Args:
@@ -243,7 +248,7 @@ def _delete(path: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
 
 
-def clean(run: Run) -> None:
+def clean(run: RunFolder) -> None:
     """Remove what a kill left half-written or half-deleted; put back a checkpoint that was just being replaced."""
     folder = run.path / "checkpoints"
     if not folder.is_dir():
@@ -260,7 +265,7 @@ def clean(run: Run) -> None:
                 path.unlink()
 
 
-def heal(run: Run) -> None:
+def heal(run: RunFolder) -> None:
     """Say again what a kill between a checkpoint and its event, or its place as the best, left unsaid."""
     said = {event.step for event in run.events.all() if event.kind == "checkpoint"}
     for checkpoint in checkpoints(run):

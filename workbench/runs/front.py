@@ -22,11 +22,11 @@ from typing import Any
 from workbench.environment import FOR_WORKERS
 from workbench.errors import BadInput, UnknownName, nearest
 from workbench.runs.files import read_json, saving, write_json
+from workbench.runs.finding import ROOT, is_run, run_folders
 from workbench.runs.process import Lock, Process
-from workbench.runs.run import Run, is_run
+from workbench.runs.run import Run
 from workbench.runs.state import State, launching, mark, read_launch
 
-ROOT = Path("runs")
 WORKER = "workbench.training.worker"
 # seconds to wait for a worker that has said its last word
 LEAVING = 10.0
@@ -271,7 +271,7 @@ def busy(run: Run) -> BadInput:
 
 
 def find(name: str | Path, root: Path | None = None) -> Run:
-    """The run of that path, or of that name under ``root`` (default: ``runs`` in this folder).
+    """Open the run of that path, or of that name under ``root`` (default: ``runs`` in this folder).
 
     Raises:
         UnknownName: there is none; names the nearest.
@@ -280,33 +280,16 @@ def find(name: str | Path, root: Path | None = None) -> Run:
     for path in (Path(name), root / name):
         if is_run(path):
             return Run(path)
-    known = nearest(Path(name).name, [run.name for run in list_runs(root)])
-    raise UnknownName("runs.unknown", given=str(name), nearest=known or "–")
+    candidates = nearest(Path(name).name, [folder.name for folder in run_folders(root)])
+    raise UnknownName("runs.unknown", given=str(name), nearest=candidates or "–")
 
 
 attach = find
 
 
 def list_runs(root: Path | None = None) -> list[Run]:
-    """The runs under ``root`` (default: ``runs`` in this folder), the one that was written to last at the end."""
-    folder = root or ROOT
-    if not folder.is_dir():
-        return []
-    if is_run(folder):
-        return [Run(folder)]
-    return sorted((Run(path) for path in folder.iterdir() if is_run(path)), key=_written)
-
-
-def _written(run: Run) -> tuple[float, str]:
-    paths = [run.path / name for name in ("recipe.yaml", "events.jsonl", "state.json")]
-    times = [path.stat().st_mtime for path in paths if path.exists()]
-    return max(times, default=0.0), run.name
-
-
-def nearest_runs(path: Path) -> str:
-    """The names of the runs beside ``path``, and under ``runs``, that are nearest to its name."""
-    names = {run.name for root in (path.parent, ROOT) for run in list_runs(root)}
-    return nearest(path.name, names) or "–"
+    """Open the runs under ``root`` (default: ``runs`` in this folder), the one that was written to last at the end."""
+    return [Run(folder) for folder in run_folders(root)]
 
 
 def resume_command(run: Run) -> str:

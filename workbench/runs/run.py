@@ -25,10 +25,9 @@ from workbench.runs import checkpoints as _checkpoints
 from workbench.runs.checkpoints import Best, Checkpoint
 from workbench.runs.events import Event
 from workbench.runs.files import read_json, saving, write_bytes, write_json
+from workbench.runs.finding import is_run, nearest_runs
 from workbench.runs.log import EventLog
 from workbench.runs.state import State, derive
-
-_MARKS = ("recipe.yaml", "events.jsonl", "state.json", "manifest.json")
 
 
 class Run:
@@ -44,8 +43,6 @@ class Run:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
         if not is_run(self.path):
-            from workbench.runs.front import nearest_runs
-
             raise UnknownName("runs.unknown", given=str(path), nearest=nearest_runs(Path(path)))
         self.events = EventLog(self.path / "events.jsonl")
 
@@ -140,13 +137,3 @@ class Run:
         except FileNotFoundError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
-
-
-def is_run(path: Path) -> bool:
-    """Whether ``path`` is a run folder.
-
-    Raises:
-        Failed: the folder may not be read.
-    """
-    with saving(path):
-        return any((path / mark).is_file() for mark in _MARKS)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadInput, Interrupted, UnknownName, nearest
-from workbench.models.notes import MARK
-from workbench.runs import Run, is_run
+from workbench.runs import Run
 from workbench.steps.code import call, lines, written
+from workbench.steps.models import Model, Stamp, as_model, first_shown, models_of, readable_recipe, stamp
 from workbench.steps.step import Step, Stopper
 from workbench.texts import lookup, text
 
@@ -22,23 +21,6 @@ if TYPE_CHECKING:
 
 _MOST_LOADED = 4
 _BATCH = 16  # probes at once; between two batches it is asked whether to stop
-
-Stamp = tuple[int, ...]  # when a model's folders were made
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model to talk with, not yet loaded.
-
-    Args:
-        model: ``pocket``, a folder, or a hub id.
-        adapter: a folder in PEFT's format to put on it; empty for none.
-        template: a named template; None for the one it was trained with, else the tokenizer's own.
-    """
-
-    model: str
-    adapter: str = ""
-    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +102,7 @@ class ChatStep(Step[ChatSettings]):
             UnknownName: no such run.
         """
         if isinstance(models, Mapping):
-            self.models = {label: _model(given) for label, given in models.items()}
+            self.models = {label: as_model(given) for label, given in models.items()}
         else:
             self.run = models if isinstance(models, Run) else Run(models)
             self.models = dict(models_of(self.run))
@@ -131,7 +113,7 @@ class ChatStep(Step[ChatSettings]):
     def _known(self, settings: ChatSettings) -> ChatSettings:
         """The settings with models that there are."""
         shown = tuple(label for label in settings.shown if label in self.models)
-        return replace(settings, shown=shown or _first_shown(list(self.models)))
+        return replace(settings, shown=shown or first_shown(list(self.models)))
 
     def refresh(self) -> bool:
         """Look again which checkpoints the run has; True where that changed."""
@@ -168,16 +150,16 @@ class ChatStep(Step[ChatSettings]):
         if label not in self.models:
             raise UnknownName("steps.unknown_model", given=label, nearest=nearest(label, self.models))
         with self._loading:
-            stamp = _stamp(self.models[label])
-            found = self._kept(label, stamp) or self._open(label)
+            made = stamp(self.models[label])
+            found = self._kept(label, made) or self._open(label)
             while len(self._loaded) >= _MOST_LOADED:
                 self._loaded.pop(next(iter(self._loaded)))
-            self._loaded[label] = stamp, found
+            self._loaded[label] = made, found
         return found
 
-    def _kept(self, label: str, stamp: Stamp) -> Assistant | None:
-        before, found = self._loaded.pop(label, (stamp, None))
-        return found if before == stamp else None
+    def _kept(self, label: str, made: Stamp) -> Assistant | None:
+        before, found = self._loaded.pop(label, (made, None))
+        return found if before == made else None
 
     def _open(self, label: str) -> Assistant:
         from workbench.chat import Assistant
@@ -263,7 +245,7 @@ class ChatStep(Step[ChatSettings]):
         """What :meth:`ask_all_probes` asks: of a run the probes that it was judged by, else the general ones."""
         from workbench.evaluation import general_probes, unrelated_probes
 
-        recipe = _recipe_of(self.run) if self.run else None
+        recipe = readable_recipe(self.run) if self.run else None
         if recipe is None:
             return [*general_probes(limit=24), *unrelated_probes(limit=8)]
         from workbench.training.data import conversations, probes
@@ -364,62 +346,6 @@ class ChatStep(Step[ChatSettings]):
     def _forget(self) -> None:
         self.cancelled.ask()
         self.answers, self.asked, self.probed = {}, "", []
-
-
-def _stamp(given: Model | Assistant) -> Stamp:
-    """When the folders of ``given`` were made: whoever merges twice, here or elsewhere, merges to the same place."""
-    made: list[int] = []
-    for folder in filter(None, (given.model, given.adapter)) if isinstance(given, Model) else ():
-        with suppress(OSError, ValueError):  # a name, or a folder made elsewhere
-            made.append((Path(folder).expanduser() / MARK).stat().st_mtime_ns)
-    return tuple(made)
-
-
-def models_of(run: Run) -> dict[str, Model]:
-    """What there is to talk with of a run: ``base``, ``best``, ``step N`` for each checkpoint, ``merged``."""
-    recipe = _recipe_of(run)
-    base = recipe.model.name if recipe else str(run.manifest().get("base") or "pocket")
-    template = recipe.model.template if recipe else None
-
-    def of(folder: Path) -> Model:
-        whole = (folder / "config.json").is_file()  # of full fine-tuning: a model, no adapter
-        return Model(str(folder), "", template) if whole else Model(base, str(folder), template)
-
-    found = {"base": Model(base, "", template)}
-    best = run.best()
-    if best:
-        found["best"] = of(best.path)
-    for checkpoint in run.checkpoints():
-        found[f"step {checkpoint.step}"] = of(checkpoint.path)
-    if (run.path / "merged" / MARK).is_file():
-        found["merged"] = Model(str(run.path / "merged"))
-    return found
-
-
-def _first_shown(labels: list[str]) -> tuple[str, ...]:
-    """Before and after: the base and the best, or the merged model; else the first two."""
-    after = next((label for label in ("merged", "best") if label in labels), None)
-    return ("base", after) if after and "base" in labels else tuple(labels[:3])
-
-
-def _model(given: Any) -> Model | Assistant:
-    if isinstance(given, Model) or hasattr(given, "stream"):
-        return given  # type: ignore[no-any-return]
-    folder = Path(str(given)).expanduser()
-    if is_run(folder):
-        best = models_of(Run(folder))
-        return best.get("merged") or best.get("best") or best["base"]
-    return Model(str(given))
-
-
-def _recipe_of(run: Run) -> Any:
-    from workbench.errors import WorkbenchError
-    from workbench.training.recipe import recipe_of
-
-    try:
-        return recipe_of(run)
-    except WorkbenchError:
-        return None  # a recording may come without its recipe
 
 
 def _scored(probes: Sequence[Probe], heard: Mapping[str, Sequence[str]], base: str) -> list[Probed]:

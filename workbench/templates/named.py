@@ -220,7 +220,7 @@ class NamedTemplate:
 
     def fingerprint(self, tokenizer: Any) -> str:
         """sha256 of the rendered and encoded probe conversation."""
-        from workbench.templates.encoding import fingerprint
+        from workbench.templates.pieces import fingerprint
 
         return fingerprint(self, tokenizer)
 

@@ -212,7 +212,7 @@ class OwnTemplate:
 
     def _round_trip(self, probe: Conversation, coder: Any) -> None:
         """What is trained decodes to the answers and their ends; each end is one token; the prompt is a prefix."""
-        from workbench.templates.encoding import chunk_of, chunks, ids_of, prompt_segments
+        from workbench.templates.pieces import chunk_of, chunks, ids_of, prompt_segments
 
         segments = self.segments(probe)
         for start, end in chunks(segments):
@@ -246,7 +246,7 @@ class OwnTemplate:
 
     def fingerprint(self, tokenizer: Any) -> str:
         """sha256 of the rendered and encoded probe conversations."""
-        from workbench.templates.encoding import fingerprint
+        from workbench.templates.pieces import fingerprint
 
         return fingerprint(self, tokenizer)
 
@@ -301,7 +301,7 @@ def _thinking(conversation: Conversation) -> Conversation:
 
 
 def _to_last_answer(conversation: Conversation) -> Conversation:
-    from workbench.templates.encoding import answered
+    from workbench.templates.pieces import answered
 
     return answered(conversation)
 

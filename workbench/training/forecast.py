@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workbench.models.forecast import Forecast, Remedy, Stage, Work, forecast, free_memory, remedies
+from workbench.models.forecast import Forecast, Remedy, Stage, forecast, free_memory, remedies
+from workbench.models.work import Work
 from workbench.templates.values import IGNORE_INDEX, Example
 from workbench.texts import text
 from workbench.training.batches import Plan

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.environment import no_collection
 from workbench.environment import prepare as prepare_environment
 from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.evaluation import Measurement, measured, rank, verdict
@@ -23,6 +19,7 @@ from workbench.training.looks import Looking, quarter
 from workbench.training.recipe import recipe_of
 from workbench.training.settings import Recipe
 from workbench.training.team import LEADER, Onlooker, Team, checkpoint_part, following, gathered
+from workbench.training.warm import await_run, load_libraries
 
 if TYPE_CHECKING:
     from workbench.models import Loaded
@@ -38,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Train the run that is named, or with ``-`` the one that will be; returns the exit status."""
     name = (sys.argv[1:] if arguments is None else arguments)[0]
     prepare_environment()
-    folder, data = _waited() if name == "-" else (Path(name), "")
+    folder, data = await_run() if name == "-" else (Path(name), "")
     if folder is None:
         return 0
     try:
@@ -47,54 +44,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return error.exit_status
     return 0
-
-
-def _waited() -> tuple[Path | None, str]:
-    """Load what every training needs, while a front end makes the run; then stand in its folder and print to its log.
-
-    Returns:
-        The folder, None where the front end ended without one; and the data, where it has handed them over.
-    """
-    heard: list[str] = []
-    listening = threading.Thread(target=lambda: heard.append(sys.stdin.read()))  # or the front end would have to wait
-    listening.start()
-    load_libraries()
-    listening.join()
-    line, whole, data = "".join(heard).partition("\n")
-    if not whole:
-        return None, ""
-    folder = Path(json.loads(line))
-    os.chdir(folder)
-    with Path(os.devnull).open("rb") as nothing, Path("worker.log").open("ab") as log:
-        os.dup2(nothing.fileno(), 0)
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    data, whole, _ = data.partition("\n")
-    return folder, data if whole else ""  # a front end that was killed while it wrote: they are read again
-
-
-def load_libraries() -> None:
-    """What every training needs; what is wrong with them is said where they are first used."""
-    with suppress(ImportError, OSError, RuntimeError), no_collection():
-        import peft  # noqa: F401
-        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
-
-        with _without_datasets():
-            from transformers import Trainer  # noqa: F401
-
-
-@contextmanager
-def _without_datasets() -> Iterator[None]:
-    """Trainer loads datasets, and with it pandas, half a second of each start, only to ask whether its examples come
-    from there; ours never do."""
-    from transformers import utils
-
-    asked = utils.is_datasets_available
-    utils.is_datasets_available = lambda: False
-    try:
-        yield
-    finally:
-        utils.is_datasets_available = asked
 
 
 def work(run: Run, team: Team | None = None, data: str = "") -> None:

@@ -1,0 +1,72 @@
+"""What an import writes, and of what. Knows what was gathered and where the base lies; writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadInput, UnknownName, WorkbenchError
+from workbench.imports.adapters import adapter_config
+from workbench.imports.draft import Draft
+from workbench.imports.facts import Facts, Row
+from workbench.imports.naming import as_llamas, model_as_llama
+from workbench.imports.recipe import base_name
+from workbench.imports.values import Read
+from workbench.imports.weights import Brought as Weights
+from workbench.imports.weights import read_json
+
+
+class Work:
+    """Hold what is written, and of what."""
+
+    def __init__(self, weights: Weights, made: Draft, read: Read | None, base: str | None, dtype: str | None) -> None:
+        self.weights, self.made, self.dtype = weights, made, dtype
+        self.lora = Facts(read.values).get("model.lora") or Facts(read.values).get("model.llm_lora") if read else None
+        self.tower_lora = Facts(read.values).get("model.visual_encoder_lora") if read else None
+        tower = Facts(read.values).get("model.visual_encoder.pretrained_model_name_or_path") if read else None
+        self.tower_base = base_name(str(tower))[0] if tower else ""
+        told = (weights.settings.get("llm") or {}).get("base_model_name_or_path")
+        self.base = base or str(made.settings.get("model", {}).get("name") or told or "")
+        self.folder = self._local(required=bool(base))
+        self.where = weights.rows[0].theirs if weights.rows else ""
+
+    def _local(self, *, required: bool) -> Path | None:
+        """The base's folder, where it is on this machine."""
+        from workbench.export.sidecars import model_folder
+
+        try:
+            return model_folder(self.base, fetch=False) if self.base else None
+        except (UnknownName, WorkbenchError):
+            if required and "/" not in self.base:
+                raise
+            return None
+
+    @property
+    def config(self) -> Mapping[str, Any] | None:
+        """The base's ``config.json``, as it lies there."""
+        folder = self.weights.folder or self.folder
+        return read_json(folder / "config.json") if folder and (folder / "config.json").is_file() else None
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """Folder -> its tensors, under the names that are written."""
+        parts = self.weights.parts
+        found: dict[str, dict[str, Any]] = {}
+        if parts.adapter:
+            found["adapter"], note = as_llamas(parts.adapter, self.config, self.where)
+            if note:
+                self.made.rows.append(Row("attention.wqkv, w1 …", "q_proj, k_proj, v_proj …", f"imports.note.{note}",
+                                          "translated"))  # fmt: skip
+        if parts.model:
+            if self.config is None:
+                raise BadInput("imports.base_needed", file=self.where)
+            found["model"] = model_as_llama(parts.model, self.config)
+        extra = {"projector": parts.projector, "visual_encoder_adapter": parts.tower_adapter}
+        extra["visual_encoder"] = parts.tower
+        found |= {name: part for name, part in extra.items() if part}
+        return found
+
+    def adapter_settings(self, tensors: dict[str, Any]) -> dict[str, Any]:
+        """``adapter_config.json`` of the language model's adapter."""
+        theirs = self.weights.settings.get("llm")
+        return adapter_config(tensors, theirs, self.lora, self.base, self.where)

@@ -1,0 +1,89 @@
+"""Which models there are to talk with. Knows runs and folders; loads none."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.models.notes import MARK
+from workbench.runs import Run, is_run
+
+if TYPE_CHECKING:
+    from workbench.chat import Assistant
+
+Stamp = tuple[int, ...]  # when a model's folders were made
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model to talk with, not yet loaded.
+
+    Args:
+        model: ``pocket``, a folder, or a hub id.
+        adapter: a folder in PEFT's format to put on it; empty for none.
+        template: a named template; None for the one it was trained with, else the tokenizer's own.
+    """
+
+    model: str
+    adapter: str = ""
+    template: str | None = None
+
+
+def models_of(run: Run) -> dict[str, Model]:
+    """What there is to talk with of a run: ``base``, ``best``, ``step N`` for each checkpoint, ``merged``."""
+    recipe = readable_recipe(run)
+    base = recipe.model.name if recipe else str(run.manifest().get("base") or "pocket")
+    template = recipe.model.template if recipe else None
+
+    def of(folder: Path) -> Model:
+        whole = (folder / "config.json").is_file()  # of full fine-tuning: a model, no adapter
+        return Model(str(folder), "", template) if whole else Model(base, str(folder), template)
+
+    found = {"base": Model(base, "", template)}
+    best = run.best()
+    if best:
+        found["best"] = of(best.path)
+    for checkpoint in run.checkpoints():
+        found[f"step {checkpoint.step}"] = of(checkpoint.path)
+    if (run.path / "merged" / MARK).is_file():
+        found["merged"] = Model(str(run.path / "merged"))
+    return found
+
+
+def as_model(given: Any) -> Model | Assistant:
+    """Take a model, an assistant, a run's folder or a name as something to talk with."""
+    if isinstance(given, Model) or hasattr(given, "stream"):
+        return given  # type: ignore[no-any-return]
+    folder = Path(str(given)).expanduser()
+    if is_run(folder):
+        best = models_of(Run(folder))
+        return best.get("merged") or best.get("best") or best["base"]
+    return Model(str(given))
+
+
+def first_shown(labels: list[str]) -> tuple[str, ...]:
+    """Choose before and after: the base and the best, or the merged model; else the first two."""
+    after = next((label for label in ("merged", "best") if label in labels), None)
+    return ("base", after) if after and "base" in labels else tuple(labels[:3])
+
+
+def stamp(given: Model | Assistant) -> Stamp:
+    """Tell when a model's folders were made: who merges twice, here or elsewhere, merges to the same place."""
+    made: list[int] = []
+    for folder in filter(None, (given.model, given.adapter)) if isinstance(given, Model) else ():
+        with suppress(OSError, ValueError):  # a name, or a folder made elsewhere
+            made.append((Path(folder).expanduser() / MARK).stat().st_mtime_ns)
+    return tuple(made)
+
+
+def readable_recipe(run: Run) -> Any:
+    """Read a run's recipe; None where a recording comes without it."""
+    from workbench.errors import WorkbenchError
+    from workbench.training.recipe import recipe_of
+
+    try:
+        return recipe_of(run)
+    except WorkbenchError:
+        return None
