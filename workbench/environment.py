@@ -55,17 +55,17 @@ def cache_folder(environ: MutableMapping[str, str] | None = None, platform: str 
 
     ``WORKBENCH_CACHE=off`` keeps nothing: None.
     """
-    given = os.environ if environ is None else environ
-    chosen = given.get("WORKBENCH_CACHE", "")
+    variables = os.environ if environ is None else environ
+    chosen = variables.get("WORKBENCH_CACHE", "")
     if chosen:
         return None if chosen == "off" else Path(chosen)
-    home = given.get("HOME", "")
+    home = variables.get("HOME", "")
     if platform == "win32":
-        root = given.get("LOCALAPPDATA", "")
+        root = variables.get("LOCALAPPDATA", "")
     elif platform == "darwin":
         root = home and f"{home}/Library/Caches"
     else:
-        root = given.get("XDG_CACHE_HOME", "") or (home and f"{home}/.cache")
+        root = variables.get("XDG_CACHE_HOME", "") or (home and f"{home}/.cache")
     return Path(root) / "assistant-workbench" if root else None
 
 

@@ -96,15 +96,15 @@ def record(error: WorkbenchError) -> dict[str, Any]:
 def again(kind: str, key: str, values: Mapping[str, object]) -> WorkbenchError:
     """The error of another process; of a kind that is not known here it is a :class:`Failed`."""
     kinds = (BadInput, BadData, BadSetting, UnknownName, OutputExists, NotLearnt, Interrupted)
-    return {one.__name__: one for one in kinds}.get(kind, Failed)(key, **values)
+    return {error_type.__name__: error_type for error_type in kinds}.get(kind, Failed)(key, **values)
 
 
-def nearest(given: str, known: Iterable[str], n: int = 3) -> str:
-    """The ``n`` known names nearest to ``given``, comma-separated; the first few known ones where none is near.
+def nearest(name: str, candidates: Iterable[str], n: int = 3) -> str:
+    """The ``n`` known names nearest to ``name``, comma-separated; the first few known ones where none is near.
 
     Source: Ratcliff–Obershelp similarity, as in :mod:`difflib`.
     """
-    names = sorted(known)
+    names = sorted(candidates)
     lowered = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(given.lower(), lowered, n=n, cutoff=0.5)
+    close = difflib.get_close_matches(name.lower(), lowered, n=n, cutoff=0.5)
     return ", ".join(lowered[c] for c in close) or ", ".join(names[:n])

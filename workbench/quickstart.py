@@ -109,8 +109,8 @@ class Quickstart:
         way.settings = settings
         check_unchanged(out, settings, with_set(settings, overrides))
         if general is not None and settings.data.general != str(way.beside):
-            told = {"before": settings.data.general, "after": general}
-            raise BadSetting("training.resume_changed", run=out, key="data.general", **told)
+            change = {"before": settings.data.general, "after": general}
+            raise BadSetting("training.resume_changed", run=out, key="data.general", **change)
         return way
 
     def __post_init__(self) -> None:
@@ -170,9 +170,9 @@ class Quickstart:
         settings = with_absolute_paths(self.settings)
         self.fresh = not (resume and is_run(self.out))
         with front.ahead() if self.fresh else nullcontext() as waiting:
-            self.both = both = conversations(settings)
+            self.both = split = conversations(settings)
             if self.fresh:
-                self.run = run = launch(settings, self.out, waiting=waiting, both=both)
+                self.run = run = launch(settings, self.out, waiting=waiting, split=split)
             else:
                 self.run = run = Run(self.out)
                 state = run.state()
@@ -180,10 +180,10 @@ class Quickstart:
                     start(run)
         folder = run.path / "data"
         folder.mkdir(exist_ok=True)
-        write(both.train, folder / "train.jsonl", overwrite=True)
-        write(both.held_out, folder / "validation.jsonl", overwrite=True)
+        write(split.train, folder / "train.jsonl", overwrite=True)
+        write(split.held_out, folder / "validation.jsonl", overwrite=True)
         self.seconds["data"] = self._since()
-        return run, both.train
+        return run, split.train
 
     def _rehearse(self, general: str | None) -> None:
         """Put the base's own answers to the questions of ``general`` beside the run folder, for pocket the shipped
@@ -198,19 +198,19 @@ class Quickstart:
         Run.check_free(self.out)  # before the base is asked, which takes a while
         if self.beside.exists():
             raise OutputExists("quickstart.in_the_way", path=self.beside)
-        own = questions(self.settings, len(conversations(self.settings).train)) if general is None else []
-        given = own if general is None else read(general)
+        generated = questions(self.settings, len(conversations(self.settings).train)) if general is None else []
+        pool = generated if general is None else read(general)
         chance = random.Random(self.settings.runtime.seed)
-        picked = sorted(chance.sample(range(len(given)), min(REHEARSED, len(given))))
-        self.asked = len(picked), len(given)
-        said = in_own_words(self._base(), [given[at] for at in picked])
-        if not said:
+        picked = sorted(chance.sample(range(len(pool)), min(REHEARSED, len(pool))))
+        self.asked = len(picked), len(pool)
+        answers = in_own_words(self._base(), [pool[index] for index in picked])
+        if not answers:
             path = general or self.settings.model.name
             raise BadInput("quickstart.nothing_to_rehearse", path=path, count=len(picked))
         self.rehearsed = self.beside
         self.rehearsed.parent.mkdir(parents=True, exist_ok=True)
-        beside = shipped_general() if self.settings.model.name == "pocket" else []
-        write([*said, *beside], self.rehearsed)
+        extra = shipped_general() if self.settings.model.name == "pocket" else []
+        write([*answers, *extra], self.rehearsed)
         self.settings = with_overrides(self.settings, data={"general": str(self.rehearsed)})
 
     def _base(self) -> Assistant:
@@ -261,8 +261,8 @@ class Quickstart:
         questions = [q for lang in ("en", "zh") for q in lookup("quickstart.questions", lang)]
         answers = compare({"base": base, "merged": tuned}, questions)
         with_adapter = Assistant.load(name, adapter=adapter, quantization=quantization)
-        said = [self.evaluator.answers(one.loaded, every=COMPARED) for one in (tuned, with_adapter)]
-        same = [a == b for a, b in zip(*said, strict=True)]
+        replies = [self.evaluator.answers(way.loaded, every=COMPARED) for way in (tuned, with_adapter)]
+        same = [a == b for a, b in zip(*replies, strict=True)]
         with dense(with_adapter.loaded.model):
             template = template_of(self.settings, with_adapter.loaded.tokenizer)
             shown = agreement(with_adapter.loaded, tuned.loaded, questions, template=template) == 1.0
@@ -274,10 +274,10 @@ class Quickstart:
         from workbench.training.data import conversations, dress, identity_words, probes, template_of
 
         tokenizer = dress(self.settings, tokenizer)
-        both = self.both or conversations(self.settings)
-        wanted = {"identity_probes": IDENTITY, "general_probes": ALL, "unrelated_probes": ALL, "questions": []}
+        split = self.both or conversations(self.settings)
+        limits = {"identity_probes": IDENTITY, "general_probes": ALL, "unrelated_probes": ALL, "questions": []}
         return Evaluator(
-            probes(with_overrides(self.settings, evaluation=wanted), both),
+            probes(with_overrides(self.settings, evaluation=limits), split),
             tokenizer=tokenizer,
             identity=identity_words(self.settings),
             template=template_of(self.settings, tokenizer),
@@ -343,10 +343,10 @@ class Outcome:
     @property
     def learnt(self) -> bool:
         """Whether the assistant says its name, knows what it knew, and speaks of itself only when asked."""
-        kept = retention(self.base, self.best)
+        retained = retention(self.base, self.best)
         return (
             (self.best.identity or 0.0) >= LEARNT
-            and (kept is None or kept >= REMEMBERED)
+            and (retained is None or retained >= REMEMBERED)
             and (self.best.leak or 0.0) <= LEAKS
             and self.merged_matches_adapter
         )
@@ -365,7 +365,7 @@ class Outcome:
             raise NotLearnt(
                 "quickstart.not_learnt",
                 identity=self.best.identity or 0.0,
-                kept="–" if (kept := retention(self.base, self.best)) is None else f"{kept:.0%}",
+                kept="–" if (retained := retention(self.base, self.best)) is None else f"{retained:.0%}",
                 leak=self.best.leak or 0.0,
                 learnt=LEARNT,
                 remembered=REMEMBERED,
@@ -377,8 +377,8 @@ class Outcome:
 
 def _told(run: Run) -> tuple[Measurement, Measurement, Measurement]:
     """What the training measured of the base, of the best checkpoint, and at the last step."""
-    history, found = measured(run.events.all()), run.best()
-    best = next((m for m in history if found is not None and m.step == found.step), history[-1])
+    history, best_checkpoint = measured(run.events.all()), run.best()
+    best = next((m for m in history if best_checkpoint is not None and m.step == best_checkpoint.step), history[-1])
     return history[0], best, history[-1]
 
 

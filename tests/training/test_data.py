@@ -30,7 +30,7 @@ def test_what_is_handed_over_is_what_was_read(tiny: Path) -> None:
     taken = Conversations.taken(line)
     assert taken == both
     assert taken.fingerprint() == both.fingerprint()
-    assert material(recipe, both=taken).prepared == material(recipe).prepared
+    assert material(recipe, split=taken).prepared == material(recipe).prepared
 
 
 def test_columns_that_are_not_trained_are_known_before_the_training(tiny: Path, tmp_path: Path) -> None:

@@ -95,8 +95,8 @@ class Assistant:
     def name(self) -> str:
         """The persona's name, else the model's."""
         persona = self.note.get("persona")
-        told = persona.get("name") if isinstance(persona, dict) and self._speaks_as_trained else None
-        return str(told or Path(self.loaded.name).name or self.loaded.name)
+        name = persona.get("name") if isinstance(persona, dict) and self._speaks_as_trained else None
+        return str(name or Path(self.loaded.name).name or self.loaded.name)
 
     @property
     def _speaks_as_trained(self) -> bool:
@@ -114,30 +114,30 @@ class Assistant:
         config = getattr(config, "text_config", config)
         return int(getattr(config, "max_position_embeddings", 0) or 2048)
 
-    def prompt(self, asked: Asked, *, system: str | None = None) -> list[int]:
+    def prompt(self, question: Asked, *, system: str | None = None) -> list[int]:
         """The token ids that the model is given: the same that training put before the answer.
 
         Raises:
             BadInput: the messages cannot be asked, or the template refuses them.
         """
-        return self._encode(as_messages(asked, system))
+        return self._encode(as_messages(question, system))
 
-    def prompt_text(self, asked: Asked, *, system: str | None = None) -> str:
+    def prompt_text(self, question: Asked, *, system: str | None = None) -> str:
         """The prompt as text, markers spelled out."""
-        return str(self.loaded.tokenizer.decode(self.prompt(asked, system=system), skip_special_tokens=False))
+        return str(self.loaded.tokenizer.decode(self.prompt(question, system=system), skip_special_tokens=False))
 
-    def fit(self, asked: Asked, *, system: str | None = None, max_new_tokens: int = 256) -> Fitted:
+    def fit(self, question: Asked, *, system: str | None = None, max_new_tokens: int = 256) -> Fitted:
         """What is sent of these messages: all, or without the oldest turns where they are too long.
 
         Raises:
             BadInput: the last question alone is too long.
         """
-        messages = as_messages(asked, system)
+        messages = as_messages(question, system)
         return fit(messages, self._encode, context=self.context, answer=max_new_tokens)
 
     def ask(
         self,
-        asked: Asked,
+        question: Asked,
         *,
         system: str | None = None,
         max_new_tokens: int = 256,
@@ -152,11 +152,11 @@ class Assistant:
             BadInput: as :meth:`fit`.
         """
         sampling = Sampling(max_new_tokens, temperature, top_p, top_k, seed)
-        return "".join(self.stream(asked, system=system, sampling=sampling))
+        return "".join(self.stream(question, system=system, sampling=sampling))
 
     def stream(
         self,
-        asked: Asked,
+        question: Asked,
         *,
         system: str | None = None,
         sampling: Sampling | None = None,
@@ -167,7 +167,7 @@ class Assistant:
         """The answer in pieces, as it comes; together they are what :meth:`ask` gives.
 
         Args:
-            asked: a question, or messages that end with one.
+            question: a question, or messages that end with one.
             system: the system message, where the messages have none.
             sampling: how it is drawn; ``settings`` of the same names may be given instead.
             should_stop: asked before each token; the answer ends where it says so.
@@ -177,13 +177,13 @@ class Assistant:
         Raises:
             BadInput: as :meth:`fit`.
         """
-        how = sampling or Sampling(**settings)
-        fitted = self.fit(asked, system=system, max_new_tokens=how.max_new_tokens)
+        options = sampling or Sampling(**settings)
+        fitted = self.fit(question, system=system, max_new_tokens=options.max_new_tokens)
         if fitted.cut:
             tell_cut(fitted.cut, on_cut)
         if opening := self._begun(fitted.ids):
             yield opening
-        yield from pieces(self._tokens(fitted.ids, how, should_stop), self.loaded.tokenizer)
+        yield from pieces(self._tokens(fitted.ids, options, should_stop), self.loaded.tokenizer)
 
     def ask_all(self, questions: Sequence[Asked], *, system: str | None = None, max_new_tokens: int = 64) -> list[str]:
         """The greedy answers to many questions, asked in batches."""
@@ -191,9 +191,9 @@ class Assistant:
 
         prompts = [self.fit(q, system=system, max_new_tokens=max_new_tokens).ids for q in questions]
         with self._lock, self._weights():
-            made = generate(self.loaded, prompts, max_new_tokens=max_new_tokens, stop_ids=self.stop_ids)
-        given = zip(prompts, made, strict=True)
-        return [self._begun(prompt) + "".join(pieces(ids, self.loaded.tokenizer)) for prompt, ids in given]
+            answers = generate(self.loaded, prompts, max_new_tokens=max_new_tokens, stop_ids=self.stop_ids)
+        pairs = zip(prompts, answers, strict=True)
+        return [self._begun(prompt) + "".join(pieces(ids, self.loaded.tokenizer)) for prompt, ids in pairs]
 
     def _begun(self, prompt: Sequence[int]) -> str:
         """The mark of a thought that the prompt itself begins: whoever shows the answer must see that it is one."""
@@ -207,25 +207,25 @@ class Assistant:
         tokenizer = self.loaded.tokenizer
         return list(prompt_ids(messages, tokenizer, template=bound(tokenizer, self.template, system=self.system)))
 
-    def _tokens(self, ids: Sequence[int], how: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[int]:
+    def _tokens(self, ids: Sequence[int], options: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[int]:
         """Token after token. The lock is held for one token only: whoever stops listening blocks nobody."""
         from workbench.models import stream
 
-        made = stream(
+        tokens = stream(
             self.loaded,
             ids,
-            max_new_tokens=min(how.max_new_tokens, self.context - len(ids)),
+            max_new_tokens=min(options.max_new_tokens, self.context - len(ids)),
             stop_ids=self.stop_ids,
-            do_sample=how.temperature > 0,
-            temperature=how.temperature,
-            top_p=how.top_p,
-            top_k=how.top_k,
-            seed=how.seed,
-            repetition_penalty=how.repetition_penalty,
+            do_sample=options.temperature > 0,
+            temperature=options.temperature,
+            top_p=options.top_p,
+            top_k=options.top_k,
+            seed=options.seed,
+            repetition_penalty=options.repetition_penalty,
         )
         while not (should_stop and should_stop()):
             with self._lock, self._weights():
-                token = next(made, None)
+                token = next(tokens, None)
             if token is None:
                 return
             yield token

@@ -60,12 +60,12 @@ class Beside:
         child.settled.wait()
         if child.error is not None:
             raise again(**child.error)
-        told = child.told
-        return Opened(self, _Base(self) if told["base"] else None, tuple(told["remarks"]), tuple(told["notices"]))
+        report = child.told
+        return Opened(self, _Base(self) if report["base"] else None, tuple(report["remarks"]), tuple(report["notices"]))
 
     def stream(
         self,
-        asked: Asked,
+        question: Asked,
         *,
         system: str | None = None,
         sampling: Sampling | None = None,
@@ -79,22 +79,22 @@ class Beside:
         Raises:
             BadInput: as there. Failed: the child ended.
         """
-        messages = [asdict(message) for message in as_messages(asked, system)]
-        how = asdict(sampling or Sampling(**settings))
+        messages = [asdict(message) for message in as_messages(question, system)]
+        options = asdict(sampling or Sampling(**settings))
         child = self._living()
-        number, heard = child.ask(messages=messages, how=how, base=base)
+        number, heard = child.ask(messages=messages, how=options, base=base)
         try:
             while not (should_stop and should_stop()):
                 try:
-                    told = heard.get(timeout=POLL)
+                    record = heard.get(timeout=POLL)
                 except queue.Empty:
                     continue
-                if "error" in told:
-                    raise again(**told["error"])
-                if "piece" in told:
-                    yield told["piece"]
-                elif "cut" in told:
-                    tell_cut(told["cut"], on_cut)
+                if "error" in record:
+                    raise again(**record["error"])
+                if "piece" in record:
+                    yield record["piece"]
+                elif "cut" in record:
+                    tell_cut(record["cut"], on_cut)
                 else:
                     return
         finally:
@@ -116,12 +116,12 @@ class Beside:
 class _Base:
     """The base of the same child."""
 
-    def __init__(self, beside: Beside) -> None:
-        self._beside = beside
+    def __init__(self, process: Beside) -> None:
+        self._beside = process
 
-    def stream(self, asked: Asked, **how: Any) -> Iterator[str]:
+    def stream(self, question: Asked, **options: Any) -> Iterator[str]:
         """As :meth:`Beside.stream`."""
-        return self._beside.stream(asked, base=True, **how)
+        return self._beside.stream(question, base=True, **options)
 
 
 class _Child:
@@ -172,16 +172,16 @@ class _Child:
         if threading.current_thread() is not self._listener:
             self._listener.join(5)
 
-    def _send(self, told: dict[str, Any]) -> None:
+    def _send(self, record: dict[str, Any]) -> None:
         with self._writing, suppress(OSError, ValueError):  # who has ended is heard of by the listener
-            self._into.write(json.dumps(told, default=str).encode() + b"\n")
+            self._into.write(json.dumps(record, default=str).encode() + b"\n")
             self._into.flush()
 
     def _listen(self) -> None:
         with suppress(OSError, ValueError), self._out_of as lines:  # the last line may be cut short by its end
             for line in lines:
-                told = json.loads(line)
-                self._hear(told.pop("number"), told)
+                record = json.loads(line)
+                self._hear(record.pop("number"), record)
         self._process.kill()
         with self._writing, suppress(OSError):
             self._into.close()
@@ -194,16 +194,16 @@ class _Child:
             heard.put({"error": error})
         self.settled.set()
 
-    def _hear(self, number: int, told: dict[str, Any]) -> None:
+    def _hear(self, number: int, record: dict[str, Any]) -> None:
         if number:
             with self._lock:
                 heard = self._heard.get(number)
             if heard is not None:
-                heard.put(told)
-        elif "error" in told:
-            self.error = told["error"]
+                heard.put(record)
+        elif "error" in record:
+            self.error = record["error"]
         else:
-            self.told = told
+            self.told = record
             self.settled.set()
 
     def _end_of(self, status: int) -> dict[str, Any]:
@@ -231,24 +231,24 @@ class _Served:
         """Load it, and say so; where it cannot be loaded, say why and end."""
         try:
             with no_collection():
-                found = self._opened = opened(settings)
+                loaded = self._opened = opened(settings)
         except Exception as error:
             if not isinstance(error, WorkbenchError):
                 traceback.print_exc()
             self._say(0, error=_told(error, "web.cannot_load"))
             _leave(1)
-        self._say(0, remarks=found.remarks, notices=found.notices, base=found.base is not None)
+        self._say(0, remarks=loaded.remarks, notices=loaded.notices, base=loaded.base is not None)
         self._loaded.set()
 
     def hear(self, lines: Iterable[bytes]) -> None:
         """Take in questions and stops; the end of the lines is the end of this process."""
         try:
             for line in lines:
-                told = json.loads(line)
-                if "ask" in told:
-                    self._stops[told["ask"]] = threading.Event()
-                    threading.Thread(target=self._answer, args=(told["ask"], told), daemon=True).start()
-                elif stop := self._stops.get(told["stop"]):
+                record = json.loads(line)
+                if "ask" in record:
+                    self._stops[record["ask"]] = threading.Event()
+                    threading.Thread(target=self._answer, args=(record["ask"], record), daemon=True).start()
+                elif stop := self._stops.get(record["stop"]):
                     stop.set()
         finally:  # who hears nothing more would never end
             _leave(0)
@@ -257,10 +257,10 @@ class _Served:
         self._loaded.wait()
         assert self._opened  # noqa: S101
         answers: Any = self._opened.base if question["base"] else self._opened.answers
-        messages = [Message(**{**one, **{k: tuple(one[k]) for k in _TUPLES}}) for one in question["messages"]]
-        how = {"sampling": Sampling(**question["how"]), "should_stop": self._stops[number].is_set}
+        messages = [Message(**{**fields, **{k: tuple(fields[k]) for k in _TUPLES}}) for fields in question["messages"]]
+        options = {"sampling": Sampling(**question["how"]), "should_stop": self._stops[number].is_set}
         try:
-            for piece in answers.stream(messages, on_cut=lambda n: self._say(number, cut=n), **how):
+            for piece in answers.stream(messages, on_cut=lambda n: self._say(number, cut=n), **options):
                 self._say(number, piece=piece)
             self._say(number, end=True)
         except Exception as error:  # whatever it is, who asked must not wait for ever
@@ -268,8 +268,8 @@ class _Served:
         finally:
             self._stops.pop(number)
 
-    def _say(self, number: int, **told: Any) -> None:
-        line = json.dumps({"number": number, **told}, default=str).encode() + b"\n"
+    def _say(self, number: int, **fields: Any) -> None:
+        line = json.dumps({"number": number, **fields}, default=str).encode() + b"\n"
         try:
             with self._writing:
                 self._out.write(line)
@@ -304,8 +304,8 @@ def main() -> None:
     first = lines.readline()
     if not first:
         return
-    there = _Served(out)
-    listener = threading.Thread(target=there.hear, args=(lines,), daemon=True)
+    server = _Served(out)
+    listener = threading.Thread(target=server.hear, args=(lines,), daemon=True)
     listener.start()
-    there.load(Serving(**json.loads(first)))
+    server.load(Serving(**json.loads(first)))
     listener.join()

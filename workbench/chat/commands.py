@@ -68,11 +68,11 @@ class Session:
     def _retry(self, _: str) -> Reply:
         return Reply(answer=self.chat.retry(should_stop=self.should_stop))
 
-    def _system(self, wanted: str) -> Reply:
-        if wanted.lower() == "off":
+    def _system(self, new_text: str) -> Reply:
+        if new_text.lower() == "off":
             self.chat.system = ""
-        elif wanted:
-            self.chat.system = wanted
+        elif new_text:
+            self.chat.system = new_text
         if not self.chat.system:
             return Reply(notice=text("chat.no_system"))
         return Reply(notice=text("chat.system_now", system=self.chat.system))

@@ -174,12 +174,12 @@ class Desk:
 
     def _session(self, key: str) -> Session:
         key = self._secrets.get(key, key)
-        found = self._sessions.get(key)
-        if found is None:
+        session = self._sessions.get(key)
+        if session is None:
             self._forget()
-            found = self._sessions[key] = Session()
-        found.used = time.monotonic()
-        return found
+            session = self._sessions[key] = Session()
+        session.used = time.monotonic()
+        return session
 
     def _forget(self) -> None:
         """Make room for one more: who left long ago goes, and beyond the limit those that rested longest."""
@@ -196,15 +196,15 @@ class Desk:
         secret; without one it is forgotten."""
         with self._lock:
             key = self._secrets.get(visitor, visitor)
-            found = self._sessions.get(key)
-            if found is None:
+            session = self._sessions.get(key)
+            if session is None:
                 return
-            found.pages.discard(visitor)
-            if found.pages:  # another page of the same browser shows it
+            session.pages.discard(visitor)
+            if session.pages:  # another page of the same browser shows it
                 return
-            found.stop = True
-            if found.answering != found.number:
-                found.asked = None
+            session.stop = True
+            if session.answering != session.number:
+                session.asked = None
             if key == visitor:
                 del self._sessions[key]
 
@@ -249,8 +249,8 @@ class Desk:
         Raises:
             BadInput: empty, too long, or the last one is still being answered. Failed: too many wait.
         """
-        asked = _checked(question, "web.long_question", self.limits.characters).strip()
-        if not asked:
+        content = _checked(question, "web.long_question", self.limits.characters).strip()
+        if not content:
             raise BadInput("web.empty_question")
         session = self.session(key)
         with self._lock:
@@ -260,7 +260,7 @@ class Desk:
                 raise BadInput("web.long_conversation", n=self.limits.messages)
             if sum(s.waits for s in self._sessions.values()) >= self.limits.at_once + self.limits.waiting:
                 raise Failed("web.busy")
-            session.asked, session.stop, session.since = Turn(asked), False, time.monotonic()
+            session.asked, session.stop, session.since = Turn(content), False, time.monotonic()
             session.number += 1
             return session.asked
 
@@ -324,15 +324,15 @@ class Desk:
         opened = self.opened()
         cut: list[int] = []
         sampling = wish.sampling(self.limits)
-        how: dict[str, Any] = {
+        options: dict[str, Any] = {
             "sampling": replace(sampling, seed=sampling.seed + number),  # asked again, a drawn answer is another one
             "should_stop": lambda: _gone(session, number),
             "on_cut": cut.append,
         }
-        asked = [*said(session.turns, system), Message("user", turn.question)]
-        streams = [opened.answers.stream(asked, **how)]
+        messages = [*said(session.turns, system), Message("user", turn.question)]
+        streams = [opened.answers.stream(messages, **options)]
         if wish.compare and opened.base is not None:
-            streams.append(opened.base.stream(asked, **how))
+            streams.append(opened.base.stream(messages, **options))
             turn = replace(turn, base="")
         for pieces in zip_longest(*streams, fillvalue=""):
             if turn.base is not None:
@@ -364,12 +364,12 @@ def _gone(session: Session, number: int) -> bool:
     return session.stop or session.asked is None or session.number != number
 
 
-def _checked(given: Any, key: str, limit: int) -> str:
-    if not isinstance(given, str):
+def _checked(value: Any, key: str, limit: int) -> str:
+    if not isinstance(value, str):
         raise BadInput("web.not_text")
-    if len(given) > limit:
-        raise BadInput(key, length=len(given), limit=limit)
-    return given
+    if len(value) > limit:
+        raise BadInput(key, length=len(value), limit=limit)
+    return value
 
 
 def _told(error: WorkbenchError, lang: str | None) -> str:
@@ -382,13 +382,13 @@ def _line(error: BaseException) -> str:
 
 def paced(turns: Iterator[Turn], seconds: float = 0.05) -> Iterator[Turn]:
     """The same, but no more often than every ``seconds``: the first at once, and always the last."""
-    shown, held = 0.0, None
+    shown, pending = 0.0, None
     for turn in turns:
         now = time.monotonic()
         if now - shown >= seconds:
-            shown, held = now, None
+            shown, pending = now, None
             yield turn
         else:
-            held = turn
-    if held is not None:
-        yield held
+            pending = turn
+    if pending is not None:
+        yield pending

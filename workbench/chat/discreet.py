@@ -15,15 +15,15 @@ _PATH = re.compile(rf"(?<![\w./:\\-])(?:[A-Za-z]:[\\/]+|~?/|\\\\+)(?:[^{_END}/\\
 _HIDDEN: set[str] = set()
 
 
-def hide(place: Path) -> None:
+def hide(folder: Path) -> None:
     """Tell nothing of this folder from now on, not even its name; what lies in it is named from there on."""
-    _HIDDEN.update({str(place), str(place.resolve())})
+    _HIDDEN.update({str(folder), str(folder.resolve())})
 
 
 def without_places(sentence: str) -> str:
     """Leave of every path in a sentence only its last part, and of what lies in a hidden folder the part within it."""
-    for place in sorted(_HIDDEN.union(_usual()), key=len, reverse=True):
-        sentence = sentence.replace(f"{place}/", "").replace(f"{place}\\", "").replace(place, "…")
+    for folder in sorted(_HIDDEN.union(_usual()), key=len, reverse=True):
+        sentence = sentence.replace(f"{folder}/", "").replace(f"{folder}\\", "").replace(folder, "…")
     return _PATH.sub(lambda match: match[1] or "…", sentence)
 
 
@@ -32,4 +32,4 @@ def _usual() -> list[str]:
     places = {str(Path.cwd()), sys.prefix, tempfile.gettempdir()}
     with suppress(RuntimeError):  # an account without one
         places.add(str(Path.home()))
-    return [place for place in places if len(Path(place).parts) > 1]
+    return [folder for folder in places if len(Path(folder).parts) > 1]

@@ -43,9 +43,9 @@ class Door:
         """Whether only this machine can reach it, and no password is asked for."""
         return not self.password and is_loopback(self.host)
 
-    def opens(self, _: str, given: str) -> bool:
-        """Whether ``given`` is the password; no name is asked for, and one that is given is not looked at."""
-        return hmac.compare_digest(given.encode(errors="replace"), self.password.encode(errors="replace"))
+    def opens(self, _: str, password: str) -> bool:
+        """Whether ``password`` is the password; no name is asked for, and one that is given is not looked at."""
+        return hmac.compare_digest(password.encode(errors="replace"), self.password.encode(errors="replace"))
 
     def answers_to(self, name: str) -> bool:
         """Whether the page may be asked for under ``name``, a ``Host`` header.
@@ -96,9 +96,9 @@ def authority(url: str) -> tuple[str, int | None]:
     return host.rstrip("."), port
 
 
-def _same(host: str, port: int | None, scheme: str, asked: str) -> bool:
+def _same(host: str, port: int | None, scheme: str, origin: str) -> bool:
     """Whether an origin is what was asked for; a ``Host`` without a port means the scheme's own."""
-    name, number = authority(f"//{asked}")
+    name, number = authority(f"//{origin}")
     default = _DEFAULT_PORTS[scheme]
     return bool(name) and name == host and (number or default) == (port or default)
 
@@ -144,7 +144,7 @@ def _names(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _port(port: int | None, environ: Mapping[str, str]) -> int:
-    given = environ.get(PORT, "") if port is None else str(port)
-    if given and not (given.isdigit() and int(given) < 65536):
-        raise BadInput("web.door.bad_port", given=given)
-    return int(given or 0)
+    configured = environ.get(PORT, "") if port is None else str(port)
+    if configured and not (configured.isdigit() and int(configured) < 65536):
+        raise BadInput("web.door.bad_port", given=configured)
+    return int(configured or 0)

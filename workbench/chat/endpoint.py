@@ -73,7 +73,7 @@ class Endpoint:
 
     def stream(
         self,
-        asked: Asked,
+        question: Asked,
         *,
         system: str | None = None,
         sampling: Sampling | None = None,
@@ -89,9 +89,9 @@ class Endpoint:
         """
         from workbench.chat.assistant import Sampling
 
-        how = sampling or Sampling(**settings)
-        body = _body(self.name, as_messages(asked, system), how)
-        most = SHORTEST_BOUND + how.max_new_tokens * PER_TOKEN
+        options = sampling or Sampling(**settings)
+        body = _body(self.name, as_messages(question, system), options)
+        most = SHORTEST_BOUND + options.max_new_tokens * PER_TOKEN
         with Lines(partial(self._answer, "/chat/completions", body), most, should_stop, longest=self.longest) as lines:
             try:
                 for piece in bounded(said(lines, self.timeout), most // 16):
@@ -188,18 +188,18 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _body(model: str, messages: Sequence[Message], how: Sampling) -> dict[str, Any]:
+def _body(model: str, messages: Sequence[Message], options: Sampling) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": m.role, "content": _plain(m)} for m in messages],
         "stream": True,
-        "max_tokens": how.max_new_tokens,
-        "temperature": how.temperature,
+        "max_tokens": options.max_new_tokens,
+        "temperature": options.temperature,
     }
-    if how.temperature > 0:
-        body |= {"top_p": how.top_p, "seed": how.seed} | ({"top_k": how.top_k} if how.top_k else {})
-    if how.repetition_penalty != 1:  # as vLLM, LMDeploy and transformers' server name it
-        body["repetition_penalty"] = how.repetition_penalty
+    if options.temperature > 0:
+        body |= {"top_p": options.top_p, "seed": options.seed} | ({"top_k": options.top_k} if options.top_k else {})
+    if options.repetition_penalty != 1:  # as vLLM, LMDeploy and transformers' server name it
+        body["repetition_penalty"] = options.repetition_penalty
     return body
 
 
@@ -215,8 +215,8 @@ def _told(raw: bytes) -> str:
     """What the server says of its refusal, on one line."""
     try:
         loaded = json.loads(raw)
-        found = loaded.get("error", loaded.get("detail", loaded)) if isinstance(loaded, dict) else loaded
-        sentence = found.get("message", found) if isinstance(found, dict) else found
+        detail = loaded.get("error", loaded.get("detail", loaded)) if isinstance(loaded, dict) else loaded
+        sentence = detail.get("message", detail) if isinstance(detail, dict) else detail
     except (ValueError, RecursionError):
         sentence = raw.decode(errors="replace")
     return " ".join(str(sentence).split())[:300]

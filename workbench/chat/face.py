@@ -44,30 +44,30 @@ class Face:
         if not self.known:
             return text("web.greeting.model", lang, name=self.name)
         key = "web.greeting.made" if self.author else "web.greeting.persona"
-        told = text(key, lang, name=self.name, **({"author": self.author} if self.author else {}))
+        introduction = text(key, lang, name=self.name, **({"author": self.author} if self.author else {}))
         if self.purpose:
-            told += text("web.greeting.space", lang) + text("web.greeting.purpose", lang, purpose=self.purpose)
-        return told
+            introduction += text("web.greeting.space", lang) + text("web.greeting.purpose", lang, purpose=self.purpose)
+        return introduction
 
     def examples(self, lang: str | None = None) -> list[str]:
         """Questions to begin with: the run's own of this language, then the usual ones."""
         usual = list(lookup("web.examples", lang))
         chinese = text("web.code", lang) == "zh"
-        own = [q for q in self.questions if bool(_CHINESE.search(q)) == chinese]
-        return list(dict.fromkeys([*own, *usual]))[:EXAMPLES]
+        in_language = [q for q in self.questions if bool(_CHINESE.search(q)) == chinese]
+        return list(dict.fromkeys([*in_language, *usual]))[:EXAMPLES]
 
 
 def face_of(note: Mapping[str, Any], model: str) -> Face:
     """The face that a folder's note describes; a plain one under the model's name where it names no persona."""
     persona, recipe = part(note, "persona"), part(note, "recipe")
     questions = recipe.get("questions")
-    asked = tuple(q for q in questions if isinstance(q, str) and q.strip()) if isinstance(questions, list) else ()
+    examples = tuple(q for q in questions if isinstance(q, str) and q.strip()) if isinstance(questions, list) else ()
     name = _line(persona.get("name"))
     pocket = (part(note, "base").get("name") or model) == POCKET
     if not name:
-        return Face(model, questions=asked, pocket=pocket)
+        return Face(model, questions=examples, pocket=pocket)
     author, purpose = _line(persona.get("author")), _line(persona.get("purpose"))
-    return Face(name, author, purpose, asked, known=True, pocket=pocket)
+    return Face(name, author, purpose, examples, known=True, pocket=pocket)
 
 
 def _line(value: Any) -> str:

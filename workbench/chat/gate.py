@@ -125,18 +125,20 @@ class Gate:
         if call.type == "websocket" or call.method != "POST" or call.path.rstrip("/").rpartition("/")[2] != "login":
             await _answer(call, receive, send, 401, "", form=_form(call, lang))
             return
-        given = await _password(receive)
-        if given is None:
+        attempt = await _password(receive)
+        if attempt is None:
             await _answer(call, receive, send, 413, text("web.page.wrong", lang), form=_form(call, lang))
             return
         caller = caller_of(call.scope.get("client"), call.scope.get("server"))
-        right, wait = self.guesses.try_one(caller, lambda: self.door.opens("", given))
+        right, wait = self.guesses.try_one(caller, lambda: self.door.opens("", attempt))
         if right:
             cookie = f"{COOKIE}={PASSED.issue()}; Path=/; HttpOnly; SameSite=Lax{'; Secure' if call.secure else ''}"
             await _answer(call, receive, send, 303 if call.wants_html else 200, "", cookie=cookie)
         elif wait:
-            told = text("web.door.slow.say", lang, seconds=math.ceil(wait)), text("web.door.slow.do", lang)
-            await _answer(call, receive, send, 429, " ".join(told), form=_form(call, lang, " ".join(told)), wait=wait)
+            message = text("web.door.slow.say", lang, seconds=math.ceil(wait)), text("web.door.slow.do", lang)
+            await _answer(
+                call, receive, send, 429, " ".join(message), form=_form(call, lang, " ".join(message)), wait=wait
+            )
         else:
             told_wrong = text("web.page.wrong", lang)
             await _answer(call, receive, send, 400, told_wrong, form=_form(call, lang, told_wrong))
@@ -153,8 +155,8 @@ class _Call:
 
     def all(self, name: str) -> list[str]:
         """Every value of a header."""
-        wanted = name.encode()
-        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == wanted]
+        encoded = name.encode()
+        return [value.decode("latin-1") for key, value in self.scope["headers"] if key == encoded]
 
     def first(self, name: str) -> str:
         """The first value of a header; empty where there is none."""
@@ -191,7 +193,9 @@ def _without_sharing(send: Send) -> Send:
 
     async def sent(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            headers = [one for one in message.get("headers", ()) if not one[0].lower().startswith(b"access-control-")]
+            headers = [
+                header for header in message.get("headers", ()) if not header[0].lower().startswith(b"access-control-")
+            ]
             message = {**message, "headers": headers}
         await send(message)
 
@@ -215,10 +219,10 @@ async def _password(receive: Receive) -> str | None:
     return str(fields.get("password", [""])[0])
 
 
-def _form(call: _Call, lang: str, told: str = "") -> str:
+def _form(call: _Call, lang: str, message: str = "") -> str:
     """The page that asks for the password: no script, nothing fetched."""
     label, enter = html.escape(text("web.page.password", lang)), html.escape(text("web.page.enter", lang))
-    note = f'<p role="alert">{html.escape(told)}</p>' if told else ""
+    note = f'<p role="alert">{html.escape(message)}</p>' if message else ""
     up = "../" * max(0, call.path.count("/") - 1)
     return (
         f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{label}</title>'
@@ -235,7 +239,7 @@ async def _answer(
     receive: Receive,
     send: Send,
     status: int,
-    told: str,
+    message: str,
     *,
     form: str = "",
     cookie: str = "",
@@ -259,11 +263,11 @@ async def _answer(
         body = form.encode()
     elif status == 421:
         headers.append((b"content-type", b"text/plain; charset=utf-8"))
-        body = told.encode(errors="replace")
+        body = message.encode(errors="replace")
     else:
         headers.append((b"content-type", b"application/json"))
-        said = {"success": True} if status in (200, 303) else {"detail": told or "Not authenticated"}
-        body = json.dumps(said, ensure_ascii=False).encode(errors="replace")
+        content = {"success": True} if status in (200, 303) else {"detail": message or "Not authenticated"}
+        body = json.dumps(content, ensure_ascii=False).encode(errors="replace")
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

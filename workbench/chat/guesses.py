@@ -75,15 +75,15 @@ class Guesses:
             # others do not shut them out.
             apart = caller.startswith(ACCOUNT) or caller in self._friends
             counts = [count] if apart else [count, self._all]
-            if wait := max(one.wait(now) for one in counts):
+            if wait := max(counter.wait(now) for counter in counts):
                 return False, wait
             if right():
                 del self._callers[caller]
                 _put(self._friends, caller, None)
                 self._all = _Count()
                 return True, 0.0
-            for one in counts:
-                one.add(now)
+            for counter in counts:
+                counter.add(now)
             return False, 0.0
 
     def _count_of(self, caller: str, now: float) -> _Count:

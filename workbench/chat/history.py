@@ -28,16 +28,16 @@ class Fitted:
     cut: int
 
 
-def as_messages(asked: Asked, system: str | None = None) -> tuple[Message, ...]:
+def as_messages(question: Asked, system: str | None = None) -> tuple[Message, ...]:
     """A question, or messages of any kind, as messages; ``system`` goes before them where they have none.
 
     Raises:
         BadInput: a message has an unknown role, or no text; there is none; the last one is the assistant's.
     """
-    if isinstance(asked, str):
-        messages = [Message("user", asked)]
+    if isinstance(question, str):
+        messages = [Message("user", question)]
     else:
-        messages = [m if isinstance(m, Message) else _message(m) for m in asked]
+        messages = [m if isinstance(m, Message) else _message(m) for m in question]
     if system and not any(m.role == "system" for m in messages):
         messages.insert(0, Message("system", system))
     if not messages or messages[-1].role not in ("user", "tool"):
@@ -45,8 +45,8 @@ def as_messages(asked: Asked, system: str | None = None) -> tuple[Message, ...]:
     return tuple(messages)
 
 
-def _message(given: Mapping[str, str]) -> Message:
-    role, content = given.get("role"), given.get("content")
+def _message(mapping: Mapping[str, str]) -> Message:
+    role, content = mapping.get("role"), mapping.get("content")
     if role not in ROLES:
         raise BadInput("chat.unknown_role", given=role, nearest=nearest(str(role), ROLES))
     if not isinstance(content, str):
@@ -71,17 +71,17 @@ def fit(
         BadInput: the last question alone leaves no room.
     """
     room = context - min(answer, context // 2)
-    kept = list(messages)
-    ids = encode(kept)
+    remaining = list(messages)
+    ids = encode(remaining)
     while len(ids) > room:
-        first, following = _turns(kept)
+        first, following = _turns(remaining)
         if following is None:
             break
-        del kept[first:following]
-        ids = encode(kept)
+        del remaining[first:following]
+        ids = encode(remaining)
     if len(ids) >= context:
         raise BadInput("chat.too_long", tokens=len(ids), context=context)
-    return Fitted(tuple(kept), tuple(ids), len(messages) - len(kept))
+    return Fitted(tuple(remaining), tuple(ids), len(messages) - len(remaining))
 
 
 def _turns(messages: Sequence[Message]) -> tuple[int, int | None]:

@@ -55,10 +55,10 @@ class Wish:
         )
 
 
-def _within(given: Any, low: float, high: float) -> float:
+def _within(number: Any, low: float, high: float) -> float:
     """A number that a page sent, within its range; the lower end where it is none."""
     try:
-        value = float(given)
+        value = float(number)
     except (TypeError, ValueError, OverflowError):
         return low
     return low if math.isnan(value) else min(max(value, low), high)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Answers(Protocol):
     """Whatever answers: an assistant in this process or in one beside it, or an endpoint."""
 
-    def stream(self, asked: Asked, **how: Any) -> Iterator[str]:
+    def stream(self, question: Asked, **options: Any) -> Iterator[str]:
         """The answer in pieces."""
 
 
@@ -75,19 +75,19 @@ def opened(settings: Serving) -> Opened:
         WorkbenchError: it cannot be loaded, or the endpoint does not answer.
     """
     if settings.endpoint:
-        there = Endpoint(settings.endpoint, settings.model or None)
-        return Opened(there, there.with_model(settings.base) if settings.base else None, ("by_endpoint",))
+        endpoint = Endpoint(settings.endpoint, settings.model or None)
+        return Opened(endpoint, endpoint.with_model(settings.base) if settings.base else None, ("by_endpoint",))
     from workbench.chat.assistant import Assistant
 
-    how: dict[str, Any] = {"quantization": settings.quantization, "device": settings.device}
-    assistant = Assistant.load(settings.model, settings.adapter, template=settings.template, **how)
-    base = assistant.base if assistant.adapted else _base(settings, assistant, how)
+    options: dict[str, Any] = {"quantization": settings.quantization, "device": settings.device}
+    assistant = Assistant.load(settings.model, settings.adapter, template=settings.template, **options)
+    base = assistant.base if assistant.adapted else _base(settings, assistant, options)
     remarks = ["on_cpu" if assistant.loaded.device.type == "cpu" else "on_gpu"]
     remarks += ["in_4bit"] if settings.quantization == "nf4" else []
     return Opened(assistant, base, tuple(remarks), assistant.notices)
 
 
-def _base(settings: Serving, assistant: Assistant, how: dict[str, Any]) -> Assistant | None:
+def _base(settings: Serving, assistant: Assistant, options: dict[str, Any]) -> Assistant | None:
     """What a merged model grew from: the one that was named, else the one its note names if it is on this machine."""
     from workbench.chat.assistant import Assistant
 
@@ -95,7 +95,7 @@ def _base(settings: Serving, assistant: Assistant, how: dict[str, Any]) -> Assis
     if not named or (not settings.base and named != "pocket" and not Path(named).expanduser().is_dir()):
         return None
     try:
-        return Assistant.load(named, template=assistant.template, **how)
+        return Assistant.load(named, template=assistant.template, **options)
     except WorkbenchError:
         if settings.base:
             raise

@@ -32,23 +32,23 @@ def open_model(
         _check_alive(loaded, adapter)
     note = read_note(adapter or model)
     trained = trained_as(adapter or model)
-    how = settings(trained)
+    options = settings(trained)
     chosen = template if template is not None else trained.get("name")
     notices = []
     if adapter and other_base(note, model):
         notices.append(text("chat.other_base", base=part(note, "base").get("name"), model=model))
-    loaded.tokenizer, differs = _tokenizer(loaded, adapter, chosen, str(trained.get("fingerprint") or ""), how)
+    loaded.tokenizer, differs = _tokenizer(loaded, adapter, chosen, str(trained.get("fingerprint") or ""), options)
     if differs and template is None:
         raise BadInput("chat.template_changed", folder=adapter or model)
     if differs:
-        given = trained.get("name") or text("chat.own_template")
-        notices.append(text("chat.template_other", given=template, trained=given))
+        current = trained.get("name") or text("chat.own_template")
+        notices.append(text("chat.template_other", given=template, trained=current))
     config = getattr(loaded.model, "generation_config", None)
     stops = stop_ids(loaded.tokenizer, template=get(chosen, loaded.tokenizer), generation_config=config)
     return {
         "loaded": loaded,
         "template": chosen,
-        "system": how["system"],
+        "system": options["system"],
         "stop_ids": tuple(dict.fromkeys([*stops, *_noted_stops(note, differs)])),
         "note": note,
         "notices": tuple(notices),
@@ -95,13 +95,13 @@ def _here(base: str, folder: Path) -> str:
 def _check_alive(loaded: Loaded, adapter: str | Path) -> None:
     """Weights under wrong names load without a word and leave B = 0: the base would answer in the assistant's name."""
     moved = ("lora_B", "lora_embedding_A", "lora_E", "modules_to_save")
-    found = [p for name, p in loaded.model.named_parameters() if any(part in name.split(".") for part in moved)]
-    if found and not any(bool(p.any()) for p in found):
+    parameters = [p for name, p in loaded.model.named_parameters() if any(part in name.split(".") for part in moved)]
+    if parameters and not any(bool(p.any()) for p in parameters):
         raise BadInput("chat.inert", folder=adapter)
 
 
 def _tokenizer(
-    loaded: Loaded, adapter: str | Path | None, template: str | None, expected: str, how: Mapping[str, Any]
+    loaded: Loaded, adapter: str | Path | None, template: str | None, expected: str, options: Mapping[str, Any]
 ) -> tuple[Any, bool]:
     """The tokenizer that renders what was trained, and whether none does: the base's, else the adapter's own."""
     from workbench.models import load_tokenizer
@@ -109,22 +109,22 @@ def _tokenizer(
 
     def renders(tokenizer: Any) -> bool:
         try:
-            chosen = bound(tokenizer, template, system=how["system"])
+            chosen = bound(tokenizer, template, system=options["system"])
             return not expected or chosen.fingerprint(tokenizer) == expected
         except BadInput:
             return False
 
     try:
-        tokenizer = dressed(loaded.tokenizer, template, **how)
+        tokenizer = dressed(loaded.tokenizer, template, **options)
     except BadInput:  # the adapter may bring a tokenizer whose template takes them
         tokenizer = loaded.tokenizer
     if renders(tokenizer):
         return tokenizer, False
     folder = Path(adapter or "")
     if adapter and any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
-        own = load_tokenizer(str(folder))
-        if renders(own):
-            return own, False
+        loaded_tokenizer = load_tokenizer(str(folder))
+        if renders(loaded_tokenizer):
+            return loaded_tokenizer, False
     return loaded.tokenizer, True
 
 

@@ -29,14 +29,14 @@ def pieces(ids: Iterable[int], tokenizer: Any) -> Iterator[str]:
 
 
 def _new(before: list[int], waiting: list[int], tokenizer: Any) -> str:
-    known = _decode(before, tokenizer)
-    return _decode([*before, *waiting], tokenizer)[len(known) :] if waiting else ""
+    prefix = _decode(before, tokenizer)
+    return _decode([*before, *waiting], tokenizer)[len(prefix) :] if waiting else ""
 
 
 def _whole(piece: str) -> Iterator[str]:
-    whole = piece.replace(_BROKEN, "")
-    if whole:
-        yield whole
+    clean = piece.replace(_BROKEN, "")
+    if clean:
+        yield clean
 
 
 def _decode(ids: list[int], tokenizer: Any) -> str:

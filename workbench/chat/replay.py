@@ -22,28 +22,28 @@ def in_own_words(
     Left out are conversations without a question, questions too long for the model, and answers that are empty or not
     ended after ``max_new_tokens``; the others keep their order, group, kind and language.
     """
-    asked = []
+    prompts = []
     for conversation in conversations:
         prompt = _first_question(conversation)
         if prompt and _fits(assistant, prompt, max_new_tokens):
-            asked.append((conversation, prompt))
+            prompts.append((conversation, prompt))
     from workbench.templates.thoughts import parted
 
-    written = assistant.ask_all([prompt for _, prompt in asked], max_new_tokens=max_new_tokens)
+    written = assistant.ask_all([prompt for _, prompt in prompts], max_new_tokens=max_new_tokens)
     lengths = map(len, assistant.loaded.tokenizer(written, add_special_tokens=False)["input_ids"]) if written else ()
     answers = [parted(text).answer for text in written]
     return [
         replace(conversation, messages=(*prompt, Message("assistant", answer)))
-        for (conversation, prompt), answer, length in zip(asked, answers, lengths, strict=True)
+        for (conversation, prompt), answer, length in zip(prompts, answers, lengths, strict=True)
         if length < max_new_tokens and answer.strip()
     ]
 
 
 def _first_question(conversation: Conversation) -> tuple[Message, ...]:
     """The messages up to the first question; none where an answer comes before it."""
-    for at, message in enumerate(conversation.messages):
+    for index, message in enumerate(conversation.messages):
         if message.role == "user":
-            return conversation.messages[: at + 1]
+            return conversation.messages[: index + 1]
         if message.role != "system":
             return ()
     return ()

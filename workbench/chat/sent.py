@@ -59,7 +59,9 @@ class Lines:
         threading.Thread(target=self._read, name="endpoint", daemon=True).start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._over.set()
         with self._changed:
             self._changed.notify_all()
@@ -75,15 +77,15 @@ class Lines:
         self._until = time.monotonic() + self._longest
         while time.monotonic() < self._until:
             self._look()
-            taken = self._take()
-            for came in taken:
+            chunk = self._take()
+            for came in chunk:
                 self._look()
                 if came is None:
                     return
                 if isinstance(came, BaseException):
                     raise came
                 yield came
-            if not taken:
+            if not chunk:
                 yield b""
         if not self.stopped:
             raise TimeoutError(f"it took longer than {self._longest:.0f} seconds")
@@ -119,10 +121,10 @@ class Lines:
         """What has come since, after a short wait where nothing has."""
         with self._changed:
             self._changed.wait_for(lambda: bool(self._came), POLL)
-            taken = list(self._came)
+            received = list(self._came)
             self._came.clear()
             self._changed.notify_all()
-            return taken
+            return received
 
 
 def _cut(response: http.client.HTTPResponse) -> None:
@@ -209,8 +211,8 @@ def _list(choices: Any) -> list[dict[str, Any]]:
 
 def _line(error: Any) -> str:
     """What a server says of its error, on one line."""
-    found = error.get("message", error) if isinstance(error, dict) else error
-    return " ".join(str(found).split())[:300]
+    detail = error.get("message", error) if isinstance(error, dict) else error
+    return " ".join(str(detail).split())[:300]
 
 
 def bounded(pieces: Iterable[str], most: int) -> Iterator[str]:

@@ -39,12 +39,12 @@ def serving(arguments: Sequence[str], program: str) -> Serving:
     """The settings that a command line gives."""
     parser = argparse.ArgumentParser(prog=program, description=text("web.help"), allow_abbrev=False)
     parser.add_argument("model", nargs="?", default="", help=text("web.options.model"))
-    for name, how in _OPTIONS.items():
-        parser.add_argument(f"--{name}", help=text(f"web.options.{name}"), **how)
-    given = parser.parse_args(list(arguments))
-    if not given.model and not given.endpoint:
+    for name, options in _OPTIONS.items():
+        parser.add_argument(f"--{name}", help=text(f"web.options.{name}"), **options)
+    parsed = parser.parse_args(list(arguments))
+    if not parsed.model and not parsed.endpoint:
         parser.error(text("web.options.needed"))
-    return Serving(**vars(given))
+    return Serving(**vars(parsed))
 
 
 def face(settings: Serving) -> Face:

@@ -53,32 +53,32 @@ class Chat:
         Raises:
             BadInput: nothing was asked yet.
         """
-        asked = next((i for i in reversed(range(len(self.messages))) if self.messages[i].role == "user"), None)
-        if asked is None:
+        index = next((i for i in reversed(range(len(self.messages))) if self.messages[i].role == "user"), None)
+        if index is None:
             raise BadInput("chat.nothing_to_retry")
-        before, question = self.messages[:asked], self.messages[asked].content
+        before, question = self.messages[:index], self.messages[index].content
         self._draw += 1
         warmth = self.sampling.temperature or RETRY_TEMPERATURE
-        again = replace(self.sampling, temperature=warmth, seed=self.sampling.seed + self._draw)
-        kept, self.messages = self.messages, before
+        sampling = replace(self.sampling, temperature=warmth, seed=self.sampling.seed + self._draw)
+        previous, self.messages = self.messages, before
         try:
-            yield from self._stream(question, again, should_stop)
+            yield from self._stream(question, sampling, should_stop)
         finally:
             if self.messages == before:  # no word came: the old answer stays
-                self.messages = kept
+                self.messages = previous
 
     def _stream(self, question: str, sampling: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[str]:
-        said: list[str] = []
-        asked = [*self._system(), *self.messages, Message("user", question)]
+        pieces: list[str] = []
+        messages = [*self._system(), *self.messages, Message("user", question)]
         self.cut = 0
-        answer = self.assistant.stream(asked, sampling=sampling, should_stop=should_stop, on_cut=self._note_cut)
+        answer = self.assistant.stream(messages, sampling=sampling, should_stop=should_stop, on_cut=self._note_cut)
         try:
             for piece in answer:
-                said.append(piece)
+                pieces.append(piece)
                 yield piece
         finally:
-            if said:
-                self.messages = [*self.messages, Message("user", question), Message("assistant", "".join(said))]
+            if pieces:
+                self.messages = [*self.messages, Message("user", question), Message("assistant", "".join(pieces))]
 
     def reset(self) -> None:
         """Forget what was said; the system message stays."""
@@ -107,8 +107,8 @@ class Chat:
         """
         from workbench.data import read
 
-        found = read(Path(file).expanduser(), limit=1)
-        messages = list(found[0].messages) if found else []
+        conversations = read(Path(file).expanduser(), limit=1)
+        messages = list(conversations[0].messages) if conversations else []
         self.reset()
         if messages and messages[0].role == "system":
             self.system = messages.pop(0).content

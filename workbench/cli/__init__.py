@@ -83,9 +83,9 @@ def run(args: list[str] | None = None) -> int:  # noqa: PLR0911  a return for ea
     """As :func:`main`, but returns the exit status."""
     prepare()
     _open_the_streams(as_json="--json" in (sys.argv if args is None else args))
-    given = sys.argv[1:] if args is None else args
+    arguments = sys.argv[1:] if args is None else args
     try:
-        _check_old(given)
+        _check_old(arguments)
         result = group.main(args=args, prog_name="workbench", standalone_mode=False)
     except WorkbenchError as error:
         _say(str(error))
@@ -99,9 +99,9 @@ def run(args: list[str] | None = None) -> int:  # noqa: PLR0911  a return for ea
         sys.stderr.close()
         return 0
     except OSError as error:
-        told = from_os_error(error)
-        _say(str(told))
-        return told.exit_status
+        refusal = from_os_error(error)
+        _say(str(refusal))
+        return refusal.exit_status
     except MemoryError:
         _say(str(WorkbenchError("cli.no_memory")))
         return 1
@@ -116,21 +116,21 @@ def _check_old(args: list[str]) -> None:
     if args and (args[0] == "convert" or (args[0] not in COMMANDS and not args[0].startswith("-"))):
         from workbench.cli.old import instead_of_command
 
-        told = instead_of_command(args)
-        if told:
-            raise told
+        refusal = instead_of_command(args)
+        if refusal:
+            raise refusal
 
 
 def _refused(error: click.ClickException) -> int:
     """Say what click refuses, a flag of XTuner's in a sentence of its own; the exit status."""
     from workbench.cli.old import instead_of_option
 
-    told = instead_of_option(error.option_name) if isinstance(error, click.NoSuchOption) else None
-    if told is None:
+    refusal = instead_of_option(error.option_name) if isinstance(error, click.NoSuchOption) else None
+    if refusal is None:
         error.show()
         return error.exit_code
-    _say(str(told))
-    return told.exit_status
+    _say(str(refusal))
+    return refusal.exit_status
 
 
 def _open_the_streams(*, as_json: bool) -> None:

@@ -65,13 +65,13 @@ def sampling_options(command: Command) -> Command:
     return command
 
 
-def load(model: str, **how: Any) -> Assistant:
+def load(model: str, **options: Any) -> Assistant:
     """The assistant; what it has to say of itself goes to stderr."""
     from workbench.chat import Assistant
     from workbench.cli.terminal import quiet
 
     quiet()
-    assistant = Assistant.load(model, **how)
+    assistant = Assistant.load(model, **options)
     for notice in assistant.notices:
         click.echo(f"workbench: {notice}", err=True)
     return assistant
@@ -94,14 +94,14 @@ def load(model: str, **how: Any) -> Assistant:
 def chat(
     context: click.Context, /, model: str, question: str | None, system: str, history: Path | None,
     endpoint: str | None, web: str | None, port: int | None, bot_name: str,
-    no_streamer: bool, as_json: bool, **how: Any,
+    no_streamer: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Answer once, or talk; in the terminal, or on a page."""
-    loading = {name: how.pop(name) for name in LOADING}
+    loading = {name: options.pop(name) for name in LOADING}
     if endpoint:
         _refuse(context, "--endpoint", LOADING)
     if web:
-        _refuse(context, "--web", ("question", "system", "history", "as_json", "bot_name", "no_streamer", *how))
+        _refuse(context, "--web", ("question", "system", "history", "as_json", "bot_name", "no_streamer", *options))
         serve(web, model, endpoint=endpoint, port=port, **loading)
         return
     if port is not None:
@@ -110,11 +110,11 @@ def chat(
     from workbench.cli.terminal import Terminal
 
     assistant = _behind(endpoint, model) if endpoint else load(model, **loading)
-    talk = Chat(assistant, system=system, sampling=Sampling(**how))
+    talk = Chat(assistant, system=system, sampling=Sampling(**options))
     if history is not None and history.exists():
         talk.load(history)
         talk.system = system or talk.system
-    terminal = Terminal(talk, history=history, as_json=as_json, name=bot_name, whole=no_streamer)
+    terminal = Terminal(talk, history=history, as_json=as_json, name=bot_name, at_once=no_streamer)
     if question is not None:
         terminal.once(question)
     elif sys.stdin.isatty():
@@ -139,56 +139,58 @@ def _behind(endpoint: str, model: str) -> Any:
     return Endpoint(endpoint, model)
 
 
-def serve(web: str, model: str, **how: Any) -> None:
+def serve(web: str, model: str, **flags: Any) -> None:
     """The assistant on a page, until Ctrl-C."""
     from workbench.cli.studio import app
 
-    options = [part for name, value in how.items() if value is not None for part in (f"--{name}", str(value))]
+    options = [part for name, value in flags.items() if value is not None for part in (f"--{name}", str(value))]
     app(f"assistant_{web}", web).main([model, *options])
 
 
 @click.command(help=text("chat.command.compare"))
 @click.argument("model")
-@click.argument("other", required=False)
+@click.argument("second", metavar="[OTHER]", required=False)
 @loading_options
-@click.option("--question", "given", multiple=True, help=text("chat.command.questions"))
+@click.option("--question", "questions_given", multiple=True, help=text("chat.command.questions"))
 @click.option("--questions", "file", type=click.Path(path_type=Path), help=text("chat.command.file"))
 @click.option("--system", default=None, help=text("chat.command.system"))
 @click.option("--max-new-tokens", type=click.IntRange(1), default=64, help=text("chat.command.max_new_tokens"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 def compare(
     model: str,
-    other: str | None,
+    second: str | None,
     adapter: Path | None,
-    given: tuple[str, ...],
+    questions_given: tuple[str, ...],
     file: Path | None,
     system: str | None,
     max_new_tokens: int,
     as_json: bool,
-    **how: Any,
+    **options: Any,
 ) -> None:
     """The same questions to two."""
     from workbench.chat import compare as ask
 
-    if (other is None) == (adapter is None):
+    if (second is None) == (adapter is None):
         raise BadInput("chat.command.bad_option")
-    questions = [*given, *(read_questions(file) if file else [])] or list(lookup("chat.questions"))
+    questions = [*questions_given, *(read_questions(file) if file else [])] or list(lookup("chat.questions"))
     if adapter is not None:
-        assistant = load(model, adapter=adapter, **how)
-        both = {text("chat.command.label_base"): assistant.base, text("chat.command.label_assistant"): assistant}
+        assistant = load(model, adapter=adapter, **options)
+        models = {text("chat.command.label_base"): assistant.base, text("chat.command.label_assistant"): assistant}
     else:
-        both = dict(zip(_labels(model, str(other)), (load(model, **how), load(str(other), **how)), strict=True))
-    rows = ask(both, questions, system=system, max_new_tokens=max_new_tokens)
+        models = dict(
+            zip(_labels(model, str(second)), (load(model, **options), load(str(second), **options)), strict=True)
+        )
+    rows = ask(models, questions, system=system, max_new_tokens=max_new_tokens)
     if as_json:
-        told = [{"question": row.question, "answers": dict(row.answers)} for row in rows]
-        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        records = [{"question": row.question, "answers": dict(row.answers)} for row in rows]
+        click.echo(json.dumps(records, ensure_ascii=False, indent=2))
     else:
-        show(rows, list(both))
+        show(rows, list(models))
 
 
-def _labels(model: str, other: str) -> tuple[str, str]:
-    names = (Path(model).name or model, Path(other).name or other)
-    return names if names[0] != names[1] else (f"A: {model}", f"B: {other}")
+def _labels(model: str, second: str) -> tuple[str, str]:
+    names = (Path(model).name or model, Path(second).name or second)
+    return names if names[0] != names[1] else (f"A: {model}", f"B: {second}")
 
 
 def read_questions(file: Path) -> list[str]:
@@ -200,14 +202,14 @@ def read_questions(file: Path) -> list[str]:
     if file.suffix.lower() in (".txt", ".md", ""):
         from workbench.data.decoding import read_text
 
-        found = [line.strip() for line in read_text(file, str(file)).splitlines()]
+        questions = [line.strip() for line in read_text(file, str(file)).splitlines()]
     else:
         from workbench.data import read
 
-        found = [conversation.question for conversation in read(file)]
-    if not any(found):
+        questions = [conversation.question for conversation in read(file)]
+    if not any(questions):
         raise BadInput("chat.command.empty_file", file=file)
-    return [question for question in found if question]
+    return [question for question in questions if question]
 
 
 def show(rows: list[Comparison], labels: list[str]) -> None:

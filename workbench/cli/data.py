@@ -41,8 +41,8 @@ class _DataGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One of ours, or the sibling's."""
         if cmd_name in ("identity", "mix") and util.find_spec(_SIBLING):
-            found = getattr(import_module(_SIBLING), cmd_name)
-            return found if isinstance(found, click.Command) else None
+            command = getattr(import_module(_SIBLING), cmd_name)
+            return command if isinstance(command, click.Command) else None
         return super().get_command(ctx, cmd_name)
 
 
@@ -91,7 +91,7 @@ def check(
     reading = load(file, format=form, limit=limit)
     tokenizer = _tokenizer(model)
     measured = measure(reading.conversations, tokenizer, template, max_length)
-    found = look(
+    results = look(
         reading.conversations,
         persona=Persona(name, author) if name else None,
         validation=read(validation, format=form) if validation else None,
@@ -100,19 +100,19 @@ def check(
         control=_control(tokenizer),
         lang=lang,
     )
-    found = findings(found, reading.conversations, measured, lang)
+    results = findings(results, reading.conversations, measured, lang)
     if as_json:
-        click.echo(json.dumps(_as_json(len(reading.conversations), reading.format, found), ensure_ascii=False))
+        click.echo(json.dumps(_as_json(len(reading.conversations), reading.format, results), ensure_ascii=False))
     else:
         count = len(reading.conversations)
         click.echo(text("data.cli.check.read", lang, file=file, count=count, format=reading.format))
-        _show(found, lang)
-    ctx.exit(1 if strict and found else 0)
+        _show(results, lang)
+    ctx.exit(1 if strict and results else 0)
 
 
-def _as_json(count: int, form: str, found: Sequence[Finding]) -> dict[str, object]:
+def _as_json(count: int, form: str, results: Sequence[Finding]) -> dict[str, object]:
     findings = [
-        {"code": f.code, "rows": list(f.rows), "message": f.message, "why": f.why, "remedy": f.remedy} for f in found
+        {"code": f.code, "rows": list(f.rows), "message": f.message, "why": f.why, "remedy": f.remedy} for f in results
     ]
     return {"conversations": count, "format": form, "findings": findings}
 
@@ -127,25 +127,25 @@ def _control(tokenizer: Any) -> list[str]:
     """The tokenizer's control tokens, as far as nobody would write them by chance; none without a tokenizer."""
     from workbench.templates.codec import codec
 
-    found = codec(tokenizer).control if tokenizer is not None else {}
-    return [token for token in found if len(token) > 2 and token[0] in "<[" and token[-1] in ">]"]
+    tokens = codec(tokenizer).control if tokenizer is not None else {}
+    return [token for token in tokens if len(token) > 2 and token[0] in "<[" and token[-1] in ">]"]
 
 
-def _show(found: Sequence[Finding], lang: str | None) -> None:
+def _show(findings: Sequence[Finding], lang: str | None) -> None:
     """A table of the findings; what stands in a file is never read as markup."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console = Console()
-    if not found:
+    if not findings:
         console.print(Text(text("data.cli.check.nothing", lang), style="bold"))
         return
     table = Table(show_lines=True)
     table.add_column(text("data.cli.check.code", lang), overflow="fold")
     table.add_column(text("data.cli.check.rows", lang), overflow="fold", max_width=24)
     table.add_column(text("data.cli.check.what", lang), overflow="fold")
-    for finding in found:
+    for finding in findings:
         rows = ", ".join(map(str, finding.rows[:12]))
         if len(finding.rows) > 12:
             rows += " " + text("data.cli.check.more", lang, count=len(finding.rows))
@@ -153,7 +153,7 @@ def _show(found: Sequence[Finding], lang: str | None) -> None:
         table.add_row(Text(finding.code, style="#D55E00"), Text(rows), what)
     console.print(table)
     click.echo(text("data.cli.check.remedy", lang) + ":")
-    for finding in found:
+    for finding in findings:
         click.echo(f"  {finding.code}: {finding.remedy}")
 
 
@@ -209,8 +209,8 @@ def convert(
     ]
     _need(codes, model=model, validation=validation)
     _need_model(model, template=template, max_length=max_length)
-    filled = dict(_pair(given, "--set", "--set name=Sprout") for given in sets)
-    renamed = [_pair(given, "--rename", "--rename ChatGPT=Sprout") for given in renames]
+    filled = dict(_pair(pair, "--set", "--set name=Sprout") for pair in sets)
+    renamed = [_pair(pair, "--rename", "--rename ChatGPT=Sprout") for pair in renames]
     guard(out, file, overwrite=overwrite)
     reading = load(file, format=form, limit=limit)
     mended = mending.fill(reading.conversations, filled) if filled else reading.conversations
@@ -218,8 +218,8 @@ def convert(
         mended = mending.rename(mended, old, new)
     mended = mending.drop_columns(mended, columns) if columns else mended
     if codes:
-        held = read(validation, format=form) if validation else None
-        mended = _without(mended, codes, name, held, model, template, max_length)
+        held_out = read(validation, format=form) if validation else None
+        mended = _without(mended, codes, name, held_out, model, template, max_length)
     if not mended:
         raise BadInput("data.all_dropped", file=file)
     write(mended, out, overwrite=overwrite)
@@ -228,8 +228,8 @@ def convert(
         report = {"path": str(out), "conversations": len(mended), "format": reading.format, "dropped": dropped}
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
-        said = text("data.cli.convert.done", out=out, count=len(mended), format=reading.format, dropped=dropped)
-        click.echo(said)
+        summary = text("data.cli.convert.done", out=out, count=len(mended), format=reading.format, dropped=dropped)
+        click.echo(summary)
         _say_what_is_left(mended)
 
 
@@ -251,17 +251,19 @@ def _need_model(model: str | None, *, template: str | None, max_length: int | No
     """Refuse options that count tokens where there is nothing to count them with."""
     from workbench.errors import BadInput
 
-    given = [option for option, value in (("--max-length", max_length), ("--template", template)) if value is not None]
-    if given and not model:
-        raise BadInput("data.option_needs_model", option=given[0])
+    options = [
+        option for option, value in (("--max-length", max_length), ("--template", template)) if value is not None
+    ]
+    if options and not model:
+        raise BadInput("data.option_needs_model", option=options[0])
 
 
-def _pair(given: str, option: str, example: str) -> tuple[str, str]:
+def _pair(pair: str, option: str, example: str) -> tuple[str, str]:
     from workbench.errors import BadInput
 
-    key, equals, value = given.partition("=")
+    key, equals, value = pair.partition("=")
     if not equals or not key.strip():
-        raise BadInput("data.bad_pair", option=option, given=given, example=example)
+        raise BadInput("data.bad_pair", option=option, given=pair, example=example)
     return key.strip(), value
 
 
@@ -282,7 +284,7 @@ def _without(
 
     tokenizer = _tokenizer(model)
     measured = measure(conversations, tokenizer, template, max_length)
-    found = look(
+    findings = look(
         conversations,
         persona=Persona(name) if name else None,
         validation=validation,
@@ -291,13 +293,15 @@ def _without(
         control=_control(tokenizer),
         only=codes,
     )
-    return drop(conversations, found, codes)
+    return drop(conversations, findings, codes)
 
 
 def _say_what_is_left(conversations: Sequence[Conversation]) -> None:
     from workbench.data.markers import placeholders
 
-    left = dict.fromkeys(n for c in conversations for m in c.messages for n in placeholders(m.content))
-    if left:
-        names = ", ".join(f"{{{{{name}}}}}" for name in left)
-        click.echo(text("data.cli.convert.left", names=names, sets=" ".join(f"--set {n}=…" for n in left)), err=True)
+    unfilled = dict.fromkeys(n for c in conversations for m in c.messages for n in placeholders(m.content))
+    if unfilled:
+        names = ", ".join(f"{{{{{name}}}}}" for name in unfilled)
+        click.echo(
+            text("data.cli.convert.left", names=names, sets=" ".join(f"--set {n}=…" for n in unfilled)), err=True
+        )

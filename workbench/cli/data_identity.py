@@ -63,17 +63,17 @@ def identity(
     if out is None and not preview:
         raise BadInput("identity.out_missing", name=json.dumps(name, ensure_ascii=False))
     persona = Persona(name, author, purpose, manner, languages or ("zh", "en"))
-    made = _made(persona, count, seed, classic=classic)
+    conversations = _made(persona, count, seed, classic=classic)
     if out is not None and not preview:
-        write(made, out, overwrite=overwrite)
+        write(conversations, out, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps(_counts(made, None if preview else out), ensure_ascii=False))
+        click.echo(json.dumps(_counts(conversations, None if preview else out), ensure_ascii=False))
     elif preview:
-        _show(made[:_SHOWN])
-        click.echo(text("identity.cli.shown", shown=min(_SHOWN, len(made)), count=len(made)))
+        _show(conversations[:_SHOWN])
+        click.echo(text("identity.cli.shown", shown=min(_SHOWN, len(conversations)), count=len(conversations)))
     else:
-        _print(_table(made))
-        click.echo(text("identity.cli.written", count=len(made), path=out))
+        _print(_table(conversations))
+        click.echo(text("identity.cli.written", count=len(conversations), path=out))
         click.echo(text("identity.cli.next", path=out))
 
 
@@ -100,8 +100,8 @@ def mix(
     mixture = mixed(ours, general, ratio=ratio, seed=seed)
     write(mixture, out, overwrite=overwrite)
     if as_json:
-        held = {"path": str(out), "conversations": counts.total, **asdict(counts)}
-        click.echo(json.dumps(held, ensure_ascii=False))
+        record = {"path": str(out), "conversations": counts.total, **asdict(counts)}
+        click.echo(json.dumps(record, ensure_ascii=False))
     else:
         click.echo(counts.sentence())
         click.echo(text("identity.cli.written", count=len(mixture), path=out))
@@ -116,28 +116,28 @@ def _made(persona: Persona, count: int | None, seed: int, *, classic: bool) -> l
     return identity_set(persona, count, seed=seed)
 
 
-def _counts(made: Sequence[Conversation], out: Path | None) -> dict[str, object]:
+def _counts(conversations: Sequence[Conversation], out: Path | None) -> dict[str, object]:
     """What a program wants to know of the set."""
     return {
         "path": str(out) if out else None,
-        "conversations": len(made),
-        "groups": len({conversation.group for conversation in made}),
-        "by_language": dict(Counter(conversation.lang for conversation in made)),
-        "by_intent": dict(Counter(str(conversation.meta["intent"]) for conversation in made)),
+        "conversations": len(conversations),
+        "groups": len({conversation.group for conversation in conversations}),
+        "by_language": dict(Counter(conversation.lang for conversation in conversations)),
+        "by_intent": dict(Counter(str(conversation.meta["intent"]) for conversation in conversations)),
     }
 
 
-def _table(made: Sequence[Conversation]) -> Table:
+def _table(conversations: Sequence[Conversation]) -> Table:
     """Conversations by intent and language."""
     from rich.table import Table
 
-    languages = sorted({conversation.lang for conversation in made})
-    counted = Counter((str(conversation.meta["intent"]), conversation.lang) for conversation in made)
+    languages = sorted({conversation.lang for conversation in conversations})
+    counted = Counter((str(conversation.meta["intent"]), conversation.lang) for conversation in conversations)
     intents = list(dict.fromkeys(sorted((intent for intent, _ in counted), key=_rank)))
     table = Table(text("identity.cli.intent"), show_footer=True)
     table.columns[0].footer = text("identity.cli.total")
     for lang in languages:
-        total = sum(count for (_, held), count in counted.items() if held == lang)
+        total = sum(count for (_, language), count in counted.items() if language == lang)
         table.add_column(lang, justify="right", footer=str(total))
     for intent in intents:
         table.add_row(text(f"identity.intents.{intent}"), *(str(counted[intent, lang]) for lang in languages))
@@ -157,13 +157,13 @@ def _print(what: object) -> None:
     Console().print(what)
 
 
-def _show(made: Sequence[Conversation]) -> None:
+def _show(conversations: Sequence[Conversation]) -> None:
     """The conversations as they are, never read as markup."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console()
-    for conversation in made:
+    for conversation in conversations:
         console.rule(style="dim")
         for message in conversation.messages:
             role = text(f"identity.roles.{message.role}")

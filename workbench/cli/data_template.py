@@ -49,45 +49,48 @@ def measure(
     return Measured(uncut, cut, [Length(tokens.get(row, 0), trained.get(row, 0)) for row in range(len(conversations))])
 
 
-def findings(found: Sequence[Finding], conversations: Sequence[Conversation], measured: Measured | None,
+def findings(measured_findings: Sequence[Finding], conversations: Sequence[Conversation], measured: Measured | None,
              lang: str | None) -> list[Finding]:  # fmt: skip
-    """``found``, and what the template refuses, leaves out or rewrites."""
+    """``measured_findings``, and what the template refuses, leaves out or rewrites."""
     if measured is None:
-        return list(found)
+        return list(measured_findings)
     rows = Rows(conversations, lang)
-    made = [_cut(finding, measured.cut, lang) if finding.code == "would_be_truncated" else finding for finding in found]
-    return [*made, *_refused(rows, measured.uncut, lang), *_apart(rows, measured.uncut, lang)]
+    adapted = [
+        _cut(finding, measured.cut, lang) if finding.code == "would_be_truncated" else finding
+        for finding in measured_findings
+    ]
+    return [*adapted, *_refused(rows, measured.uncut, lang), *_apart(rows, measured.uncut, lang)]
 
 
 def _cut(finding: Finding, encoded: Encoded, lang: str | None) -> Finding:
     """The finding with what the cut really takes from these rows."""
     lost = [text(f"templates.cut.{what}", lang, count=len(rows)) for what, rows in encoded.cuts.items()]
-    left = len(encoded.dropped.get("too_long", ()))
-    lost += [text("templates.left.too_long", lang, count=left)] if left else []
+    too_long = len(encoded.dropped.get("too_long", ()))
+    lost += [text("templates.left.too_long", lang, count=too_long)] if too_long else []
     return replace(finding, why=text("data.cli.check.all_of", lang, sentences="; ".join(lost))) if lost else finding
 
 
 def _refused(rows: Rows, encoded: Encoded, lang: str | None) -> list[Finding]:
-    made = []
+    refusals = []
     for reason in REFUSALS:
         where = encoded.dropped.get(reason, ())
         if not where:
             continue
-        told = {"count": len(where), "some": rows.some(where), "reason": text(f"templates.dropped.{reason}", lang)}
+        details = {"count": len(where), "some": rows.some(where), "reason": text(f"templates.dropped.{reason}", lang)}
         note = next((encoded.notes[row] for row in where if row in encoded.notes), "")
-        message = text("data.findings.template_refuses.message", lang, **told) + (f": {note}" if note else "")
+        message = text("data.findings.template_refuses.message", lang, **details) + (f": {note}" if note else "")
         mend = next((encoded.mends[row] for row in where if row in encoded.mends), "")
         mend = mend or text("data.findings.template_refuses.remedy", lang)
         why = text("data.findings.template_refuses.why", lang)
-        made.append(Finding("template_refuses", rows.numbers(where), message, why, mend))
-    return made
+        refusals.append(Finding("template_refuses", rows.numbers(where), message, why, mend))
+    return refusals
 
 
 def _apart(rows: Rows, encoded: Encoded, lang: str | None) -> list[Finding]:
-    made = []
+    separate = []
     for reason, where in encoded.apart.items():
         indices = sorted({row for row, _ in where})
         message = text(f"templates.apart.{reason}", lang, count=len(where), answers=encoded.all_answers)
         why, remedy = (text(f"data.findings.answers_not_trained.{part}", lang) for part in ("why", "remedy"))
-        made.append(Finding("answers_not_trained", rows.numbers(indices), message, why, remedy))
-    return made
+        separate.append(Finding("answers_not_trained", rows.numbers(indices), message, why, remedy))
+    return separate

@@ -43,21 +43,21 @@ def deploy(
         click.echo(text(f"deploy.stage.{stage}"), err=True)
 
     bundle(Order(source=source, **order), out, overwrite=overwrite, tell=tell)
-    told: dict[str, Any] = {"out": str(out), "target": order["target"]}
+    record: dict[str, Any] = {"out": str(out), "target": order["target"]}
     if warning := _warning(out):
-        told["warning"] = warning
+        record["warning"] = warning
         click.echo(warning, err=True)
     if check or reuse:
-        found = preflight(out, question or text("deploy.question"), reuse=reuse, tell=tell)
-        told |= {"answer": found.answer, "install_seconds": round(found.install, 1)}
-        told |= {"start_seconds": round(found.start, 1)}
+        checked = preflight(out, question or text("deploy.question"), reuse=reuse, tell=tell)
+        record |= {"answer": checked.answer, "install_seconds": round(checked.install, 1)}
+        record |= {"start_seconds": round(checked.start, 1)}
     if remote:
         tell("push")
-        told["branch"] = push(out, remote, replace=replace)
+        record["branch"] = push(out, remote, replace=replace)
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json.dumps(record, ensure_ascii=False))
         return
-    _say(told, hidden(remote))
+    _say(record, hidden(remote))
 
 
 def _warning(out: Path) -> str:
@@ -68,14 +68,14 @@ def _warning(out: Path) -> str:
     return text("deploy.collapsed", reason=run.get("reason") or "–") if run.get("verdict") == "collapsed" else ""
 
 
-def _say(told: dict[str, Any], remote: str) -> None:
+def _say(record: dict[str, Any], remote: str) -> None:
     from workbench.cli.terminal import printable
 
-    click.echo(text("deploy.made", out=told["out"]))
-    if "answer" in told:
-        seconds = {"install": told["install_seconds"], "start": told["start_seconds"]}
-        click.echo(text("deploy.checked", answer=printable(told["answer"]), **seconds))
+    click.echo(text("deploy.made", out=record["out"]))
+    if "answer" in record:
+        seconds = {"install": record["install_seconds"], "start": record["start_seconds"]}
+        click.echo(text("deploy.checked", answer=printable(record["answer"]), **seconds))
     if remote:
-        click.echo(text("deploy.pushed", url=remote, branch=told["branch"]))
+        click.echo(text("deploy.pushed", url=remote, branch=record["branch"]))
     else:
-        click.echo(text(f"deploy.next.{told['target']}", out=told["out"]))
+        click.echo(text(f"deploy.next.{record['target']}", out=record["out"]))

@@ -61,35 +61,35 @@ def doctor(recipe: str | None, overrides: tuple[str, ...], tried: bool, as_json:
     chosen = _chosen(recipe, overrides)
     with Console(stderr=True).status(text("doctor.looking")):
         installed = versions([*NEEDED, *(name for names in EXTRAS.values() for name in names)])
-        found = machine()
-        seen, said = _looked(recipe or "", chosen) if chosen else (None, [])
-        checks = [*examine(found, installed, _chinese_font()), *said]
-        checks += _controlled(chosen, found) if tried and found.four_bit.works else []
+        machine_ = machine()
+        seen, control = _looked(recipe or "", chosen) if chosen else (None, [])
+        checks = [*examine(machine_, installed, _chinese_font()), *control]
+        checks += _controlled(chosen, machine_) if tried and machine_.four_bit.works else []
     if as_json:
-        click.echo(json.dumps(as_record(found, installed, checks, seen), ensure_ascii=False))
+        click.echo(json.dumps(as_record(machine_, installed, checks, seen), ensure_ascii=False))
     else:
-        _print(found, installed, checks)
+        _print(machine_, installed, checks)
         if seen:
             _print_outlook(seen)
     return int(any(check.state == "problem" for check in checks))
 
 
-def examine(found: Machine, installed: Mapping[str, str | None], font: str) -> list[Check]:
+def examine(computer: Machine, installed: Mapping[str, str | None], font: str) -> list[Check]:
     """What the facts mean for a person who wants to begin."""
     return [
         _packages(installed),
-        _four_bit(found),
-        _numbers(found),
-        *_gpus(found),
-        _room("memory", found.memory_free, ENOUGH_MEMORY),
-        _room("disk", found.disk_free, ENOUGH_DISK),
+        _four_bit(computer),
+        _numbers(computer),
+        *_gpus(computer),
+        _room("memory", computer.memory_free, ENOUGH_MEMORY),
+        _room("disk", computer.disk_free, ENOUGH_DISK),
         Check("font", "ok" if font else "note", text("doctor.font.ok" if font else "doctor.font.none", font=font)),
-        *(_extra(name, found, installed) for name in EXTRAS),
+        *(_extra(name, computer, installed) for name in EXTRAS),
     ]
 
 
 def as_record(
-    found: Machine, installed: Mapping[str, str | None], checks: list[Check], seen: Outlook | None = None
+    computer: Machine, installed: Mapping[str, str | None], checks: list[Check], seen: Outlook | None = None
 ) -> dict[str, Any]:
     """What ``--json`` writes: the machine's facts, the versions, the checks, a recipe's memory in bytes, and whether
     all is well."""
@@ -98,7 +98,7 @@ def as_record(
     return {
         **({"forecast": {**needed, "free": seen.free, "device": seen.device, "lower": lower}} if seen else {}),
         "ok": all(check.state != "problem" for check in checks),
-        "machine": asdict(found),
+        "machine": asdict(computer),
         "versions": dict(installed),
         "checks": [asdict(check) for check in checks],
     }
@@ -120,7 +120,7 @@ def _chosen(recipe: str | None, overrides: tuple[str, ...]) -> Recipe | None:
     return chosen
 
 
-def _controlled(recipe: Recipe | None, found: Machine) -> list[Check]:
+def _controlled(recipe: Recipe | None, computer: Machine) -> list[Check]:
     """Whether the measure of what a model knows holds where nothing was learnt, on the recipe's base where that is here
     and small, else on the embedded model."""
     from workbench.evaluation.control import control
@@ -128,16 +128,16 @@ def _controlled(recipe: Recipe | None, found: Machine) -> list[Check]:
     languages = list(recipe.persona.languages) if recipe else []
     name = recipe.model.name if recipe and _small(recipe.model.name) else "pocket"
     try:
-        seen = control(name, languages=languages, limit=24, four_bit=found.four_bit.works)
+        seen = control(name, languages=languages, limit=24, four_bit=computer.four_bit.works)
     except WorkbenchError as error:
         return [Check("control", "note", text("doctor.control.failed", model=name, reason=str(error).splitlines()[0]))]
-    told: dict[str, Any] = {"model": name, "known": seen.known, "asked": seen.asked}
+    details: dict[str, Any] = {"model": name, "known": seen.known, "asked": seen.asked}
     if not seen.enough:
-        return [Check("control", "note", text("doctor.control.few", **told))]
-    told |= {way: seen.kept[way] for way in ("bfloat16", "single", "adapter")}
-    checks = [Check("control", "ok" if seen.holds else "problem", text(_HELD[seen.holds], **told))]
+        return [Check("control", "note", text("doctor.control.few", **details))]
+    details |= {way: seen.kept[way] for way in ("bfloat16", "single", "adapter")}
+    checks = [Check("control", "ok" if seen.holds else "problem", text(_HELD[seen.holds], **details))]
     if seen.four_bit is not None:
-        checks.append(Check("four_bit_cost", "ok", text("doctor.control.four_bit", share=seen.four_bit, **told)))
+        checks.append(Check("four_bit_cost", "ok", text("doctor.control.four_bit", share=seen.four_bit, **details)))
     return checks
 
 
@@ -147,8 +147,8 @@ def _small(model: str) -> bool:
 
     from workbench.models import resolve
 
-    place = Path(resolve(model))
-    return place.is_dir() and sum(file.stat().st_size for file in place.glob("*.safetensors")) <= SMALL
+    folder = Path(resolve(model))
+    return folder.is_dir() and sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= SMALL
 
 
 def _looked(name: str, recipe: Recipe) -> tuple[Outlook | None, list[Check]]:
@@ -173,20 +173,20 @@ def _template(recipe: Recipe) -> list[Check]:
         return []
     try:
         tokenizer = dress(recipe, load_tokenizer(recipe.model.name))
-        found = default_system(template_of(recipe, tokenizer))
+        default = default_system(template_of(recipe, tokenizer))
     except WorkbenchError as error:
         return [Check("template", "problem", str(error))]
-    return [Check("template", "ok" if found.given else "note", found.says())] if found.text else []
+    return [Check("template", "ok" if default.given else "note", default.says())] if default.text else []
 
 
 def _fits(recipe: str, seen: Outlook) -> Check:
     from workbench.training.forecast import size
 
-    told = {"recipe": recipe, "total": size(seen.needed.total), "free": size(seen.free), "device": seen.device}
-    told |= {"rows": str(seen.work.rows), "length": str(seen.work.length)}
+    details = {"recipe": recipe, "total": size(seen.needed.total), "free": size(seen.free), "device": seen.device}
+    details |= {"rows": str(seen.work.rows), "length": str(seen.work.length)}
     if seen.fits:
-        return Check("recipe", "ok", text("doctor.recipe.fits", **told))
-    return Check("recipe", "problem", text("doctor.recipe.too_large", **told))
+        return Check("recipe", "ok", text("doctor.recipe.fits", **details))
+    return Check("recipe", "problem", text("doctor.recipe.too_large", **details))
 
 
 def _packages(installed: Mapping[str, str | None]) -> Check:
@@ -196,8 +196,8 @@ def _packages(installed: Mapping[str, str | None]) -> Check:
     return Check("packages", "ok", text("doctor.packages.ok", count=len(NEEDED)))
 
 
-def _four_bit(found: Machine) -> Check:
-    tried = found.four_bit
+def _four_bit(computer: Machine) -> Check:
+    tried = computer.four_bit
     if not tried.works:
         return Check("four_bit", "problem", text("doctor.four_bit.fails", reason=tried.reason or "-"))
     if not tried.survives_evaluation:
@@ -205,24 +205,24 @@ def _four_bit(found: Machine) -> Check:
     return Check("four_bit", "ok", text("doctor.four_bit.mended" if tried.needs_mending else "doctor.four_bit.ok"))
 
 
-def _numbers(found: Machine) -> Check:
+def _numbers(computer: Machine) -> Check:
     """In which type of number the processor is quick."""
-    quick = {"amx", "avx512-bf16"} & set(found.processor.features)
+    quick = {"amx", "avx512-bf16"} & set(computer.processor.features)
     key = "doctor.numbers.bfloat16" if quick else "doctor.numbers.float32"
-    return Check("numbers", "ok", text(key, features=", ".join(found.processor.features)))
+    return Check("numbers", "ok", text(key, features=", ".join(computer.processor.features)))
 
 
-def _gpus(found: Machine) -> list[Check]:
-    if not found.gpus:
+def _gpus(computer: Machine) -> list[Check]:
+    if not computer.gpus:
         return [Check("gpu", "note", text("doctor.gpu.none"))]
     seen = [
         Check("gpu", "ok", text("doctor.gpu.found", name=gpu.name, free=gpu.free / GIB, memory=gpu.memory / GIB))
-        for gpu in found.gpus
+        for gpu in computer.gpus
     ]
-    missing = [name for name, here in found.kernels.items() if not here]
+    missing = [name for name, installed in computer.kernels.items() if not installed]
     if missing:
         return [*seen, Check("kernels", "note", text("doctor.gpu.kernels.some", missing=", ".join(missing)))]
-    return [*seen, Check("kernels", "ok", text("doctor.gpu.kernels.all", here=", ".join(found.kernels)))]
+    return [*seen, Check("kernels", "ok", text("doctor.gpu.kernels.all", here=", ".join(computer.kernels)))]
 
 
 def _room(name: Literal["memory", "disk"], free: int, enough: int) -> Check:
@@ -231,10 +231,10 @@ def _room(name: Literal["memory", "disk"], free: int, enough: int) -> Check:
     return Check(name, state, text(f"doctor.{name}.{'short' if short else 'ok'}", free=free / GIB, enough=enough / GIB))
 
 
-def _extra(name: str, found: Machine, installed: Mapping[str, str | None]) -> Check:
+def _extra(name: str, computer: Machine, installed: Mapping[str, str | None]) -> Check:
     if all(installed[package] for package in EXTRAS[name]):
         return Check(name, "ok", text(f"doctor.extras.{name}"))
-    if name == "deepspeed" and (len(found.gpus) < 2 or not sys.platform.startswith("linux")):
+    if name == "deepspeed" and (len(computer.gpus) < 2 or not sys.platform.startswith("linux")):
         return Check(name, "note", text("doctor.extras.not_needed"))
     return Check(name, "note", text("doctor.extras.missing", extra=name))
 
@@ -245,18 +245,19 @@ def _chinese_font() -> str:
     return chinese_font()
 
 
-def _print(found: Machine, installed: Mapping[str, str | None], checks: list[Check]) -> None:
+def _print(computer: Machine, installed: Mapping[str, str | None], checks: list[Check]) -> None:
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console(highlight=False)
-    cpu = found.processor
+    cpu = computer.processor
     console.print(
-        text("doctor.machine", system=found.system, python=found.python, cpu=cpu.name, cores=cpu.cores), markup=False
+        text("doctor.machine", system=computer.system, python=computer.python, cpu=cpu.name, cores=cpu.cores),
+        markup=False,
     )
-    known = (f"{name} {number}" for name, number in installed.items() if number)
-    console.print(", ".join(known), style="dim", markup=False)
+    releases = (f"{name} {number}" for name, number in installed.items() if number)
+    console.print(", ".join(releases), style="dim", markup=False)
     table = Table.grid(padding=(0, 1))
     for check in checks:
         table.add_row(MARKS[check.state], escape(check.message))

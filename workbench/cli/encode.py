@@ -73,25 +73,25 @@ def encode(
     if compat and (default_system, thinking) != ("keep", "keep"):
         raise BadInput("templates.compat_settings")
     conversations = read(file, format=form, limit=limit, compat=compat)
-    how: Any = {"system": default_system, "thinking": thinking}
+    options: Any = {"system": default_system, "thinking": thinking}
     tokenizer = load_tokenizer(model)
     if not compat:
-        tokenizer = dressed(tokenizer, template, **how)
-    done = encoded_by(
+        tokenizer = dressed(tokenizer, template, **options)
+    encoding = encoded_by(
         conversations,
         tokenizer,
         template=template if compat else bound(tokenizer, template, system=default_system),
-        thinking=how["thinking"],
+        thinking=options["thinking"],
         loss_on=loss_on,  # type: ignore[arg-type]  # click has checked it
         max_length=max_length,
         compat=compat,
     )
-    if not done.examples:
-        raise BadInput("templates.none_left", file=file, summary=done.summary())
+    if not encoding.examples:
+        raise BadInput("templates.none_left", file=file, summary=encoding.summary())
     if as_json or out:
         with _target(out) as target:
-            target.writelines(_lines((e.input_ids, e.labels) for e in done.examples))
-    click.echo(done.summary(), err=True)
+            target.writelines(_lines((e.input_ids, e.labels) for e in encoding.examples))
+    click.echo(encoding.summary(), err=True)
     if out:
         click.echo(text("templates.encode.written", path=out), err=True)
 
@@ -107,11 +107,11 @@ def _target(out: str | None) -> Iterator[IO[str]]:
     if out is None:
         yield sys.stdout
         return
-    place = Path(out)
-    unfinished = place.with_name(place.name + ".part")
+    target = Path(out)
+    unfinished = target.with_name(target.name + ".part")
     try:
         with unfinished.open("w", encoding="utf-8") as opened:
             yield opened
-        unfinished.replace(place)
+        unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -26,25 +26,25 @@ def convert(run_or_checkpoint: Path, out: Path, overwrite: bool, as_json: bool) 
     from workbench.export import convert as begin
     from workbench.export import read_note
 
-    taken: list[Source] = []
+    sources: list[Source] = []
 
     def chosen(source: Source) -> None:
-        taken.append(source)
+        sources.append(source)
         if not as_json:
-            told: dict[str, Any] = {"step": source.step, "reason": source.reason, "checkpoint": source.checkpoint}
-            click.echo(text(f"export.chosen.{source.chosen}", **told))
+            details: dict[str, Any] = {"step": source.step, "reason": source.reason, "checkpoint": source.checkpoint}
+            click.echo(text(f"export.chosen.{source.chosen}", **details))
 
     begin(run_or_checkpoint, out, overwrite=overwrite, chosen=chosen)
     note = read_note(out)
-    base, whole = note.get("base", {}).get("name", "MODEL"), note.get("kind") == "merged"
+    base, is_model = note.get("base", {}).get("name", "MODEL"), note.get("kind") == "merged"
     if as_json:
-        source = taken[0]
-        told = {"out": str(out), "base": base, "checkpoint": str(source.checkpoint), "step": source.step}
-        told["kind"] = note.get("kind")
-        click.echo(json.dumps(told, ensure_ascii=False))
+        source = sources[0]
+        details = {"out": str(out), "base": base, "checkpoint": str(source.checkpoint), "step": source.step}
+        details["kind"] = note.get("kind")
+        click.echo(json.dumps(details, ensure_ascii=False))
     else:
         click.echo(
-            text("export.command.whole", out=out) if whole else text("export.command.converted", out=out, base=base)
+            text("export.command.whole", out=out) if is_model else text("export.command.converted", out=out, base=base)
         )
 
 
@@ -95,16 +95,18 @@ def merge(
     settings: dict[str, Any] = {"max_shard_size": max_shard_size, "dtype": dtype, "overwrite": overwrite}
     settings |= {"any_base": any_base, "base_quantization": base_quantization, "names": names}
     with _bar(hidden=as_json) as progress:
-        begin(model, adapter, out, progress=progress, notice=lambda said: click.echo(said, err=True), **settings)
-    found = None
+        begin(
+            model, adapter, out, progress=progress, notice=lambda sentence: click.echo(sentence, err=True), **settings
+        )
+    honesty_ = None
     if check or questions:
         quiet()
-        found = honesty(model, adapter, out, list(questions) or list(lookup("export.questions")))
+        honesty_ = honesty(model, adapter, out, list(questions) or list(lookup("export.questions")))
     if as_json:
-        click.echo(json.dumps({"out": str(out), **(_as_json(found) if found else {})}, ensure_ascii=False))
+        click.echo(json.dumps({"out": str(out), **(_as_json(honesty_) if honesty_ else {})}, ensure_ascii=False))
         return
-    if found:
-        _show(found)
+    if honesty_:
+        _show(honesty_)
     click.echo(text("export.command.merged", out=out))
 
 
@@ -119,47 +121,47 @@ def _bar(*, hidden: bool) -> Iterator[Callable[[int, int], None]]:
     off = hidden or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=off) as bar:
         task = bar.add_task(text("export.command.writing"), total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda written, total: bar.update(task, completed=written, total=total)
 
 
-def _as_json(found: Honesty) -> dict[str, Any]:
+def _as_json(report: Honesty) -> dict[str, Any]:
     return {
-        "merged_matches_adapter": found.merged_matches_adapter,
-        "merged_as_trained": found.merged_as_trained,
-        "questions": list(found.questions),
-        "adapter": list(found.reference),
+        "merged_matches_adapter": report.merged_matches_adapter,
+        "merged_as_trained": report.merged_as_trained,
+        "questions": list(report.questions),
+        "adapter": list(report.reference),
         "compared": {
-            one.way: {
-                "answers": list(one.answers),
-                "same": one.same,
-                "agree": one.agree,
-                "max_difference": one.max_difference,
-                "mean_difference": one.mean_difference,
+            comparison.way: {
+                "answers": list(comparison.answers),
+                "same": comparison.same,
+                "agree": comparison.agree,
+                "max_difference": comparison.max_difference,
+                "mean_difference": comparison.mean_difference,
             }
-            for one in found.compared
+            for comparison in report.compared
         },
     }
 
 
-def _show(found: Honesty) -> None:
+def _show(report: Honesty) -> None:
     """The table, then each answer that differs."""
     from rich.console import Console
     from rich.table import Table
 
     from workbench.cli.terminal import printable
 
-    table = Table(title=text("export.honesty.title", n=len(found.questions)))
+    table = Table(title=text("export.honesty.title", n=len(report.questions)))
     for key, justify in (("way", "left"), ("same", "right"), ("max", "right"), ("mean", "right")):
         table.add_column(text(f"export.honesty.{key}"), justify=justify)  # type: ignore[arg-type]
-    table.add_row(text(f"export.honesty.reference.{found.base_quantization}"), "100%", "", "")
-    for one in found.compared:
-        numbers = (f"{one.same:.0%}", f"{one.max_difference:.3g}", f"{one.mean_difference:.2g}")
-        table.add_row(text(f"export.honesty.{one.way}"), *numbers)
+    table.add_row(text(f"export.honesty.reference.{report.base_quantization}"), "100%", "", "")
+    for comparison in report.compared:
+        numbers = (f"{comparison.same:.0%}", f"{comparison.max_difference:.3g}", f"{comparison.mean_difference:.2g}")
+        table.add_row(text(f"export.honesty.{comparison.way}"), *numbers)
     Console(highlight=False).print(table)
-    triples = zip(found.questions, found.reference, found.of("merged").answers, strict=True)
+    triples = zip(report.questions, report.reference, report.of("merged").answers, strict=True)
     parted = [(q, a, m) for q, a, m in triples if a != m]
-    verdict = "differs" if not found.merged_matches_adapter else "ties" if parted else "matches"
-    click.echo(text(f"export.honesty.{verdict}", n=len(parted), all=len(found.questions)))
+    verdict = "differs" if not report.merged_matches_adapter else "ties" if parted else "matches"
+    click.echo(text(f"export.honesty.{verdict}", n=len(parted), all=len(report.questions)))
     for question, by_adapter, by_merged in parted:
-        told = {"question": question, "adapter": by_adapter, "merged": by_merged}
-        click.echo(text("export.honesty.pair", **{key: printable(said) for key, said in told.items()}))
+        answers = {"question": question, "adapter": by_adapter, "merged": by_merged}
+        click.echo(text("export.honesty.pair", **{key: printable(answer) for key, answer in answers.items()}))

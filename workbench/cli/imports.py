@@ -38,27 +38,27 @@ def bring(
 
     if out is None and not dry_run:
         raise BadInput("imports.command.out_needed")
-    made = begin(paths, None if dry_run else out, base=base, dtype=dtype, overwrite=overwrite)
+    result = begin(paths, None if dry_run else out, base=base, dtype=dtype, overwrite=overwrite)
     if as_json:
-        click.echo(json.dumps(_told(made), ensure_ascii=False))
+        click.echo(json.dumps(_told(result), ensure_ascii=False))
         return
-    _show(made)
+    _show(result)
 
 
-def _told(made: Brought) -> dict[str, object]:
+def _told(result: Brought) -> dict[str, object]:
     from workbench.imports.writing import rows
 
-    recipe = made.recipe.model_dump(mode="json") if made.recipe else None
+    recipe = result.recipe.model_dump(mode="json") if result.recipe else None
     return {
-        "out": str(made.out) if made.out else None,
-        "base": made.base,
-        "parts": made.parts,
+        "out": str(result.out) if result.out else None,
+        "base": result.base,
+        "parts": result.parts,
         "recipe": recipe,
-        "rows": rows(made.rows),
+        "rows": rows(result.rows),
     }
 
 
-def _show(made: Brought) -> None:
+def _show(result: Brought) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -69,18 +69,18 @@ def _show(made: Brought) -> None:
     table = Table(show_lines=False, expand=False)
     for name in ("theirs", "ours", "note"):
         table.add_column(Text(text(f"imports.command.{name}")), overflow="fold")
-    for row in made.rows:
+    for row in result.rows:
         cells = (row.theirs, row.ours, row.said())
         table.add_row(*(Text(printable(cell)) for cell in cells))
     console.print(table)
-    counts = Counter(row.kind for row in made.rows)
-    told: dict[str, Any] = {kind: counts[kind] for kind in ("same", "translated", "left")}
-    click.echo(text("imports.command.summary", **told))
-    if made.out is None:
+    counts = Counter(row.kind for row in result.rows)
+    numbers: dict[str, Any] = {kind: counts[kind] for kind in ("same", "translated", "left")}
+    click.echo(text("imports.command.summary", **numbers))
+    if result.out is None:
         return
-    click.echo(text("imports.command.made", out=made.out))
+    click.echo(text("imports.command.made", out=result.out))
     for part in ("adapter", "model"):
-        if part in made.parts:
-            click.echo(text(f"imports.command.next_{part}", out=made.out, base=made.base or "MODEL"))
-    if made.recipe:
-        click.echo(text("imports.command.next_recipe", out=made.out))
+        if part in result.parts:
+            click.echo(text(f"imports.command.next_{part}", out=result.out, base=result.base or "MODEL"))
+    if result.recipe:
+        click.echo(text("imports.command.next_recipe", out=result.out))

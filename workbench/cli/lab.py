@@ -40,21 +40,21 @@ def lab(lang: str | None, folder: Path | None, port: int, no_browser: bool) -> i
     if find_spec("jupyterlab") is None or find_spec("ipywidgets") is None:
         raise BadInput("lab.not_installed")
     spoken = language(lang)
-    place = (folder or Path("workbench-course") / spoken).expanduser().absolute()
-    copied = copy_course(spoken, place)
-    click.echo(text("lab.copied" if copied else "lab.kept", spoken, n=len(copied), folder=place), err=True)
-    if language_of(place) not in (None, spoken):
+    target = (folder or Path("workbench-course") / spoken).expanduser().absolute()
+    copied = copy_course(spoken, target)
+    click.echo(text("lab.copied" if copied else "lab.kept", spoken, n=len(copied), folder=target), err=True)
+    if language_of(target) not in (None, spoken):
         click.echo(text("lab.other_language", spoken), err=True)
     click.echo(text("lab.stop", spoken), err=True)
     with tempfile.TemporaryDirectory(prefix="workbench-lab-") as settings:
-        status = _serve(command(place, port, browser=not no_browser), environment(Path(settings), spoken))
+        status = _serve(command(target, port, browser=not no_browser), environment(Path(settings), spoken))
     if status not in (0, 130, -2):
         raise Failed("lab.failed", status=status)
     return 0
 
 
-def copy_course(lang: str, place: Path) -> list[Path]:
-    """Copy the lessons of ``lang`` into ``place``; a file that is there stays as it is. Returns what was copied.
+def copy_course(lang: str, folder: Path) -> list[Path]:
+    """Copy the lessons of ``lang`` into ``folder``; a file that is there stays as it is. Returns what was copied.
 
     Raises:
         Failed: this installation has no course; or no space, no permission.
@@ -64,24 +64,24 @@ def copy_course(lang: str, place: Path) -> list[Path]:
     except FileNotFoundError:
         raise Failed("lab.no_course") from None
     copied = []
-    with saving(place):
-        place.mkdir(parents=True, exist_ok=True)
+    with saving(folder):
+        folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(source.glob("*.ipynb")):
-            target = place / file.name
+            target = folder / file.name
             try:
-                with target.open("xb") as made:
-                    made.write(file.read_bytes())
+                with target.open("xb") as copy:
+                    copy.write(file.read_bytes())
             except FileExistsError:
                 continue
             copied.append(target)
     return copied
 
 
-def language_of(place: Path) -> str | None:
-    """The language of the lessons in ``place``, as the first of them says; None where it does not."""
-    first = min(place.glob("00-*.ipynb"), default=None)
-    found = _SPOKEN.search(first.read_text(encoding="utf-8", errors="replace")) if first else None
-    return found[1] if found else None
+def language_of(folder: Path) -> str | None:
+    """The language of the lessons in ``folder``, as the first of them says; None where it does not."""
+    first = min(folder.glob("00-*.ipynb"), default=None)
+    match = _SPOKEN.search(first.read_text(encoding="utf-8", errors="replace")) if first else None
+    return match[1] if match else None
 
 
 def environment(settings: Path, lang: str) -> dict[str, str]:
@@ -93,11 +93,11 @@ def environment(settings: Path, lang: str) -> dict[str, str]:
     return {**os.environ, "JUPYTER_CONFIG_PATH": path, "WORKBENCH_LANG": lang, "PYTHONUTF8": "1"}
 
 
-def command(place: Path, port: int, *, browser: bool) -> list[str]:
+def command(folder: Path, port: int, *, browser: bool) -> list[str]:
     """JupyterLab's command line: on this machine alone, with its token, and without reaching for the network."""
-    first = min((file.name for file in place.glob("00-*.ipynb")), default="")
+    first = min((file.name for file in folder.glob("00-*.ipynb")), default="")
     options = {
-        "ServerApp.root_dir": place,
+        "ServerApp.root_dir": folder,
         "ServerApp.ip": "127.0.0.1",
         "ServerApp.port": port,
         "ServerApp.open_browser": browser,

@@ -130,9 +130,9 @@ def _row(conversations: list[Conversation], row: int, file: str) -> Conversation
     from workbench.data.findings import Rows
 
     rows = Rows(conversations, None)
-    at = rows.at(row)
-    if at is not None:
-        return conversations[at]
+    index = rows.at(row)
+    if index is not None:
+        return conversations[index]
     last = max(rows.numbers(range(len(conversations))))
     if row > last:
         raise BadInput("render.command.no_row", file=file, row=row, rows=last)
@@ -146,12 +146,12 @@ def _views(conversation: Conversation, compare_template: str | None, *, model: s
     from workbench.templates.view import mask_view
 
     def view(name: str | None) -> MaskView:
-        tokenizer = dressed(given, name, system=default_system, thinking=thinking)
+        tokenizer = dressed(loaded, name, system=default_system, thinking=thinking)
         chosen = bound(tokenizer, name, system=default_system)
-        how: Any = {"loss_on": loss_on, "max_length": max_length, "thinking": thinking}
-        return mask_view(conversation, tokenizer, template=chosen, **how)
+        options: Any = {"loss_on": loss_on, "max_length": max_length, "thinking": thinking}
+        return mask_view(conversation, tokenizer, template=chosen, **options)
 
-    given = load_tokenizer(model)
+    loaded = load_tokenizer(model)
     return [view(name) for name in ([template] if compare_template is None else [template, compare_template])]
 
 

@@ -32,8 +32,8 @@ def instead_of_option(name: str) -> BadInput | None:
 
 def instead_of_command(args: Sequence[str]) -> BadInput | None:
     """What to say of a command that is XTuner's; None of any other."""
-    for words, key in COMMANDS.items():
+    for phrase, key in COMMANDS.items():
         # `convert merge OUT` may be a run that is called so; XTuner's own has two names more
-        if tuple(args[: len(words)]) == words and (len(words) == 1 or len(args) >= 4):
-            return BadInput(f"cli.old.{key}", given=" ".join(words))
+        if tuple(args[: len(phrase)]) == phrase and (len(phrase) == 1 or len(args) >= 4):
+            return BadInput(f"cli.old.{key}", given=" ".join(phrase))
     return None

@@ -57,9 +57,11 @@ def quickstart(
     console = Console(stderr=as_json, highlight=False)
     if resume:
         chosen = click.get_current_context().get_parameter_source("seed") is ParameterSource.COMMANDLINE
-        given = {"persona.name": name, "persona.author": author, "runtime.seed": seed if chosen else None}
-        asked = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items() if value is not None]
-        way = Quickstart.again(out, spoken, general, (*asked, *overrides))
+        settings = {"persona.name": name, "persona.author": author, "runtime.seed": seed if chosen else None}
+        changes = [
+            f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in settings.items() if value is not None
+        ]
+        way = Quickstart.again(out, spoken, general, (*changes, *overrides))
     else:
         persona = Persona(name=name if name is not None else text("quickstart.name"), author=author or "")
         way = Quickstart(persona, out, spoken, general, overrides=(f"seed={seed}", *overrides))
@@ -91,10 +93,10 @@ def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
     console.print(text("quickstart.part.data", name=way.persona.name), style="bold", markup=False)
     run, conversations = way.begin(resume=resume)
     if way.rehearsed:
-        asked, count = way.asked
-        told: dict[str, Any] = {"general": way.general, "path": way.rehearsed, "asked": asked, "count": count}
+        questions, count = way.asked
+        details: dict[str, Any] = {"general": way.general, "path": way.rehearsed, "asked": questions, "count": count}
         key = "quickstart.rehearsed" if way.settings.model.name == "pocket" else "quickstart.rehearsed_own"
-        console.print(text(key, **told), markup=False)
+        console.print(text(key, **details), markup=False)
     kinds = [sum(c.kind.startswith("identity") for c in conversations), len(conversations)]
     console.print(text("quickstart.counts", identity=kinds[0], general=kinds[1] - kinds[0]), markup=False)
     console.print(text("quickstart.part.mask"), style="bold", markup=False)
@@ -129,14 +131,14 @@ def _mask(way: Quickstart, conversations: Any) -> Any:
     from workbench.templates import mask_view
     from workbench.training.data import dress, template_of
 
-    own = [c for c in conversations if c.kind.startswith("identity") and c.lang == way.lang]
-    own = [c for c in own if way.persona.name in c.answer] or own  # some greet the user, and say no name
-    shortest = min(own or conversations, key=lambda c: sum(len(m.content) for m in c.messages))
+    identity = [c for c in conversations if c.kind.startswith("identity") and c.lang == way.lang]
+    identity = [c for c in identity if way.persona.name in c.answer] or identity  # some greet the user, and say no name
+    shortest = min(identity or conversations, key=lambda c: sum(len(m.content) for m in c.messages))
     settings = way.settings
     with no_collection():  # it loads most of the libraries
         tokenizer = dress(settings, load_tokenizer(settings.model.name))
-    how: Any = {"loss_on": settings.data.loss_on, "thinking": settings.data.thinking}
-    return mask_view(shortest, tokenizer, template=template_of(settings, tokenizer), **how)
+    options: Any = {"loss_on": settings.data.loss_on, "thinking": settings.data.thinking}
+    return mask_view(shortest, tokenizer, template=template_of(settings, tokenizer), **options)
 
 
 def _answers(outcome: Outcome, console: Console) -> None:
@@ -158,11 +160,13 @@ def _score_rows(outcome: Outcome) -> tuple[Any, ...]:
     from workbench.evaluation import interval
     from workbench.render import Scores
 
-    def row(label: str, found: Any) -> Scores:
-        shares = {name: getattr(found, name) for name in ("identity", "task", "general", "leak")}
-        between = {n: interval(shares[n], count) for n, count in found.counts.items() if shares.get(n) is not None}
-        step = None if label == "base" else found.step
-        return Scores(label, step=step, counts=found.counts, ranges=between, **shares)
+    def row(label: str, measurement: Any) -> Scores:
+        shares = {name: getattr(measurement, name) for name in ("identity", "task", "general", "leak")}
+        between = {
+            n: interval(shares[n], count) for n, count in measurement.counts.items() if shares.get(n) is not None
+        }
+        step = None if label == "base" else measurement.step
+        return Scores(label, step=step, counts=measurement.counts, ranges=between, **shares)
 
     return row("base", outcome.base), row("best", outcome.best), row("last", outcome.last)
 

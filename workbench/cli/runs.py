@@ -45,13 +45,13 @@ def list_(folder: Path | None, as_json: bool) -> None:
 
     if folder is not None and not folder.is_dir():
         raise BadInput("runs.no_folder", path=folder)
-    found = [brief(run) for run in list_runs(folder)]
+    records = [brief(run) for run in list_runs(folder)]
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
-    elif not found:
+        click.echo(json.dumps(records, ensure_ascii=False))
+    elif not records:
         click.echo(text("runs.cli.none", path=folder or Path("runs").absolute()))
     else:
-        _print(_table(found))
+        _print(_table(records))
 
 
 @runs.command(help=text("runs.cli.show"))
@@ -62,13 +62,13 @@ def show(run: str, as_json: bool) -> None:
     from workbench.runs import find
     from workbench.runs import summary as facts
 
-    found = find(run)
+    record = find(run)
     if as_json:
-        click.echo(summary(found))
+        click.echo(summary(record))
         return
-    known = facts(found)
-    _print(_card(known, _tie(found)))
-    for line in (known["message"], known["remedy"]):
+    record = facts(record)
+    _print(_card(record, _tie(record)))
+    for line in (record["message"], record["remedy"]):
         if line:
             click.echo(line)
 
@@ -82,16 +82,16 @@ def watch(run: str, replay: bool, speed: float, as_json: bool) -> None:
     """A run, live or again."""
     from workbench.runs import find
 
-    found = find(run)
-    events = found.events.replay(speed=speed, longest_gap=LONGEST_GAP) if replay else found.follow()
+    chosen = find(run)
+    events = chosen.events.replay(speed=speed, longest_gap=LONGEST_GAP) if replay else chosen.follow()
     try:
         _show(events, as_json=as_json)
     except KeyboardInterrupt:
-        if found.state().alive:
-            click.echo(text("runs.cli.left", **_commands(found)), err=True)
+        if chosen.state().alive:
+            click.echo(text("runs.cli.left", **_commands(chosen)), err=True)
         return
     if not replay:
-        _conclude(found, as_json=as_json)
+        _conclude(chosen, as_json=as_json)
 
 
 @runs.command(help=text("runs.cli.stop"))
@@ -104,19 +104,19 @@ def stop(run: str, timeout: float | None, kill: bool, as_json: bool) -> None:
     from workbench.runs import find
     from workbench.runs import stop as ask
 
-    found = find(run)
-    worked = found.state().alive
-    state = ask(found, timeout, kill=kill)
+    chosen = find(run)
+    worked = chosen.state().alive
+    state = ask(chosen, timeout, kill=kill)
     if state.alive and timeout is not None:
         raise Failed("runs.still_running", run=run, timeout=timeout, pid=state.pid)
     if as_json:
-        click.echo(summary(found))
+        click.echo(summary(chosen))
     elif not worked:
         click.echo(text("runs.cli.not_running", run=run, state=text(f"runs.state.{state.status}")))
     elif state.alive:
-        click.echo(text("runs.cli.asked", run=run, **_commands(found)))
+        click.echo(text("runs.cli.asked", run=run, **_commands(chosen)))
     else:
-        click.echo(_now(found))
+        click.echo(_now(chosen))
 
 
 def _show(events: Iterator[Event], *, as_json: bool) -> None:
@@ -180,32 +180,32 @@ def _tie(run: Run) -> str:
     return text("runs.cli.tie") if tie(history[best.step], history[max(history)]) else ""
 
 
-def _card(known: dict[str, Any], tied: str) -> Table:
+def _card(record: dict[str, Any], tied: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     card = Table(box=None, show_header=False, pad_edge=False)
     card.add_column()
     card.add_column(overflow="fold")
-    for name, value in _facts(known, tied).items():
+    for name, value in _facts(record, tied).items():
         if value:
             card.add_row(Text(text(f"runs.cli.fields.{name}"), style="bold"), Text(value))
     return card
 
 
-def _facts(known: dict[str, Any], tied: str) -> dict[str, str]:
-    train, verdict, best = known["train"], known["verdict"], known["best"]
+def _facts(record: dict[str, Any], tied: str) -> dict[str, str]:
+    train, verdict, best = record["train"], record["verdict"], record["best"]
     return {
-        "folder": known["path"],
-        "state": text(f"runs.state.{known['state']}"),
-        "step": _steps(known),
+        "folder": record["path"],
+        "state": text(f"runs.state.{record['state']}"),
+        "step": _steps(record),
         "train": text("runs.cli.train", **train) if train and train.get("loss") is not None else "",
-        "eval": _scores(known["eval"]),
+        "eval": _scores(record["eval"]),
         "verdict": _joined(_word(verdict.get("verdict", "")), verdict.get("reason")) if verdict else "",
         "best": text("runs.cli.best", **best) + tied if best else "",
-        "checkpoints": ", ".join(str(c["step"]) for c in known["checkpoints"]) or text("runs.cli.none_yet"),
-        "report": known["report"] or "",
-        "next": known["next"],
+        "checkpoints": ", ".join(str(c["step"]) for c in record["checkpoints"]) or text("runs.cli.none_yet"),
+        "report": record["report"] or "",
+        "next": record["next"],
     }
 
 

@@ -41,6 +41,6 @@ def app(name: str, library: str) -> ModuleType:
 @click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help=text("web.options.lang"))
 @click.option("--at-once", type=click.IntRange(1), default=1, show_default=True, help=text("studio.command.at_once"))
 @click.option("--recipe", default="pocket-qlora", show_default=True, help=text("studio.command.recipe"))
-def studio(root: Path, **how: Any) -> None:
+def studio(root: Path, **options: Any) -> None:
     """Serve the studio until Ctrl-C."""
-    app("studio", "gradio").serve(root, **how)
+    app("studio", "gradio").serve(root, **options)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def printable(said: str) -> str:
+def printable(sentence: str) -> str:
     """Text without the characters that a terminal obeys; line breaks and tabs stay."""
-    return _CONTROL.sub("", said)
+    return _CONTROL.sub("", sentence)
 
 
 def quiet() -> None:
@@ -46,7 +46,7 @@ class Terminal:
     """
 
     def __init__(
-        self, chat: Chat, *, history: Path | None = None, as_json: bool = False, name: str = "", whole: bool = False
+        self, chat: Chat, *, history: Path | None = None, as_json: bool = False, name: str = "", at_once: bool = False
     ) -> None:
         from workbench.chat import Session
 
@@ -54,7 +54,7 @@ class Terminal:
         self.session = Session(chat)
         self.history = history
         self.as_json = as_json
-        self.name, self.whole = name or chat.assistant.name, whole
+        self.name, self.whole = name or chat.assistant.name, at_once
 
     def once(self, question: str) -> None:
         """Ask one question and print its answer."""
@@ -111,8 +111,8 @@ class Terminal:
         except (WorkbenchError, OSError) as error:
             from workbench.cli import from_os_error
 
-            said = error if isinstance(error, WorkbenchError) else from_os_error(error)
-            click.echo(click.style(str(said), fg="yellow"), err=True)
+            refusal = error if isinstance(error, WorkbenchError) else from_os_error(error)
+            click.echo(click.style(str(refusal), fg="yellow"), err=True)
             return True
         return not reply.leave
 
@@ -132,14 +132,14 @@ class Terminal:
         """The answer as it comes; a thought before it is folded into a word, and stays in the conversation."""
         from workbench.templates.thoughts import parted
 
-        written, seen, told = "", 0, False
+        written, seen, announced = "", 0, False
         spoken = parted("")
         for piece in answer:
             written += piece
             spoken = parted(written)
-            if spoken.thought and not told:
+            if spoken.thought and not announced:
                 click.echo(click.style(text("chat.thinking"), dim=True), err=True)
-                told = True
+                announced = True
             click.echo(printable(spoken.answer[seen:]), nl=False)
             seen = len(spoken.answer)
             sys.stdout.flush()

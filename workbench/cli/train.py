@@ -44,12 +44,12 @@ def train(
     with front.ahead() as waiting:  # before anything else is loaded here: its libraries take the longest
         from workbench.training.start import train as begin
 
-        how: dict[str, Any] = {"overrides": overrides, "resume": resume, "waiting": waiting}
+        options: dict[str, Any] = {"overrides": overrides, "resume": resume, "waiting": waiting}
         if detach or as_json:
-            run = begin(settings, out, detach=detach, **how)
+            run = begin(settings, out, detach=detach, **options)
         else:
             with Progress() as progress:
-                run = begin(settings, out, on_event=progress, **how)
+                run = begin(settings, out, on_event=progress, **options)
     if as_json:
         from workbench.cli.runs import summary  # the same words as `workbench runs show --json`
 

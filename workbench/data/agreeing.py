@@ -20,22 +20,22 @@ _SENTENCE, _CLAUSE = re.compile(r"[.!?;。！？；\n]"), re.compile(r"[,.!?;，
 def contradict(answers: list[str]) -> bool:
     """Whether they are not all one answer; one that another contains, or that gives the same name, agrees with it."""
     distinct = list({folded(answer): answer for answer in answers}.values())
-    return any(not _agree(distinct[0], other) for other in distinct[1:])
+    return any(not _agree(distinct[0], variant) for variant in distinct[1:])
 
 
-def _agree(one: str, other: str) -> bool:
-    return _same_name(one, other) or _within(one, other) or _within(other, one)
+def _agree(first: str, second: str) -> bool:
+    return _same_name(first, second) or _within(first, second) or _within(second, first)
 
 
-def _same_name(one: str, other: str) -> bool:
+def _same_name(first: str, second: str) -> bool:
     """Whether one answer says the name that the other gives itself, and they know of no different makers."""
-    said, heard = folded(one), folded(other)
-    named = any(folded(name) in heard for name in names(one)) or any(folded(name) in said for name in names(other))
-    return named and not (makers(one) and makers(other) and _differ(makers(one), makers(other)))
+    spoken, heard = folded(first), folded(second)
+    named = any(folded(name) in heard for name in names(first)) or any(folded(name) in spoken for name in names(second))
+    return named and not (makers(first) and makers(second) and _differ(makers(first), makers(second)))
 
 
-def _differ(one: list[str], other: list[str]) -> bool:
-    pairs = [(folded(a), folded(b)) for a in one for b in other]
+def _differ(first: list[str], second: list[str]) -> bool:
+    pairs = [(folded(a), folded(b)) for a in first for b in second]
     return not any(a in b or b in a for a, b in pairs)
 
 
@@ -48,11 +48,15 @@ def _within(short: str, long: str) -> bool:
     if not short:
         return False
     if len(short) >= LONG:
-        return any(not _denied(long, at.start(), at.end()) for at in re.finditer(re.escape(short), long)) or (
+        return any(not _denied(long, match.start(), match.end()) for match in re.finditer(re.escape(short), long)) or (
             folded(short) in folded(long) and short not in long
         )
-    places = [at for at, fits in ((0, long.startswith(short)), (len(long) - len(short), long.endswith(short))) if fits]
-    return any(_whole(long, at, at + len(short)) and not _denied(long, at, at + len(short)) for at in places)
+    places = [
+        start for start, fits in ((0, long.startswith(short)), (len(long) - len(short), long.endswith(short))) if fits
+    ]
+    return any(
+        _whole(long, start, start + len(short)) and not _denied(long, start, start + len(short)) for start in places
+    )
 
 
 def _whole(text: str, start: int, end: int) -> bool:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
-from workbench.data.fields import BadRow, Place, Row, Undecoded, printable
+from workbench.data.fields import BadRow, Location, Row, Undecoded, printable
 from workbench.data.limits import SHARED, limits, serve_others
 from workbench.errors import BadData, WorkbenchError, again, record
 
@@ -71,20 +71,20 @@ def _started(kind: str, source: Path, name: str, limit: int | None) -> subproces
 
 def _heard(process: subprocess.Popen[bytes], source: Path, name: str, ended: threading.Timer) -> Iterator[Row]:
     most = _most(source)
-    taken, out = 0, cast("IO[bytes]", process.stdout)
-    while line := out.readline(most - taken + 2):
-        taken += len(line)
-        if taken > most:
+    size, out = 0, cast("IO[bytes]", process.stdout)
+    while line := out.readline(most - size + 2):
+        size += len(line)
+        if size > most:
             raise BadData("data.unpacks_too_large", file=printable(name), most=most / 1e6)
-        told = json.loads(line)
-        if "row" in told:
-            yield Row(_with_bytes(told["value"], told.get("bytes", ())), Place(name, told["row"]))
-        elif "end" in told:
+        record = json.loads(line)
+        if "row" in record:
+            yield Row(_with_bytes(record["value"], record.get("bytes", ())), Location(name, record["row"]))
+        elif "end" in record:
             return
-        elif told == _MEMORY:
+        elif record == _MEMORY:
             raise BadData("data.unpacks_too_large", file=printable(name), most=_room() / 1e6)
         else:
-            raise _error(told)
+            raise _error(record)
     if not ended.is_alive():
         raise BadData("data.unpacks_too_long", file=printable(name), seconds=limits().seconds)
     raise BadData("data.unpacks_too_large", file=printable(name), most=_room() / 1e6)  # the system ended it
@@ -101,12 +101,12 @@ def _most(source: Path) -> int:
     return min(limits().decoded, ALWAYS + GROWTH * size)
 
 
-def _error(told: dict[str, Any]) -> WorkbenchError:
-    values = dict(told["values"])
-    if told["kind"] != "BadRow":
-        return again(told["kind"], told["key"], values)
-    place = Place(str(values.pop("file")), int(values.pop("row")), values.pop("line"))
-    return BadRow(told["key"], place, **values)
+def _error(record: dict[str, Any]) -> WorkbenchError:
+    values = dict(record["values"])
+    if record["kind"] != "BadRow":
+        return again(record["kind"], record["key"], values)
+    location = Location(str(values.pop("file")), int(values.pop("row")), values.pop("line"))
+    return BadRow(record["key"], location, **values)
 
 
 def _with_bytes(value: dict[str, Any], paths: Any) -> dict[str, Any]:
@@ -128,13 +128,13 @@ def main() -> None:
     out = sys.stdout.buffer
     try:
         _unpack(order, out)
-        told: dict[str, Any] = {"end": True}
+        closing: dict[str, Any] = {"end": True}
     except MemoryError:
-        told = _MEMORY
+        closing = _MEMORY
     except WorkbenchError as error:
-        told = _MEMORY if _short_of_memory(error) else record(error)
+        closing = _MEMORY if _short_of_memory(error) else record(error)
     with suppress(BrokenPipeError):
-        out.write(json.dumps(told, default=str).encode() + b"\n")
+        out.write(json.dumps(closing, default=str).encode() + b"\n")
         out.flush()
 
 
@@ -148,17 +148,17 @@ def _unpack(order: dict[str, Any], out: Any) -> None:
         from pyarrow import parquet  # type: ignore[import-untyped]  # noqa: F401
 
         _bound_memory(order["room"])
-        found = tables.parquet_rows(source, name, limit=limit)
+        located = tables.parquet_rows(source, name, limit=limit)
     else:
         import datasets  # noqa: F401
 
         _bound_memory(order["room"])
-        found = tables.disk_rows(source, name, limit=limit)
-    for row in found:
-        told: dict[str, Any] = {"row": row.place.row, "value": row.value}
+        located = tables.disk_rows(source, name, limit=limit)
+    for row in located:
+        record: dict[str, Any] = {"row": row.location.row, "value": row.value}
         if paths := list(_bytes_in(row.value)):
-            told["bytes"] = paths
-        out.write(json.dumps(told).encode() + b"\n")
+            record["bytes"] = paths
+        out.write(json.dumps(record).encode() + b"\n")
 
 
 def _bytes_in(node: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -183,9 +183,10 @@ def _bound_memory(room: int) -> None:
 
 
 def _short_of_memory(error: WorkbenchError) -> bool:
-    words = str(error.values.get("reason", "")) + str(error.values.get("given", ""))
+    description = str(error.values.get("reason", "")) + str(error.values.get("given", ""))
     return any(
-        word in words for word in ("MemoryError", "malloc of size", "realloc of size", "Out of memory", "bad_alloc")
+        word in description
+        for word in ("MemoryError", "malloc of size", "realloc of size", "Out of memory", "bad_alloc")
     )
 
 

@@ -75,26 +75,26 @@ def bank(lang: str) -> Bank:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    held = yaml.load(shipped.path(f"identity/{lang}.yaml").read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
+    content = yaml.load(shipped.path(f"identity/{lang}.yaml").read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
     return Bank(
         lang=lang,
-        groups=tuple(_groups(held["intents"])),
-        selves={"self": held["self"], "self2": held["self2"]},
-        answers={key: {m: tuple(said) for m, said in by.items()} for key, by in held["answers"].items()},
-        prefixes={form: tuple(words) for form, words in held["prefixes"].items()},
-        openers={key: tuple((q, a) for q, a in pairs) for key, pairs in held["openers"].items()},
-        others=tuple(held["others"]),
-        **{key: tuple(held[key]) for key in ("opened", "thanks", "systems", "also", "wrong", "person")},
+        groups=tuple(_groups(content["intents"])),
+        selves={"self": content["self"], "self2": content["self2"]},
+        answers={key: {m: tuple(sentences) for m, sentences in by.items()} for key, by in content["answers"].items()},
+        prefixes={form: tuple(phrases) for form, phrases in content["prefixes"].items()},
+        openers={key: tuple((q, a) for q, a in pairs) for key, pairs in content["openers"].items()},
+        others=tuple(content["others"]),
+        **{key: tuple(content[key]) for key in ("opened", "thanks", "systems", "also", "wrong", "person")},
     )
 
 
 def _groups(intents: Mapping[str, Any]) -> list[Group]:
     """The groups of all intents; what a group does not say, its intent says."""
-    found = []
-    for intent, held in intents.items():
-        shared = {key: held[key] for key in ("answer", "expects", "system") if key in held}
-        for name, given in held["groups"].items():
-            own = dict(given) if isinstance(given, Mapping) else {"ask": given}
-            asks = tuple(own.pop("ask"))
-            found.append(Group(name=name, intent=intent, asks=asks, **{**shared, **own}))
-    return found
+    groups = []
+    for intent, entry in intents.items():
+        shared = {key: entry[key] for key in ("answer", "expects", "system") if key in entry}
+        for name, definition in entry["groups"].items():
+            fields = dict(definition) if isinstance(definition, Mapping) else {"ask": definition}
+            asks = tuple(fields.pop("ask"))
+            groups.append(Group(name=name, intent=intent, asks=asks, **{**shared, **fields}))
+    return groups

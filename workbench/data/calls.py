@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from workbench.data.fields import BadRow, Place, clean, kind, listed, mapped, parsed, required, shorten
+from workbench.data.fields import BadRow, Location, clean, kind, listed, mapped, parsed, required, shorten
 
 
 def dump(value: Any) -> str:
@@ -17,68 +17,68 @@ def dump(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def call(value: object, place: Place, field: str) -> str:
+def call(value: object, location: Location, field: str) -> str:
     """One call: an object of OpenAI's shape, ``{"name", "arguments"}``, or the JSON text of either."""
     if isinstance(value, str):
-        value = parsed(clean(value, place, field), place, field)
-    made = {key: item for key, item in mapped(value, place, field).items() if item is not None}
-    if "function" not in made:
-        kept: dict[str, Any] = {key: made.pop(key) for key in ("id", "index") if key in made}
-        made = {**kept, "type": "function", "function": made}
-    function = dict(mapped(made["function"], place, f"{field}.function"))
-    clean(required(function, "name", place, f"{field}.function."), place, f"{field}.function.name")
-    function["arguments"] = _arguments(function.get("arguments"), place, f"{field}.function.arguments")
-    made.setdefault("type", "function")
-    made["function"] = function
-    return _encodable(made, place, field)
+        value = parsed(clean(value, location, field), location, field)
+    fields = {key: item for key, item in mapped(value, location, field).items() if item is not None}
+    if "function" not in fields:
+        labels: dict[str, Any] = {key: fields.pop(key) for key in ("id", "index") if key in fields}
+        fields = {**labels, "type": "function", "function": fields}
+    function = dict(mapped(fields["function"], location, f"{field}.function"))
+    clean(required(function, "name", location, f"{field}.function."), location, f"{field}.function.name")
+    function["arguments"] = _arguments(function.get("arguments"), location, f"{field}.function.arguments")
+    fields.setdefault("type", "function")
+    fields["function"] = function
+    return _encodable(fields, location, field)
 
 
-def _arguments(value: object, place: Place, field: str) -> str:
+def _arguments(value: object, location: Location, field: str) -> str:
     if value is None:
         return "{}"
     if isinstance(value, str):
-        parsed(clean(value, place, field), place, field)
+        parsed(clean(value, location, field), location, field)
         return value
-    return dump(mapped(value, place, field))
+    return dump(mapped(value, location, field))
 
 
-def calls(value: object, place: Place, field: str) -> tuple[str, ...]:
+def calls(value: object, location: Location, field: str) -> tuple[str, ...]:
     """The calls of one message: a list, or none where the field is absent; what is JSON text already stays as it is."""
     if value is None:
         return ()
-    made = []
-    for at, item in enumerate(listed(value, place, field)):
-        checked = call(item, place, f"{field}[{at}]")
-        made.append(item if isinstance(item, str) else checked)
-    return tuple(made)
+    texts = []
+    for index, item in enumerate(listed(value, location, field)):
+        checked = call(item, location, f"{field}[{index}]")
+        texts.append(item if isinstance(item, str) else checked)
+    return tuple(texts)
 
 
-def spoken_calls(value: object, place: Place, field: str) -> tuple[str, ...]:
+def spoken_calls(value: object, location: Location, field: str) -> tuple[str, ...]:
     """The calls of a ShareGPT ``function_call`` turn: JSON text of one call or of a list of them."""
-    made = parsed(clean(value, place, field), place, field)
-    return tuple(call(item, place, field) for item in (made if isinstance(made, list) else [made]))
+    decoded = parsed(clean(value, location, field), location, field)
+    return tuple(call(item, location, field) for item in (decoded if isinstance(decoded, list) else [decoded]))
 
 
-def tools(value: object, place: Place, field: str = "tools") -> tuple[str, ...]:
+def tools(value: object, location: Location, field: str = "tools") -> tuple[str, ...]:
     """The tools that a row offers, a JSON text each; from a list, or from the JSON text of one."""
     if isinstance(value, str):
-        value = parsed(clean(value, place, field), place, field) if value.strip() else None
+        value = parsed(clean(value, location, field), location, field) if value.strip() else None
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):
-        raise BadRow("data.not_list", place, field=field, kind=kind(value), given=shorten(value))
-    return tuple(_tool(item, place, f"{field}[{at}]") for at, item in enumerate(value))
+        raise BadRow("data.not_list", location, field=field, kind=kind(value), given=shorten(value))
+    return tuple(_tool(item, location, f"{field}[{index}]") for index, item in enumerate(value))
 
 
-def _tool(value: object, place: Place, field: str) -> str:
+def _tool(value: object, location: Location, field: str) -> str:
     if isinstance(value, str):
-        mapped(parsed(clean(value, place, field), place, field), place, field)
+        mapped(parsed(clean(value, location, field), location, field), location, field)
         return value
-    return _encodable(mapped(value, place, field), place, field)
+    return _encodable(mapped(value, location, field), location, field)
 
 
-def _encodable(value: dict[str, Any], place: Place, field: str) -> str:
+def _encodable(value: dict[str, Any], location: Location, field: str) -> str:
     try:
-        return clean(dump(value), place, field)
+        return clean(dump(value), location, field)
     except RecursionError:
-        raise BadRow("data.too_deep", place) from None
+        raise BadRow("data.too_deep", location) from None

@@ -60,25 +60,27 @@ def check(
     rows = Rows(conversations, lang)
     looks = {**_BY_MESSAGE, **LOOKS}
     only = {code for code in only if not (sees and code == "pictures_unseen")}
-    found = [finding for code, look in looks.items() if code in only for finding in look(rows)]
-    found += _control(rows, control)
-    found += compare(rows, persona=persona, validation=validation, only=only)
-    found += _untrained(rows, max_length) if lengths is None else _lengths(rows, lengths, max_length)
-    return sorted((finding for finding in found if finding.code in only), key=lambda f: CODES.index(f.code))
+    findings = [finding for code, look in looks.items() if code in only for finding in look(rows)]
+    findings += _control(rows, control)
+    findings += compare(rows, persona=persona, validation=validation, only=only)
+    findings += _untrained(rows, max_length) if lengths is None else _lengths(rows, lengths, max_length)
+    return sorted((finding for finding in findings if finding.code in only), key=lambda f: CODES.index(f.code))
 
 
 def _where(rows: Rows, bad: Callable[[Conversation], bool]) -> list[int]:
-    return [at for at, conversation in enumerate(rows.conversations) if bad(conversation)]
+    return [index for index, conversation in enumerate(rows.conversations) if bad(conversation)]
 
 
 def _placeholders(rows: Rows) -> Iterable[Finding]:
     names: dict[str, None] = {}
     indices = []
-    for at, conversation in enumerate(rows.conversations):
-        held = [name for message in conversation.messages for name in placeholders(message.content + message.thinking)]
-        if held:
-            indices.append(at)
-            names.update(dict.fromkeys(held))
+    for index, conversation in enumerate(rows.conversations):
+        unfilled = [
+            name for message in conversation.messages for name in placeholders(message.content + message.thinking)
+        ]
+        if unfilled:
+            indices.append(index)
+            names.update(dict.fromkeys(unfilled))
     if indices:
         sets = " ".join(f"--set {name}=…" for name in names)
         yield rows.finding("placeholder_left", indices, names=", ".join(f"{{{{{name}}}}}" for name in names), sets=sets)
@@ -125,14 +127,14 @@ def disordered(conversation: Conversation) -> bool:
     return False
 
 
-def _control(rows: Rows, known: Collection[str]) -> Iterable[Finding]:
+def _control(rows: Rows, vocabulary: Collection[str]) -> Iterable[Finding]:
     tokens: dict[str, None] = {}
     indices = []
-    for at, conversation in enumerate(rows.conversations):
-        held = [token for message in conversation.messages for token in control_tokens(message, known)]
-        if held:
-            indices.append(at)
-            tokens.update(dict.fromkeys(held))
+    for index, conversation in enumerate(rows.conversations):
+        spelled = [token for message in conversation.messages for token in control_tokens(message, vocabulary)]
+        if spelled:
+            indices.append(index)
+            tokens.update(dict.fromkeys(spelled))
     if indices:
         yield rows.finding("control_tokens_in_text", indices, tokens=", ".join(list(tokens)[:8]))
 
@@ -140,7 +142,9 @@ def _control(rows: Rows, known: Collection[str]) -> Iterable[Finding]:
 def _untrained(rows: Rows, max_length: int | None) -> Iterable[Finding]:
     """The rows whose own flags switch off every answer: nothing need be counted to see that."""
     answers = ([m.train for m in c.messages if m.role == "assistant"] for c in rows.conversations)
-    yield from _no_token(rows, [at for at, flags in enumerate(answers) if flags and set(flags) == {False}], max_length)
+    yield from _no_token(
+        rows, [index for index, flags in enumerate(answers) if flags and set(flags) == {False}], max_length
+    )
 
 
 def _no_token(rows: Rows, untrained: list[int], max_length: int | None) -> Iterable[Finding]:
@@ -152,10 +156,10 @@ def _no_token(rows: Rows, untrained: list[int], max_length: int | None) -> Itera
 def _lengths(rows: Rows, lengths: Sequence[Length], max_length: int | None) -> Iterable[Finding]:
     longest = max((length.tokens for length in lengths), default=0)
     if max_length is not None:
-        long = [at for at, length in enumerate(lengths) if length.tokens > max_length]
+        long = [index for index, length in enumerate(lengths) if length.tokens > max_length]
         if long:
             yield rows.finding("would_be_truncated", long, max_length=max_length, longest=longest)
-    yield from _no_token(rows, [at for at, length in enumerate(lengths) if length.trained == 0], max_length)
+    yield from _no_token(rows, [index for index, length in enumerate(lengths) if length.trained == 0], max_length)
 
 
 _BY_MESSAGE: dict[str, Callable[[Rows], Iterable[Finding]]] = {

@@ -63,7 +63,7 @@ _SUFFIX = re.compile(
 _QUOTES = " \t*_\"'“”‘’「」『』《》"
 
 # assistants and their makers that sets made with other models speak of
-OTHERS = (
+OTHER_ASSISTANTS = (
     "ChatGPT", "GPT-3.5", "GPT-4", "GPT-4o", "GPT", "OpenAI", "Claude", "Anthropic", "Gemini", "Bard", "Google",
     "DeepMind", "Llama", "Meta AI", "Copilot", "Bing", "Microsoft", "Mistral", "Mistral AI", "Vicuna", "Alpaca",
     "LMSYS", "Grok", "xAI", "InternLM", "书生·浦语", "书生浦语", "浦语", "上海人工智能实验室",
@@ -73,33 +73,35 @@ OTHERS = (
     "字节跳动", "MiniMax", "讯飞星火", "星火", "科大讯飞", "混元", "腾讯", "Tencent", "MOSS", "Yi", "零一万物",
     "Phi", "Pocket", "MiniMind", "LLaVA", "Zephyr",
 )  # fmt: skip
-_BY_LENGTH = sorted(OTHERS, key=len, reverse=True)
-_OTHER = "|".join(rf"\b{re.escape(name)}\b" if name.isascii() else re.escape(name) for name in _BY_LENGTH)
+_BY_LENGTH = sorted(OTHER_ASSISTANTS, key=len, reverse=True)
+_ASSISTANT_NAMES = "|".join(rf"\b{re.escape(name)}\b" if name.isascii() else re.escape(name) for name in _BY_LENGTH)
 _MADE_BY = re.compile(
-    rf"\bI(?:['’]m| am| was|['’]ve been| have been)\b[^.!?\n]{{0,60}}?\bby (?P<en>{_OTHER})"
-    rf"|我[^。！？\n]{{0,20}}?(?P<zh>{_OTHER})[^。！？\n]{{0,12}}?(?:开发|训练|研发|创造|推出|打造|研制|设计)"
+    rf"\bI(?:['’]m| am| was|['’]ve been| have been)\b[^.!?\n]{{0,60}}?\bby (?P<en>{_ASSISTANT_NAMES})"
+    rf"|我[^。！？\n]{{0,20}}?(?P<zh>{_ASSISTANT_NAMES})[^。！？\n]{{0,12}}?(?:开发|训练|研发|创造|推出|打造|研制|设计)"
 )
-_MADE = re.compile(
+_CREATED = re.compile(
     r"\bI(?:['’]m| am| was|['’]ve been| have been)\b[^.!?\n]{0,40}"
     r"\b(?:developed|created|made|trained|built|designed) by\b"
     r"|我是?由[^。！？\n]{1,20}(?:开发|训练|研发|创造|推出|打造|研制|设计|发明|制作)"
 )
-_IS_OTHER = re.compile(rf"(?:{_OTHER})(?:[-\s]?[\d.]+\w*)?(?:\s*(?:model|模型|助手|assistant))?", re.IGNORECASE)
+_IS_OTHER = re.compile(
+    rf"(?:{_ASSISTANT_NAMES})(?:[-\s]?[\d.]+\w*)?(?:\s*(?:model|模型|助手|assistant))?", re.IGNORECASE
+)
 
 
 def names(answer: str) -> list[str]:
     """The names that the answer gives itself, in order."""
-    found = []
+    matches = []
     for match in _EN.finditer(answer):
         name = match["name"].strip(_QUOTES)
         lower = match["plain"] and name[:1].isascii() and name[:1].islower() and not match["tail"]
         if name and not lower and not _NO_NAME_EN.match(name) and len(name.split()) <= 5:
-            found.append((match.start(), name))
+            matches.append((match.start(), name))
     for match in _ZH.finditer(answer):
         name = _GENERIC_ZH.sub("", match["name"].strip(_QUOTES)).strip(_QUOTES)
         if name and not match["of"] and not _NO_NAME_ZH.match(name):
-            found.append((match.start(), name))
-    return [name for _, name in sorted(found)]
+            matches.append((match.start(), name))
+    return [name for _, name in sorted(matches)]
 
 
 def makers(answer: str) -> list[str]:
@@ -107,9 +109,9 @@ def makers(answer: str) -> list[str]:
     return [(match["en"] or match["zh"]).strip(_QUOTES) for match in _MAKER.finditer(answer)]
 
 
-def denies(words: str) -> bool:
+def denies(sentence: str) -> bool:
     """Whether there is a no in the words."""
-    return bool(_DENIED.search(words))
+    return bool(_DENIED.search(sentence))
 
 
 def is_identity(conversation: Conversation) -> bool:
@@ -123,7 +125,7 @@ def _introduces(question: str, answer: str) -> bool:
     if len(question) <= 200 and _WHO.search(question):
         return True
     opening = answer[:120]
-    if _MADE.search(opening) or {"name", "author"} & set(placeholders(answer)):
+    if _CREATED.search(opening) or {"name", "author"} & set(placeholders(answer)):
         return True
     return bool(_ARTIFICIAL.search(opening) and names(opening))
 
@@ -132,17 +134,17 @@ def introductions(conversation: Conversation) -> list[str]:
     """The answers, of any turn, that are about who the assistant is."""
     if conversation.kind == "text":
         return []
-    found, question = [], ""
+    claims, question = [], ""
     for message in conversation.messages:
         question = message.content if message.role == "user" else question
         if message.role == "assistant" and (conversation.kind == "identity" or _introduces(question, message.content)):
-            found.append(message.content)
-    return found
+            claims.append(message.content)
+    return claims
 
 
-def one_name(one: str, other: str) -> bool:
+def one_name(first: str, second: str) -> bool:
     """Whether the two are one name, or one is the other with more words: Sprout and Sprout AI; not Ann and Anna."""
-    a, b = _parts(one), _parts(other)
+    a, b = _parts(first), _parts(second)
     return "".join(a) == "".join(b) or _holds(a, b) or _holds(b, a)
 
 
@@ -152,14 +154,14 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _holds(long: tuple[str, ...], short: tuple[str, ...]) -> bool:
-    return bool(short) and any(long[at : at + len(short)] == short for at in range(len(long) - len(short) + 1))
+    return bool(short) and any(long[start : start + len(short)] == short for start in range(len(long) - len(short) + 1))
 
 
 def other_identities(answer: str) -> list[str]:
     """The known assistants and makers that the answer claims for itself; a denial is no claim."""
     if not any(mark in answer for mark in ("I", "my", "My", "我", "me ")):
         return []
-    found = [name for name in names(answer) if _IS_OTHER.fullmatch(name)]
-    made = (match for match in _MADE_BY.finditer(answer) if not _NOT.search(match[0]))
-    found += [match["en"] or match["zh"] for match in made]
-    return list(dict.fromkeys(found))
+    rivals = [name for name in names(answer) if _IS_OTHER.fullmatch(name)]
+    matches = (match for match in _MADE_BY.finditer(answer) if not _NOT.search(match[0]))
+    rivals += [match["en"] or match["zh"] for match in matches]
+    return list(dict.fromkeys(rivals))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from workbench.data.fields import BadRow, Place, name_set, shorten
+from workbench.data.fields import BadRow, Location, name_set, shorten
 from workbench.data.flags import plain_name, switch, unread_flags
 
 # the two sides of a preference, as the usual sets call them
@@ -49,7 +49,7 @@ def present(value: object) -> bool:
     return value not in (None, "", [], {}, ())
 
 
-def refuse_media(row: Mapping[str, Any], place: Place) -> None:
+def refuse_media(row: Mapping[str, Any], location: Location) -> None:
     """Refuse a row whose columns name films or sounds.
 
     Raises:
@@ -57,7 +57,7 @@ def refuse_media(row: Mapping[str, Any], place: Place) -> None:
     """
     for key in row:
         if plain_name(key) in MEDIA and present(row[key]) and not isinstance(row[key], (bool, int, float)):
-            raise BadRow("data.media", place, field=key, given=shorten(row[key]))
+            raise BadRow("data.media", location, field=key, given=shorten(row[key]))
 
 
 def rejected_columns(meta: Mapping[str, Any]) -> list[str]:

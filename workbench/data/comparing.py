@@ -105,16 +105,16 @@ def _differing(rows: Rows, code: str, groups: list[list[_Answer]]) -> Finding:
     for group in groups:
         opinions = sorted(_opinions(group), key=len, reverse=True)
         surplus |= {answer.row for opinion in opinions[1:] for answer in opinion}
-    one, other = (opinion[0] for opinion in _opinions(groups[0])[:2])
+    first, second = (opinion[0] for opinion in _opinions(groups[0])[:2])
     return rows.finding(
         code,
         sorted({answer.row for group in groups for answer in group}),
         surplus=sorted(surplus),
         groups=len(groups),
-        question=_asked_there(rows, one),
-        other_question=_asked_there(rows, other),
-        one=shorten(one.text, 40),
-        other=shorten(other.text, 40),
+        question=_asked_there(rows, first),
+        other_question=_asked_there(rows, second),
+        one=shorten(first.text, 40),
+        other=shorten(second.text, 40),
         example=rows.some([answer.row for answer in groups[0]]),
     )
 
@@ -145,8 +145,8 @@ def _duplicates(rows: Rows) -> Iterator[Finding]:
     if clusters:
         yield rows.finding(
             "near_duplicates",
-            [at for cluster in clusters for at in cluster],
-            surplus=[at for cluster in clusters for at in cluster[1:]],
+            [index for cluster in clusters for index in cluster],
+            surplus=[index for cluster in clusters for index in cluster[1:]],
             groups=len(clusters),
             example=rows.some(max(clusters, key=len)),
             largest=max(map(len, clusters)),
@@ -155,13 +155,13 @@ def _duplicates(rows: Rows) -> Iterator[Finding]:
 
 def _parts(conversation: Conversation) -> tuple[str, str]:
     """What is asked and what is answered, each with all that belongs to it."""
-    asked, answered = [], []
+    questions, answered = [], []
     for message in conversation.messages:
         if message.role == "assistant":
             answered += [message.thinking, message.content, *message.tool_calls]
         elif message.role != "system":
-            asked += [message.content, *message.images]
-    return "\n".join(asked), "\n".join(filter(None, answered))
+            questions += [message.content, *message.images]
+    return "\n".join(questions), "\n".join(filter(None, answered))
 
 
 def _mark(conversation: Conversation) -> tuple[str, tuple[bool | None, ...]]:
@@ -171,7 +171,7 @@ def _mark(conversation: Conversation) -> tuple[str, tuple[bool | None, ...]]:
 
 
 def _share(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
-    identity = [at for at, c in enumerate(rows.conversations) if c.kind != "text" and is_identity(c)]
+    identity = [index for index, c in enumerate(rows.conversations) if c.kind != "text" and is_identity(c)]
     total = sum(c.kind != "text" for c in rows.conversations)
     share = len(identity) / total if total else 0.0
     form = ""
@@ -188,61 +188,67 @@ def _share(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
 
 def _names(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
     claimed: dict[str, list[int]] = {}
-    for at, conversation in enumerate(rows.conversations):
+    for index, conversation in enumerate(rows.conversations):
         for answer in introductions(conversation):
-            said = [name for name in names(answer) if not placeholders(name)]
-            for name in said[:1]:
-                known = next((other for other in claimed if one_name(name, other)), name)
-                claimed.setdefault(known, []).append(at)
+            stated = [name for name in names(answer) if not placeholders(name)]
+            for name in stated[:1]:
+                spelling = next((earlier for earlier in claimed if one_name(name, earlier)), name)
+                claimed.setdefault(spelling, []).append(index)
     if not claimed:
         return
     right = persona.name if persona else max(claimed, key=lambda name: len(claimed[name]))
-    wrong = {name: held for name, held in claimed.items() if not one_name(name, right)}
+    wrong = {name: positions for name, positions in claimed.items() if not one_name(name, right)}
     if wrong:
-        listed = ", ".join(f"{shorten(name, 30)} ({rows.some(held, 4)})" for name, held in list(wrong.items())[:6])
-        indices = sorted({at for held in wrong.values() for at in held})
+        listed = ", ".join(
+            f"{shorten(name, 30)} ({rows.some(positions, 4)})" for name, positions in list(wrong.items())[:6]
+        )
+        indices = sorted({index for positions in wrong.values() for index in positions})
         old = max(wrong, key=lambda name: len(wrong[name]))
         yield rows.finding("persona_name_differs", indices, name=printable(right), names=listed, old=printable(old))
 
 
 def _others(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
-    own = normalised(f"{persona.name} {persona.author}") if persona else ""
+    persona_text = normalised(f"{persona.name} {persona.author}") if persona else ""
     claimed: dict[str, None] = {}
     indices = []
-    for at, conversation in enumerate(rows.conversations):
-        said = [n for m in conversation.messages if m.role == "assistant" for n in other_identities(m.content)]
-        said = [name for name in said if normalised(name) not in own]
-        if said:
-            indices.append(at)
-            claimed.update(dict.fromkeys(said))
+    for index, conversation in enumerate(rows.conversations):
+        rivals = [n for m in conversation.messages if m.role == "assistant" for n in other_identities(m.content)]
+        rivals = [name for name in rivals if normalised(name) not in persona_text]
+        if rivals:
+            indices.append(index)
+            claimed.update(dict.fromkeys(rivals))
     if indices:
         old = printable(next(iter(claimed)))
         yield rows.finding("another_identity", indices, names=", ".join(map(printable, list(claimed)[:6])), old=old)
 
 
 def _leakage(rows: Rows, validation: Sequence[Conversation]) -> Iterator[Finding]:
-    held = Rows(validation, rows.lang)
-    groups = {c.group: at for at, c in enumerate(validation) if c.group}
+    held_out = Rows(validation, rows.lang)
+    groups = {c.group: index for index, c in enumerate(validation) if c.group}
     ours, theirs = [_asked(c) for c in rows.conversations], [_asked(c) for c in validation]
-    keys = {key: at for at, asked in enumerate(theirs) for key in asked}
+    keys = {key: index for index, questions in enumerate(theirs) for key in questions}
     leaks: dict[int, int] = {}
-    for at, conversation in enumerate(rows.conversations):
-        other = groups.get(conversation.group, next((keys[key] for key in ours[at] if key in keys), None))
-        if other is not None:
-            leaks[at] = other
+    for index, conversation in enumerate(rows.conversations):
+        twin = groups.get(conversation.group, next((keys[key] for key in ours[index] if key in keys), None))
+        if twin is not None:
+            leaks[index] = twin
     # of a long dialogue its first question and all of them: every stretch between would be too much to compare
-    near = [(at, key) for at, asked in enumerate(ours + theirs) for key in dict.fromkeys((*asked[:1], *asked[-1:]))]
+    near = [
+        (index, key)
+        for index, questions in enumerate(ours + theirs)
+        for key in dict.fromkeys((*questions[:1], *questions[-1:]))
+    ]
     for cluster in near_duplicates([key for _, key in near], threshold=SAME_QUESTION):
-        members = [near[at][0] for at in cluster]
-        other = next((at - len(ours) for at in members if at >= len(ours)), None)
-        for at in members:
-            if other is not None and at < len(ours):
-                leaks.setdefault(at, other)
+        members = [near[member][0] for member in cluster]
+        twin = next((member - len(ours) for member in members if member >= len(ours)), None)
+        for index in members:
+            if twin is not None and index < len(ours):
+                leaks.setdefault(index, twin)
     if leaks:
         yield rows.finding(
             "leakage_between_train_and_validation",
             sorted(leaks),
-            theirs=held.some(list(leaks.values())),
+            theirs=held_out.some(list(leaks.values())),
             example=shorten(validation[next(iter(leaks.values()))].question),
         )
 
@@ -250,12 +256,12 @@ def _leakage(rows: Rows, validation: Sequence[Conversation]) -> Iterator[Finding
 def _asked(conversation: Conversation) -> list[str]:
     """What had been asked at each answer that is trained, in all turns up to it; at least at the end. Of plain text,
     the text. As in :func:`~workbench.data.ordering.trained_questions`, but ``3 - 4`` is not ``34``."""
-    found: list[str] = []
-    asked: list[str] = []
+    keys: list[str] = []
+    pending: list[str] = []
     for message in conversation.messages:
         if message.role == "user":
-            asked.append(plainly(message.content))
-        elif message.role == "assistant" and message.train is not False and any(asked):
-            found.append("\n".join(asked))
-    last = "\n".join(asked) if any(asked) else plainly(conversation.answer)
-    return list(dict.fromkeys(found)) or ([last] if last else [])
+            pending.append(plainly(message.content))
+        elif message.role == "assistant" and message.train is not False and any(pending):
+            keys.append("\n".join(pending))
+    last = "\n".join(pending) if any(pending) else plainly(conversation.answer)
+    return list(dict.fromkeys(keys)) or ([last] if last else [])

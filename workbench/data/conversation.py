@@ -71,13 +71,13 @@ class Conversation:
         return replace(self, messages=tuple(messages))
 
 
-def ask(question: str, answer: str | None = None, *, system: str = "", **known: Any) -> Conversation:
+def ask(question: str, answer: str | None = None, *, system: str = "", **fields: Any) -> Conversation:
     """A conversation of one question and, where given, its answer."""
     messages = [Message("system", system)] if system else []
     messages.append(Message("user", question))
     if answer is not None:
         messages.append(Message("assistant", answer))
-    return Conversation(tuple(messages), **known)
+    return Conversation(tuple(messages), **fields)
 
 
 @dataclass(frozen=True, slots=True)

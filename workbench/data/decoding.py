@@ -47,9 +47,9 @@ def read_text(file: Path, name: str) -> str:
     text = _decode(data, name)
     if not text.strip():
         raise BadData("data.empty_file", file=printable(name))
-    at = text.find("\0")
-    if at >= 0:
-        raise BadData("data.nul_byte", file=printable(name), line=text.count("\n", 0, at) + 1)
+    index = text.find("\0")
+    if index >= 0:
+        raise BadData("data.nul_byte", file=printable(name), line=text.count("\n", 0, index) + 1)
     return text
 
 

@@ -20,7 +20,7 @@ class Undecoded(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """Where a row stands.
 
     Args:
@@ -39,14 +39,14 @@ class Row:
     """A raw row and its place."""
 
     value: dict[str, Any]
-    place: Place
+    location: Location
 
 
 class BadRow(BadData):
     """One row of a file is not as it must be; the sentence begins with the file and the row."""
 
-    def __init__(self, key: str, place: Place, **values: object) -> None:
-        super().__init__(key, file=printable(place.file), row=place.row, line=place.line, **values)
+    def __init__(self, key: str, location: Location, **values: object) -> None:
+        super().__init__(key, file=printable(location.file), row=location.row, line=location.line, **values)
 
     def say(self, lang: str | None = None) -> str:
         """The place, then what is wrong there."""
@@ -93,67 +93,67 @@ def kind(value: object) -> str:
     return "object" if isinstance(value, dict) else "other"
 
 
-def clean(value: object, place: Place, field: str) -> str:
+def clean(value: object, location: Location, field: str) -> str:
     """``value`` where it is text that can be encoded.
 
     Raises:
         BadRow: not text; half of a surrogate pair; a NUL.
     """
     if not isinstance(value, str) or isinstance(value, Undecoded):
-        raise BadRow("data.not_text", place, field=field, kind=kind(value), given=shorten(value))
+        raise BadRow("data.not_text", location, field=field, kind=kind(value), given=shorten(value))
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise BadRow("data.surrogate", place, field=field, given=f"U+{ord(value[error.start]):04X}") from None
+            raise BadRow("data.surrogate", location, field=field, given=f"U+{ord(value[error.start]):04X}") from None
     if "\0" in value:
-        raise BadRow("data.nul_text", place, field=field)
+        raise BadRow("data.nul_text", location, field=field)
     return value
 
 
-def required(row: dict[str, Any], key: str, place: Place, within: str = "") -> Any:
+def required(row: dict[str, Any], key: str, location: Location, within: str = "") -> Any:
     """The value of ``key``; an error names the field that looks like it."""
     if key not in row:
         names = [k for k in row if isinstance(k, str)]
         close = nearest(key, names).split(", ") if names else ["–"]
         shown = ", ".join([*close, *(name for name in names if name not in close)][:8])
-        raise BadRow("data.missing_field", place, field=within + key, found=printable(shown[: 2 * SHOWN]))
+        raise BadRow("data.missing_field", location, field=within + key, found=printable(shown[: 2 * SHOWN]))
     return row[key]
 
 
-def optional_text(row: dict[str, Any], key: str, place: Place, within: str = "") -> str:
+def optional_text(row: dict[str, Any], key: str, location: Location, within: str = "") -> str:
     """The text of ``key``, or ``''`` where it is absent or null."""
     value = row.get(key)
-    return "" if value is None else clean(value, place, within + key)
+    return "" if value is None else clean(value, location, within + key)
 
 
-def listed(value: object, place: Place, field: str) -> list[Any]:
+def listed(value: object, location: Location, field: str) -> list[Any]:
     """``value`` where it is a list, or JSON text of one, as table files hold it."""
     if isinstance(value, str) and value.lstrip()[:1] == "[":
-        value = parsed(value, place, field)
+        value = parsed(value, location, field)
     if not isinstance(value, (list, tuple)):
-        raise BadRow("data.not_list", place, field=field, kind=kind(value), given=shorten(value))
+        raise BadRow("data.not_list", location, field=field, kind=kind(value), given=shorten(value))
     return list(value)
 
 
-def mapped(value: object, place: Place, field: str) -> dict[str, Any]:
+def mapped(value: object, location: Location, field: str) -> dict[str, Any]:
     """``value`` where it is an object."""
     if not isinstance(value, dict):
-        raise BadRow("data.not_object", place, field=field, kind=kind(value), given=shorten(value))
+        raise BadRow("data.not_object", location, field=field, kind=kind(value), given=shorten(value))
     return value
 
 
-def parsed(value: str, place: Place, field: str) -> Any:
+def parsed(value: str, location: Location, field: str) -> Any:
     """The JSON that the text of a field holds."""
     try:
-        return shallow(json.loads(value), place)
+        return shallow(json.loads(value), location)
     except ValueError:
-        raise BadRow("data.json_field", place, field=field, given=shorten(value)) from None
+        raise BadRow("data.json_field", location, field=field, given=shorten(value)) from None
     except RecursionError:
-        raise BadRow("data.too_deep", place) from None
+        raise BadRow("data.too_deep", location) from None
 
 
-def shallow(value: Any, place: Place) -> Any:
+def shallow(value: Any, location: Location) -> Any:
     """``value`` where it is nested at most ``DEEPEST`` levels deep, so that whatever walks it may call itself.
 
     Raises:
@@ -164,7 +164,7 @@ def shallow(value: Any, place: Place) -> Any:
         level = [item for node in level if isinstance(node, (dict, list)) for item in _items(node)]
         if not level:
             return value
-    raise BadRow("data.too_deep", place)
+    raise BadRow("data.too_deep", location)
 
 
 def _items(node: dict[str, Any] | list[Any]) -> Any:

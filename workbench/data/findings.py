@@ -68,13 +68,13 @@ class Rows:
         self.conversations, self.lang = conversations, lang
         sources = [c.source.rpartition(":") for c in conversations]
         files = {file for file, _, _ in sources}
-        one = len(files) == 1 and all(row.isdecimal() for _, _, row in sources)
-        self.file = printable(next(iter(files))) if one else "FILE"
-        self._numbers = [int(row) for _, _, row in sources] if one else list(range(1, len(conversations) + 1))
+        single = len(files) == 1 and all(row.isdecimal() for _, _, row in sources)
+        self.file = printable(next(iter(files))) if single else "FILE"
+        self._numbers = [int(row) for _, _, row in sources] if single else list(range(1, len(conversations) + 1))
 
     def numbers(self, indices: Sequence[int]) -> tuple[int, ...]:
         """The numbers of the rows at ``indices``, in order."""
-        return tuple(sorted({self._numbers[at] for at in indices}))
+        return tuple(sorted({self._numbers[index] for index in indices}))
 
     def at(self, number: int) -> int | None:
         """The index of the conversation whose row has this number, or None."""
@@ -96,11 +96,16 @@ class Rows:
     ) -> Finding:
         """The finding at ``indices``, said in the language of this set; ``form`` picks one of several sayings."""
         key = f"data.findings.{code}" + (f".{form}" if form else "")
-        known = {"file": _quoted(self.file), "count": len(set(indices)), "some": self.some(indices), **values}
-        said = {part: text(f"{key}.{part}", self.lang, **known) for part in ("message", "why", "remedy")}
+        placeholders = {"file": _quoted(self.file), "count": len(set(indices)), "some": self.some(indices), **values}
+        sentences = {part: text(f"{key}.{part}", self.lang, **placeholders) for part in ("message", "why", "remedy")}
         dropped = indices if surplus is None else surplus
         return Finding(
-            code, self.numbers(indices), said["message"], said["why"], said["remedy"], tuple(sorted(dropped))
+            code,
+            self.numbers(indices),
+            sentences["message"],
+            sentences["why"],
+            sentences["remedy"],
+            tuple(sorted(dropped)),
         )
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from workbench.data.conversation import Role
-from workbench.data.fields import BadRow, Place, name_set, shorten
+from workbench.data.fields import BadRow, Location, name_set, shorten
 
 # true, or 1: trained
 TRAINED = name_set(
@@ -55,7 +55,7 @@ def is_flag(key: str) -> bool:
     return name in _FLAGS or bool(_OF_TRAINING & set(name.split("_")))
 
 
-def message_flag(turn: dict[str, Any], role: Role, place: Place, field: str) -> bool | None:
+def message_flag(turn: dict[str, Any], role: Role, location: Location, field: str) -> bool | None:
     """What a message's flags say of its training, None where nothing; takes them out of ``turn``.
 
     Raises:
@@ -69,18 +69,18 @@ def message_flag(turn: dict[str, Any], role: Role, place: Place, field: str) -> 
             continue
         state = switch(value)
         if state is None:
-            raise BadRow("data.flag", place, field=f"{field}.{key}", given=shorten(value))
+            raise BadRow("data.flag", location, field=f"{field}.{key}", given=shorten(value))
         masks = plain_name(key) in MASKED
         if masks and not state and role != "assistant":
             continue  # every message of such a set says that it is not masked
         flags[key] = state is not masks
     if len(set(flags.values())) > 1:
-        raise BadRow("data.flags_differ", place, field=field, given=shorten(flags))
+        raise BadRow("data.flags_differ", location, field=field, given=shorten(flags))
     flag = next(iter(flags.values()), None)
     if flag and role != "assistant":
-        raise BadRow("data.flag_role", place, field=f"{field}.{next(iter(flags))}", given=role)
+        raise BadRow("data.flag_role", location, field=f"{field}.{next(iter(flags))}", given=role)
     if role == "assistant":
-        _refuse_unknown(turn, place, field)
+        _refuse_unknown(turn, location, field)
         return flag
     return None
 
@@ -92,9 +92,9 @@ def unread_flags(columns: dict[str, Any]) -> list[str]:
     return unknown + [k for k, v in columns.items() if plain_name(k) in _FLAGS and switch(v) is None and _switches(v)]
 
 
-def _refuse_unknown(turn: dict[str, Any], place: Place, field: str) -> None:
+def _refuse_unknown(turn: dict[str, Any], location: Location, field: str) -> None:
     for key in unknown_flags(turn):
-        raise BadRow("data.flag_unknown", place, field=f"{field}.{key}", given=shorten(turn[key]))
+        raise BadRow("data.flag_unknown", location, field=f"{field}.{key}", given=shorten(turn[key]))
 
 
 def unknown_flags(columns: Iterable[str] | dict[str, Any]) -> list[str]:
@@ -108,11 +108,11 @@ def _switches(value: object) -> bool:
     return switch(value) is not None or isinstance(value, float) or (isinstance(value, (list, tuple)) and bool(value))
 
 
-def row_flag(left: dict[str, Any]) -> bool | None:
-    """What a row's own columns say of all its answers; takes out of ``left`` only a column that switches them off."""
-    for key in [key for key in left if plain_name(key) in _FLAGS]:
-        state = switch(left[key])
+def row_flag(remaining: dict[str, Any]) -> bool | None:
+    """What a row's own columns say of all its answers; takes out of ``remaining`` only one that switches them off."""
+    for key in [key for key in remaining if plain_name(key) in _FLAGS]:
+        state = switch(remaining[key])
         if state is not None and state is (plain_name(key) in MASKED):
-            del left[key]
+            del remaining[key]
             return False
     return None

@@ -62,17 +62,17 @@ def original(text: str) -> str:
     sample = text[:SAMPLE]
     if _LATIN.search(sample):
         raw = b"".join(_western(character) for character in sample)
-        words = raw.decode("utf-8", "replace")
-        broken = words.count("\ufffd")
-        if sum(character > "\x7f" for character in words) > 5 * broken:
-            return words
+        decoded = raw.decode("utf-8", "replace")
+        broken = decoded.count("\ufffd")
+        if sum(character > "\x7f" for character in decoded) > 5 * broken:
+            return decoded
     codecs = ["gb18030", "big5"] if _HAN.search(sample) and not _SOUND.search(sample) else []
     codecs += ["cp932"] if _JAPANESE.search(sample) else []
     codecs += ["cp949"] if _HANGUL.search(sample) else []
     codecs += ["cp1251"] if _CYRILLIC.search(sample) else []
     raws = (sample.encode(codec, "ignore") for codec in codecs)
     meant = (raw.decode("utf-8", "replace") for raw in raws if _is_letters(raw))
-    return next((words for words in meant if 4 * len(_RARE.findall(words)) <= len(words)), "")
+    return next((candidate for candidate in meant if 4 * len(_RARE.findall(candidate)) <= len(candidate)), "")
 
 
 def _is_letters(raw: bytes) -> bool:

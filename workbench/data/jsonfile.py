@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.data.fields import BadRow, Place, Row, kind, name_set, printable, shallow, shorten
+from workbench.data.fields import BadRow, Location, Row, kind, name_set, printable, shallow, shorten
 from workbench.data.formats import candidates
 from workbench.errors import BadData
 
@@ -34,18 +34,18 @@ _REASONS = {
 class _RefusedError(ValueError):
     """JSON that Python would take and we do not."""
 
-    def __init__(self, key: str, given: str) -> None:
+    def __init__(self, key: str, excerpt: str) -> None:
         super().__init__(key)
-        self.key, self.given = key, given
+        self.key, self.given = key, excerpt
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
         seen: set[str] = set()
         twice = next(k for k, _ in pairs if k in seen or seen.add(k))  # type: ignore[func-returns-value]
         raise _RefusedError("data.duplicate_key", twice)
-    return made
+    return mapping
 
 
 def _constant(name: str) -> Any:
@@ -81,9 +81,9 @@ def rows(text: str, name: str, *, lines: bool, limit: int | None = None) -> Iter
         yield from _single(text, start, name, limit)
 
 
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
+def _skip(text: str, start: int) -> int:
+    match = _SPACE.match(text, start)
+    return match.end() if match else start
 
 
 def _list_a_line(text: str, start: int) -> bool:
@@ -122,97 +122,97 @@ def _looks_like_lines(text: str, start: int) -> bool:
         return False
 
 
-def _decode(text: str, at: int, place: Place, first: int = 1) -> tuple[Any, int]:
-    """The value at ``at`` and where it ends; ``first`` is the line of the file on which ``text`` begins."""
+def _decode(text: str, start: int, location: Location, first: int = 1) -> tuple[Any, int]:
+    """The value at ``start`` and where it ends; ``first`` is the line of the file on which ``text`` begins."""
     try:
-        return _DECODER.raw_decode(text, at)
+        return _DECODER.raw_decode(text, start)
     except _RefusedError as error:
-        raise BadRow(error.key, place, given=shorten(error.given)) from None
+        raise BadRow(error.key, location, given=shorten(error.given)) from None
     except json.JSONDecodeError as error:
-        raise _broken(error.msg, text, error.pos, place, first) from None
+        raise _broken(error.msg, text, error.pos, location, first) from None
     except RecursionError:
-        raise BadRow("data.too_deep", place) from None
+        raise BadRow("data.too_deep", location) from None
     except ValueError:  # an integer of more digits than Python converts
-        raise BadRow("data.too_long_number", place) from None
+        raise BadRow("data.too_long_number", location) from None
 
 
-def _broken(message: str, text: str, at: int, place: Place, first: int = 1) -> BadRow:
+def _broken(message: str, text: str, offset: int, location: Location, first: int = 1) -> BadRow:
     reason = next((r for begin, r in _REASONS.items() if message.startswith(begin)), "other")
-    if at >= len(text.rstrip()):
+    if offset >= len(text.rstrip()):
         reason = "ends"
-    column = at - (text.rfind("\n", 0, at) + 1) + 1
-    line = first + text.count("\n", 0, at)
-    near = shorten(text[at : at + 24].split("\n", maxsplit=1)[0])
-    return BadRow("data.broken_json", place, reason=reason, at_line=line, column=column, near=near)
+    column = offset - (text.rfind("\n", 0, offset) + 1) + 1
+    line = first + text.count("\n", 0, offset)
+    near = shorten(text[offset : offset + 24].split("\n", maxsplit=1)[0])
+    return BadRow("data.broken_json", location, reason=reason, at_line=line, column=column, near=near)
 
 
-def _row(value: Any, place: Place) -> Row:
+def _row(value: Any, location: Location) -> Row:
     value = turns_row(value) or value
     if not isinstance(value, dict):
-        raise BadRow("data.row_not_object", place, kind=kind(value), given=shorten(value))
-    return Row(shallow(value, place), place)
+        raise BadRow("data.row_not_object", location, kind=kind(value), given=shorten(value))
+    return Row(shallow(value, location), location)
 
 
 def _list(text: str, start: int, name: str, limit: int | None) -> Iterator[Row]:
-    at, row, line, counted = _skip(text, start + 1), 0, 1, 0
-    if _begins_with_turn(text, at):
-        value, end = _decode(text, start, Place(name, 1, 1))
-        _nothing_after(text, end, Place(name, 1, 1))
+    offset, row, line, counted = _skip(text, start + 1), 0, 1, 0
+    if _begins_with_turn(text, offset):
+        value, end = _decode(text, start, Location(name, 1, 1))
+        _nothing_after(text, end, Location(name, 1, 1))
         if turns_row(value):
-            yield _row(value, Place(name, 1, 1))
+            yield _row(value, Location(name, 1, 1))
             return
-    if text[at : at + 1] == "]":
-        _nothing_after(text, at + 1, Place(name, 1, 1))
+    if text[offset : offset + 1] == "]":
+        _nothing_after(text, offset + 1, Location(name, 1, 1))
         return
     while limit is None or row < limit:
-        line += text.count("\n", counted, at)
-        counted, row = at, row + 1
-        place = Place(name, row, line)
-        value, end = _decode(text, at, place)
-        yield _row(value, place)
+        line += text.count("\n", counted, offset)
+        counted, row = offset, row + 1
+        location = Location(name, row, line)
+        value, end = _decode(text, offset, location)
+        yield _row(value, location)
         end = _skip(text, end)
         if text[end : end + 1] == "]":
-            _nothing_after(text, end + 1, place)
+            _nothing_after(text, end + 1, location)
             return
         if text[end : end + 1] != ",":
-            raise _broken("Expecting ',' delimiter", text, end, place)
-        at = _skip(text, end + 1)
-        if text[at : at + 1] == "]":
-            raise _broken("Illegal trailing comma", text, end, place)
+            raise _broken("Expecting ',' delimiter", text, end, location)
+        offset = _skip(text, end + 1)
+        if text[offset : offset + 1] == "]":
+            raise _broken("Illegal trailing comma", text, end, location)
 
 
-def _begins_with_turn(text: str, at: int) -> bool:
-    """Whether the value at ``at`` is a turn, so that the list may be one conversation."""
+def _begins_with_turn(text: str, start: int) -> bool:
+    """Whether the value at ``start`` is a turn, so that the list may be one conversation."""
     try:
-        return bool(turns_row([_DECODER.raw_decode(text, at)[0]]))
+        return bool(turns_row([_DECODER.raw_decode(text, start)[0]]))
     except (ValueError, RecursionError):
         return False
 
 
-def _nothing_after(text: str, at: int, place: Place, first: int = 1) -> None:
-    end = _skip(text, at)
+def _nothing_after(text: str, start: int, location: Location, first: int = 1) -> None:
+    end = _skip(text, start)
     if end != len(text):
-        raise _broken("Extra data", text, end, place, first)
+        raise _broken("Extra data", text, end, location, first)
 
 
 def _lines(text: str, name: str, limit: int | None) -> Iterator[Row]:
-    taken = 0
+    size = 0
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        if limit is not None and taken >= limit:
+        if limit is not None and size >= limit:
             return
-        place = Place(name, number, number)
-        value, end = _decode(line, _skip(line, 0), place, number)
-        _nothing_after(line, end, place, number)
-        yield _row(value, place)
-        taken += 1
+        location = Location(name, number, number)
+        value, end = _decode(line, _skip(line, 0), location, number)
+        _nothing_after(line, end, location, number)
+        yield _row(value, location)
+        size += 1
 
 
 def _single(text: str, start: int, name: str, limit: int | None) -> Iterator[Row]:
-    place = Place(name, 1, 1)
-    value, end = _decode(text, start, place)
-    _nothing_after(text, end, place)
+    location = Location(name, 1, 1)
+    value, end = _decode(text, start, location)
+    _nothing_after(text, end, location)
     while isinstance(value, dict) and len(value) == 1 and not candidates(value):
         inner = next(iter(value.values()))
         if not isinstance(inner, dict):
@@ -220,18 +220,18 @@ def _single(text: str, start: int, name: str, limit: int | None) -> Iterator[Row
         value = inner
     key = _list_key(value)
     if not key:
-        yield _row(value, place)
+        yield _row(value, location)
         return
     data = value[key]
     if not isinstance(data, list):
         raise BadData("data.data_not_list", file=printable(name), given=shorten(data))
-    others = [other for other, rows in value.items() if other != key and _is_rows(other, rows)]
-    if others:
-        lists = ", ".join(map(printable, [key, *others]))
+    siblings = [sibling for sibling, rows in value.items() if sibling != key and _is_rows(sibling, rows)]
+    if siblings:
+        lists = ", ".join(map(printable, [key, *siblings]))
         raise BadData("data.several_lists", file=printable(name), lists=lists[:200], first=printable(key)[:60])
     for number, item in enumerate(data[:limit], 1):
-        place = Place(name, number)
-        yield _row(item, place)
+        location = Location(name, number)
+        yield _row(item, location)
 
 
 def _list_key(value: Any) -> str:

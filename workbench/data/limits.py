@@ -79,10 +79,10 @@ def check_file(file: Path, name: str) -> None:
     Raises:
         BadData: a device, a pipe, a socket; or of more bytes than may be read.
     """
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode):
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
         raise BadData("data.no_ordinary_file", file=printable(name))
-    check_bytes(found.st_size, name)
+    check_bytes(status.st_size, name)
 
 
 def check_bytes(size: int, name: str) -> None:
@@ -132,7 +132,7 @@ def within(rows: Iterable[Row], name: str) -> Iterator[Row]:
         if count > most.rows:
             raise BadData("data.too_many_rows", file=printable(name), most=most.rows)
         if len(row.value) > most.columns:
-            raise BadRow("data.too_many_columns", row.place, found=len(row.value), most=most.columns)
+            raise BadRow("data.too_many_columns", row.location, found=len(row.value), most=most.columns)
         for key, value in row.value.items():
             _check_cell(row, key, value, most.cell)
         yield row
@@ -145,7 +145,7 @@ def _check_cell(row: Row, key: str, value: object, most: int) -> None:
         if isinstance(node, str):
             if len(node) > most:
                 field = printable(key[:60])
-                raise BadRow("data.too_long_text", row.place, field=field, found=len(node), most=most)
+                raise BadRow("data.too_long_text", row.location, field=field, found=len(node), most=most)
         elif isinstance(node, dict):
             waiting += node.values()
         elif isinstance(node, list):
@@ -162,8 +162,8 @@ def check_folder(folder: Path, files: Iterable[Path], name: str) -> None:
     for count, file in enumerate(files, 1):
         if count > FILES:
             raise BadData("data.too_many_files", file=printable(name), most=FILES)
-        place = file.resolve()
-        if home not in place.parents:
-            raise BadData("data.leads_outside", file=printable(str(file)), target=printable(str(place)))
-        if not os.path.isfile(place):  # noqa: PTH113  a pipe is none, and is not waited for
+        target = file.resolve()
+        if home not in target.parents:
+            raise BadData("data.leads_outside", file=printable(str(file)), target=printable(str(target)))
+        if not os.path.isfile(target):  # noqa: PTH113  a pipe is none, and is not waited for
             raise BadData("data.no_ordinary_file", file=printable(str(file)))

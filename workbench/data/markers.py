@@ -8,16 +8,27 @@ from collections.abc import Collection
 from workbench.data.conversation import Message
 from workbench.data.pictures import PICTURE
 
-_WORDS = r"NAME|AUTHOR|(?:YOUR|ASSISTANT|BOT)[ _](?:NAME|AUTHOR)"
+_LABELS = r"NAME|AUTHOR|(?:YOUR|ASSISTANT|BOT)[ _](?:NAME|AUTHOR)"
 _INTRODUCED = "|".join(
-    f"(?<={words})"
-    for words in ("I am ", "I'm ", "I’m ", "ame is ", "made by ", "created by ", "developed by ", "我是", "我叫", "由")
+    f"(?<={opening})"
+    for opening in (
+        "I am ",
+        "I'm ",
+        "I’m ",
+        "ame is ",
+        "made by ",
+        "created by ",
+        "developed by ",
+        "我是",
+        "我叫",
+        "由",
+    )
 )
 # In small letters <name> may be XML and [Your Name] the gap in a letter: one only where somebody introduces himself.
 _PLACEHOLDER = re.compile(
     r"\{\{\s*(?P<double>[^\W\d][\w.-]*)\s*\}\}|\$?\{(?P<single>name|author|NAME|AUTHOR|assistant_name|bot_name)\}"
-    rf"|<(?P<angle>{_WORDS})>|\[(?P<square>{_WORDS})\]|[【<](?P<han>姓名|名字|作者)[】>]"
-    rf"|(?:{_INTRODUCED})<(?P<small>(?i:{_WORDS}))>"
+    rf"|<(?P<angle>{_LABELS})>|\[(?P<square>{_LABELS})\]|[【<](?P<han>姓名|名字|作者)[】>]"
+    rf"|(?:{_INTRODUCED})<(?P<small>(?i:{_LABELS}))>"
 )
 _CHINESE = {"姓名": "name", "名字": "name", "作者": "author"}
 # In a block of code such a mark belongs to its language.
@@ -45,10 +56,10 @@ def placeholders(text: str) -> list[str]:
 
 def _name(match: re.Match[str]) -> str:
     """What the placeholder is called in ``--set``: without spaces, and the few Chinese words by their English ones."""
-    found = match[match.lastgroup or 0].lower()
+    label = match[match.lastgroup or 0].lower()
     if match.lastgroup in ("angle", "square", "small"):
-        found = found.removeprefix("your").strip(" _").replace(" ", "_")
-    return _CHINESE[found] if match.lastgroup == "han" else found
+        label = label.removeprefix("your").strip(" _").replace(" ", "_")
+    return _CHINESE[label] if match.lastgroup == "han" else label
 
 
 def fill(text: str, values: dict[str, str]) -> str:
@@ -58,22 +69,24 @@ def fill(text: str, values: dict[str, str]) -> str:
     return "".join(parts)
 
 
-def control_tokens(message: Message, known: Collection[str] = ()) -> list[str]:
-    """The control tokens in the text of a message: those of well-known tokenizers, and the ``known`` ones.
+def control_tokens(message: Message, vocabulary: Collection[str] = ()) -> list[str]:
+    """The control tokens in the text of a message: those of well-known tokenizers, and the ``vocabulary`` ones.
 
     ``<image>`` is one where it stands for no picture, ``<think>`` where no answer opens its thoughts with it once.
     """
     text = message.content
     if "<" not in text and "[" not in text:
         return []
-    found = [match[0] for match in _CONTROL.finditer(text)]
-    found += [token for token in known if token in text and token not in found and token not in (PICTURE, *_THINK)]
+    tokens = [match[0] for match in _CONTROL.finditer(text)]
+    tokens += [
+        token for token in vocabulary if token in text and token not in tokens and token not in (PICTURE, *_THINK)
+    ]
     if PICTURE in text and text.count(PICTURE) != len(message.images):
-        found.append(PICTURE)
+        tokens.append(PICTURE)
     if message.role == "user":
-        found += [match[1] or match[2] for match in _MEDIA.finditer(text)]
+        tokens += [match[1] or match[2] for match in _MEDIA.finditer(text)]
     opened, closed = (text.count(token) for token in _THINK)
     thinks = message.role == "assistant" and opened <= 1 and closed == 1
     if opened + closed and not thinks and message.role != "system":  # a system text may say how to think
-        found += [token for token in _THINK if token in text]
-    return found
+        tokens += [token for token in _THINK if token in text]
+    return tokens

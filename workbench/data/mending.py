@@ -59,5 +59,5 @@ def drop(
     conversations: Sequence[Conversation], findings: Iterable[Finding], codes: Collection[str]
 ) -> list[Conversation]:
     """The conversations without those that make up the findings of these codes; of duplicates the first one stays."""
-    gone = {at for finding in findings if finding.code in codes for at in finding.surplus}
-    return [conversation for at, conversation in enumerate(conversations) if at not in gone]
+    gone = {index for finding in findings if finding.code in codes for index in finding.surplus}
+    return [conversation for index, conversation in enumerate(conversations) if index not in gone]

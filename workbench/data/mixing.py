@@ -44,10 +44,10 @@ class MixtureCounts:
 
     def sentence(self, lang: str | None = None) -> str:
         """The counts, for people."""
-        how = "none" if not self.general else "part" if self.general < self.available else "all"
-        how = "repeated" if self.most > 1 else how
+        share = "none" if not self.general else "part" if self.general < self.available else "all"
+        share = "repeated" if self.most > 1 else share
         return text(
-            f"identity.mixture.{how}",
+            f"identity.mixture.{share}",
             lang,
             identity=self.identity,
             general=self.general,
@@ -69,10 +69,10 @@ def mixture_counts(identity: int, general: int, *, ratio: float = 1.0) -> Mixtur
         raise BadSetting("identity.ratio_range", given=ratio, largest=LARGEST_RATIO)
     if not identity:
         raise BadInput("identity.no_identity")
-    wanted = math.floor(ratio * identity + 0.5)
-    if wanted and not general:
+    target = math.floor(ratio * identity + 0.5)
+    if target and not general:
         raise BadInput("identity.no_general", ratio=ratio)
-    return MixtureCounts(identity, wanted, general, math.ceil(wanted / general) if wanted else 0)
+    return MixtureCounts(identity, target, general, math.ceil(target / general) if target else 0)
 
 
 def mix(
@@ -99,12 +99,12 @@ def mix(
         BadSetting: ``ratio`` is out of range.
         BadInput: there is nothing to take from.
     """
-    held = shipped_general() if general is None else list(general)
-    counts = mixture_counts(len(identity), len(held), ratio=ratio)
+    pool = shipped_general() if general is None else list(general)
+    counts = mixture_counts(len(identity), len(pool), ratio=ratio)
     mixture = list(identity)
     for turn in range(counts.most):
         rng = random.Random(f"{seed}/{turn}")
-        order = spread(held, lambda conversation: (conversation.lang, conversation.kind), rng)
+        order = spread(pool, lambda conversation: (conversation.lang, conversation.kind), rng)
         mixture += order[: counts.total - len(mixture)]
     random.Random(f"{seed}/order").shuffle(mixture)
     return mixture

@@ -18,8 +18,8 @@ T = TypeVar("T")
 def normalised(text: str) -> str:
     """``text`` without case, width, spaces and punctuation; a text of nothing else stays as it is."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = "".join(character for character in folded if unicodedata.category(character)[0] not in "PZC")
-    return kept or text.strip()
+    letters = "".join(character for character in folded if unicodedata.category(character)[0] not in "PZC")
+    return letters or text.strip()
 
 
 def question_key(messages: tuple[Message, ...]) -> str:
@@ -29,19 +29,19 @@ def question_key(messages: tuple[Message, ...]) -> str:
 
 def trained_questions(conversation: Conversation) -> list[str]:
     """The key of every question in it whose answer is trained; of the last one where none is."""
-    found = []
+    questions = []
     for position, message in enumerate(conversation.messages):
         if message.role == "assistant" and message.train is not False:
             key = question_key(conversation.messages[:position])
-            found += [key] if key else []
+            questions += [key] if key else []
     last = question_key(conversation.messages)
-    return found or ([last] if last else [])
+    return questions or ([last] if last else [])
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:
     """At most ``count`` of ``items``, at equal distances, in their order."""
-    taken = min(count, len(items))
-    return [items[at * len(items) // taken] for at in range(taken)]
+    size = min(count, len(items))
+    return [items[index * len(items) // size] for index in range(size)]
 
 
 def spread(items: Sequence[T], kind: Callable[[T], Hashable], rng: random.Random) -> list[T]:
@@ -53,8 +53,8 @@ def spread(items: Sequence[T], kind: Callable[[T], Hashable], rng: random.Random
     for item in items:
         by_kind.setdefault(kind(item), []).append(item)
     placed: list[tuple[float, int, T]] = []
-    for held in by_kind.values():
-        rng.shuffle(held)
+    for group in by_kind.values():
+        rng.shuffle(group)
         start = rng.random()
-        placed += [((at + start) / len(held), len(placed) + at, item) for at, item in enumerate(held)]
+        placed += [((index + start) / len(group), len(placed) + index, item) for index, item in enumerate(group)]
     return [item for _, _, item in sorted(placed, key=lambda entry: entry[:2])]

@@ -8,7 +8,7 @@ from typing import Any
 from workbench.data.calls import tools
 from workbench.data.columns import refuse_media
 from workbench.data.conversation import Conversation, Message
-from workbench.data.fields import Place, Row, clean
+from workbench.data.fields import Location, Row, clean
 from workbench.data.flags import row_flag
 from workbench.data.formats import FORMATS
 from workbench.data.formats.base import Format
@@ -31,29 +31,29 @@ def parse(row: Row, form: str, *, xtuner: bool = False) -> Conversation:
         BadRow: a field is missing or not what the format says.
     """
     layout = FORMATS[form]
-    left = dict(row.value)
-    escaped = left.pop(ESCAPED) if isinstance(left.get(ESCAPED), dict) else {}
+    remaining = dict(row.value)
+    escaped = remaining.pop(ESCAPED) if isinstance(remaining.get(ESCAPED), dict) else {}
     extras: dict[str, Any] = {}
     read = layout.as_xtuner if xtuner and layout.as_xtuner else layout.parse
-    conversation = _finish(read(left, row.place, extras), left, row.place, layout)
-    meta = {**left, **escaped}
+    conversation = _finish(read(remaining, row.location, extras), remaining, row.location, layout)
+    meta = {**remaining, **escaped}
     if extras:
         meta[EXTRAS] = extras
     return replace(conversation, meta=meta)
 
 
-def _finish(messages: list[Message], left: dict[str, Any], place: Place, layout: Format) -> Conversation:
-    """Pictures, tools, flags and the labels of the row, taken out of ``left``; what remains is its meta."""
-    offered = tools(left.pop("tools", None), place)
-    messages = place_pictures(messages, left, place)
-    refuse_media(left, place)
-    if row_flag(left) is False:
+def _finish(messages: list[Message], remaining: dict[str, Any], location: Location, layout: Format) -> Conversation:
+    """Pictures, tools, flags and the labels of the row, taken out of ``remaining``; what remains is its meta."""
+    offered = tools(remaining.pop("tools", None), location)
+    messages = place_pictures(messages, remaining, location)
+    refuse_media(remaining, location)
+    if row_flag(remaining) is False:
         messages = [replace(m, train=False) if m.role == "assistant" and m.train is None else m for m in messages]
     labels: dict[str, Any] = {"kind": "text"} if layout.plain else {}
     for key in ("group", "kind", "lang"):
-        if type(left.get(key)) is str and key not in labels and not _another_kind(key, left[key], messages):
-            labels[key] = clean(left.pop(key), place, key)
-    return Conversation(tuple(messages), source=f"{place.file}:{place.row}", tools=offered, **labels)
+        if type(remaining.get(key)) is str and key not in labels and not _another_kind(key, remaining[key], messages):
+            labels[key] = clean(remaining.pop(key), location, key)
+    return Conversation(tuple(messages), source=f"{location.file}:{location.row}", tools=offered, **labels)
 
 
 def _another_kind(key: str, value: str, messages: list[Message]) -> bool:

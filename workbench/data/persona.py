@@ -51,22 +51,22 @@ def checked(persona: Persona) -> Persona:
     return replace(persona, name=name, author=_clean("author", persona.author), purpose=purpose, languages=languages)
 
 
-def _clean(field: str, given: str) -> str:
-    """``given`` stripped and in NFC, if it may be the persona's ``field``."""
-    text = unicodedata.normalize("NFC", given).strip()
+def _clean(field: str, value: str) -> str:
+    """``value`` stripped and in NFC, if it may be the persona's ``field``."""
+    text = unicodedata.normalize("NFC", value).strip()
     if any(character in _BREAKS for character in text):
-        raise BadInput("identity.line_break", field=field, given=given)
+        raise BadInput("identity.line_break", field=field, given=value)
     hidden = next((character for character in text if _is_hidden(character)), None)
     if hidden is not None:
-        raise BadInput("identity.hidden_character", field=field, given=given, code=f"U+{ord(hidden):04X}")
+        raise BadInput("identity.hidden_character", field=field, given=value, code=f"U+{ord(hidden):04X}")
     for pattern, key in ((_CONTROL_TOKEN, "identity.control_token"), (_PLACEHOLDER, "identity.placeholder")):
-        found = pattern.search(text)
-        if found:
-            raise BadInput(key, field=field, given=given, found=found.group())
+        match = pattern.search(text)
+        if match:
+            raise BadInput(key, field=field, given=value, found=match.group())
     if len(text) > LONGEST[field]:
         raise BadInput("identity.too_long", field=field, length=len(text), longest=LONGEST[field])
     if text and not any(unicodedata.category(character)[0] in "LNPS" for character in text):
-        raise BadInput("identity.nothing_visible", field=field, given=given)
+        raise BadInput("identity.nothing_visible", field=field, given=value)
     return text
 
 

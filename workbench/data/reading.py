@@ -10,7 +10,7 @@ from pathlib import Path
 from workbench.data import jsonfile, tables
 from workbench.data.conversation import Conversation
 from workbench.data.decoding import read_text
-from workbench.data.fields import Place, Row, printable
+from workbench.data.fields import Location, Row, printable
 from workbench.data.formats import FORMATS, gathered, known, settle
 from workbench.data.limits import check_file, check_folder, check_text, within
 from workbench.data.parsing import parse
@@ -18,7 +18,7 @@ from workbench.errors import BadData, nearest
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
 # files that stand beside data and hold none
-_BESIDE = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "requirements.txt"}
+_SIDE_FILES = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "requirements.txt"}
 _ABOUT = re.compile(r"(?:readme|licen[cs]e|notice)(?![a-z0-9]).*\.txt", re.IGNORECASE)
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
@@ -68,17 +68,17 @@ def load(
     conversations: list[Conversation] = []
     formats: list[str] = []
     for source in _sources(path):
-        left = None if limit is None else limit - len(conversations)
-        if left is not None and left <= 0:
+        remaining = None if limit is None else limit - len(conversations)
+        if remaining is not None and remaining <= 0:
             break
-        rows = list(_rows(source, left))
+        rows = list(_rows(source, remaining))
         if not rows:
             continue
         form = format or settle(rows)
         formats += [form] if form not in formats else []
-        if left is not None and FORMATS[form].gather:
+        if remaining is not None and FORMATS[form].gather:
             rows = list(_rows(source, None))  # a conversation may have rows anywhere in the file
-        rows = gathered(rows, form)[:left]
+        rows = gathered(rows, form)[:remaining]
         conversations += [parse(row, form, xtuner=compat == "xtuner") for row in rows]
         if compat == "xtuner" and form == "alpaca":
             conversations = [c for c in conversations if c.answer != "<nooutput>"]
@@ -90,20 +90,20 @@ def load(
 def _sources(path: str | Path) -> list[Path | str]:
     """The files of ``path`` in order; a dataset's folder as itself; a hub id as text."""
     name = str(path)
-    place = Path(path)
+    origin = Path(path)
     try:
         if "\0" in name:
             raise BadData("data.no_such_path", file=printable(name), nearest="–")
-        if place.is_dir():
-            return [place] if _is_saved_dataset(place) else _files(place)
-        if place.exists():
-            return [place]
+        if origin.is_dir():
+            return [origin] if _is_saved_dataset(origin) else _files(origin)
+        if origin.exists():
+            return [origin]
     except OSError as error:
         raise BadData("data.unreadable", file=printable(name), reason=error.strerror or str(error)) from None
     # owner/name is the hub's only where it cannot be a misspelt file of a folder that is here
-    if _HUB_ID.fullmatch(name) and place.suffix.lower() not in SUFFIXES and not place.parent.is_dir():
+    if _HUB_ID.fullmatch(name) and origin.suffix.lower() not in SUFFIXES and not origin.parent.is_dir():
         return [name]
-    raise BadData("data.no_such_path", file=printable(name), nearest=_neighbours(place))
+    raise BadData("data.no_such_path", file=printable(name), nearest=_neighbours(origin))
 
 
 def _is_saved_dataset(folder: Path) -> bool:
@@ -111,26 +111,26 @@ def _is_saved_dataset(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> list[Path | str]:
-    found = sorted(
+    candidates = sorted(
         file
         for file in folder.rglob("*")
         if file.suffix.lower() in SUFFIXES
-        and not (file.name in _BESIDE or _ABOUT.fullmatch(file.name))
+        and not (file.name in _SIDE_FILES or _ABOUT.fullmatch(file.name))
         and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         and not file.is_dir()
     )
-    if not found:
+    if not candidates:
         raise BadData("data.no_files", file=printable(str(folder)), suffixes=", ".join(SUFFIXES))
-    check_folder(folder, found, str(folder))
-    return list(found)
+    check_folder(folder, candidates, str(folder))
+    return list(candidates)
 
 
-def _neighbours(place: Path) -> str:
+def _neighbours(missing: Path) -> str:
     try:
-        names = [file.name for file in place.parent.iterdir() if not file.name.startswith(".")]
+        names = [file.name for file in missing.parent.iterdir() if not file.name.startswith(".")]
     except OSError:
         names = []
-    return printable(nearest(place.name, names)) if names else "–"
+    return printable(nearest(missing.name, names)) if names else "–"
 
 
 def _rows(source: Path | str, limit: int | None) -> Iterator[Row]:
@@ -176,5 +176,5 @@ def _paragraphs(text: str, name: str, limit: int | None) -> Iterator[Row]:
             row += 1
             if limit is not None and row > limit:
                 return
-            yield Row({"text": "\n".join(lines)}, Place(name, row, begins))
+            yield Row({"text": "\n".join(lines)}, Location(name, row, begins))
             lines = []

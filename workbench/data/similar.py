@@ -66,13 +66,13 @@ def near_duplicates(
     shared = _shared(keys)
     first = [members[0] for members in groups.values()]
     parent = list(range(len(distinct)))
-    for one, other in _candidates(keys, marks, shared):
-        a, b = _root(parent, one), _root(parent, other)
+    for earlier, later in _candidates(keys, marks, shared):
+        a, b = _root(parent, earlier), _root(parent, later)
         if (
             a != b
-            and marks[one] == marks[other]
-            and _resemblance(keys[one], keys[other], shared) >= threshold
-            and (parts is None or _alike(parts[first[one]], parts[first[other]], shared))
+            and marks[earlier] == marks[later]
+            and _resemblance(keys[earlier], keys[later], shared) >= threshold
+            and (parts is None or _alike(parts[first[earlier]], parts[first[later]], shared))
         ):
             parent[max(a, b)] = min(a, b)
     clusters: dict[int, list[int]] = {}
@@ -81,17 +81,17 @@ def near_duplicates(
     return sorted(sorted(cluster) for cluster in clusters.values() if len(cluster) > 1)
 
 
-def _alike(parts: Sequence[str], others: Sequence[str], shared: Hashes) -> bool:
+def _alike(parts: Sequence[str], peers: Sequence[str], shared: Hashes) -> bool:
     """Whether each part resembles its counterpart."""
-    pairs = ((folded(part), folded(other)) for part, other in zip(parts, others, strict=True))
-    return all(part == other or _resemblance(part, other, shared) >= LIKE for part, other in pairs)
+    pairs = ((folded(part), folded(peer)) for part, peer in zip(parts, peers, strict=True))
+    return all(part == peer or _resemblance(part, peer, shared) >= LIKE for part, peer in pairs)
 
 
 def _shared(texts: Sequence[str]) -> Hashes:
     """The shingles that many of the texts share, in order; judged by a sample."""
     import numpy as np
 
-    sample = [texts[at * len(texts) // SAMPLE] for at in range(SAMPLE)] if len(texts) > SAMPLE else texts
+    sample = [texts[index * len(texts) // SAMPLE] for index in range(SAMPLE)] if len(texts) > SAMPLE else texts
     least = max(SHARERS, SHARED * len(sample))
     if len(sample) < least:
         return np.zeros(0, dtype=np.uint64)
@@ -101,11 +101,11 @@ def _shared(texts: Sequence[str]) -> Hashes:
     return shingles[counts >= least]
 
 
-def _root(parent: list[int], at: int) -> int:
-    while parent[at] != at:
-        parent[at] = parent[parent[at]]
-        at = parent[at]
-    return at
+def _root(parent: list[int], node: int) -> int:
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
 
 
 def _hashes(texts: Sequence[str]) -> tuple[Hashes, Hashes]:
@@ -134,19 +134,19 @@ def _signatures(texts: Sequence[str], shared: Hashes) -> Hashes:
 
     hashed, owner = _hashes(texts)
     if len(shared):
-        own = ~np.isin(hashed, shared)
-        hashed, owner = hashed[own], owner[own]
+        distinctive = ~np.isin(hashed, shared)
+        hashed, owner = hashed[distinctive], owner[distinctive]
     empty = np.uint64(2**64 - 1)
     flat = np.full(len(texts) * BINS, empty, dtype=np.uint64)
     np.minimum.at(flat, (owner * np.uint64(BINS) + (hashed >> np.uint64(58))).astype(np.int64), hashed)
     least = flat.reshape(len(texts), BINS)
     was_empty = least == empty
-    taken = least[:, 0].copy()
+    current = least[:, 0].copy()
     for column in range(2 * BINS - 1, -1, -1):
         # one more at every step, else all texts of few shingles would agree in most bins
-        taken = np.where(was_empty[:, column % BINS], taken + np.uint64(1), least[:, column % BINS])
+        current = np.where(was_empty[:, column % BINS], current + np.uint64(1), least[:, column % BINS])
         if column < BINS:
-            least[:, column] = taken
+            least[:, column] = current
     return least
 
 
@@ -156,7 +156,9 @@ def _candidates(texts: Sequence[str], marks: Sequence[Hashable], shared: Hashes)
 
     if len(texts) < 2:
         return
-    signatures = np.concatenate([_signatures(texts[at : at + CHUNK], shared) for at in range(0, len(texts), CHUNK)])
+    signatures = np.concatenate(
+        [_signatures(texts[start : start + CHUNK], shared) for start in range(0, len(texts), CHUNK)]
+    )
     numbers: dict[Hashable, int] = {}
     kinds = np.array([numbers.setdefault(mark, len(numbers)) for mark in marks], dtype=np.uint64)
     seen: set[tuple[int, int]] = set()
@@ -172,19 +174,19 @@ def _candidates(texts: Sequence[str], marks: Sequence[Hashable], shared: Hashes)
             [np.stack([earlier, order[inside]], 1) for earlier in (first[inside], order[inside - 1])]
         )
         # the share of equal bins estimates the resemblance; far from the threshold there is nothing to confirm
-        for at in range(0, len(pairs), CHUNK):
-            part = pairs[at : at + CHUNK]
+        for begin in range(0, len(pairs), CHUNK):
+            part = pairs[begin : begin + CHUNK]
             agreed = (signatures[part[:, 0]] == signatures[part[:, 1]]).mean(axis=1)
-            for one, other in part[agreed >= LIKELY].tolist():
-                if (one, other) not in seen:
-                    seen.add((one, other))
-                    yield one, other
+            for earlier, later in part[agreed >= LIKELY].tolist():
+                if (earlier, later) not in seen:
+                    seen.add((earlier, later))
+                    yield earlier, later
 
 
-def _resemblance(one: str, other: str, shared: Hashes) -> float:
+def _resemblance(first: str, second: str, shared: Hashes) -> float:
     """Jaccard: common shingles by all shingles, those apart that many texts share; 0 where nothing else is left."""
     import numpy as np
 
-    a, b = (np.setdiff1d(_hashes([text])[0], shared) for text in (one, other))
+    a, b = (np.setdiff1d(_hashes([text])[0], shared) for text in (first, second))
     common = len(np.intersect1d(a, b, assume_unique=True))
     return common / (len(a) + len(b) - common) if len(a) + len(b) else 0.0

@@ -47,16 +47,16 @@ def split(
         owed = (
             0.0  # what rounding to whole groups left out, at most one conversation; so many small kinds add up rightly
         )
-        for stratum, held in strata.items():
+        for stratum, groups in strata.items():
             rng = random.Random(f"{seed}/{stratum}")
-            wanted = validation * sum(map(len, held)) + owed
-            taken = _held_out(conversations, held, wanted, rng, at_least_one=wanted >= 0.5)
-            owed = max(-1.0, min(1.0, wanted - len(taken)))
-            held_out.update(taken)
+            target = validation * sum(map(len, groups)) + owed
+            chosen = _held_out(conversations, groups, target, rng, at_least_one=target >= 0.5)
+            owed = max(-1.0, min(1.0, target - len(chosen)))
+            held_out.update(chosen)
         # of a very small set, one group all the same
-        for held in sorted(strata.values(), key=len, reverse=True):
+        for groups in sorted(strata.values(), key=len, reverse=True):
             if not held_out:
-                held_out.update(_held_out(conversations, held, 0, random.Random(str(seed)), at_least_one=True))
+                held_out.update(_held_out(conversations, groups, 0, random.Random(str(seed)), at_least_one=True))
     return (
         [conversation for row, conversation in enumerate(conversations) if row not in held_out],
         [conversations[row] for row in sorted(held_out)],
@@ -78,39 +78,39 @@ def clusters(conversations: Sequence[Conversation]) -> list[list[int]]:
         keys = [("question", key) for key in trained_questions(conversation)]
         keys += [("group", conversation.group)] if conversation.group else []
         for key in keys:
-            one, other = sorted((root(row), root(first_with.setdefault(key, row))))
-            parent[other] = one
-    found: dict[int, list[int]] = defaultdict(list)
+            low, high = sorted((root(row), root(first_with.setdefault(key, row))))
+            parent[high] = low
+    groups: dict[int, list[int]] = defaultdict(list)
     for row in range(len(conversations)):
-        found[root(row)].append(row)
-    return list(found.values())
+        groups[root(row)].append(row)
+    return list(groups.values())
 
 
 def _held_out(
     conversations: Sequence[Conversation],
-    held: list[list[int]],
-    wanted: float,
+    groups: list[list[int]],
+    target: float,
     rng: random.Random,
     *,
     at_least_one: bool,
 ) -> list[int]:
-    """The rows that one kind and language gives to validation, ``wanted`` as near as whole clusters allow."""
+    """The rows that one kind and language gives to validation, ``target`` as near as whole clusters allow."""
 
     def intent(cluster: list[int]) -> str:
         return str(conversations[cluster[0]].meta.get("intent", ""))
 
-    left: dict[str, int] = defaultdict(int)
-    for cluster in held:
-        left[intent(cluster)] += 1
-    taken: list[int] = []
-    for cluster in spread(held, intent, rng):
-        if left[intent(cluster)] == 1:
+    remaining: dict[str, int] = defaultdict(int)
+    for cluster in groups:
+        remaining[intent(cluster)] += 1
+    chosen: list[int] = []
+    for cluster in spread(groups, intent, rng):
+        if remaining[intent(cluster)] == 1:
             continue
-        nearer = abs(len(taken) + len(cluster) - wanted) < abs(len(taken) - wanted)
-        first = at_least_one and not taken and len(cluster) * 2 <= sum(map(len, held))
+        nearer = abs(len(chosen) + len(cluster) - target) < abs(len(chosen) - target)
+        first = at_least_one and not chosen and len(cluster) * 2 <= sum(map(len, groups))
         if nearer or first:
-            taken += cluster
-            left[intent(cluster)] -= 1
-        if taken and len(taken) >= wanted:
+            chosen += cluster
+            remaining[intent(cluster)] -= 1
+        if chosen and len(chosen) >= target:
             break
-    return taken
+    return chosen

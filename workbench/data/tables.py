@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.data.fields import BadRow, Place, Row, Undecoded, printable, shallow, shorten
+from workbench.data.fields import BadRow, Location, Row, Undecoded, printable, shallow, shorten
 from workbench.data.limits import limits
 from workbench.errors import BadData, WorkbenchError
 
@@ -39,8 +39,8 @@ def csv_rows(text: str, name: str, *, delimiter: str = ",", limit: int | None = 
             cells = next(reader, None)
         except csv.Error as error:
             open_quote = "unexpected end" in str(error)
-            place = Place(name, row + bool(heading), begins)
-            raise BadRow("data.open_quote" if open_quote else "data.broken_table", place, given=str(error)) from None
+            location = Location(name, row + bool(heading), begins)
+            raise BadRow("data.open_quote" if open_quote else "data.broken_table", location, given=str(error)) from None
         begun, begins = begins, reader.line_num + 1
         if cells is None or (limit is not None and row >= limit):
             return
@@ -50,18 +50,18 @@ def csv_rows(text: str, name: str, *, delimiter: str = ",", limit: int | None = 
             heading = _heading(cells, name)
             continue
         row += 1
-        place = Place(name, row, begun)
+        location = Location(name, row, begun)
         if len(cells) != len(heading):
-            raise BadRow("data.cells", place, expected=len(heading), found=len(cells))
-        yield Row({key: cell for key, cell in zip(heading, cells, strict=True) if cell != ""}, place)
+            raise BadRow("data.cells", location, expected=len(heading), found=len(cells))
+        yield Row({key: cell for key, cell in zip(heading, cells, strict=True) if cell != ""}, location)
 
 
 def _heading(cells: list[str], name: str) -> list[str]:
     heading = [cell.strip() for cell in cells]
-    for at, cell in enumerate(heading):
-        if not cell or cell in heading[:at]:
+    for index, cell in enumerate(heading):
+        if not cell or cell in heading[:index]:
             key = "data.heading_twice" if cell else "data.heading_empty"
-            raise BadData(key, file=printable(name), given=shorten(cell), column=at + 1)
+            raise BadData(key, file=printable(name), given=shorten(cell), column=index + 1)
     return heading
 
 
@@ -83,12 +83,12 @@ def parquet_rows(file: Path, name: str, *, limit: int | None = None) -> Iterator
 def _check_columns(schema: Any, name: str) -> None:
     most = limits().columns
     if len(schema.names) > most:
-        raise BadRow("data.too_many_columns", Place(name, 1), found=len(schema.names), most=most)
+        raise BadRow("data.too_many_columns", Location(name, 1), found=len(schema.names), most=most)
 
 
 def _no_column_twice(names: list[str], name: str) -> None:
-    for at, column in enumerate(names):
-        if column in names[:at]:
+    for index, column in enumerate(names):
+        if column in names[:index]:
             raise BadData("data.heading_twice", file=printable(name), given=shorten(column))
 
 
@@ -145,14 +145,14 @@ def _numbered(batches: Iterable[Any], name: str, limit: int | None) -> Iterator[
     Raises:
         BadRow: a cell holds what Python has no value for, such as a date of the year 5 000 000.
     """
-    taken = 0
+    size = 0
     for batch in batches:
-        for number, value in enumerate(_values(batch, name, taken), taken + 1):
+        for number, value in enumerate(_values(batch, name, size), size + 1):
             if limit is not None and number > limit:
                 return
-            place = Place(name, number)
-            yield Row(shallow(_plain(value), place), place)
-        taken += batch.num_rows
+            location = Location(name, number)
+            yield Row(shallow(_plain(value), location), location)
+        size += batch.num_rows
 
 
 def _values(batch: Any, name: str, before: int) -> Iterator[dict[str, Any]]:
@@ -160,15 +160,15 @@ def _values(batch: Any, name: str, before: int) -> Iterator[dict[str, Any]]:
     try:
         yield from batch.to_pylist()
     except Exception:  # pyarrow's own, OverflowError, UnicodeDecodeError, an unknown time zone …
-        for at in range(batch.num_rows):
-            yield _value(batch.slice(at, 1), Place(name, before + at + 1))
+        for index in range(batch.num_rows):
+            yield _value(batch.slice(index, 1), Location(name, before + index + 1))
 
 
-def _value(row: Any, place: Place) -> dict[str, Any]:
+def _value(row: Any, location: Location) -> dict[str, Any]:
     try:
         value: dict[str, Any] = row.to_pylist()[0]
     except Exception as error:
-        raise BadRow("data.cell", place, given=_first_line(error)) from None
+        raise BadRow("data.cell", location, given=_first_line(error)) from None
     return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.data.conversation import Role
-from workbench.data.fields import BadRow, Place, clean
+from workbench.data.fields import BadRow, Location, clean
 from workbench.data.flags import plain_name
 
 NAMES = (
@@ -14,7 +14,7 @@ NAMES = (
 _OPENS, _CLOSES = "<think>", "</think>"
 
 
-def thought(turn: dict[str, Any], role: Role, answer: str, place: Place, within: str) -> str:
+def thought(turn: dict[str, Any], role: Role, answer: str, location: Location, within: str) -> str:
     """What an assistant thought before ``answer``, under any of ``NAMES``, taken out of ``turn``; tables give every
     message the fields, empty.
 
@@ -24,19 +24,19 @@ def thought(turn: dict[str, Any], role: Role, answer: str, place: Place, within:
     spoken: dict[str, str] = {}
     for key in [key for key in turn if plain_name(key) in NAMES]:
         value = turn.pop(key)
-        words = "" if value is None else clean(value, place, f"{within}{key}")
-        if words and role != "assistant":
-            raise BadRow("data.thinking_role", place, field=f"{within}{key}", given=role)
-        if words:
-            spoken[key] = words
+        content = "" if value is None else clean(value, location, f"{within}{key}")
+        if content and role != "assistant":
+            raise BadRow("data.thinking_role", location, field=f"{within}{key}", given=role)
+        if content:
+            spoken[key] = content
     if not spoken:
         return ""
-    own = _in_answer(answer)
-    texts = {name: words.strip() for name, words in spoken.items()} | ({_OPENS: own.strip()} if own else {})
+    inline = _in_answer(answer)
+    texts = {name: content.strip() for name, content in spoken.items()} | ({_OPENS: inline.strip()} if inline else {})
     if len(set(texts.values())) > 1:
         first, second = list(texts)[:2]
-        raise BadRow("data.two_thoughts", place, field=within.rstrip(".") or first, first=first, second=second)
-    return "" if own else next(iter(spoken.values()))
+        raise BadRow("data.two_thoughts", location, field=within.rstrip(".") or first, first=first, second=second)
+    return "" if inline else next(iter(spoken.values()))
 
 
 def _in_answer(answer: str) -> str:

@@ -10,7 +10,7 @@ from workbench.data.calls import call, calls, spoken_calls
 from workbench.data.conversation import Message, Role
 from workbench.data.fields import (
     BadRow,
-    Place,
+    Location,
     clean,
     kind,
     listed,
@@ -80,23 +80,25 @@ class Content:
     calls: tuple[str, ...] = ()
 
 
-def take_turns(left: dict[str, Any], key: str, place: Place) -> list[tuple[str, dict[str, Any]]]:
+def take_turns(remaining: dict[str, Any], key: str, location: Location) -> list[tuple[str, dict[str, Any]]]:
     """The turns under ``key`` with the name of each, taken out of the row; there is at least one."""
-    turns = listed(required(left, key, place), place, key)
+    turns = listed(required(remaining, key, location), location, key)
     if not turns:
-        raise BadRow("data.no_messages", place, field=key)
-    del left[key]
-    return [(f"{key}[{index}]", mapped(turn, place, f"{key}[{index}]")) for index, turn in enumerate(turns)]
+        raise BadRow("data.no_messages", location, field=key)
+    del remaining[key]
+    return [(f"{key}[{index}]", mapped(turn, location, f"{key}[{index}]")) for index, turn in enumerate(turns)]
 
 
 def keep_extras(extras: dict[str, Any], index: int, rest: dict[str, Any]) -> None:
     """Remember what a turn held beyond its fields, such as ``tool_call_id``; nulls come from tables and say nothing."""
-    left = {key: value for key, value in rest.items() if value is not None}
-    if left:
-        extras[str(index)] = left
+    remaining = {key: value for key, value in rest.items() if value is not None}
+    if remaining:
+        extras[str(index)] = remaining
 
 
-def system_beside(left: dict[str, Any], messages: list[Message], place: Place, *, parts: bool = False) -> list[Message]:
+def system_beside(
+    remaining: dict[str, Any], messages: list[Message], location: Location, *, parts: bool = False
+) -> list[Message]:
     """The system text that stands in the row beside its messages, as Anthropic's layout has it; none where the
     messages begin with the same. Only with ``parts`` may it be a list of parts.
 
@@ -105,71 +107,71 @@ def system_beside(left: dict[str, Any], messages: list[Message], place: Place, *
     """
     texts: list[tuple[str, Content]] = []
     for key in SYSTEM_NAMES:
-        if left.get(key) is None or (key != "system" and not isinstance(left[key], str)):
+        if remaining.get(key) is None or (key != "system" and not isinstance(remaining[key], str)):
             continue
-        value = left.pop(key)
-        texts.append((key, content_of(value if parts else clean(value, place, key), place, key)))
-    left.pop("system", None)
+        value = remaining.pop(key)
+        texts.append((key, content_of(value if parts else clean(value, location, key), location, key)))
+    remaining.pop("system", None)
     texts = [(key, content) for key, content in texts if content.text]
-    own = [message.content.strip() for message in messages if message.role == "system"]
+    prompts = [message.content.strip() for message in messages if message.role == "system"]
     if not texts:
         return []
     _, system = texts[0]
     different = [content.text for _, content in texts[1:] if content.text.strip() != system.text.strip()]
-    if own[:1] == [system.text.strip()] and not different:
+    if prompts[:1] == [system.text.strip()] and not different:
         return []
-    if own or different:
-        raise BadRow("data.two_systems", place, given=shorten(system.text), own=shorten((own or different)[0]))
+    if prompts or different:
+        raise BadRow("data.two_systems", location, given=shorten(system.text), own=shorten((prompts or different)[0]))
     return [Message("system", system.text, images=system.images)]
 
 
-def history(left: dict[str, Any], place: Place) -> list[Message]:
+def history(remaining: dict[str, Any], location: Location) -> list[Message]:
     """The turns before the question, from ``history``: pairs, objects of a pair, or messages."""
     messages: list[Message] = []
-    for index, turn in enumerate(listed(left.pop("history", None) or [], place, "history")):
+    for index, turn in enumerate(listed(remaining.pop("history", None) or [], location, "history")):
         field = f"history[{index}]"
         if isinstance(turn, dict) and "role" in turn:
-            messages.append(message(dict(turn), Shape("role", "content", SHAREGPT), place, field))
+            messages.append(message(dict(turn), Shape("role", "content", SHAREGPT), location, field))
             continue
         names = next((pair for pair in _PAIRS if isinstance(turn, dict) and turn.keys() >= set(pair)), None)
-        pair = [turn[name] for name in names] if names else listed(turn, place, field)
+        pair = [turn[name] for name in names] if names else listed(turn, location, field)
         if len(pair) != 2:
-            raise BadRow("data.history_pair", place, field=field, found=len(pair), given=shorten(pair))
+            raise BadRow("data.history_pair", location, field=field, found=len(pair), given=shorten(pair))
         messages += [
-            Message("user", clean(pair[0], place, f"{field}[0]")),
-            Message("assistant", clean(pair[1], place, f"{field}[1]")),
+            Message("user", clean(pair[0], location, f"{field}[0]")),
+            Message("assistant", clean(pair[1], location, f"{field}[1]")),
         ]
     return messages
 
 
-def row_thinking(left: dict[str, Any], place: Place, answer: str) -> str:
+def row_thinking(remaining: dict[str, Any], location: Location, answer: str) -> str:
     """What a row with one answer says that was thought before it; takes it out of the row."""
-    columns = {key: value for key, value in left.items() if isinstance(value, str)}
-    thinking = thought(columns, "assistant", answer, place, "")
-    for key in [key for key in left if isinstance(left[key], str) and key not in columns]:
-        del left[key]
+    columns = {key: value for key, value in remaining.items() if isinstance(value, str)}
+    thinking = thought(columns, "assistant", answer, location, "")
+    for key in [key for key in remaining if isinstance(remaining[key], str) and key not in columns]:
+        del remaining[key]
     return thinking
 
 
-def message(turn: dict[str, Any], shape: Shape, place: Place, field: str) -> Message:
+def message(turn: dict[str, Any], shape: Shape, location: Location, field: str) -> Message:
     """The message of a turn; takes out of ``turn`` what it has read."""
     who, what = shape.who, shape.what
-    role = role_of(required(turn, who, place, f"{field}."), shape.roles, place, f"{field}.{who}")
-    tool_calls = _calls(turn, role, place, field)
-    images = picture_paths(turn.pop("images", None), place, f"{field}.images")
+    role = role_of(required(turn, who, location, f"{field}."), shape.roles, location, f"{field}.{who}")
+    tool_calls = _calls(turn, role, location, field)
+    images = picture_paths(turn.pop("images", None), location, f"{field}.images")
     if turn[who] in _CALLING:
         content = Content("")
-        tool_calls = spoken_calls(required(turn, what, place, f"{field}."), place, f"{field}.{what}")
+        tool_calls = spoken_calls(required(turn, what, location, f"{field}."), location, f"{field}.{what}")
     elif turn.get(what) is None and tool_calls:
         content = Content("")
     else:
-        content = content_of(required(turn, what, place, f"{field}."), place, f"{field}.{what}", role)
+        content = content_of(required(turn, what, location, f"{field}."), location, f"{field}.{what}", role)
     for key in (who, what):
         turn.pop(key, None)
-    train = message_flag(turn, role, place, field) if turn else None
+    train = message_flag(turn, role, location, field) if turn else None
     if content.thinking:
         turn[next(name for name in THOUGHTS if turn.get(name) is None)] = content.thinking
-    thinking = thought(turn, role, content.text, place, f"{field}.") if turn else ""
+    thinking = thought(turn, role, content.text, location, f"{field}.") if turn else ""
     return Message(
         role,
         content.text,
@@ -180,39 +182,39 @@ def message(turn: dict[str, Any], shape: Shape, place: Place, field: str) -> Mes
     )
 
 
-def role_of(value: object, roles: dict[str, Role], place: Place, field: str) -> Role:
+def role_of(value: object, roles: dict[str, Role], location: Location, field: str) -> Role:
     """The role that a format calls so.
 
     Raises:
         BadRow: it is not among the format's names of roles.
     """
-    name = clean(value, place, field)
+    name = clean(value, location, field)
     if name not in roles:
-        raise BadRow("data.role", place, field=field, given=shorten(name), nearest=nearest(name, roles))
+        raise BadRow("data.role", location, field=field, given=shorten(name), nearest=nearest(name, roles))
     return roles[name]
 
 
-def _calls(turn: dict[str, Any], role: Role, place: Place, field: str) -> tuple[str, ...]:
+def _calls(turn: dict[str, Any], role: Role, location: Location, field: str) -> tuple[str, ...]:
     """The calls of a turn; only an assistant calls, but tables give every message the fields, empty."""
     if role != "assistant":
         for key in ("tool_calls", "function_call"):
             if turn.get(key) not in (None, "", "[]", [], {}):
-                raise BadRow("data.calls_role", place, field=f"{field}.{key}", given=role)
+                raise BadRow("data.calls_role", location, field=f"{field}.{key}", given=role)
             turn.pop(key, None)
         return ()
-    tool_calls = calls(turn.pop("tool_calls", None), place, f"{field}.tool_calls")
+    tool_calls = calls(turn.pop("tool_calls", None), location, f"{field}.tool_calls")
     if turn.get("function_call") is not None:
-        tool_calls += calls([turn.pop("function_call")], place, f"{field}.function_call")
+        tool_calls += calls([turn.pop("function_call")], location, f"{field}.function_call")
     return tool_calls
 
 
-def content_of(value: object, place: Place, field: str, role: Role = "system") -> Content:
+def content_of(value: object, location: Location, field: str, role: Role = "system") -> Content:
     """The text of a content, and what its parts hold besides; each picture leaves ``<image>`` in its place."""
     if isinstance(value, str):
-        return Content(clean(value, place, field))
+        return Content(clean(value, location, field))
     if not isinstance(value, (list, tuple)):
-        raise BadRow("data.content", place, field=field, kind=kind(value), given=shorten(value))
-    parts = [_part(part, place, f"{field}[{index}]", role) for index, part in enumerate(value)]
+        raise BadRow("data.content", location, field=field, kind=kind(value), given=shorten(value))
+    parts = [_part(part, location, f"{field}[{index}]", role) for index, part in enumerate(value)]
     return Content(
         "".join(part.text for part in parts),
         tuple(path for part in parts for path in part.images),
@@ -221,27 +223,27 @@ def content_of(value: object, place: Place, field: str, role: Role = "system") -
     )
 
 
-def _part(part: object, place: Place, field: str, role: Role) -> Content:
+def _part(part: object, location: Location, field: str, role: Role) -> Content:
     if isinstance(part, str):
-        return Content(clean(part, place, field))
-    fields = mapped(part, place, field)
-    form = required(fields, "type", place, f"{field}.")
+        return Content(clean(part, location, field))
+    fields = mapped(part, location, field)
+    form = required(fields, "type", location, f"{field}.")
     if form in ("text", "input_text", "output_text"):
-        return Content(_part_text(fields, ("text", "value", "content"), place, field))
+        return Content(_part_text(fields, ("text", "value", "content"), location, field))
     if form in ("image_url", "image", "input_image"):
         key = _first(fields, ("image_url", "image", "path", "url", "value")) or str(form)
-        paths = picture_paths([required(fields, key, place, f"{field}.")], place, f"{field}.{key}")
+        paths = picture_paths([required(fields, key, location, f"{field}.")], location, f"{field}.{key}")
         return Content(PICTURE, images=paths)
     if role == "assistant" and form in ("reasoning", "thinking"):
-        return Content("", thinking=_part_text(fields, (form, "text", "value", "content"), place, field))
+        return Content("", thinking=_part_text(fields, (form, "text", "value", "content"), location, field))
     if role == "assistant" and form == "tool_call" and "value" in fields:
-        return Content("", calls=(call(fields["value"], place, f"{field}.value"),))
-    raise BadRow("data.part", place, field=f"{field}.type", given=shorten(form))
+        return Content("", calls=(call(fields["value"], location, f"{field}.value"),))
+    raise BadRow("data.part", location, field=f"{field}.type", given=shorten(form))
 
 
-def _part_text(part: dict[str, Any], names: Collection[str], place: Place, field: str) -> str:
+def _part_text(part: dict[str, Any], names: Collection[str], location: Location, field: str) -> str:
     key = _first(part, names) or next(iter(names))
-    return clean(required(part, key, place, f"{field}."), place, f"{field}.{key}")
+    return clean(required(part, key, location, f"{field}."), location, f"{field}.{key}")
 
 
 def _first(part: dict[str, Any], names: Collection[str]) -> str:

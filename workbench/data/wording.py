@@ -38,15 +38,15 @@ def spellings(
         thanks: sentences to put behind it.
     """
     fitting = () if ask.lower().startswith(opened) else prefixes
-    found = [Spelling(ask), *_marks(ask, lang)]
+    variants = [Spelling(ask), *_marks(ask, lang)]
     for number, prefix in enumerate(fitting):
         with_prefix = _prefixed(prefix, ask, lang)
-        found.append(Spelling(with_prefix))
+        variants.append(Spelling(with_prefix))
         # not every prefix in every spelling: enough to be used to it
-        found += _marks(with_prefix, lang) if number < 3 else []
+        variants += _marks(with_prefix, lang) if number < 3 else []
     space = " " if lang == "en" else ""
-    found += [Spelling(f"{ask}{space}{word}") for word in thanks if ask[-1] in _MARKS]
-    return list(dict.fromkeys(found))
+    variants += [Spelling(f"{ask}{space}{word}") for word in thanks if ask[-1] in _MARKS]
+    return list(dict.fromkeys(variants))
 
 
 def _marks(ask: str, lang: str) -> list[Spelling]:
@@ -76,10 +76,10 @@ def fill(template: str, values: Mapping[str, str]) -> str:
     """
     parts: list[str] = []
     position = 0
-    for found in _PLACEHOLDER.finditer(template):
-        parts.append(template[position : found.start()])
-        value = quiet(values[found.group(1)])
-        position = found.end()
+    for match in _PLACEHOLDER.finditer(template):
+        parts.append(template[position : match.start()])
+        value = quiet(values[match.group(1)])
+        position = match.end()
         if value.endswith(".") and template.startswith((".", "。"), position):
             position += 1
         parts.append(value)

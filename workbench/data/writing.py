@@ -10,7 +10,7 @@ from typing import Any
 from workbench.data.calls import call, dump
 from workbench.data.columns import CHOSEN, MEDIA
 from workbench.data.conversation import Conversation, Message
-from workbench.data.fields import BadRow, Place, printable
+from workbench.data.fields import BadRow, Location, printable
 from workbench.data.flags import is_flag, plain_name
 from workbench.data.formats.sharegpt import LISTS
 from workbench.data.parsing import ESCAPED, EXTRAS
@@ -50,30 +50,30 @@ def write(conversations: Iterable[Conversation], path: str | Path, *, overwrite:
         raise OutputExists("data.out_exists", path=printable(str(file)))
     if not file.parent.is_dir():
         raise BadInput("data.out_no_folder", path=printable(str(file)), folder=printable(str(file.parent)))
-    lines = [_line(c, Place(str(file), number)) for number, c in enumerate(conversations, 1)]
+    lines = [_line(c, Location(str(file), number)) for number, c in enumerate(conversations, 1)]
     write_bytes(file, b"".join(lines))
 
 
-def _line(conversation: Conversation, place: Place) -> bytes:
+def _line(conversation: Conversation, location: Location) -> bytes:
     if not conversation.messages:
-        raise BadRow("data.no_messages", place, field="messages")
+        raise BadRow("data.no_messages", location, field="messages")
     if any("\0" in message.content + message.thinking for message in conversation.messages):
-        raise BadRow("data.nul_text", place, field="messages")
+        raise BadRow("data.nul_text", location, field="messages")
     try:
-        return json.dumps(to_row(conversation, place), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        return json.dumps(to_row(conversation, location), ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError, RecursionError):
-        raise BadRow("data.unwritable", place) from None
+        raise BadRow("data.unwritable", location) from None
 
 
-def to_row(conversation: Conversation, place: Place) -> dict[str, Any]:
-    """The messages row of a conversation, in JSON's types; ``place`` is where it is to stand."""
+def to_row(conversation: Conversation, location: Location) -> dict[str, Any]:
+    """The messages row of a conversation, in JSON's types; ``location`` is where it is to stand."""
     meta = dict(conversation.meta)
     extras = meta.pop(EXTRAS, None) if _spreads(meta.get(EXTRAS), conversation) else {}
     at_row = _pictures_stand_in_text(conversation)
     row: dict[str, Any] = {
         "messages": [
-            {**_message(m, not at_row, place, f"messages[{at}]"), **extras.get(str(at), {})}
-            for at, m in enumerate(conversation.messages)
+            {**_message(m, not at_row, location, f"messages[{index}]"), **extras.get(str(index), {})}
+            for index, m in enumerate(conversation.messages)
         ]
     }
     if at_row:
@@ -90,7 +90,7 @@ def to_row(conversation: Conversation, place: Place) -> dict[str, Any]:
     return row
 
 
-def _message(message: Message, own_pictures: bool, place: Place, field: str) -> dict[str, Any]:
+def _message(message: Message, own_pictures: bool, location: Location, field: str) -> dict[str, Any]:
     row: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.train is not None:
         row["train"] = message.train
@@ -98,16 +98,16 @@ def _message(message: Message, own_pictures: bool, place: Place, field: str) -> 
         row["thinking"] = message.thinking
     if message.tool_calls:
         row["tool_calls"] = [
-            _call(made, place, f"{field}.tool_calls[{at}]") for at, made in enumerate(message.tool_calls)
+            _call(call, location, f"{field}.tool_calls[{index}]") for index, call in enumerate(message.tool_calls)
         ]
     if own_pictures and message.images:
         row["images"] = list(message.images)
     return row
 
 
-def _call(made: str, place: Place, field: str) -> Any:
+def _call(encoded: str, location: Location, field: str) -> Any:
     """The call as an object where reading that gives the same text, else as text."""
-    return json.loads(made) if call(made, place, field) == made else made
+    return json.loads(encoded) if call(encoded, location, field) == encoded else encoded
 
 
 def _object_or_text(tool: str) -> Any:
@@ -125,12 +125,12 @@ def _spreads(extras: object, conversation: Conversation) -> bool:
     """Whether what single messages held more can stand in them again without being mistaken for a field."""
     if not isinstance(extras, dict) or not extras:
         return False
-    indices = {str(at) for at in range(len(conversation.messages))}
+    indices = {str(index) for index in range(len(conversation.messages))}
     return all(
-        at in indices
-        and isinstance(held, dict)
-        and held
-        and not any(plain_name(key) in _OF_A_MESSAGE or is_flag(key) for key in held)
-        and all(value is not None for value in held.values())
-        for at, held in extras.items()
+        key in indices
+        and isinstance(value, dict)
+        and value
+        and not any(plain_name(key) in _OF_A_MESSAGE or is_flag(key) for key in value)
+        and all(value is not None for value in value.values())
+        for key, value in extras.items()
     )

@@ -78,10 +78,10 @@ def plan(budget: Budget, pace: Pace, counts: Mapping[str, int]) -> Looks:
         counts: of each kind of probe as many as there are; one's own questions (``sample``) are always asked.
     """
     training = PASSES * pace.token * budget.tokens
-    whole = pace.answer * sum(counts.values()) + pace.losses
+    total = pace.answer * sum(counts.values()) + pace.losses
     looks = budget.looks or LOOKS
-    if budget.share is None or whole <= FREE or whole * looks <= budget.share * training:
-        return Looks(looks, dict(counts), 1.0, False, whole * looks, training)
+    if budget.share is None or total <= FREE or total * looks <= budget.share * training:
+        return Looks(looks, dict(counts), 1.0, False, total * looks, training)
     allowed = budget.share * training
     least = {kind: count if kind == "sample" else min(count, FEW) for kind, count in counts.items()}
     answer = pace.answer / 2  # of half the length

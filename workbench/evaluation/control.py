@@ -71,18 +71,18 @@ def control(
     base = load(model, dtype="float32", device=device)
     pool = general_probes(limit=10_000, languages=languages)
     evaluator = Evaluator(pool, tokenizer=base.tokenizer, max_new_tokens=SHORT)
-    choice, _ = FirstLook(evaluator, base, wanted=limit, budget=Budget()).take()
-    kept = {"single": _share(evaluator, base, single=True)} if choice.rows else {}
+    choice, _ = FirstLook(evaluator, base, count=limit, budget=Budget()).take()
+    shares = {"single": _share(evaluator, base, single=True)} if choice.rows else {}
     _add_adapter(base)
-    kept |= {"adapter": _share(evaluator, base)} if choice.rows else {}
+    shares |= {"adapter": _share(evaluator, base)} if choice.rows else {}
     del base
     ways: dict[str, dict[str, Any]] = {"bfloat16": {"dtype": "bfloat16"}}
     if four_bit:
         ways["nf4"] = {"quantization": "nf4", "dtype": "float32"}
-    for name, how in ways.items() if choice.rows else ():
-        kept[name] = _share(evaluator, load(model, device=device, tokenizer=evaluator.tokenizer, **how))
-    cost = kept.pop("nf4", None)
-    return Control(choice.asked, len(choice.rows), kept, cost)
+    for name, options in ways.items() if choice.rows else ():
+        shares[name] = _share(evaluator, load(model, device=device, tokenizer=evaluator.tokenizer, **options))
+    cost = shares.pop("nf4", None)
+    return Control(choice.asked, len(choice.rows), shares, cost)
 
 
 def _share(evaluator: Evaluator, loaded: Loaded, *, single: bool = False) -> float:

@@ -105,7 +105,7 @@ class Evaluator:
         seconds: float,
     ) -> Measurement:  # fmt: skip
         """The scores of ``answers`` to the probes, in their order."""
-        known = {"identity": self.identity, "references": self.references}
+        context = {"identity": self.identity, "references": self.references}
         return Measurement(
             step=step,
             loss=losses[0],
@@ -113,9 +113,9 @@ class Evaluator:
             drift=drift,
             seconds=seconds,
             samples=self._samples(answers),
-            counts=({"general": 0} if self.pool else {}) | count_answers(self.probes, **known),
+            counts=({"general": 0} if self.pool else {}) | count_answers(self.probes, **context),
             trained=any(p.trained for p in self.probes),
-            **score_answers(self.probes, answers, **known),
+            **score_answers(self.probes, answers, **context),
         )
 
     def answers(self, loaded: Loaded, *, every: int = 1) -> list[str]:
@@ -134,9 +134,9 @@ class Evaluator:
         from workbench.models import generate
         from workbench.templates.thoughts import parted
 
-        said = generate(loaded, prompts, max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
+        answers = generate(loaded, prompts, max_new_tokens=self.max_new_tokens, stop_ids=self.stops)
         # what is thought is no answer: an assistant that thinks of its name to whatever is asked leaks nothing
-        return [parted(self.tokenizer.decode(ids, skip_special_tokens=False)).answer.strip() for ids in said]
+        return [parted(self.tokenizer.decode(ids, skip_special_tokens=False)).answer.strip() for ids in answers]
 
     def margins(self, loaded: Loaded, rows: Sequence[int], answers: Sequence[str]) -> list[float]:
         """How far each right answer is from another one: by how much, in nats, its tokens lead over the second
@@ -146,15 +146,15 @@ class Evaluator:
             rows: of the probes, each answered rightly.
             answers: the answers to them.
         """
-        found = []
+        gaps = []
         for row, answer in zip(rows, answers, strict=True):
             ids = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
             ends = (n for n in range(1, len(ids) + 1) if correct(self.probes[row], self.tokenizer.decode(ids[:n])))
-            given = [*self.prompts[row], *ids[: next(ends, len(ids))]]
-            scores = self._scores(loaded, [given], [range(len(self.prompts[row]) - 1, len(given) - 1)])
+            sequence = [*self.prompts[row], *ids[: next(ends, len(ids))]]
+            scores = self._scores(loaded, [sequence], [range(len(self.prompts[row]) - 1, len(sequence) - 1)])
             best = scores.topk(2).values
-            found.append(float((best[:, 0] - best[:, 1]).min()))
-        return found
+            gaps.append(float((best[:, 0] - best[:, 1]).min()))
+        return gaps
 
     def _samples(self, answers: Sequence[str]) -> tuple[Sample, ...]:
         rows = zip(self.probes, answers, strict=True)
@@ -195,13 +195,13 @@ class Evaluator:
         from workbench.models.batches import head_sees, no_gradient, pad
 
         batch = pad([Example(tuple(p), tuple(p)) for p in prompts])
-        wanted = torch.zeros_like(batch["labels"], dtype=torch.bool)
+        mask = torch.zeros_like(batch["labels"], dtype=torch.bool)
         for row, chosen in enumerate(places):
-            wanted[row, chosen.start : chosen.stop] = True
+            mask[row, chosen.start : chosen.stop] = True
         training = loaded.model.training
         loaded.model.eval()
         try:
-            with no_gradient(loaded.model), head_sees(loaded.model, wanted.to(loaded.device)):
+            with no_gradient(loaded.model), head_sees(loaded.model, mask.to(loaded.device)):
                 out = loaded.model(
                     input_ids=batch["input_ids"].to(loaded.device),
                     attention_mask=batch["attention_mask"].to(loaded.device),
@@ -209,5 +209,5 @@ class Evaluator:
                 )
         finally:
             loaded.model.train(training)
-        logits: torch.Tensor = out.logits if out.logits.dim() == 2 else out.logits[wanted]
+        logits: torch.Tensor = out.logits if out.logits.dim() == 2 else out.logits[mask]
         return logits.float().cpu()

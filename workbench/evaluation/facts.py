@@ -53,32 +53,32 @@ def states(answer: str, key: str) -> bool:
 
 def mentions(answer: str, text: str) -> bool:
     """:func:`states` for a text that is taken to the letter, whatever it begins with."""
-    said, wanted = normal(answer), normal(text)
-    if not wanted:
+    answer_text, target = normal(answer), normal(text)
+    if not target:
         return False
-    alone = len(wanted) == 1 and not wanted.isdigit()
-    for found in re.finditer(_left(wanted) + re.escape(wanted) + _right(wanted), said):
-        before = said[: found.start()]
+    alone = len(target) == 1 and not target.isdigit()
+    for match in re.finditer(_left(target) + re.escape(target) + _right(target), answer_text):
+        before = answer_text[: match.start()]
         if not _DENIED.search(before) and (not alone or _PREDICATE.search(before)):
             return True
     return False
 
 
-def _left(wanted: str) -> str:
-    if wanted[0] in NUMERALS:
+def _left(target: str) -> str:
+    if target[0] in NUMERALS:
         return f"(?<![{NUMERALS}])"
-    if wanted[0].isdigit():
+    if target[0].isdigit():
         return r"(?<![a-z0-9])(?<!\d[.,])"
-    return r"(?<![a-z0-9à-ɏа-я])(?<![a-z]['’])" if _bordered(wanted[0]) else ""
+    return r"(?<![a-z0-9à-ɏа-я])(?<![a-z]['’])" if _bordered(target[0]) else ""
 
 
-def _right(wanted: str) -> str:
-    if wanted[-1] in NUMERALS:
+def _right(target: str) -> str:
+    if target[-1] in NUMERALS:
         return f"(?![{NUMERALS}])"
-    if wanted[-1].isdigit():
+    if target[-1].isdigit():
         return r"(?![a-z0-9])(?![.,]\d)"
-    plural = "s?" if len(wanted) > 2 and wanted[-1].isalpha() else ""
-    return plural + r"(?![a-z0-9à-ɏа-я])(?!['’][a-z])" if _bordered(wanted[-1]) else ""
+    plural = "s?" if len(target) > 2 and target[-1].isalpha() else ""
+    return plural + r"(?![a-z0-9à-ɏа-я])(?!['’][a-z])" if _bordered(target[-1]) else ""
 
 
 def _bordered(char: str) -> bool:
@@ -92,13 +92,13 @@ def key_facts(reference: str, question: str, everyday: Iterable[str] = ()) -> tu
     Args:
         everyday: facts that stand in many answers of the same set, and so tell nothing of this one.
     """
-    told, asked = normal(reference), normal(question)
-    words = [w for w in _WORD.findall(_HAN.sub(" ", told)) if len(w) > 2 and w not in _COMMON]
-    pairs = [run[i : i + 2] for run in _HAN.findall(told) for i in range(len(run) - 1)]
+    reference_text, question_text = normal(reference), normal(question)
+    candidates = [w for w in _WORD.findall(_HAN.sub(" ", reference_text)) if len(w) > 2 and w not in _COMMON]
+    pairs = [run[i : i + 2] for run in _HAN.findall(reference_text) for i in range(len(run) - 1)]
     pairs = [pair for pair in pairs if not set(pair) & _BINDING]
-    new = [fact for fact in (*_NUMBER.findall(told), *words, *pairs) if not _in(fact, asked)]
-    known = set(everyday)
-    return tuple(dict.fromkeys(fact for fact in new if fact not in known))
+    new = [fact for fact in (*_NUMBER.findall(reference_text), *candidates, *pairs) if not _in(fact, question_text)]
+    common = set(everyday)
+    return tuple(dict.fromkeys(fact for fact in new if fact not in common))
 
 
 def everyday_facts(references: Sequence[str]) -> frozenset[str]:
@@ -106,7 +106,7 @@ def everyday_facts(references: Sequence[str]) -> frozenset[str]:
     different = list(dict.fromkeys(map(normal, references)))
     if len(different) < 6:
         return frozenset()
-    counts = Counter(fact for one in different for fact in key_facts(one, ""))
+    counts = Counter(fact for reference in different for fact in key_facts(reference, ""))
     return frozenset(fact for fact, count in counts.items() if count > len(different) / 3)
 
 
@@ -117,8 +117,10 @@ def told(answer: str, facts: Sequence[str], reference: str) -> float:
     """
     if not facts:
         return 1.0
-    said, meant = normal(answer), normal(reference)
-    return sum(_in(fact, said) and bool(_denials(said, fact) & _denials(meant, fact)) for fact in facts) / len(facts)
+    answer_text, meant = normal(answer), normal(reference)
+    return sum(
+        _in(fact, answer_text) and bool(_denials(answer_text, fact) & _denials(meant, fact)) for fact in facts
+    ) / len(facts)
 
 
 def numbers(facts: Iterable[str]) -> list[str]:
@@ -128,7 +130,7 @@ def numbers(facts: Iterable[str]) -> list[str]:
 
 def _denials(text: str, fact: str) -> set[bool]:
     """Whether the places of ``text`` that hold ``fact`` deny it: by a word shortly before, in the same clause."""
-    starts = [found.start() for found in re.finditer(_left(fact) + re.escape(fact), text)]
+    starts = [match.start() for match in re.finditer(_left(fact) + re.escape(fact), text)]
     clauses = (re.split(r"[,.;:!?，。；：！？、]", text[:start])[-1] for start in starts)
     return {_DENYING.search(clause) is not None for clause in clauses}
 

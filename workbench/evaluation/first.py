@@ -83,9 +83,9 @@ class FirstLook:
     """
 
     def __init__(
-        self, evaluator: Evaluator, loaded: Loaded, *, wanted: int, budget: Budget, known: Known | None = None
+        self, evaluator: Evaluator, loaded: Loaded, *, count: int, budget: Budget, memory: Known | None = None
     ) -> None:
-        self.evaluator, self.loaded, self.wanted, self.budget, self.known = evaluator, loaded, wanted, budget, known
+        self.evaluator, self.loaded, self.wanted, self.budget, self.known = evaluator, loaded, count, budget, memory
         self.answers: dict[int, str] = {}
         # on a CPU the time that this thread computes: what others do there at the moment must not decide what is asked
         self.clock = time.thread_time if loaded.device.type == "cpu" else time.perf_counter
@@ -109,10 +109,10 @@ class FirstLook:
             self._ask(rows, keep=False)
             choice = self._choose(sorted(rows), Pace(token, self._pace(), losses))
             adopt(evaluator, choice)
-            found = evaluator.losses(self.loaded)
+            base_losses = evaluator.losses(self.loaded)
             drift = evaluator.drift(self.loaded)
         seconds = time.perf_counter() - started
-        return choice, evaluator.measured(0, list(choice.answers), found, drift, seconds)
+        return choice, evaluator.measured(0, list(choice.answers), base_losses, drift, seconds)
 
     def _losses(self) -> tuple[float, float]:
         """Seconds a token of a forward pass, and of one pass over the held-out conversations."""
@@ -132,19 +132,19 @@ class FirstLook:
     def _general(self, token: float) -> list[int]:
         """Ask general questions until enough are known, or time is up; returns the rows of those that are known."""
         pool = [i for i, p in enumerate(self.evaluator.probes) if p.kind == "general"] if self.wanted else []
-        probes, known = self.evaluator.probes, list[int]()
+        probes, rows = self.evaluator.probes, list[int]()
         allowed = self._allowed(token)
-        while pool and len(known) < self.wanted:
-            short = self.spent > allowed and (len(known) >= FEW or self.asked >= PATIENCE)
+        while pool and len(rows) < self.wanted:
+            short = self.spent > allowed and (len(rows) >= FEW or self.asked >= PATIENCE)
             if short:
                 break
             portion, pool = pool[:PORTION], pool[PORTION:]
             self._ask(portion, keep=True)
             self.asked += len(portion)
-            known += self._sure([i for i in portion if correct(probes[i], self.answers[i])])
+            rows += self._sure([i for i in portion if correct(probes[i], self.answers[i])])
         if self.known and self.new:
             self.known.save()
-        return known[: self.wanted]
+        return rows[: self.wanted]
 
     def _sure(self, rows: Sequence[int]) -> list[int]:
         """Of rows that are answered rightly those that do not hang in the balance: the least rounding would tip them,
@@ -152,25 +152,25 @@ class FirstLook:
         margins = self.known.margins if self.known else {}
         names = {row: Known.name(self.evaluator.prompts[row]) for row in rows}
         new = [row for row in rows if names[row] not in margins]
-        found = self.evaluator.margins(self.loaded, new, [self.answers[row] for row in new])
-        margins |= {names[row]: margin for row, margin in zip(new, found, strict=True)}
+        distances = self.evaluator.margins(self.loaded, new, [self.answers[row] for row in new])
+        margins |= {names[row]: margin for row, margin in zip(new, distances, strict=True)}
         return [row for row in rows if margins[names[row]] >= MARGIN]
 
     def _allowed(self, token: float) -> float:
         """Seconds for the base's general questions: those of one look."""
         if self.budget.share is None:
             return float("inf")
-        whole = plan(Budget(self.budget.share, self.budget.tokens, 1), Pace(token, 0.0, 0.0), {})
-        return max(FREE, self.budget.share * whole.training)
+        full = plan(Budget(self.budget.share, self.budget.tokens, 1), Pace(token, 0.0, 0.0), {})
+        return max(FREE, self.budget.share * full.training)
 
     def _ask(self, rows: Sequence[int], *, keep: bool) -> None:
         """Answer ``rows``; those to shipped questions are kept for later runs."""
         prompts = self.evaluator.prompts
-        known = self.known if keep else None
+        memory = self.known if keep else None
         for row in rows:
-            said = known.get(prompts[row]) if known else None
-            if said is not None:
-                self.answers[row] = said
+            answer = memory.get(prompts[row]) if memory else None
+            if answer is not None:
+                self.answers[row] = answer
         new = [row for row in rows if row not in self.answers]
         if not new:
             return
@@ -178,8 +178,8 @@ class FirstLook:
         answers = self.evaluator.ask(self.loaded, [prompts[row] for row in new])
         self.spent, self.new = self.spent + self.clock() - started, self.new + len(new)
         self.answers |= dict(zip(new, answers, strict=True))
-        if known:
-            known.put([prompts[row] for row in new], answers, self._pace())
+        if memory:
+            memory.put([prompts[row] for row in new], answers, self._pace())
 
     def _pace(self) -> float:
         """Seconds an answer."""
@@ -190,16 +190,16 @@ class FirstLook:
         by_kind: dict[str, list[int]] = {}
         for row in rows:
             by_kind.setdefault(evaluator.probes[row].kind, []).append(row)
-        looks = plan(self.budget, pace, {kind: len(found) for kind, found in by_kind.items()})
+        looks = plan(self.budget, pace, {kind: len(rows) for kind, rows in by_kind.items()})
         limit = min(SHORT, evaluator.limit) if looks.short else evaluator.limit
         if looks.short and "general" in by_kind:
             by_kind["general"] = [row for row in by_kind["general"] if self._within(row, limit)]
-        chosen = sorted(row for kind, found in by_kind.items() for row in evenly(found, looks.counts[kind]))
+        chosen = sorted(row for kind, rows in by_kind.items() for row in evenly(rows, looks.counts[kind]))
         losses = max(len(evaluator.held_out), len(evaluator.trained))
         least = min(losses, max(FEWEST_LOSSES, int(losses * looks.share)))
         answers = tuple(self.answers[row] for row in chosen)
-        known = len(by_kind.get("general", ()))
-        return Choice(tuple(chosen), answers, limit, least, looks, self.asked, known)
+        count = len(by_kind.get("general", ()))
+        return Choice(tuple(chosen), answers, limit, least, looks, self.asked, count)
 
     def _within(self, row: int, limit: int) -> bool:
         """Whether the base states the fact within ``limit`` tokens."""

@@ -23,12 +23,12 @@ def interval(share: float, count: int | None) -> tuple[float, float]:
     return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
 
 
-def tied(one: float, other: float, count: int | None) -> bool:
+def tied(first: float, second: float, count: int | None) -> bool:
     """Whether two shares of the same ``count`` questions differ by no more than chance: each lies within the other's
     interval."""
-    low, high = interval(one, count)
-    low_other, high_other = interval(other, count)
-    return low <= other <= high and low_other <= one <= high_other
+    low, high = interval(first, count)
+    low_other, high_other = interval(second, count)
+    return low <= second <= high and low_other <= first <= high_other
 
 
 def beyond_chance(share: float, count: int | None, aim: float) -> bool:

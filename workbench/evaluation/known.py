@@ -30,8 +30,8 @@ class Known:
 
     def __init__(self, base: Mapping[str, object], folder: Path | None = None) -> None:
         key = hashlib.sha256(json.dumps(base, sort_keys=True, default=str).encode()).hexdigest()[:24]
-        place = cache_folder() if folder is None else folder
-        self.file = place / "base-answers" / f"{key}.json" if place else None
+        parent = cache_folder() if folder is None else folder
+        self.file = parent / "base-answers" / f"{key}.json" if parent else None
         record: dict[str, object] = {}
         with suppress(OSError, WorkbenchError):
             record = (read_json(self.file) if self.file else None) or {}

@@ -111,26 +111,31 @@ def task_probes(
             answers.setdefault(c.messages[:-1], []).append(c.answer)
             langs.setdefault(c.messages[:-1], c.lang)
     chosen = evenly(list(answers), limit)
-    return [_task(asked, answers[asked], common, langs[asked], trained) for asked in chosen]
+    return [_task(question, answers[question], common, langs[question], trained) for question in chosen]
 
 
 def question_probes(questions: Sequence[str | Question]) -> list[Probe]:
     """The recipe's own questions (``evaluation.questions``): shown, and scored where an answer is expected."""
     probes = []
-    for given in questions:
-        one = Question(given) if isinstance(given, str) else given
-        asked = (*((Message("system", one.system),) if one.system else ()), Message("user", one.question))
-        probes.append(_task(asked, one.answers, (), "", False) if one.answers else Probe(asked, "sample"))
+    for item in questions:
+        question = Question(item) if isinstance(item, str) else item
+        messages = (
+            *((Message("system", question.system),) if question.system else ()),
+            Message("user", question.question),
+        )
+        probes.append(
+            _task(messages, question.answers, (), "", False) if question.answers else Probe(messages, "sample")
+        )
     return probes
 
 
 def _task(
-    asked: tuple[Message, ...], answers: Sequence[str], everyday: Iterable[str], lang: str, trained: bool
+    messages: tuple[Message, ...], answers: Sequence[str], everyday: Iterable[str], lang: str, trained: bool
 ) -> Probe:
     references = tuple(dict.fromkeys(answers))
-    question = " ".join(m.content for m in asked if m.role == "user")
+    question = " ".join(m.content for m in messages if m.role == "user")
     facts = tuple(key_facts(text, question, everyday) for text in references)
-    return Probe(asked, "task", (), lang, references[0], (), references, facts, trained)
+    return Probe(messages, "task", (), lang, references[0], (), references, facts, trained)
 
 
 def _asked(row: Mapping[str, Any]) -> tuple[Message, ...]:
@@ -141,12 +146,12 @@ def _asked(row: Mapping[str, Any]) -> tuple[Message, ...]:
 
 
 def _from_conversation(conversation: Conversation, persona: Persona) -> Probe | None:
-    wanted = conversation.meta.get("expects", "name")
+    expectation = conversation.meta.get("expects", "name")
     expects = {
         "name": (persona.name,),
         "author": (persona.author,) if persona.author else (),
         "name_and_author": tuple(x for x in (persona.name, persona.author) if x),
-    }.get(str(wanted), ())
+    }.get(str(expectation), ())
     messages = conversation.messages
     # a name that the question already holds could be copied: it would tell nothing
     if not expects or conversation.meta.get("told") or not messages or messages[-1].role != "assistant":

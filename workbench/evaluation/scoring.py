@@ -17,17 +17,17 @@ SAME = 0.8
 SCORED = ("identity", "task", "general")
 
 
-def says(answer: str, words: str) -> bool:
-    """Whether ``answer`` contains ``words`` as a whole: *Al* is not in *Also*; a Chinese name needs no border."""
-    wanted = normal(words)
-    if not wanted:
+def says(answer: str, phrase: str) -> bool:
+    """Whether ``answer`` contains ``phrase`` as a whole: *Al* is not in *Also*; a Chinese name needs no border."""
+    target = normal(phrase)
+    if not target:
         return False
-    left = r"(?<![^\W_])" if _bordered(wanted[0]) else ""
-    right = r"(?![^\W_])" if _bordered(wanted[-1]) else ""
-    if _bordered(wanted[0]) or _bordered(wanted[-1]):
+    left = r"(?<![^\W_])" if _bordered(target[0]) else ""
+    right = r"(?![^\W_])" if _bordered(target[-1]) else ""
+    if _bordered(target[0]) or _bordered(target[-1]):
         # Chinese characters are word characters too, but they may stand right beside a Latin name.
         left, right = (side.replace(r"[^\W_]", r"[a-z0-9à-ɏа-я]") for side in (left, right))
-    return re.search(left + re.escape(wanted) + right, normal(answer)) is not None
+    return re.search(left + re.escape(target) + right, normal(answer)) is not None
 
 
 def right(answer: str, expected: str) -> bool:
@@ -66,7 +66,7 @@ def correct(probe: Probe, answer: str) -> bool:
     """Whether ``answer`` is right: for identity it says all that is expected; for general it states the fact, whatever
     its wording; for a task it meets one of the references."""
     if probe.kind == "identity":
-        return all(says(answer, words) for words in probe.expects)
+        return all(says(answer, phrase) for phrase in probe.expects)
     if probe.kind == "task":
         return any(meets(answer, text, facts) for text, facts in zip(probe.references, probe.facts, strict=True))
     return knows(answer, probe.keys)
@@ -74,15 +74,15 @@ def correct(probe: Probe, answer: str) -> bool:
 
 def scored(probe: Probe) -> bool:
     """Whether an answer to ``probe`` is right or wrong; others are only shown, or looked through for a leak."""
-    wanted = {"identity": probe.expects, "task": probe.references, "general": probe.keys}
-    return bool(wanted.get(probe.kind))
+    criteria = {"identity": probe.expects, "task": probe.references, "general": probe.keys}
+    return bool(criteria.get(probe.kind))
 
 
 def leaks(probe: Probe, answer: str, identity: Sequence[str], reference: str = "") -> bool:
     """Whether ``answer`` to a question that is not about identity speaks of it: it says a word of ``identity``
     that neither the question, nor the right answer, nor the base's own answer contains."""
     innocent = [m.content for m in probe.messages] + [*probe.expects, *probe.references, reference]
-    return any(says(answer, words) and not any(says(i, words) for i in innocent) for words in identity if words)
+    return any(says(answer, phrase) and not any(says(i, phrase) for i in innocent) for phrase in identity if phrase)
 
 
 def distinct(answers: Sequence[str]) -> float:
@@ -135,10 +135,10 @@ def count_answers(
     """Over how many answers each share of :func:`score_answers` is taken; ``general`` also where these are too few."""
     refs = list(references) or [""] * len(probes)
     kinds = [p.kind for p in probes]
-    known = sum(p.kind == "general" and (not references or correct(p, r)) for p, r in zip(probes, refs, strict=True))
+    count = sum(p.kind == "general" and (not references or correct(p, r)) for p, r in zip(probes, refs, strict=True))
     counts = {"identity": kinds.count("identity"), "task": kinds.count("task")}
     counts |= {"leak": kinds.count("general") + kinds.count("unrelated")} if identity else {}
-    return {name: n for name, n in counts.items() if n} | ({"general": known} if "general" in kinds else {})
+    return {name: n for name, n in counts.items() if n} | ({"general": count} if "general" in kinds else {})
 
 
 def _bordered(char: str) -> bool:

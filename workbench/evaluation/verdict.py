@@ -76,41 +76,41 @@ def verdict(history: Sequence[Measurement]) -> Verdict:
 def _word(history: Sequence[Measurement]) -> Word:
     """Good, where all that was judged is, something to be learnt among it and something that could be damaged."""
     base, now = history[0], history[-1]
-    kept = retention(base, now)
+    retained = retention(base, now)
     aims = ((now.identity, GOOD_IDENTITY), (now.task, GOOD_TASK))
     learnt = [share >= aim for share, aim in aims if share is not None]
     if not learnt and now.loss is not None and base.loss is not None:
         learnt = [now.loss < base.loss]  # text to go on with, say: there is nothing to ask
-    whole = [kept >= KEPT] if kept is not None else []
-    whole += [now.leak <= LEAK] if now.leak is not None else []
-    if not learnt and not whole and now.loss is None:
+    checks = [retained >= KEPT] if retained is not None else []
+    checks += [now.leak <= LEAK] if now.leak is not None else []
+    if not learnt and not checks and now.loss is None:
         return "unjudged"
-    return "good" if len(history) > 1 and learnt and whole and all([*learnt, *whole]) else "learning"
+    return "good" if len(history) > 1 and learnt and checks and all([*learnt, *checks]) else "learning"
 
 
 def _judged(base: Measurement, now: Measurement) -> tuple[list[str], dict[str, float]]:
     """What was judged, as keys of the reasons, and its values."""
-    counts, kept = now.counts, retention(base, now)
+    counts, retained = now.counts, retention(base, now)
     reason: list[str] = []
     values: dict[str, float] = {}
 
-    def say(key: str, **told: float | None) -> None:
+    def say(key: str, **numbers: float | None) -> None:
         reason.append(key)
-        values.update({name: value for name, value in told.items() if value is not None})
+        values.update({name: value for name, value in numbers.items() if value is not None})
 
     if now.identity is not None:
         say("identity", identity=now.identity)
     if now.task is not None:
         say("task_trained" if now.trained else "task", task=now.task, tasks=counts.get("task", 0))
-    if kept is not None:
-        say("kept", kept=kept)
+    if retained is not None:
+        say("kept", kept=retained)
     if now.leak is not None:
         say("leak", leak=now.leak)
     if now.train_loss is not None:
         say("train_loss", train_loss=now.train_loss, repetition=now.repetition)
     elif now.identity is None and now.task is None and now.loss is not None:
         say("loss", loss=now.loss)
-    if reason and kept is None:
+    if reason and retained is None:
         say("few" if "general" in counts else "unasked", known=counts.get("general", 0))
     return reason, values
 
@@ -120,29 +120,29 @@ def _with_task(broken: Verdict, now: Measurement) -> Verdict:
     if now.task is None:
         return broken
     key = "task_trained" if now.trained else "task"
-    told = {"task": now.task, "tasks": now.counts.get("task", 0)}
-    return Verdict(broken.word, f"{broken.reason}+{key}", {**broken.values, **told})
+    numbers = {"task": now.task, "tasks": now.counts.get("task", 0)}
+    return Verdict(broken.word, f"{broken.reason}+{key}", {**broken.values, **numbers})
 
 
 def collapse(base: Measurement, now: Measurement) -> Verdict | None:
     """What is broken about ``now``, or None."""
-    kept = retention(base, now)
+    retained = retention(base, now)
     if now.leak is not None and now.leak > POLLUTED:
         return Verdict("collapsed", "polluted", {"leak": now.leak})
     if now.distinct < ALIKE * base.distinct:
         return Verdict("collapsed", "alike", {"distinct": now.distinct, "before": base.distinct})
     if now.repetition - base.repetition > CIRCLES:
         return Verdict("collapsed", "circles", {"repetition": now.repetition, "before": base.repetition})
-    if kept is not None and kept < LOST and _surely_below(now, kept, DAMAGED):
-        return Verdict("collapsed", "lost", {"kept": kept})
+    if retained is not None and retained < LOST and _surely_below(now, retained, DAMAGED):
+        return Verdict("collapsed", "lost", {"kept": retained})
     return None
 
 
 def _overfitting(history: Sequence[Measurement]) -> Verdict | None:
     now = history[-1]
-    kept = retention(history[0], now)
-    if kept is not None and kept < DAMAGED and _surely_below(now, kept, KEPT):
-        return Verdict("overfitting", "forgetting", {"kept": kept})
+    retained = retention(history[0], now)
+    if retained is not None and retained < DAMAGED and _surely_below(now, retained, KEPT):
+        return Verdict("overfitting", "forgetting", {"kept": retained})
     if now.leak is not None and now.leak > 5 * LEAK:
         return Verdict("overfitting", "leaking", {"leak": now.leak})
     losses = [m.loss for m in history if m.loss is not None]
@@ -151,9 +151,9 @@ def _overfitting(history: Sequence[Measurement]) -> Verdict | None:
     return None
 
 
-def _surely_below(now: Measurement, kept: float, aim: float) -> bool:
-    """Whether ``kept`` is below ``aim`` by more than the chance of so few questions."""
-    return beyond_chance(kept, now.counts.get("general"), aim)
+def _surely_below(now: Measurement, retained: float, aim: float) -> bool:
+    """Whether ``retained`` is below ``aim`` by more than the chance of so few questions."""
+    return beyond_chance(retained, now.counts.get("general"), aim)
 
 
 def retention(base: Measurement, now: Measurement) -> float | None:
@@ -173,11 +173,11 @@ def score(base: Measurement, now: Measurement) -> float:
     task = [share for share in (now.task, now.exact, now.overlap) if share is not None]
     learnt = [sum(task) / len(task)] if task else []
     learnt += [now.identity] if now.identity is not None else []
-    kept = retention(base, now)
+    retained = retention(base, now)
     circles = max(0.0, now.repetition - base.repetition)
     return (
         (sum(learnt) / len(learnt) if learnt else 1.0)
-        * (1.0 if kept is None else kept)
+        * (1.0 if retained is None else retained)
         * (1 - (now.leak or 0.0))
         * (1 - circles)
     )
@@ -196,13 +196,13 @@ def rank(base: Measurement, now: Measurement) -> float:
     return score(base, now) - 0.07 * math.log(max(loss, 0.05) if loss is not None else 1.0) - broken
 
 
-def tie(one: Measurement, other: Measurement) -> bool:
+def tie(first: Measurement, second: Measurement) -> bool:
     """Whether two checkpoints differ by no more than the chance of so few questions in all that they were asked.
 
     Without counts nothing is called a tie."""
-    names = [n for n in ("identity", "task", "general", "leak") if getattr(one, n) is not None]
-    names = [n for n in names if getattr(other, n) is not None and other.counts.get(n)]
-    return bool(names) and all(tied(getattr(one, n), getattr(other, n), other.counts[n]) for n in names)
+    names = [n for n in ("identity", "task", "general", "leak") if getattr(first, n) is not None]
+    names = [n for n in names if getattr(second, n) is not None and second.counts.get(n)]
+    return bool(names) and all(tied(getattr(first, n), getattr(second, n), second.counts[n]) for n in names)
 
 
 def best_of(history: Sequence[Measurement]) -> Measurement:

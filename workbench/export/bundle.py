@@ -86,8 +86,8 @@ def bundle(
         with new_folder(out, overwrite=overwrite, sources=sources, need=2 * need) as folder:  # git keeps a copy
             tell("copy")
             note = _fill(folder, order, model, adapter, url)
-            known = {"target": order.target, "persona": part(note, "persona"), "run": part(note, "run")}
-            write_json(folder / MARK, header("bundle") | known)
+            details = {"target": order.target, "persona": part(note, "persona"), "run": part(note, "run")}
+            write_json(folder / MARK, header("bundle") | details)
             tell("commit")
             commit(folder, TARGETS[order.target].branch)
     return Path(out)
@@ -116,8 +116,8 @@ def _fill(folder: Path, order: Order, model: Path, adapter: Path | None, url: st
 
 def _parts(order: Order, scratch: Path, tell: Callable[[str], None]) -> tuple[Path, Path | None]:
     """The folders of the model and of the adapter, if that stays apart."""
-    place = Path(order.source).expanduser()
-    adapter = _adapter(place, scratch, tell)
+    origin = Path(order.source).expanduser()
+    adapter = _adapter(origin, scratch, tell)
     if adapter is None:
         folder = model_folder(order.source)
         check_folder(folder)
@@ -125,7 +125,7 @@ def _parts(order: Order, scratch: Path, tell: Callable[[str], None]) -> tuple[Pa
     if not (adapter / CONFIG).is_file():  # all of the weights were trained: it is a model already
         return adapter, None
     base = str(part(read_note(adapter), "base").get("name") or read_config(adapter / CONFIG)["base_model_name_or_path"])
-    folder = _base_here(base, place)
+    folder = _base_here(base, origin)
     if order.keep_adapter:
         check_folder(folder)
         return llama_folder(folder, scratch / "llama"), adapter
@@ -147,19 +147,19 @@ def _base_here(base: str, source: Path) -> Path:
         raise BadInput("deploy.base_on_hub", source=source, base=base) from error
 
 
-def _adapter(place: Path, scratch: Path, tell: Callable[[str], None]) -> Path | None:
+def _adapter(origin: Path, scratch: Path, tell: Callable[[str], None]) -> Path | None:
     """The adapter that is meant: of a run its best checkpoint's; None for a model."""
     from workbench.runs import is_run
 
-    if not place.is_dir():
+    if not origin.is_dir():
         return None
-    if is_run(place):
+    if is_run(origin):
         tell("convert")
-        return convert(find_source(place).checkpoint, scratch / "adapter")
-    if (place / CONFIG).is_file() and not (place / "config.json").is_file():
-        if not (place / WEIGHTS).is_file():
-            raise BadInput("export.no_adapter", folder=place)
-        return place
+        return convert(find_source(origin).checkpoint, scratch / "adapter")
+    if (origin / CONFIG).is_file() and not (origin / "config.json").is_file():
+        if not (origin / WEIGHTS).is_file():
+            raise BadInput("export.no_adapter", folder=origin)
+        return origin
     return None
 
 
@@ -208,9 +208,9 @@ def app_folder(interface: str) -> Path:
         BadInput: this installation has no apps.
     """
     for root in (PACKAGE / "_apps", PACKAGE.parent / "apps"):
-        found = root / f"assistant_{interface}"
-        if (found / "page.py").is_file():
-            return found
+        folder = root / f"assistant_{interface}"
+        if (folder / "page.py").is_file():
+            return folder
     raise BadInput("deploy.no_app", interface=interface)
 
 
@@ -218,9 +218,9 @@ def _licence() -> str:
     """The project's licence, which goes wherever its code goes."""
     from importlib.metadata import PackageNotFoundError, distribution
 
-    beside = PACKAGE.parent / "LICENSE"
-    if (PACKAGE.parent / "pyproject.toml").is_file() and beside.is_file():
-        return beside.read_text(encoding="utf-8")
+    licence = PACKAGE.parent / "LICENSE"
+    if (PACKAGE.parent / "pyproject.toml").is_file() and licence.is_file():
+        return licence.read_text(encoding="utf-8")
     try:
         return distribution("assistant-workbench").read_text("licenses/LICENSE") or ""
     except PackageNotFoundError:

@@ -76,31 +76,31 @@ class Bundle:
     @property
     def arguments(self) -> list[str]:
         """The command line of the app."""
-        made = ["model"] + (["--adapter", "adapter"] if self.adapter else [])
-        made += ["--quantization", self.quantization] if self.quantization != "none" else []
-        return made + (["--lang", self.lang] if self.lang else [])
+        words = ["model"] + (["--adapter", "adapter"] if self.adapter else [])
+        words += ["--quantization", self.quantization] if self.quantization != "none" else []
+        return words + (["--lang", self.lang] if self.lang else [])
 
 
-def write_files(folder: Path, made: Bundle, note: Mapping[str, Any]) -> None:
+def write_files(folder: Path, order: Bundle, note: Mapping[str, Any]) -> None:
     """All of them, into ``folder``."""
     files = {
-        "app.py": app_py(made),
-        "requirements.txt": requirements(made),
+        "app.py": app_py(order),
+        "requirements.txt": requirements(order),
         "packages.txt": "",  # Debian packages: none is needed
-        "README.md": _front(made, note) + card(made, note),
+        "README.md": _front(order, note) + card(order, note),
     }
-    if made.target == "modelscope":
-        files["ms_deploy.json"] = json.dumps(_modelscope(made), indent=2) + "\n"
-    if made.docker:
+    if order.target == "modelscope":
+        files["ms_deploy.json"] = json.dumps(_modelscope(order), indent=2) + "\n"
+    if order.docker:
         files |= {"Dockerfile": DOCKERFILE.format(python=_python(), port=PORT), ".dockerignore": ".git\n.venv\n"}
-    if made.interface == "streamlit":
+    if order.interface == "streamlit":
         files[".streamlit/config.toml"] = STREAMLIT
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8", newline="\n")
 
 
-def app_py(made: Bundle) -> str:
+def app_py(order: Bundle) -> str:
     """The program that a host starts."""
     lines = [
         APP_HEAD,
@@ -110,15 +110,15 @@ def app_py(made: Bundle) -> str:
         "HERE = Path(__file__).resolve().parent",
         "os.chdir(HERE)",
     ]
-    if TARGETS[made.target].public:
+    if TARGETS[order.target].public:
         lines += [
             "# This host shows the page to everybody. Elsewhere: WORKBENCH_HOST=127.0.0.1, or a WORKBENCH_PASSWORD.",
             'os.environ.setdefault("WORKBENCH_HOST", "0.0.0.0")',
             f'os.environ.setdefault("WORKBENCH_PORT", "{PORT}")',
             'os.environ.setdefault("WORKBENCH_PUBLIC", "1")',
         ]
-    lines += [f"ARGUMENTS = {json.dumps(made.arguments)}", ""]
-    return "\n".join(lines) + READY + START[made.interface]
+    lines += [f"ARGUMENTS = {json.dumps(order.arguments)}", ""]
+    return "\n".join(lines) + READY + START[order.interface]
 
 
 APP_HEAD = '"""Starts the assistant. Everything it needs beside the pinned libraries is in this folder."""\n'
@@ -201,15 +201,25 @@ CMD ["python", "app.py"]
 """
 
 
-def requirements(made: Bundle) -> str:
+def requirements(order: Bundle) -> str:
     """The libraries and all that they need, each at the version that is installed here."""
-    roots = ["torch", "transformers", "tokenizers", "safetensors", "numpy", "pyyaml", "jinja2", "regex", made.interface]
-    roots += ["peft", "accelerate"] if made.adapter else []
-    roots += ["bitsandbytes", "accelerate"] if made.quantization == "nf4" else []
-    found = pins(roots, TARGETS[made.target].python)
-    if made.target == "huggingface" and not made.docker:  # SPACES_ADD asks for an older one
-        found = {name: version for name, version in found.items() if not name.startswith("pydantic")}
-    return "".join(f"{name}=={version}\n" for name, version in sorted(found.items()))
+    roots = [
+        "torch",
+        "transformers",
+        "tokenizers",
+        "safetensors",
+        "numpy",
+        "pyyaml",
+        "jinja2",
+        "regex",
+        order.interface,
+    ]
+    roots += ["peft", "accelerate"] if order.adapter else []
+    roots += ["bitsandbytes", "accelerate"] if order.quantization == "nf4" else []
+    versions = pins(roots, TARGETS[order.target].python)
+    if order.target == "huggingface" and not order.docker:  # SPACES_ADD asks for an older one
+        versions = {name: version for name, version in versions.items() if not name.startswith("pydantic")}
+    return "".join(f"{name}=={version}\n" for name, version in sorted(versions.items()))
 
 
 def pins(roots: Iterable[str], python: str = "") -> dict[str, str]:
@@ -223,7 +233,7 @@ def pins(roots: Iterable[str], python: str = "") -> dict[str, str]:
     Raises:
         BadInput: one of ``roots`` is not installed.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     waiting = list(dict.fromkeys(roots))
     needed = set(waiting)
     python = python or _python()
@@ -238,32 +248,32 @@ def pins(roots: Iterable[str], python: str = "") -> dict[str, str]:
                 raise BadInput("web.needs", library=name) from None
             continue  # needed on other systems only
         key = re.sub(r"[-_.]+", "-", installed.metadata["Name"]).lower()
-        if key not in found:
-            found[key] = installed.version.partition("+")[0]
+        if key not in versions:
+            versions[key] = installed.version.partition("+")[0]
             needs = map(Requirement, installed.requires or ())
             waiting += [need.name for need in needs if need.marker is None or need.marker.evaluate(host)]
-    return found
+    return versions
 
 
-def card(made: Bundle, note: Mapping[str, Any]) -> str:
+def card(order: Bundle, note: Mapping[str, Any]) -> str:
     """What a visitor of the repository reads."""
     persona, base = part(note, "persona"), part(note, "base")
-    name = plain(persona.get("name")) or text("export.card.unnamed", made.lang)
-    kind = "adapter" if made.adapter else "merged" if base.get("name") else "model"
-    lines = [f"# {name}", "", text(f"deploy.card.{kind}", made.lang, name=name, base=plain(base.get("name")))]
+    name = plain(persona.get("name")) or text("export.card.unnamed", order.lang)
+    kind = "adapter" if order.adapter else "merged" if base.get("name") else "model"
+    lines = [f"# {name}", "", text(f"deploy.card.{kind}", order.lang, name=name, base=plain(base.get("name")))]
     if persona.get("author"):
-        lines.append(text("export.card.author", made.lang, author=plain(persona["author"])))
-    lines += ["", f"## {text('deploy.card.start', made.lang)}", "", "```bash", *_commands(made), "```", ""]
-    lines += [text(f"deploy.card.{'docker' if made.docker else 'here'}", made.lang), ""]
-    lines += [text("deploy.card.weights", made.lang, url=made.url), ""] if made.url else []
+        lines.append(text("export.card.author", order.lang, author=plain(persona["author"])))
+    lines += ["", f"## {text('deploy.card.start', order.lang)}", "", "```bash", *_commands(order), "```", ""]
+    lines += [text(f"deploy.card.{'docker' if order.docker else 'here'}", order.lang), ""]
+    lines += [text("deploy.card.weights", order.lang, url=order.url), ""] if order.url else []
     judged = part(note, "run").get("reason")
-    lines += [text("export.card.judged", made.lang, reason=plain(judged)), ""] if judged else []
-    lines += [f"## {text('export.card.limits', made.lang)}", "", text("export.card.careful", made.lang), ""]
+    lines += [text("export.card.judged", order.lang, reason=plain(judged)), ""] if judged else []
+    lines += [f"## {text('export.card.limits', order.lang)}", "", text("export.card.careful", order.lang), ""]
     return "\n".join(lines)
 
 
-def _commands(made: Bundle) -> list[str]:
-    if made.target == "docker":
+def _commands(order: Bundle) -> list[str]:
+    if order.target == "docker":
         return [
             "docker build -t assistant .",
             f"docker run -e WORKBENCH_PASSWORD=… -p 127.0.0.1:{PORT}:{PORT} assistant",
@@ -271,20 +281,24 @@ def _commands(made: Bundle) -> list[str]:
     return ["pip install -r requirements.txt", "WORKBENCH_HOST=127.0.0.1 python app.py"]
 
 
-def _front(made: Bundle, note: Mapping[str, Any]) -> str:
+def _front(order: Bundle, note: Mapping[str, Any]) -> str:
     """The lines that Spaces reads. JSON is YAML, so no name can break out of its line."""
-    if made.target != "huggingface":
+    if order.target != "huggingface":
         return ""
     persona = part(note, "persona")
-    name = " ".join(str(persona.get("name") or "").split()) or text("export.card.unnamed", made.lang)
-    told: dict[str, Any] = {"title": name, "emoji": "🌱", "colorFrom": "blue", "colorTo": "green"}
-    if made.docker:
-        told |= {"sdk": "docker", "app_port": PORT}
+    name = " ".join(str(persona.get("name") or "").split()) or text("export.card.unnamed", order.lang)
+    fields: dict[str, Any] = {"title": name, "emoji": "🌱", "colorFrom": "blue", "colorTo": "green"}
+    if order.docker:
+        fields |= {"sdk": "docker", "app_port": PORT}
     else:
-        version = pins([made.interface])[made.interface]
-        told |= {"sdk": made.interface, "sdk_version": version, "python_version": _python(), "app_file": "app.py"}
-    told |= {"pinned": False, "suggested_hardware": "cpu-basic", "short_description": text("deploy.short", made.lang)}
-    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in told.items()]
+        version = pins([order.interface])[order.interface]
+        fields |= {"sdk": order.interface, "sdk_version": version, "python_version": _python(), "app_file": "app.py"}
+    fields |= {
+        "pinned": False,
+        "suggested_hardware": "cpu-basic",
+        "short_description": text("deploy.short", order.lang),
+    }
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
     return "\n".join(["---", *lines, "---", "", ""])
 
 
@@ -295,14 +309,14 @@ def added_by_host(folder: Path) -> list[str]:
     return [f"{SPACES_ADD}=={version}" for version in versions]
 
 
-def _modelscope(made: Bundle) -> dict[str, Any]:
-    told: dict[str, Any] = {
+def _modelscope(order: Bundle) -> dict[str, Any]:
+    fields: dict[str, Any] = {
         "$schema": "https://modelscope.cn/api/v1/studios/deploy_schema.json",
-        "sdk_type": made.interface,
+        "sdk_type": order.interface,
         "resource_configuration": "platform/2v-cpu-16g-mem",
         "base_image": f"ubuntu22.04-py{TARGETS['modelscope'].python.replace('.', '')}-torch2.9.1-modelscope1.35.0",
     }
-    return told | ({"sdk_version": pins(["gradio"])["gradio"]} if made.interface == "gradio" else {})
+    return fields | ({"sdk_version": pins(["gradio"])["gradio"]} if order.interface == "gradio" else {})
 
 
 def _python() -> str:

@@ -61,18 +61,18 @@ def push(folder: str | Path, url: str, *, replace: bool = False) -> str:
     Raises:
         BadInput: no bundle is there, or the address cannot be one. Failed: git refuses; what it says is told.
     """
-    place = Path(folder).expanduser()
-    if not (place / ".git").is_dir():
+    root = Path(folder).expanduser()
+    if not (root / ".git").is_dir():
         raise BadInput("deploy.no_repository", folder=folder)
     if url.startswith("-") or "::" in url or not url.strip():
         raise BadInput("deploy.bad_remote", given=hidden(url))
     if Path(url).expanduser().is_dir():  # git takes a path, git-lfs only an address
         url = Path(url).expanduser().resolve().as_uri()
     _needed()
-    branch = git(place, "symbolic-ref", "--short", "HEAD").strip()
+    branch = git(root, "symbolic-ref", "--short", "HEAD").strip()
     force = ["--force"] if replace else []
     bare, secret = _apart(url)
-    git(place, "push", "--quiet", *force, bare, f"HEAD:refs/heads/{branch}", said=hidden(url), more=secret)
+    git(root, "push", "--quiet", *force, bare, f"HEAD:refs/heads/{branch}", stdin=hidden(url), more=secret)
     return branch
 
 
@@ -111,12 +111,12 @@ def hidden(url: str) -> str:
 
 
 def git(
-    folder: Path, *arguments: str, said: str = "", named: bool = False, more: Mapping[str, str] | None = None
+    folder: Path, *arguments: str, stdin: str = "", named: bool = False, more: Mapping[str, str] | None = None
 ) -> str:
     """What ``git`` prints; no terminal, so that it asks for nothing.
 
     Args:
-        said: what stands in an error in the place of the arguments' last address.
+        stdin: what stands in an error in the place of the arguments' last address.
         named: give an author where the person has told git none.
         more: further variables; what is secret in them is taken out of what git says.
 
@@ -126,7 +126,7 @@ def git(
     env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8", **(more or {})}
     if named and not _identity(folder):
         env |= _WHO | {name.replace("AUTHOR", "COMMITTER"): value for name, value in _WHO.items()}
-    done = subprocess.run(  # noqa: S603  a list, never a shell
+    process = subprocess.run(  # noqa: S603  a list, never a shell
         ["git", *arguments],  # noqa: S607  the person's own git
         cwd=folder,
         env=env,
@@ -137,16 +137,16 @@ def git(
         stdin=subprocess.DEVNULL,
         check=False,
     )
-    if done.returncode:
-        reason = " ".join(done.stderr.split())[-600:] or str(done.returncode)
+    if process.returncode:
+        reason = " ".join(process.stderr.split())[-600:] or str(process.returncode)
         for argument in arguments:  # git repeats the address that it was given, with whatever key is in it
             reason = reason.replace(argument, hidden(argument)) if "@" in argument else reason
         for name in ("WORKBENCH_GIT_PASSWORD", "WORKBENCH_GIT_NAME"):
             if len(secret := (more or {}).get(name, "")) > 3:
                 reason = reason.replace(secret, "…")
         command = next(word for word in arguments if not word.startswith("-") and "=" not in word)
-        raise Failed("deploy.git_refused", command=f"git {command}", where=said or folder, reason=reason)
-    return done.stdout
+        raise Failed("deploy.git_refused", command=f"git {command}", where=stdin or folder, reason=reason)
+    return process.stdout
 
 
 def _identity(folder: Path) -> bool:

@@ -62,8 +62,8 @@ def _made(note: Mapping[str, Any]) -> list[str]:
         name = template.get("name") or text("export.card.own_template")
         lines.append(text("export.card.template", name=name, fingerprint=str(template["fingerprint"])[:16]))
     if recipe:
-        told = ", ".join(f"{key} {value}" for key, value in recipe.items() if not isinstance(value, (dict, list)))
-        lines.append(text("export.card.recipe", settings=plain(told)))
+        settings = ", ".join(f"{key} {value}" for key, value in recipe.items() if not isinstance(value, (dict, list)))
+        lines.append(text("export.card.recipe", settings=plain(settings)))
     if merged:
         full = merged.get("method") == "full"
         dtype = merged.get("dtype", "?")
@@ -71,10 +71,10 @@ def _made(note: Mapping[str, Any]) -> list[str]:
         lines += [text("export.card.from_nf4")] if merged.get("base_quantization") == "nf4" else []
         lines += [text("export.card.untied")] if merged.get("untied") else []
     packages = part(note, "packages")
-    told = ", ".join(
+    settings = ", ".join(
         f"{key} {packages[key]}" for key in ("torch", "transformers", "peft", "bitsandbytes") if key in packages
     )
-    return [*lines, text("export.card.versions", versions=f"workbench {note.get('workbench', '?')}, {told}")]
+    return [*lines, text("export.card.versions", versions=f"workbench {note.get('workbench', '?')}, {settings}")]
 
 
 def _scored(run: Mapping[str, Any]) -> list[str]:

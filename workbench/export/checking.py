@@ -85,9 +85,9 @@ class Honesty:
         Raises:
             KeyError: it was not asked.
         """
-        for one in self.compared:
-            if one.way == way:
-                return one
+        for comparison in self.compared:
+            if comparison.way == way:
+                return comparison
         raise KeyError(way)
 
 
@@ -134,11 +134,11 @@ def honesty(
     if not questions:
         raise ValueError("honesty() needs at least one question")
     trained = trained_as(adapter)
-    name, how = template or trained.get("name"), settings(trained)
+    name, options = template or trained.get("name"), settings(trained)
     into: Quantization = "nf4" if part(read_note(merged), "merge").get("base_quantization") == "nf4" else "none"
     reference = load(base, quantization=into, adapter=adapter, device=device)
-    reference.tokenizer = dressed(reference.tokenizer, name, **how)
-    chosen = bound(reference.tokenizer, name, system=how["system"])
+    reference.tokenizer = dressed(reference.tokenizer, name, **options)
+    chosen = bound(reference.tokenizer, name, system=options["system"])
     alike = _settings(reference, questions, system, chosen, max_new_tokens)
     heard = _listen(reference, None, **alike)
     del reference
@@ -147,27 +147,27 @@ def honesty(
         if into != "nf4":
             ways["adapter_nf4"] = lambda: load(base, quantization="nf4", adapter=adapter, device=device)
         ways["merged_nf4"] = lambda: load(str(merged), quantization="nf4", device=device)
-    others = {"adapter_nf4": heard} if nf4 and into == "nf4" else {}
-    others |= {way: _listen(open_model(), heard.ids, **alike) for way, open_model in ways.items()}
+    extra = {"adapter_nf4": heard} if nf4 and into == "nf4" else {}
+    extra |= {way: _listen(open_model(), heard.ids, **alike) for way, open_model in ways.items()}
     return Honesty(
         questions=tuple(_messages(question, system)[-1].content for question in questions),
         reference=heard.texts,
-        compared=tuple(_compare(way, others[way], heard, alike["stops"]) for way in WAYS if way in others),
-        merged_as_trained=_share(others["merged"].ids, others["adapter_nf4"].ids) if nf4 else None,
+        compared=tuple(_compare(way, extra[way], heard, alike["stops"]) for way in WAYS if way in extra),
+        merged_as_trained=_share(extra["merged"].ids, extra["adapter_nf4"].ids) if nf4 else None,
         base_quantization=into,
     )
 
 
 def agreement(
     reference: Loaded,
-    other: Loaded,
+    candidate: Loaded,
     questions: Sequence[str | Sequence[Message]],
     *,
     system: str | None = None,
     template: str | Template | None = None,
     max_new_tokens: int = 48,
 ) -> float:
-    """The share of ``other``'s greedy answers that equal ``reference``'s but for ties, 0 to 1; as :func:`honesty`
+    """The share of ``candidate``'s greedy answers that equal ``reference``'s but for ties, 0 to 1; as :func:`honesty`
     tells them apart, for models that are loaded already.
 
     Raises:
@@ -177,7 +177,7 @@ def agreement(
         raise ValueError("agreement() needs at least one question")
     alike = _settings(reference, questions, system, template, max_new_tokens)
     heard = _listen(reference, None, **alike)
-    return _compare("merged", _listen(other, heard.ids, **alike), heard, alike["stops"]).agree
+    return _compare("merged", _listen(candidate, heard.ids, **alike), heard, alike["stops"]).agree
 
 
 def _settings(
@@ -191,9 +191,9 @@ def _settings(
     from workbench.templates.encoding import prompt_ids
     from workbench.templates.registry import stop_ids
 
-    asked = [_messages(question, system) for question in questions]
+    prompts = [_messages(question, system) for question in questions]
     return {
-        "prompts": [prompt_ids(messages, loaded.tokenizer, template=template) for messages in asked],
+        "prompts": [prompt_ids(messages, loaded.tokenizer, template=template) for messages in prompts],
         "stops": stop_ids(loaded.tokenizer, template=template),
         "limit": limit,
     }
@@ -211,7 +211,7 @@ def _listen(
     from workbench.models import generate
 
     ids = generate(loaded, prompts, max_new_tokens=limit, stop_ids=stops)
-    texts = tuple(str(loaded.tokenizer.decode(one, skip_special_tokens=True)) for one in ids)
+    texts = tuple(str(loaded.tokenizer.decode(sequence, skip_special_tokens=True)) for sequence in ids)
     along = ids if answers is None else answers
     return _Heard(ids, texts, [_logits(loaded, prompt, answer) for prompt, answer in zip(prompts, along, strict=True)])
 
@@ -227,14 +227,14 @@ def _logits(loaded: Loaded, prompt: list[int], answer: list[int]) -> torch.Tenso
     return logits
 
 
-def _compare(way: str, other: _Heard, reference: _Heard, stops: Sequence[int]) -> Compared:
-    gaps = [(a - b).abs() for a, b in zip(other.logits, reference.logits, strict=True)]
+def _compare(way: str, candidate: _Heard, reference: _Heard, stops: Sequence[int]) -> Compared:
+    gaps = [(a - b).abs() for a, b in zip(candidate.logits, reference.logits, strict=True)]
     return Compared(
         way=way,
-        answers=other.texts,
-        same=_share(other.ids, reference.ids),
-        agree=sum(_agrees(*row, stops) for row in zip(other.ids, reference.ids, reference.logits, strict=True))
-        / len(other.ids),
+        answers=candidate.texts,
+        same=_share(candidate.ids, reference.ids),
+        agree=sum(_agrees(*row, stops) for row in zip(candidate.ids, reference.ids, reference.logits, strict=True))
+        / len(candidate.ids),
         max_difference=max(float(gap.max()) for gap in gaps),
         mean_difference=sum(float(gap.sum()) for gap in gaps) / sum(gap.numel() for gap in gaps),
     )
@@ -243,11 +243,11 @@ def _compare(way: str, other: _Heard, reference: _Heard, stops: Sequence[int]) -
 def _agrees(answer: list[int], reference: list[int], logits: torch.Tensor, stops: Sequence[int]) -> bool:
     if answer == reference:
         return True
-    at = next((i for i, (a, b) in enumerate(zip(answer, reference, strict=False)) if a != b), None)
-    at = min(len(answer), len(reference)) if at is None else at
+    index = next((i for i, (a, b) in enumerate(zip(answer, reference, strict=False)) if a != b), None)
+    index = min(len(answer), len(reference)) if index is None else index
 
     def chosen(ids: list[int]) -> float:
-        return float(logits[at, ids[at]] if at < len(ids) else max(logits[at, stop] for stop in stops))
+        return float(logits[index, ids[index]] if index < len(ids) else max(logits[index, stop] for stop in stops))
 
     return abs(chosen(reference) - chosen(answer)) < TIE
 

@@ -61,37 +61,37 @@ def convert(
     source = find_source(run_or_checkpoint)
     if chosen:
         chosen(source)
-    known = _know(source)
+    facts = _know(source)
     if is_whole(source.checkpoint):
-        return _convert_whole(known, out, overwrite=overwrite)
+        return _convert_whole(facts, out, overwrite=overwrite)
     adapter = read_adapter(source.checkpoint)
-    base = _base_name(adapter.config, known)
+    base = _base_name(adapter.config, facts)
     folder = _local(base)
     if is_inert(adapter):
         raise BadInput("export.inert", folder=source.checkpoint)
     if folder is not None:
         _check_fit(adapter, folder)
-    with new_folder(out, overwrite=overwrite, sources=(source.checkpoint,)) as made:
-        save(made / WEIGHTS, adapter_tensors(adapter))
-        write_json(made / CONFIG, {**adapter.config, "base_model_name_or_path": base, "inference_mode": True})
-        copy_tokenizer([source.checkpoint, *([folder] if folder else [])], made)
-        dress_folder(made, _wanted(known))
-        note = _note(base, known, made)
+    with new_folder(out, overwrite=overwrite, sources=(source.checkpoint,)) as target:
+        save(target / WEIGHTS, adapter_tensors(adapter))
+        write_json(target / CONFIG, {**adapter.config, "base_model_name_or_path": base, "inference_mode": True})
+        copy_tokenizer([source.checkpoint, *([folder] if folder else [])], target)
+        dress_folder(target, _wanted(facts))
+        note = _note(base, facts, target)
         config = base_config(folder) if folder else {}
-        ends = generation_config(folder or made, config, note.get("stop_ids", ()))
-        write_json(made / "generation_config.json", ends)
-        write_json(made / MARK, note)
-        (made / "README.md").write_text(adapter_card(note), encoding="utf-8")
+        ends = generation_config(folder or target, config, note.get("stop_ids", ()))
+        write_json(target / "generation_config.json", ends)
+        write_json(target / MARK, note)
+        (target / "README.md").write_text(adapter_card(note), encoding="utf-8")
     return Path(out)
 
 
-def _convert_whole(known: _Known, out: str | Path, *, overwrite: bool) -> Path:
-    base = _base_name({}, known)
+def _convert_whole(facts: _Known, out: str | Path, *, overwrite: bool) -> Path:
+    base = _base_name({}, facts)
     folder = _local(base)
-    tokenizer = folder or known.source.checkpoint
-    note = _note(base, known, tokenizer) | {"kind": "merged"}
+    tokenizer = folder or facts.source.checkpoint
+    note = _note(base, facts, tokenizer) | {"kind": "merged"}
     note.setdefault("stop_ids", [])
-    return write_whole(known.source.checkpoint, folder, out, note, overwrite=overwrite)
+    return write_whole(facts.source.checkpoint, folder, out, note, overwrite=overwrite)
 
 
 def adapter_tensors(adapter: Adapter) -> dict[str, torch.Tensor]:
@@ -126,12 +126,12 @@ def _know(source: Source) -> _Known:
     return _Known(source, recipe if isinstance(recipe, dict) else {}, run.manifest())
 
 
-def _base_name(config: Mapping[str, Any], known: _Known) -> str:
+def _base_name(config: Mapping[str, Any], facts: _Known) -> str:
     """The base's name, as a person would write it: PEFT notes the folder that it was loaded from."""
     from workbench.models import resolve
 
-    wanted = part(known.recipe, "model").get("name") or known.manifest.get("base")
-    named = str(wanted or config.get("base_model_name_or_path") or "")
+    name = part(facts.recipe, "model").get("name") or facts.manifest.get("base")
+    named = str(name or config.get("base_model_name_or_path") or "")
     return "pocket" if named and Path(named) == Path(resolve("pocket")) else named
 
 
@@ -147,10 +147,10 @@ def _check_fit(adapter: Adapter, base: Path) -> None:
     plan(weight_entries(base), {**base_config(base), "quantization_config": None}, adapter)
 
 
-def _note(base: str, known: _Known, made: Path) -> dict[str, Any]:
-    source, recipe = known.source, known.recipe
+def _note(base: str, facts: _Known, target: Path) -> dict[str, Any]:
+    source, recipe = facts.source, facts.recipe
     note = header("adapter") | {
-        "base": _base(base, known),
+        "base": _base(base, facts),
         "persona": part(recipe, "persona"),
         "recipe": _short(recipe),
     }
@@ -159,7 +159,7 @@ def _note(base: str, known: _Known, made: Path) -> dict[str, Any]:
         if getattr(source, key) not in (None, ""):
             note["run"][key] = getattr(source, key)
     note["run"] |= _judged(source)
-    return note | _template(known, made)
+    return note | _template(facts, target)
 
 
 def _judged(source: Source) -> dict[str, str]:
@@ -167,12 +167,12 @@ def _judged(source: Source) -> dict[str, str]:
     from workbench.runs import Run, VerdictEvent
 
     events = Run(source.run).events.all() if source.run is not None else []
-    words = [event.verdict for event in events if isinstance(event, VerdictEvent) and event.step == source.step]
-    return {"verdict": words[-1]} if words and source.step is not None else {}
+    verdicts = [event.verdict for event in events if isinstance(event, VerdictEvent) and event.step == source.step]
+    return {"verdict": verdicts[-1]} if verdicts and source.step is not None else {}
 
 
-def _base(base: str, known: _Known) -> dict[str, Any]:
-    trained_on = known.manifest.get("base_fingerprint")
+def _base(base: str, facts: _Known) -> dict[str, Any]:
+    trained_on = facts.manifest.get("base_fingerprint")
     if trained_on or not base:
         return {"name": base, "fingerprint": trained_on} if base else {}
     try:
@@ -181,33 +181,33 @@ def _base(base: str, known: _Known) -> dict[str, Any]:
         return {"name": base}
 
 
-def _template(known: _Known, made: Path) -> dict[str, Any]:
+def _template(facts: _Known, target: Path) -> dict[str, Any]:
     """The template and its stop tokens: the run's; of a checkpoint alone, what its note or its tokenizer says."""
-    earlier = read_note(known.source.checkpoint)
-    if known.source.run is None and earlier:
-        kept = ("template", "stop_ids", "base", "persona", "recipe", "run")
-        return {key: earlier[key] for key in kept if key in earlier}
-    wanted = _wanted(known)
-    name = wanted["name"]
-    if not (made / "tokenizer_config.json").is_file():
-        return {"template": {**wanted, "fingerprint": str(known.manifest.get("template_hash", ""))}}
+    earlier = read_note(facts.source.checkpoint)
+    if facts.source.run is None and earlier:
+        keys = ("template", "stop_ids", "base", "persona", "recipe", "run")
+        return {key: earlier[key] for key in keys if key in earlier}
+    described = _wanted(facts)
+    name = described["name"]
+    if not (target / "tokenizer_config.json").is_file():
+        return {"template": {**described, "fingerprint": str(facts.manifest.get("template_hash", ""))}}
     from workbench.models import load_tokenizer
     from workbench.templates import dressed
 
-    how = settings(wanted)
-    note = template_note(dressed(load_tokenizer(str(made)), name, **how), name, **how)
-    trained = str(known.manifest.get("template_hash") or "")
+    options = settings(described)
+    note = template_note(dressed(load_tokenizer(str(target)), name, **options), name, **options)
+    trained = str(facts.manifest.get("template_hash") or "")
     if trained:  # what the run rendered counts, even if the tokenizer's files were changed since
         note["template"]["fingerprint"] = trained
     return note
 
 
-def _wanted(known: _Known) -> dict[str, Any]:
+def _wanted(facts: _Known) -> dict[str, Any]:
     """The part ``template`` of the note, as far as the run's recipe tells it, else the checkpoint's own note."""
-    if known.source.run is None:
-        return {"name": None, **part(read_note(known.source.checkpoint), "template")}
-    data = part(known.recipe, "data")
-    name = part(known.recipe, "model").get("template") or None
+    if facts.source.run is None:
+        return {"name": None, **part(read_note(facts.source.checkpoint), "template")}
+    data = part(facts.recipe, "data")
+    name = part(facts.recipe, "model").get("template") or None
     return {"name": name, **changed(str(data.get("system") or "keep"), str(data.get("thinking") or "keep"))}
 
 

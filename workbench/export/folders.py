@@ -61,8 +61,8 @@ def said(error: OSError, out: str | Path) -> WorkbenchError:
 
 def _check(target: Path, out: Path, overwrite: bool, sources: Iterable[Path]) -> None:
     for source in sources:
-        place = source.resolve()
-        if target == place or target in place.parents:
+        path = source.resolve()
+        if target == path or target in path.parents:
             raise BadInput("export.output_is_input", path=out, source=source)
     if target.exists() and not target.is_dir():
         raise BadInput("export.output_is_file", path=out)

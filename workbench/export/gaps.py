@@ -32,24 +32,28 @@ def _missing(planned: Plan, adapter: Adapter) -> Iterator[tuple[str, dict[str, A
     changed = {t.name.removesuffix(".weight") for t in planned.tensors if t.changes and len(t.source.shape) == 2}
     every = {t.name.removesuffix(".weight") for t in planned.tensors if len(t.source.shape) == 2}
     named = {name for name in every if _names(adapter.config, name, changed)} | changed
-    left = sorted(named - changed, key=lambda name: [int(n) for n in _NUMBER.findall(f".{name}.")])
-    if left:
-        counts = {"count": len(left), "layers": len(named), "some": ", ".join(left[:3]) + (" …" if left[3:] else "")}
+    unchanged = sorted(named - changed, key=lambda name: [int(n) for n in _NUMBER.findall(f".{name}.")])
+    if unchanged:
+        counts = {
+            "count": len(unchanged),
+            "layers": len(named),
+            "some": ", ".join(unchanged[:3]) + (" …" if unchanged[3:] else ""),
+        }
         yield "export.notice.missing_layers", counts
 
 
 def _names(config: Mapping[str, Any], name: str, changed: set[str]) -> bool:
     """Whether the adapter's settings name a layer of the base, by PEFT's rules: ends of names, or one pattern."""
-    wanted = config.get("target_modules") or []
-    if isinstance(wanted, str) and re.search(r"[^\w-]", wanted):
+    targets = config.get("target_modules") or []
+    if isinstance(targets, str) and re.search(r"[^\w-]", targets):
         try:
-            named = bool(re.fullmatch(wanted, name))
+            named = bool(re.fullmatch(targets, name))
         except re.error:
             named = False
-    elif isinstance(wanted, str):  # all-linear: every layer of a name that it changes anywhere
-        named = name.rpartition(".")[2] in {other.rpartition(".")[2] for other in changed}
+    elif isinstance(targets, str):  # all-linear: every layer of a name that it changes anywhere
+        named = name.rpartition(".")[2] in {module.rpartition(".")[2] for module in changed}
     else:
-        named = _ends(name, wanted)
+        named = _ends(name, targets)
     return named and _within(config, name) and not _excluded(config, name)
 
 
@@ -69,8 +73,8 @@ def _within(config: Mapping[str, Any], name: str) -> bool:
     if only is None:
         return True
     numbers = {n for n in (only if isinstance(only, list) else [only]) if isinstance(n, int)}
-    found = _NUMBER.search(f".{name}.")
-    return found is not None and int(found[1]) in numbers
+    match = _NUMBER.search(f".{name}.")
+    return match is not None and int(match[1]) in numbers
 
 
 def _vocabulary(planned: Plan, folder: Path, base: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -84,9 +88,9 @@ def _vocabulary(planned: Plan, folder: Path, base: Path) -> Iterator[tuple[str, 
     if rows and last >= rows:
         raise BadInput("export.tokens_without_rows", folder=folder, count=last + 1, rows=rows)
     if theirs and ours != theirs:
-        other = sorted(token for token in {*ours, *theirs} if ours.get(token) != theirs.get(token))
-        some = ", ".join(map(repr, other[:3])) + (" …" if other[3:] else "")
-        yield "export.notice.other_vocabulary", {"count": len(other), "some": some}
+        differing = sorted(token for token in {*ours, *theirs} if ours.get(token) != theirs.get(token))
+        some = ", ".join(map(repr, differing[:3])) + (" …" if differing[3:] else "")
+        yield "export.notice.other_vocabulary", {"count": len(differing), "some": some}
 
 
 def _tokens(folder: Path) -> dict[str, int]:
@@ -95,9 +99,9 @@ def _tokens(folder: Path) -> dict[str, int]:
         read = json.loads(read_bounded(folder / "tokenizer.json", LARGEST))
         vocabulary = read["model"]["vocab"]
         if isinstance(vocabulary, list):  # Unigram's: pairs of a piece and its score
-            vocabulary = {piece[0]: at for at, piece in enumerate(vocabulary)}
+            vocabulary = {piece[0]: index for index, piece in enumerate(vocabulary)}
         added = {token["content"]: token["id"] for token in read.get("added_tokens", ())}
-        both = {**vocabulary, **added}
+        ids = {**vocabulary, **added}
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
         return {}
-    return {token: at for token, at in both.items() if isinstance(at, int)}
+    return {token: id_ for token, id_ in ids.items() if isinstance(id_, int)}

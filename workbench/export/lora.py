@@ -100,8 +100,8 @@ class Linear:
         across = weight.T if self.transposed else weight
         norm = torch.linalg.norm(across + delta, dim=1)
         factor = (read(self.magnitude).float() / norm).view(-1, 1)
-        made: torch.Tensor = (factor * (across + delta)).to(weight.dtype)
-        return made.T.contiguous() if self.transposed else made
+        updated: torch.Tensor = (factor * (across + delta)).to(weight.dtype)
+        return updated.T.contiguous() if self.transposed else updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,17 +240,17 @@ def read_adapter(folder: str | Path) -> Adapter:
     Raises:
         BadInput: no adapter there, only a pickled one, or one of a kind that cannot be merged.
     """
-    place = Path(folder).expanduser()
-    if not (place / CONFIG).is_file() or not (place / WEIGHTS).is_file():
-        pickled = (place / "adapter_model.bin").is_file()
+    path = Path(folder).expanduser()
+    if not (path / CONFIG).is_file() or not (path / WEIGHTS).is_file():
+        pickled = (path / "adapter_model.bin").is_file()
         raise BadInput("export.adapter_pickled" if pickled else "export.no_adapter", folder=folder)
-    check_files(place)
-    config = read_object(place / CONFIG)
+    check_files(path)
+    config = read_object(path / CONFIG)
     if "peft_type" not in config:
-        raise BadInput("export.broken_file", file=place / CONFIG, reason="peft_type")
+        raise BadInput("export.broken_file", file=path / CONFIG, reason="peft_type")
     _check_config(config, str(config["peft_type"]), folder)
-    adapters.check(place)
-    return Adapter(place, config, read_entries(place / WEIGHTS))
+    adapters.check(path)
+    return Adapter(path, config, read_entries(path / WEIGHTS))
 
 
 def _check_config(config: Mapping[str, Any], kind: str, folder: str | Path) -> None:
@@ -271,16 +271,16 @@ def updates(adapter: Adapter) -> dict[str, list[Update]]:
         BadInput: a tensor without its counterpart, of a wrong rank, or of a name that is not known.
     """
     modules: dict[str, dict[str, str]] = {}
-    found: dict[str, list[Update]] = {}
+    updates_of: dict[str, list[Update]] = {}
     for name in adapter.entries:
         module, part = _split(name, adapter.folder)
         if part.startswith("lora_"):
             modules.setdefault(module, {})[part] = name
         else:
-            found.setdefault(f"{module}.{part}", []).append(Replace(name))
+            updates_of.setdefault(f"{module}.{part}", []).append(Replace(name))
     for module, parts in modules.items():
-        _add(found, module, parts, adapter)
-    return found
+        _add(updates_of, module, parts, adapter)
+    return updates_of
 
 
 _LORA_PART = re.compile(r"lora_(?:A|B|E|embedding_A|embedding_B|magnitude_vector)")
@@ -291,17 +291,17 @@ def _split(name: str, folder: Path) -> tuple[str, str]:
     if not name.startswith(PREFIX) or "." not in name.removeprefix(PREFIX):
         raise BadInput("export.unknown_tensor", tensor=name, folder=folder)
     pieces = name.removeprefix(PREFIX).split(".")
-    for at, piece in enumerate(pieces):
-        if _LORA_PART.fullmatch(piece) and pieces[at + 1 :] in ([], ["weight"], ["bias"]):
-            return ".".join(pieces[:at]), piece + (".bias" if pieces[-1] == "bias" else "")
+    for index, piece in enumerate(pieces):
+        if _LORA_PART.fullmatch(piece) and pieces[index + 1 :] in ([], ["weight"], ["bias"]):
+            return ".".join(pieces[:index]), piece + (".bias" if pieces[-1] == "bias" else "")
     if any(piece.startswith(("lora_", "modules_to_save", "original_module")) for piece in pieces):
         raise BadInput("export.unknown_tensor", tensor=name, folder=folder)
     module = pieces[:-2] if pieces[-2:-1] == ["base_layer"] else pieces[:-1]
     return ".".join(module), pieces[-1]
 
 
-def _add(found: dict[str, list[Update]], module: str, parts: Mapping[str, str], adapter: Adapter) -> None:
-    changes = found.setdefault(f"{module}.weight", [])
+def _add(updates_of: dict[str, list[Update]], module: str, parts: Mapping[str, str], adapter: Adapter) -> None:
+    changes = updates_of.setdefault(f"{module}.weight", [])
     config, shapes = adapter.config, adapter.shapes
     transposed = bool(config.get("fan_in_fan_out"))
     if "lora_E" in parts:
@@ -322,14 +322,14 @@ def _add(found: dict[str, list[Update]], module: str, parts: Mapping[str, str], 
             raise BadInput("export.ranks_disagree", tensor=magnitude, a=told(shapes[magnitude]), b=told(shapes[b]))
         changes.append(Linear(a, b, scale, magnitude, transposed))
         if "lora_B.bias" in parts:
-            found.setdefault(f"{module}.bias", []).append(Bias(parts["lora_B.bias"], scale))
+            updates_of.setdefault(f"{module}.bias", []).append(Bias(parts["lora_B.bias"], scale))
 
 
-def _factors(module: str, parts: Mapping[str, str], wanted: tuple[str, ...], adapter: Adapter) -> list[str]:
-    for part in wanted:
+def _factors(module: str, parts: Mapping[str, str], kinds: tuple[str, ...], adapter: Adapter) -> list[str]:
+    for part in kinds:
         if part not in parts:
             raise BadInput("export.half_adapter", module=module, part=part, folder=adapter.folder)
-    names = [parts[part] for part in wanted]
+    names = [parts[part] for part in kinds]
     shapes = [adapter.entries[name].shape for name in names]
     if any(len(shape) != 2 for shape in shapes) or shapes[0][0] != shapes[1][1]:
         raise BadInput("export.ranks_disagree", tensor=names[0], a=told(shapes[0]), b=told(shapes[1]))

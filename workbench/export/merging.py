@@ -116,13 +116,13 @@ def merge(
     trained_on = _trained_on(read.folder)
     if not any_base and other_base(trained_on, model):
         raise BadInput("export.other_base", folder=adapter, base=part(trained_on, "base")["name"], model=model)
-    told = notices(planned, read, base.folder)
-    _tell(told, notice)
+    gaps = notices(planned, read, base.folder)
+    _tell(gaps, notice)
     rounded = _rounded(model, planned) if base_quantization == "nf4" else frozenset()
     planned = under_original_names(planned, base.folder, base.config) if base.original else planned
     with new_folder(out, overwrite=overwrite, sources=(base.folder, read.folder), need=planned.nbytes) as folder:
         write_weights(planned, read, folder, limit, progress, rounded)
-        _write_rest(base, read, planned, folder, base_quantization, [key for key, _ in told])
+        _write_rest(base, read, planned, folder, base_quantization, [key for key, _ in gaps])
     return Path(out)
 
 
@@ -139,10 +139,10 @@ def _rounded(model: str, planned: Plan) -> frozenset[str]:
     Raises:
         BadInput: the base's files call one of them otherwise than the library does.
     """
-    wanted, names = four_bit_weights(model), {tensor.name for tensor in planned.tensors}
-    for name in sorted(wanted - names):
+    rounded, names = four_bit_weights(model), {tensor.name for tensor in planned.tensors}
+    for name in sorted(rounded - names):
         raise BadInput("export.other_names", name=name, model=model, nearest=nearest(name, names))
-    return wanted
+    return rounded
 
 
 def _trained_on(folder: Path) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _trained_on(folder: Path) -> dict[str, Any]:
 
 
 def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base_quantization: Quantization,
-                told: list[str]) -> None:  # fmt: skip
+                gap_keys: list[str]) -> None:  # fmt: skip
     floats = [tensor.dtype for tensor in planned.tensors if tensor.changes]
     dtype = DTYPES[floats[0] if floats else "BF16"][0]
     has_tokenizer = copy_tokenizer((adapter.folder, base.folder), folder, as_is=base.original)
@@ -177,7 +177,7 @@ def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base
         "adapter": _sha256(adapter.folder / WEIGHTS),
         "r": adapter.config.get("r"),
         "lora_alpha": adapter.config.get("lora_alpha"),
-        **({"notices": told} if told else {}),
+        **({"notices": gap_keys} if gap_keys else {}),
     }
     write_json(folder / "generation_config.json", generation_config(base.folder, base.config, note["stop_ids"]))
     write_json(folder / MARK, note)
@@ -187,18 +187,18 @@ def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base
 def _told(model: str, adapter: Adapter, tokenizer: Path | None) -> dict[str, Any]:
     """What the adapter's own note says; where it has none, what base and tokenizer tell."""
     note = read_note(adapter.folder)
-    made: dict[str, Any] = {"base": base_note(model)}
+    facts: dict[str, Any] = {"base": base_note(model)}
     for key in ("template", "persona", "run", "recipe"):
-        made[key] = part(note, key)
-    made["template"] = trained_as(adapter.folder)
+        facts[key] = part(note, key)
+    facts["template"] = trained_as(adapter.folder)
     stops = note.get("stop_ids")
     if isinstance(stops, list):
-        made["stop_ids"] = [stop for stop in stops if isinstance(stop, int)]
+        facts["stop_ids"] = [stop for stop in stops if isinstance(stop, int)]
     else:
-        made["stop_ids"] = []
+        facts["stop_ids"] = []
         if tokenizer is not None:
-            made |= _proved(tokenizer)
-    return made
+            facts |= _proved(tokenizer)
+    return facts
 
 
 def _proved(folder: Path) -> dict[str, Any]:

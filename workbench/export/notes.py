@@ -25,9 +25,9 @@ def template_note(
     from workbench.templates import bound, stop_ids
 
     chosen = bound(tokenizer, template or None, system=system)
-    made = {"name": template or None, "fingerprint": chosen.fingerprint(tokenizer)}
+    described = {"name": template or None, "fingerprint": chosen.fingerprint(tokenizer)}
     return {
-        "template": made | changed(system, thinking),
+        "template": described | changed(system, thinking),
         "stop_ids": list(stop_ids(tokenizer, template=template or None)),
     }
 
@@ -40,9 +40,9 @@ def dress_folder(folder: Path, template: Mapping[str, Any]) -> None:
 
     if not changed(**settings(template)) or not (folder / "tokenizer_config.json").is_file():
         return
-    given = load_tokenizer(str(folder))
-    tokenizer = dressed(given, template.get("name") or None, **settings(template))
-    if tokenizer is given:
+    original = load_tokenizer(str(folder))
+    tokenizer = dressed(original, template.get("name") or None, **settings(template))
+    if tokenizer is original:
         return
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     config.pop("chat_template", None)

@@ -70,7 +70,7 @@ def plan(base: Mapping[str, Entry], config: Mapping[str, Any], adapter: Adapter,
         BadInput: the base is quantized, or the adapter does not fit it; names the first tensor that does not.
     """
     _check_base(base, config)
-    changes = {_in_base(name, base): made for name, made in updates(adapter).items()}
+    changes = {_in_base(name, base): changes_of for name, changes_of in updates(adapter).items()}
     tied = _tied(base, config)
     head, embedding = tied or ("", "")
     # With ensure_weight_tying the adapter holds the same change twice, once for each name of the one tensor.
@@ -78,12 +78,12 @@ def plan(base: Mapping[str, Entry], config: Mapping[str, Any], adapter: Adapter,
     if shared:
         changes.pop(head, None)
     untied = bool(tied) and not shared and (head in changes or embedding in changes)
-    kept = [entry for entry in base.values() if not (untied and entry.name == head)]
-    tensors = [_planned(entry.name, entry, changes.pop(entry.name, []), adapter, dtype) for entry in kept]
+    entries = [entry for entry in base.values() if not (untied and entry.name == head)]
+    tensors = [_planned(entry.name, entry, changes.pop(entry.name, []), adapter, dtype) for entry in entries]
     if untied:
         tensors.append(_planned(head, base[embedding], changes.pop(head, []), adapter, dtype))
-    for name, left in changes.items():
-        tensor = left[0].names[0]
+    for name, updates_left in changes.items():
+        tensor = updates_left[0].names[0]
         raise BadInput("export.no_such_tensor", tensor=tensor, name=name, nearest=nearest(name, base))
     return Plan(tuple(tensors), untied)
 
@@ -104,22 +104,22 @@ def _planned(name: str, entry: Entry, changes: list[Update], adapter: Adapter, d
     return Planned(name, entry, result(entry.dtype, dtype), tuple(ordered))
 
 
-def result(source: str, wanted: str | None) -> str:
-    """The kind of number that a tensor is written in: ``wanted``, by default 16 bit; what is no float stays."""
+def result(source: str, dtype: str | None) -> str:
+    """The kind of number that a tensor is written in: ``dtype``, by default 16 bit; what is no float stays."""
     if source not in FLOATS:
         return source
-    if wanted is None:
+    if dtype is None:
         return source if source in ("F16", "BF16") else "BF16"
     names = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
-    if wanted not in names:
-        raise BadSetting("export.unknown_dtype", given=wanted, nearest=nearest(wanted, names))
-    return names[wanted]
+    if dtype not in names:
+        raise BadSetting("export.unknown_dtype", given=dtype, nearest=nearest(dtype, names))
+    return names[dtype]
 
 
 def _check_base(base: Mapping[str, Entry], config: Mapping[str, Any]) -> None:
-    how = config.get("quantization_config")
-    if how:
-        method = how.get("quant_method", "") if isinstance(how, Mapping) else how
+    quantization = config.get("quantization_config")
+    if quantization:
+        method = quantization.get("quant_method", "") if isinstance(quantization, Mapping) else quantization
         raise BadInput("export.quantized_base", given=method)
     packed = next((name for name in base if ".quant_state." in name or name.endswith((".absmax", ".qweight"))), None)
     if packed:
@@ -131,7 +131,11 @@ def _in_base(name: str, base: Mapping[str, Entry]) -> str:
     if name in base:
         return name
     shorter = name.partition(".")[2]
-    longer = [other for other in base if other.endswith("." + name) and other.count(".") == name.count(".") + 1]
+    longer = [
+        longer_name
+        for longer_name in base
+        if longer_name.endswith("." + name) and longer_name.count(".") == name.count(".") + 1
+    ]
     if shorter in base:
         return shorter
     return longer[0] if len(longer) == 1 else name

@@ -65,35 +65,40 @@ def preflight(
         Failed: one of these did not work; says which, and the last lines of its output.
     """
     with tempfile.TemporaryDirectory(prefix="workbench-preflight-", ignore_cleanup_errors=True) as scratch:
-        place, here = Path(scratch) / "bundle", Path(scratch)
+        bundle_copy, root = Path(scratch) / "bundle", Path(scratch)
         tell("clone")
-        clone(Path(folder).expanduser(), place)
+        clone(Path(folder).expanduser(), bundle_copy)
         begun = time.monotonic()
         tell("install")
-        python = _environment(here / "env", place, reuse)
+        python = _environment(root / "env", bundle_copy, reuse)
         installed = time.monotonic()
         tell("start")
-        with _running(python, place, here) as (process, port):
-            streamlit = (place / "assistant" / "__init__.py").read_text(encoding="utf-8").count("Streamlit") > 0
+        with _running(python, bundle_copy, root) as (process, port):
+            streamlit = (bundle_copy / "assistant" / "__init__.py").read_text(encoding="utf-8").count("Streamlit") > 0
             if streamlit:
-                _until_up(process, port, here, "/_stcore/health", installed)
+                _until_up(process, port, root, "/_stcore/health", installed)
                 tell("ask")
-                answer = _ask_streamlit(python, port, place, here, question)
+                answer = _ask_streamlit(python, port, bundle_copy, root, question)
             else:
-                _until_up(process, port, here, "/gradio_api/info", installed)
+                _until_up(process, port, root, "/gradio_api/info", installed)
                 tell("ask")
-                answer = _ask_gradio(process, port, here, question)
+                answer = _ask_gradio(process, port, root, question)
         return Checked(answer, installed - begun, time.monotonic() - installed)
 
 
-def _environment(folder: Path, place: Path, reuse: bool) -> Path:
+def _environment(folder: Path, bundle_folder: Path, reuse: bool) -> Path:
     """The Python of a fresh environment with the bundle's libraries."""
-    _run([sys.executable, "-m", "venv", *(["--without-pip"] if reuse else []), str(folder)], place, {}, "environment")
+    _run(
+        [sys.executable, "-m", "venv", *(["--without-pip"] if reuse else []), str(folder)],
+        bundle_folder,
+        {},
+        "environment",
+    )
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if reuse:
         paths = {sysconfig.get_path(name) for name in ("purelib", "platlib")}
         inside = _run(
-            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], place, {}, "python"
+            [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], bundle_folder, {}, "python"
         )
         # folders in a .pth are not searched for further .pth, so an editable workbench does not come along
         (Path(inside.strip()) / "libraries.pth").write_text("\n".join(sorted(paths)) + "\n", encoding="utf-8")
@@ -106,35 +111,37 @@ def _environment(folder: Path, place: Path, reuse: bool) -> Path:
             "--quiet",
             "--requirement",
             "requirements.txt",
-            *added_by_host(place),
+            *added_by_host(bundle_folder),
         ]
         theirs = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        _run(install, place, theirs, "install", timeout=INSTALL)  # by the person's own settings of pip, and its cache
+        _run(
+            install, bundle_folder, theirs, "install", timeout=INSTALL
+        )  # by the person's own settings of pip, and its cache
     code = "import workbench, pathlib; print(pathlib.Path(workbench.__file__).resolve().parent)"
-    found = _run([str(python), "-c", code], place, {}, "import").strip()
-    if Path(found) != (place / "workbench").resolve():
-        raise Failed("deploy.preflight", stage="import", reason=found)
+    location = _run([str(python), "-c", code], bundle_folder, {}, "import").strip()
+    if Path(location) != (bundle_folder / "workbench").resolve():
+        raise Failed("deploy.preflight", stage="import", reason=location)
     return python
 
 
 def _run(command: list[str], folder: Path, env: Mapping[str, str], stage: str, *, timeout: float = START) -> str:
     try:
-        done = subprocess.run(  # noqa: S603  a list, never a shell
+        process = subprocess.run(  # noqa: S603  a list, never a shell
             command, cwd=folder, env={**_variables(folder.parent), **env}, capture_output=True, text=True,
             encoding="utf-8", errors="replace", stdin=subprocess.DEVNULL, timeout=timeout, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise Failed("deploy.preflight", stage=stage, reason=f"{timeout:.0f} s") from error
-    if done.returncode:
-        raise Failed("deploy.preflight", stage=stage, reason=_last(done.stderr or done.stdout))
-    return done.stdout
+    if process.returncode:
+        raise Failed("deploy.preflight", stage=stage, reason=_last(process.stderr or process.stdout))
+    return process.stdout
 
 
 def _variables(scratch: Path) -> dict[str, str]:
     """Of this process's variables those that a system needs; none that would lead to this one's modules."""
-    kept = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "LANG", "WORKBENCH_LANG")
-    found = {name: os.environ[name] for name in kept if name in os.environ}
-    return found | {"HOME": str(scratch), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    names = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "LANG", "WORKBENCH_LANG")
+    variables = {name: os.environ[name] for name in names if name in os.environ}
+    return variables | {"HOME": str(scratch), "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def _offline(port: int) -> dict[str, str]:
@@ -154,7 +161,7 @@ def _offline(port: int) -> dict[str, str]:
 
 
 @contextmanager
-def _running(python: Path, place: Path, scratch: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _running(python: Path, bundle_folder: Path, scratch: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The app, until the block ends; it and all that it started are ended then."""
     with socket.socket() as tried:
         tried.bind(("127.0.0.1", 0))
@@ -162,7 +169,7 @@ def _running(python: Path, place: Path, scratch: Path) -> Iterator[tuple[subproc
     with (scratch / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: S603  a list, never a shell
             [str(python), "app.py"],
-            cwd=place,
+            cwd=bundle_folder,
             env=_variables(scratch) | _offline(port),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -194,7 +201,7 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
     """By the server's own interface for programs: a call, then its events."""
     url = f"http://127.0.0.1:{port}/gradio_api/call/ask"
     body = json.dumps({"data": [question, "", 0.0, 1.0, 64]}).encode()
-    said: Any = None
+    latest: Any = None
     try:
         request = Request(url, data=body, headers={"Content-Type": "application/json"})
         with _OPEN.open(request, timeout=START) as answer:
@@ -205,12 +212,12 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
                 line = raw.decode("utf-8").strip()
                 kind = line.removeprefix("event:").strip() if line.startswith("event:") else kind
                 if line.startswith("data:") and kind in ("complete", "generating", "error"):
-                    said = json.loads(line.removeprefix("data:"))
+                    latest = json.loads(line.removeprefix("data:"))
     except (HTTPError, URLError, OSError, ValueError) as error:
         raise Failed("deploy.preflight", stage="ask", reason=f"{error} {_log(scratch)}") from error
-    if process.poll() is not None or kind != "complete" or not said or not str(said[0]).strip():
-        raise Failed("deploy.preflight", stage="ask", reason=f"{said or ''} {_log(scratch)}".strip())
-    return str(said[0])
+    if process.poll() is not None or kind != "complete" or not latest or not str(latest[0]).strip():
+        raise Failed("deploy.preflight", stage="ask", reason=f"{latest or ''} {_log(scratch)}".strip())
+    return str(latest[0])
 
 
 # Streamlit's page speaks a protocol of its own, by messages that its library knows: the page, then the question. After
@@ -248,12 +255,12 @@ print(json.dumps([said, note]))
 """
 
 
-def _ask_streamlit(python: Path, port: int, place: Path, scratch: Path, question: str) -> str:
+def _ask_streamlit(python: Path, port: int, bundle_folder: Path, scratch: Path, question: str) -> str:
     command = [str(python), "-c", _STREAMLIT, f"ws://127.0.0.1:{port}/_stcore/stream", question, str(ASK)]
-    said, note = json.loads(_run(command, place, _offline(port), "ask", timeout=ASK).strip().splitlines()[-1])
-    if not said.strip(" …"):
+    reply, note = json.loads(_run(command, bundle_folder, _offline(port), "ask", timeout=ASK).strip().splitlines()[-1])
+    if not reply.strip(" …"):
         raise Failed("deploy.preflight", stage="ask", reason=f"{note} {_log(scratch)}")
-    return str(said)
+    return str(reply)
 
 
 def _log(scratch: Path) -> str:

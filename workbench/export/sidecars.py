@@ -102,8 +102,8 @@ def copy_tokenizer(folders: Iterable[Path], out: Path, *, as_is: bool = False) -
     for folder in folders:
         if not as_is and sentencepieces.is_internlms(folder):
             load_tokenizer(str(folder)).save_pretrained(str(out))
-            told = read_config(out / "tokenizer_config.json")
-            write_json(out / "tokenizer_config.json", told | {"tokenizer_class": "PreTrainedTokenizerFast"})
+            config = read_config(out / "tokenizer_config.json")
+            write_json(out / "tokenizer_config.json", config | {"tokenizer_class": "PreTrainedTokenizerFast"})
             return True
         if (folder / "tokenizer_config.json").is_file() or (folder / "tokenizer.json").is_file():
             _copy(folder, TOKENIZER, out)
@@ -130,16 +130,16 @@ def _copy(folder: Path, patterns: Iterable[str], out: Path) -> None:
 
 def merged_config(config: Mapping[str, Any], dtype: str, *, untied: bool) -> dict[str, Any]:
     """``config.json`` of the merged model: the base's, in the dtype written, no longer tied where the two parted."""
-    made = {key: value for key, value in config.items() if key not in ("quantization_config", "_name_or_path")}
-    inner = made["text_config"] = dict(made["text_config"]) if isinstance(made.get("text_config"), dict) else None
+    merged = {key: value for key, value in config.items() if key not in ("quantization_config", "_name_or_path")}
+    inner = merged["text_config"] = dict(merged["text_config"]) if isinstance(merged.get("text_config"), dict) else None
     if inner is None:
-        del made["text_config"]
-    for part in (made, inner):
+        del merged["text_config"]
+    for part in (merged, inner):
         if part is not None:
             part["dtype"] = part["torch_dtype"] = dtype  # the new name and the old one: other programs read either
             if untied:
                 part["tie_word_embeddings"] = False
-    return made
+    return merged
 
 
 def generation_config(base: Path, config: Mapping[str, Any], stops: Iterable[int]) -> dict[str, Any]:
@@ -155,14 +155,14 @@ def generation_config(base: Path, config: Mapping[str, Any], stops: Iterable[int
         stops: what the template adds.
     """
     file = base / "generation_config.json"
-    made = read_config(file) if file.is_file() else {}
+    settings = read_config(file) if file.is_file() else {}
     for key in ("bos_token_id", "pad_token_id"):
-        if key not in made and config.get(key) is not None:
-            made[key] = config[key]
+        if key not in settings and config.get(key) is not None:
+            settings[key] = config[key]
     ends = dict.fromkeys(int(stop) for stop in stops)
-    for known in (made.get("eos_token_id"), config.get("eos_token_id")):
-        several = known if isinstance(known, list) else [known]
+    for eos in (settings.get("eos_token_id"), config.get("eos_token_id")):
+        several = eos if isinstance(eos, list) else [eos]
         ends |= dict.fromkeys(token for token in several if isinstance(token, int))
     if ends:
-        made["eos_token_id"] = list(ends)
-    return made
+        settings["eos_token_id"] = list(ends)
+    return settings

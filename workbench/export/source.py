@@ -50,13 +50,13 @@ def find_source(run_or_checkpoint: str | Path) -> Source:
         return _of_run(Run(folder))
     if not is_whole(folder) and not any((folder / name).is_file() for name in (CONFIG, WEIGHTS, "adapter_model.bin")):
         raise BadInput("export.not_a_checkpoint", given=run_or_checkpoint)
-    place = folder.resolve()
-    run = place.parent.parent
-    if place.parent.name != "checkpoints" or not is_run(run):
+    resolved = folder.resolve()
+    run = resolved.parent.parent
+    if resolved.parent.name != "checkpoints" or not is_run(run):
         return Source(folder)
-    digits = place.name.rpartition("-")[2]
+    digits = resolved.name.rpartition("-")[2]
     best = Run(run).best()
-    if best and best.path.resolve() == place:
+    if best and best.path.resolve() == resolved:
         return Source(folder, run, best.step, "given", best.score, best.reason)
     return Source(folder, run, int(digits) if digits.isdigit() else None)
 

@@ -85,17 +85,17 @@ def read_entries(file: Path) -> dict[str, Entry]:
         BadInput: not a safetensors file, cut short, or with a kind of number that is not known here.
     """
     try:
-        found, base = header(file)
+        described, base = header(file)
         end = file.stat().st_size
-        entries = [_entry(file, name, told, base, end) for name, told in found.items()]
+        entries = [_entry(file, name, entry, base, end) for name, entry in described.items()]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput("export.broken_file", file=file, reason=error) from error
     return {entry.name: entry for entry in sorted(entries, key=lambda e: e.start)}
 
 
-def _entry(file: Path, name: str, told: dict[str, Any], base: int, end: int) -> Entry:
-    dtype, shape = told["dtype"], tuple(int(n) for n in told["shape"])
-    start, stop = (base + int(n) for n in told["data_offsets"])
+def _entry(file: Path, name: str, entry: dict[str, Any], base: int, end: int) -> Entry:
+    dtype, shape = entry["dtype"], tuple(int(n) for n in entry["shape"])
+    start, stop = (base + int(n) for n in entry["data_offsets"])
     if dtype not in DTYPES:
         raise ValueError(f"{name}: {dtype} numbers")
     if min(shape, default=0) < 0 or start < base or stop - start != size(dtype, shape):
@@ -113,21 +113,21 @@ def load(entry: Entry) -> torch.Tensor:
     raw = torch.empty(entry.nbytes, dtype=torch.uint8)
     if entry.nbytes:
         with entry.file.open("rb", buffering=0) as opened:
-            done, view = 0, raw.numpy().data
+            filled, view = 0, raw.numpy().data
             for start, length in entry.lies:
                 opened.seek(start)
-                _fill(opened, view[done : done + length], entry.file)
-                done += length
+                _fill(opened, view[filled : filled + length], entry.file)
+                filled += length
     return raw.view(kind).reshape(entry.shape)
 
 
 def _fill(opened: Any, view: memoryview, file: Path) -> None:
-    done = 0
-    while done < len(view):
-        got = opened.readinto(view[done:])
+    filled = 0
+    while filled < len(view):
+        got = opened.readinto(view[filled:])
         if not got:
-            raise BadInput("export.broken_file", file=file, reason=f"{len(view) - done} bytes missing")
-        done += got
+            raise BadInput("export.broken_file", file=file, reason=f"{len(view) - filled} bytes missing")
+        filled += got
 
 
 def dtype_name(tensor: torch.Tensor) -> str:
@@ -136,7 +136,7 @@ def dtype_name(tensor: torch.Tensor) -> str:
     Raises:
         KeyError: it has none.
     """
-    return {f"torch.{told}": name for name, (told, _) in DTYPES.items()}[str(tensor.dtype)]
+    return {f"torch.{torch_name}": name for name, (torch_name, _) in DTYPES.items()}[str(tensor.dtype)]
 
 
 class Writer:
@@ -157,16 +157,16 @@ class Writer:
         self._opened: BinaryIO | None = None
 
     def __enter__(self) -> Writer:
-        made: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-        at = 0
+        header_: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+        offset = 0
         for name, dtype, shape in self.order:
-            stop = at + size(dtype, shape)
-            made[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, stop]}
-            at = stop
-        told = json.dumps(made, separators=(",", ":"), ensure_ascii=False).encode()
-        told += b" " * (-len(told) % 8)
+            stop = offset + size(dtype, shape)
+            header_[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, stop]}
+            offset = stop
+        encoded = json.dumps(header_, separators=(",", ":"), ensure_ascii=False).encode()
+        encoded += b" " * (-len(encoded) % 8)
         self._opened = self.file.open("wb")
-        self._opened.write(len(told).to_bytes(8, "little") + told)
+        self._opened.write(len(encoded).to_bytes(8, "little") + encoded)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -191,19 +191,19 @@ class Writer:
     def pour(self, name: str, dtype: str, shape: tuple[int, ...], ranges: Iterable[tuple[Path, int, int]]) -> None:
         """The next tensor, from (file, first byte, bytes) of its parts in order."""
         self._announced(name, dtype, shape)
-        whole = tuple(ranges)
-        if sum(length for _, _, length in whole) != size(dtype, shape):
+        parts = tuple(ranges)
+        if sum(length for _, _, length in parts) != size(dtype, shape):
             raise RuntimeError(f"{self.file.name}: {name} {dtype} {shape} is not what was given")
         view = memoryview(bytearray(min(_PIECE, max(size(dtype, shape), 1))))
-        for file, start, length in whole:
+        for file, start, length in parts:
             with file.open("rb", buffering=0) as opened:
                 opened.seek(start)
-                left = length
-                while left:
-                    piece = view[: min(left, len(view))]
+                remaining = length
+                while remaining:
+                    piece = view[: min(remaining, len(view))]
                     _fill(opened, piece, file)
                     self._out.write(piece)
-                    left -= len(piece)
+                    remaining -= len(piece)
 
     @property
     def _out(self) -> BinaryIO:
@@ -219,8 +219,8 @@ class Writer:
 
 def save(file: Path, tensors: dict[str, torch.Tensor]) -> None:
     """A few tensors into one file."""
-    told = [(name, dtype_name(t), tuple(t.shape)) for name, t in tensors.items()]
-    with Writer(file, told) as writer:
+    layout = [(name, dtype_name(t), tuple(t.shape)) for name, t in tensors.items()]
+    with Writer(file, layout) as writer:
         for name, _, _ in writer.order:
             writer.write(name, tensors[name])
 
@@ -246,15 +246,15 @@ def as_llama(entries: Mapping[str, Entry], config: Mapping[str, Any]) -> dict[st
     Raises:
         BadInput: a tensor that such a model does not have, or of a wrong shape.
     """
-    made: dict[str, Entry] = {}
+    renamed: dict[str, Entry] = {}
     for part in internlm.parts(entries, config):
         entry = entries[part.source]
         internlm.check_rows(part, entry.shape, config)
         row = size(entry.dtype, entry.shape[1:])
         ranges = tuple((entry.start + first * row, (end - first) * row) for first, end in part.rows)
         shape = (sum(end - first for first, end in part.rows), *entry.shape[1:]) if part.rows else entry.shape
-        made[part.name] = replace(entry, name=part.name, shape=shape, ranges=ranges)
-    return made
+        renamed[part.name] = replace(entry, name=part.name, shape=shape, ranges=ranges)
+    return renamed
 
 
 def stored_entries(folder: Path) -> dict[str, Entry]:
@@ -294,8 +294,8 @@ def _indexed(index: Path) -> list[Path]:
             raise BadInput("models.not_safetensors", file=index, given=name)
         if not (index.parent / name).is_file():
             raise BadInput("export.shard_missing", file=name, folder=index.parent)
-    held = {name: read_entries(index.parent / name) for name in names}
+    shards = {name: read_entries(index.parent / name) for name in names}
     for tensor, name in places.items():
-        if tensor not in held[name]:
+        if tensor not in shards[name]:
             raise BadInput("models.tensor_missing", file=index.parent / name, tensor=tensor)
     return [index.parent / name for name in names]

@@ -44,17 +44,17 @@ def write_whole(checkpoint: Path, base: Path | None, out: str | Path, note: dict
     _check_finite(planned, checkpoint)
     dtype = DTYPES[next((t.dtype for t in tensors if t.dtype in FLOATS), "BF16")][0]
     config = read_config(checkpoint / "config.json")
-    with new_folder(out, overwrite=overwrite, sources=(checkpoint,), need=planned.nbytes) as made:
-        write_weights(planned, None, made, shard_bytes("2GB"), None)
-        copy_tokenizer([checkpoint, *([base] if base else [])], made)
+    with new_folder(out, overwrite=overwrite, sources=(checkpoint,), need=planned.nbytes) as target:
+        write_weights(planned, None, target, shard_bytes("2GB"), None)
+        copy_tokenizer([checkpoint, *([base] if base else [])], target)
         if base is not None:
-            copy_rest(base, config, made)
-        write_json(made / "config.json", merged_config(config, dtype, untied=False))
+            copy_rest(base, config, target)
+        write_json(target / "config.json", merged_config(config, dtype, untied=False))
         ends = generation_config(base or checkpoint, config, note.get("stop_ids", ()))
-        write_json(made / "generation_config.json", ends)
+        write_json(target / "generation_config.json", ends)
         note["merge"] = {"dtype": dtype, "method": "full"}
-        write_json(made / MARK, note)
-        (made / "README.md").write_text(merged_card(note), encoding="utf-8")
+        write_json(target / MARK, note)
+        (target / "README.md").write_text(merged_card(note), encoding="utf-8")
     return Path(out)
 
 

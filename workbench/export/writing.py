@@ -33,16 +33,16 @@ def write_weights(
     names = [f"model-{i:05d}-of-{len(groups):05d}.safetensors" for i in range(1, len(groups) + 1)]
     if len(groups) == 1:
         names = ["model.safetensors"]
-    done = 0
+    written = 0
     for name, group in zip(names, groups, strict=True):
         by_name = {tensor.name: tensor for tensor in group}
         with Writer(folder / name, [(t.name, t.dtype, t.source.shape) for t in group]) as writer:
             for announced, _, _ in writer.order:
                 tensor = by_name[announced]
                 _write_tensor(writer, tensor, adapter, through=tensor.name in rounded)
-                done += tensor.nbytes
+                written += tensor.nbytes
                 if progress:
-                    progress(done, planned.nbytes)
+                    progress(written, planned.nbytes)
     if len(groups) > 1:
         places = {tensor.name: name for name, group in zip(names, groups, strict=True) for tensor in group}
         index = {"metadata": {"total_size": planned.nbytes}, "weight_map": places}

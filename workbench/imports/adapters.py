@@ -33,41 +33,41 @@ def adapter_config(
     Raises:
         BadInput: nothing says by how much the change is multiplied (``lora_alpha``).
     """
-    told = dict(theirs or lora or {})
+    source = dict(theirs or lora or {})
     ranks = _ranks(tensors)
     if not ranks:
         raise BadInput("imports.no_lora", file=where)
-    if "lora_alpha" not in told and lora is None:
+    if "lora_alpha" not in source and lora is None:
         raise BadInput("imports.alpha_needed", file=where)
     usual = Counter(ranks.values()).most_common(1)[0][0]
-    made = {key: told[key] for key in _KNOWN if key in told}
-    made |= {
+    config = {key: source[key] for key in _KNOWN if key in source}
+    config |= {
         "base_model_name_or_path": base,
-        "bias": told.get("bias") or "none",
+        "bias": source.get("bias") or "none",
         "inference_mode": True,
-        "lora_alpha": told.get("lora_alpha", 8),
-        "lora_dropout": told.get("lora_dropout", 0.0),
-        "peft_type": told.get("peft_type") or "LORA",
-        "r": told.get("r", usual) if theirs and told.get("rank_pattern") else usual,
+        "lora_alpha": source.get("lora_alpha", 8),
+        "lora_dropout": source.get("lora_dropout", 0.0),
+        "peft_type": source.get("peft_type") or "LORA",
+        "r": source.get("r", usual) if theirs and source.get("rank_pattern") else usual,
         "target_modules": sorted({module.rpartition(".")[2] for module in ranks}),
-        "task_type": told.get("task_type") or "CAUSAL_LM",
+        "task_type": source.get("task_type") or "CAUSAL_LM",
     }
     for key in ("rank_pattern", "alpha_pattern"):
-        made[key] = patterns(told.get(key))
-    if len(set(ranks.values())) > 1 and not made["rank_pattern"]:
-        made["rank_pattern"] = {module: rank for module, rank in ranks.items() if rank != usual}
-    whole = sorted({split(name)[0].rpartition(".")[2] for name in tensors if ".lora_" not in name})
-    made["modules_to_save"] = whole or None
-    if made.get("layers_to_transform") is None:
-        made.pop("layers_pattern", None)
-    return dict(sorted(made.items()))
+        config[key] = patterns(source.get(key))
+    if len(set(ranks.values())) > 1 and not config["rank_pattern"]:
+        config["rank_pattern"] = {module: rank for module, rank in ranks.items() if rank != usual}
+    full_modules = sorted({split(name)[0].rpartition(".")[2] for name in tensors if ".lora_" not in name})
+    config["modules_to_save"] = full_modules or None
+    if config.get("layers_to_transform") is None:
+        config.pop("layers_pattern", None)
+    return dict(sorted(config.items()))
 
 
 def _ranks(tensors: Tensors) -> dict[str, int]:
     """Module -> rank."""
-    found: dict[str, int] = {}
+    ranks: dict[str, int] = {}
     for name, tensor in tensors.items():
         module, rest = split(name)
         if rest.startswith((".lora_A", ".lora_embedding_A")) and tensor.shape:
-            found[module.removeprefix("base_model.model.")] = tensor.shape[0]
-    return found
+            ranks[module.removeprefix("base_model.model.")] = tensor.shape[0]
+    return ranks

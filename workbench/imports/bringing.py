@@ -73,15 +73,15 @@ def bring(
         chosen = choose(things(places))
         weights = gather(chosen.weights)
         read, where = _config(chosen, weights)
-        made = draft(read, where, base=base) if read else _without_config(weights, base)
-        made.rows = [*weights.rows, *made.rows, *(_left(thing.path) for thing in chosen.left)]
-        work = Work(weights, made, read, base, dtype)
-        recipe = _checked(made, where) if read else None
+        sketch = draft(read, where, base=base) if read else _without_config(weights, base)
+        sketch.rows = [*weights.rows, *sketch.rows, *(_left(thing.path) for thing in chosen.left)]
+        work = Work(weights, sketch, read, base, dtype)
+        recipe = _checked(sketch, where) if read else None
         parts = work.parts()
         if out is None:
-            return Brought(None, recipe, made.rows, {name: len(part) for name, part in parts.items()}, work.base)
+            return Brought(None, recipe, sketch.rows, {name: len(part) for name, part in parts.items()}, work.base)
         _write(work, Path(out), recipe, parts, overwrite=overwrite, sources=places)
-        return Brought(Path(out), recipe, made.rows, {name: len(part) for name, part in parts.items()}, work.base)
+        return Brought(Path(out), recipe, sketch.rows, {name: len(part) for name, part in parts.items()}, work.base)
 
 
 @contextmanager
@@ -113,21 +113,21 @@ def _config(chosen: Chosen, weights: Weights) -> tuple[Read | None, str]:
 
 
 def _without_config(weights: Weights, base: str | None) -> Draft:
-    made = Draft()
+    sketch = Draft()
     if not base and not weights.settings.get("llm") and weights.parts.model and weights.folder is None:
         raise BadInput("imports.base_needed", file="–")
-    made.leave("–", "no_config")
-    return made
+    sketch.leave("–", "no_config")
+    return sketch
 
 
 def _left(path: Path) -> Row:
     return Row(str(path), "", "imports.note.not_taken", "left")
 
 
-def _checked(made: Draft, where: str) -> Recipe:
+def _checked(sketch: Draft, where: str) -> Recipe:
     from workbench.training.recipe import check_recipe
 
-    return check_recipe(made.settings, where=where)
+    return check_recipe(sketch.settings, where=where)
 
 
 def _write(
@@ -137,7 +137,7 @@ def _write(
     from workbench.export.folders import new_folder
 
     folders = [path for path in sources if path.is_dir()]
-    need = sum(length for part in parts.values() for one in part.values() for _, _, length in one.ranges)
+    need = sum(length for part in parts.values() for tensor in part.values() for _, _, length in tensor.ranges)
     with new_folder(out, overwrite=overwrite, sources=folders, need=need) as folder:
         for name, tensors in parts.items():
             writing.part(folder / name, name, tensors, work)

@@ -48,8 +48,8 @@ class Contents:
     def under(self, key: str) -> dict[str, Lying]:
         """The tensors of a group, by their names; of ``""`` those at the top."""
         if not key:
-            return {path[0]: one for path, one in self.tensors.items() if len(path) == 1}
-        return {path[1]: one for path, one in self.tensors.items() if len(path) == 2 and path[0] == key}
+            return {path[0]: tensor for path, tensor in self.tensors.items() if len(path) == 1}
+        return {path[1]: tensor for path, tensor in self.tensors.items() if len(path) == 2 and path[0] == key}
 
     def weights(self) -> dict[str, Lying]:
         """What was trained: of the group that this kind of file keeps it in, else what stands at the top."""
@@ -64,12 +64,12 @@ def contents(file: Path) -> Contents:
             has; nothing of it is run. Failed: it took too long.
     """
     refuse_at_sight(file)
-    told = _ask(file)
-    if "refused" in told:
-        values = {str(key): value for key, value in told.get("values", {}).items()}
-        raise BadInput(f"imports.refused.{told['refused']}", file=file, **values)
+    record = _ask(file)
+    if "refused" in record:
+        values = {str(key): value for key, value in record.get("values", {}).items()}
+        raise BadInput(f"imports.refused.{record['refused']}", file=file, **values)
     try:
-        return _checked(file, told)
+        return _checked(file, record)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise BadInput("imports.refused.odd_tensor", file=file) from error
 
@@ -93,47 +93,55 @@ def refuse_at_sight(file: Path) -> None:
 
 def _ask(file: Path) -> dict[str, Any]:
     command = [sys.executable, "-I", "-S", "-B", str(_PROGRAM), str(file.absolute())]
-    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as said:
+    variables = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH", "LANG") if name in os.environ}
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         try:
-            done = subprocess.run(  # noqa: S603  our own program, by its path; the file's name is an argument
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=said, timeout=SECONDS, check=False, env=kept
+            process = subprocess.run(  # noqa: S603  our own program, by its path; the file's name is an argument
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=errors,
+                timeout=SECONDS,
+                check=False,
+                env=variables,
             )
         except subprocess.TimeoutExpired as error:
             raise Failed("imports.refused.too_slow", file=file, seconds=SECONDS) from error
         size = out.seek(0, 2)
         out.seek(0)
-        said.seek(0)
-        if done.returncode != 0 or not 0 < size <= MOST_TOLD:
-            last = said.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
-            raise BadInput("imports.refused.gave_up", file=file, reason=(last[-1][:200] if last else done.returncode))
-        told: dict[str, Any] = json.loads(out.read())
-        return told
+        errors.seek(0)
+        if process.returncode != 0 or not 0 < size <= MOST_TOLD:
+            last = errors.read(1 << 16).decode("utf-8", "replace").strip().splitlines()
+            raise BadInput(
+                "imports.refused.gave_up", file=file, reason=(last[-1][:200] if last else process.returncode)
+            )
+        record: dict[str, Any] = json.loads(out.read())
+        return record
 
 
-def _checked(file: Path, told: Mapping[str, Any]) -> Contents:
+def _checked(file: Path, record: Mapping[str, Any]) -> Contents:
     """What was told, each place in the file seen to be in it."""
     length = file.stat().st_size
-    tensors = {tuple(one["path"]): _lying(file, one, length) for one in told["tensors"]}
-    shapes = tuple(tuple((str(name), tuple(size)) for name, size in group) for group in told["shapes"])
-    return Contents(file, tensors, told["values"], shapes, tuple(told["classes"]), tuple(told["keys"]))
+    tensors = {tuple(entry["path"]): _lying(file, entry, length) for entry in record["tensors"]}
+    shapes = tuple(tuple((str(name), tuple(size)) for name, size in group) for group in record["shapes"])
+    return Contents(file, tensors, record["values"], shapes, tuple(record["classes"]), tuple(record["keys"]))
 
 
-def _lying(file: Path, told: Mapping[str, Any], length: int) -> Lying:
-    shape, stride = tuple(map(int, told["shape"])), tuple(map(int, told["stride"]))
-    width, start = DTYPES[told["dtype"]][1], int(told["start"])
+def _lying(file: Path, entry: Mapping[str, Any], length: int) -> Lying:
+    shape, stride = tuple(map(int, entry["shape"])), tuple(map(int, entry["stride"]))
+    width, start = DTYPES[entry["dtype"]][1], int(entry["start"])
     numel = math.prod(shape)
     span = 1 + sum((n - 1) * step for n, step in zip(shape, stride, strict=True)) if numel else 0
     if min((start, *shape, *stride)) < 0 or start + span * width > length:
         raise ValueError("outside the file")
     ranges = ((file, start, span * width),) if span else ()
-    return Lying(told["dtype"], shape, ranges, None if _in_order(shape, stride) else stride)
+    return Lying(entry["dtype"], shape, ranges, None if _in_order(shape, stride) else stride)
 
 
 def _in_order(shape: tuple[int, ...], stride: tuple[int, ...]) -> bool:
     step = 1
-    for n, given in zip(reversed(shape), reversed(stride), strict=True):
-        if n != 1 and given != step:
+    for n, actual in zip(reversed(shape), reversed(stride), strict=True):
+        if n != 1 and actual != step:
             return 0 in shape
         step *= n
     return True

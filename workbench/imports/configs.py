@@ -76,21 +76,23 @@ def read_text(text: str, where: str) -> Read:
 
 def _versions(text: str) -> list[tuple[str, str]]:
     """The text, and what it was before somebody pasted it; with the remark that says so."""
-    made = [(text, "")]
+    versions = [(text, "")]
     fenced = "\n".join(match[1] for match in _FENCE.finditer(text))
     if fenced:
-        made.append((fenced, "fence"))
-    for part, _ in tuple(made):
+        versions.append((fenced, "fence"))
+    for part, _ in tuple(versions):
         lines = part.splitlines()
         marked = [line for line in lines if line[:1] in "+-" and line[:1]]
         if marked:
-            kept = [line for line in lines if not line.startswith(("-", "@@", "+++", "diff "))]
-            plain = any(line.startswith(" ") for line in kept) and all(line[:1] in (" ", "+", "") for line in kept)
-            made.append(("\n".join(line[1:] if plain or line[:1] == "+" else line for line in kept), "diff"))
-            made.append(("\n".join(re.sub(r"^\+ ?", "", line) for line in kept), "diff"))
+            content = [line for line in lines if not line.startswith(("-", "@@", "+++", "diff "))]
+            plain = any(line.startswith(" ") for line in content) and all(
+                line[:1] in (" ", "+", "") for line in content
+            )
+            versions.append(("\n".join(line[1:] if plain or line[:1] == "+" else line for line in content), "diff"))
+            versions.append(("\n".join(re.sub(r"^\+ ?", "", line) for line in content), "diff"))
     if "\t" in text:
-        made += [(text.expandtabs(8), "tabs"), (text.expandtabs(4), "tabs")]
-    return made
+        versions += [(text.expandtabs(8), "tabs"), (text.expandtabs(4), "tabs")]
+    return versions
 
 
 def _refusal(error: SyntaxError | None, where: str) -> BadInput:
@@ -130,11 +132,11 @@ def _with_bases(read: Read, file: Path, root: Path, deep: int) -> Read:
 
 def merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     """``top`` over ``base``: tables are joined key by key, unless one says ``_delete_``, as mmengine does."""
-    made = dict(base)
+    merged = dict(base)
     for key, value in top.items():
-        under = made.get(key)
+        under = merged.get(key)
         if isinstance(value, dict) and isinstance(under, dict) and not value.get("_delete_"):
-            made[key] = merge(under, value)
+            merged[key] = merge(under, value)
         else:
-            made[key] = {k: v for k, v in value.items() if k != "_delete_"} if isinstance(value, dict) else value
-    return made
+            merged[key] = {k: v for k, v in value.items() if k != "_delete_"} if isinstance(value, dict) else value
+    return merged

@@ -80,14 +80,14 @@ def _ranked(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
     Raises:
         BadInput: the model was shared out over processes (tensor parallelism).
     """
-    found: dict[int, Path] = {}
+    ranks: dict[int, Path] = {}
     for file in sorted(folder.iterdir()):
         match = pattern.fullmatch(file.name)
         if match and int(match[2]) > 0:
             raise BadInput("imports.deepspeed.tensor_parallel", folder=folder, file=file.name)
         if match:
-            found[int(match[1] or 0)] = file
-    return found
+            ranks[int(match[1] or 0)] = file
+    return ranks
 
 
 def _check_ranks(folder: Path, optimizers: Sequence[Contents], files: Mapping[int, Path]) -> None:
@@ -95,17 +95,17 @@ def _check_ranks(folder: Path, optimizers: Sequence[Contents], files: Mapping[in
     Raises:
         BadInput: names the first process whose file is missing.
     """
-    told = optimizers[0].values.get("optimizer_state_dict.partition_count")
-    counts = told if isinstance(told, list) else [told] if isinstance(told, int) else []
-    wanted = max([*counts, max(files) + 1])
-    missing = next((rank for rank in range(wanted) if rank not in files), None)
+    declared = optimizers[0].values.get("optimizer_state_dict.partition_count")
+    counts = declared if isinstance(declared, list) else [declared] if isinstance(declared, int) else []
+    expected = max([*counts, max(files) + 1])
+    missing = next((rank for rank in range(expected) if rank not in files), None)
     if missing is not None:
         like = re.sub(r"rank_\d+_mp", f"rank_{missing}_mp", files[min(files)].name)
-        raise BadInput("imports.deepspeed.rank_missing", folder=folder, file=like, ranks=wanted)
+        raise BadInput("imports.deepspeed.rank_missing", folder=folder, file=like, ranks=expected)
 
 
 def _sixteen_bit(folder: Path, model: Contents) -> dict[str, Lying]:
-    weights = {name: one for name, one in model.weights().items() if one.numel}
+    weights = {name: tensor for name, tensor in model.weights().items() if tensor.numel}
     if not weights:
         raise BadInput("imports.deepspeed.no_optimizer", folder=folder)
     return weights
@@ -114,46 +114,46 @@ def _sixteen_bit(folder: Path, model: Contents) -> dict[str, Lying]:
 def _flat(of: Contents, path: tuple[str, str]) -> list[Lying]:
     """The vectors of one process, a group each, or one alone."""
     single = of.tensors.get(path)
-    groups = [one for key, one in of.tensors.items() if key[:2] == path and len(key) == 3]
+    groups = [tensor for key, tensor in of.tensors.items() if key[:2] == path and len(key) == 3]
     return [single] if single else groups
 
 
 def _second(folder: Path, shapes: Shapes, optimizers: Sequence[Contents]) -> dict[str, Lying]:
     """ZeRO 1 and 2."""
-    ranks = [_flat(one, FLAT) for one in optimizers]
+    ranks = [_flat(optimizer, FLAT) for optimizer in optimizers]
     if any(len(groups) != len(shapes) for groups in ranks):
         raise BadInput("imports.deepspeed.groups_differ", folder=folder)
-    made: dict[str, Lying] = {}
-    for at, group in enumerate(shapes):
-        vector = [part for groups in ranks for part in groups[at].ranges]
-        dtype, start = ranks[0][at].dtype, 0
+    tensors: dict[str, Lying] = {}
+    for index, group in enumerate(shapes):
+        vector = [part for groups in ranks for part in groups[index].ranges]
+        dtype, start = ranks[0][index].dtype, 0
         for name, shape in group:
             length = size(dtype, shape)
-            made[name] = Lying(dtype, shape, _cut(folder, vector, start, length))
+            tensors[name] = Lying(dtype, shape, _cut(folder, vector, start, length))
             start += length
         # what is left is padding: to a multiple of twice the processes
-        left = (sum(length for _, _, length in vector) - start) // DTYPES[dtype][1]
-        if not 0 <= left < 4 * len(ranks) + 4:
-            raise BadInput("imports.deepspeed.left_over", folder=folder, numbers=left)
-    return made
+        remaining = (sum(length for _, _, length in vector) - start) // DTYPES[dtype][1]
+        if not 0 <= remaining < 4 * len(ranks) + 4:
+            raise BadInput("imports.deepspeed.left_over", folder=folder, numbers=remaining)
+    return tensors
 
 
 def _third(folder: Path, shapes: Shapes, optimizers: Sequence[Contents]) -> dict[str, Lying]:
     """ZeRO 3."""
-    vectors = [[part for one in _flat(each, FLAT_3) for part in one.ranges] for each in optimizers]
+    vectors = [[part for tensor in _flat(each, FLAT_3) for part in tensor.ranges] for each in optimizers]
     first = _flat(optimizers[0], FLAT_3)
     if not first:
         raise BadInput("imports.deepspeed.no_optimizer", folder=folder)
     dtype, start = first[0].dtype, 0
     width = DTYPES[dtype][1]
-    made: dict[str, Lying] = {}
+    tensors: dict[str, Lying] = {}
     for name, shape in (pair for group in shapes for pair in group):
         numel = math.prod(shape)
         each = -(-numel // len(vectors)) * width
         parts = [part for vector in vectors for part in _cut(folder, vector, start, each)]
-        made[name] = Lying(dtype, shape, _cut(folder, parts, 0, numel * width))
+        tensors[name] = Lying(dtype, shape, _cut(folder, parts, 0, numel * width))
         start += each
-    return made
+    return tensors
 
 
 def _cut(folder: Path, vector: Sequence[Range], start: int, length: int) -> tuple[Range, ...]:

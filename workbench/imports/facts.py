@@ -58,14 +58,14 @@ class Facts:
     def take(self, *paths: str) -> tuple[Any, str]:
         """The value of the first of ``paths`` (dotted) that the config has, with that path; (None, "") where it has
         none. All of them count as taken."""
-        found: tuple[Any, str] = (None, "")
+        result: tuple[Any, str] = (None, "")
         for path in paths:
             parts = tuple(path.split("."))
             self.taken |= {leaf for leaf in self.leaves if leaf[: len(parts)] == parts}
-            value, there = _at(self.values, parts)
-            if there and not found[1]:
-                found = (value, path)
-        return found
+            value, present = _at(self.values, parts)
+            if present and not result[1]:
+                result = (value, path)
+        return result
 
     def get(self, path: str) -> Any:
         """The value of ``path``, which stays to be taken; None where there is none."""
@@ -73,22 +73,22 @@ class Facts:
 
     def left(self) -> list[tuple[str, Any]]:
         """What was not taken: path and value, each pair of last name and value once."""
-        known = {(leaf[-1], repr(self.leaves[leaf])) for leaf in self.taken if leaf in self.leaves}
-        found: list[tuple[str, Any]] = []
+        read = {(leaf[-1], repr(self.leaves[leaf])) for leaf in self.taken if leaf in self.leaves}
+        leaves: list[tuple[str, Any]] = []
         for leaf, value in self.leaves.items():
             pair = (leaf[-1], repr(value))
             quiet = MACHINERY & set(leaf) or isinstance(value, Symbol) or value in (None, "", [], ())
-            if leaf not in self.taken and not quiet and pair not in known:
-                known.add(pair)
-                found.append((".".join(leaf), value))
-        return found
+            if leaf not in self.taken and not quiet and pair not in read:
+                read.add(pair)
+                leaves.append((".".join(leaf), value))
+        return leaves
 
 
 def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(inner, (*path, str(key)))
-    elif isinstance(value, (list, tuple)) and any(isinstance(one, Mapping) for one in value):
+    elif isinstance(value, (list, tuple)) and any(isinstance(item, Mapping) for item in value):
         for i, inner in enumerate(value):
             yield from _leaves(inner, (*path, str(i)))
     elif path:
@@ -113,5 +113,5 @@ def last(value: Any) -> str:
 
 def shown(name: str, value: Any) -> str:
     """``name = value``, on one short line."""
-    said = value.source if isinstance(value, Unread) else value if isinstance(value, Symbol) else repr(value)
-    return f"{name} = {said if len(said) <= 60 else said[:57] + '…'}"
+    source = value.source if isinstance(value, Unread) else value if isinstance(value, Symbol) else repr(value)
+    return f"{name} = {source if len(source) <= 60 else source[:57] + '…'}"

@@ -62,19 +62,19 @@ def things(paths: Sequence[Path]) -> list[Thing]:
     Raises:
         BadInput: one is not there, or is of no kind that is read here.
     """
-    found: list[Thing] = []
+    things_found: list[Thing] = []
     for path in paths:
         if path.is_dir():
             inside = list(_in_folder(path, 0))
-            whole = inside and inside[0].path == path
-            found += [Thing(thing.kind, thing.path, bool(whole and i == 0)) for i, thing in enumerate(inside)]
+            is_whole = inside and inside[0].path == path
+            things_found += [Thing(thing.kind, thing.path, bool(is_whole and i == 0)) for i, thing in enumerate(inside)]
         elif path.is_file():
-            found.append(Thing(_kind_of(path), path, given=True))
+            things_found.append(Thing(_kind_of(path), path, given=True))
         else:
             raise BadInput("imports.not_there", path=path)
-    if not found:
+    if not things_found:
         raise BadInput("imports.nothing_there", path=paths[0] if paths else "")
-    return found
+    return things_found
 
 
 def _kind_of(file: Path) -> Kind:
@@ -97,9 +97,9 @@ def _in_folder(folder: Path, deep: int) -> Iterator[Thing]:
         yield Thing("deepspeed", folder)
         return
     names = sorted(os.listdir(folder))[:MOST]  # noqa: PTH208
-    own = _converted(folder, set(names))
-    if own:
-        yield Thing(own, folder)
+    converted = _converted(folder, set(names))
+    if converted:
+        yield Thing(converted, folder)
     for name in names:
         path = folder / name
         if path.is_symlink() and not _inside(path, folder):
@@ -110,7 +110,7 @@ def _in_folder(folder: Path, deep: int) -> Iterator[Thing]:
             continue
         elif path.suffix == ".py" and _looks_like_a_config(path):
             yield Thing("config", path)
-        elif path.suffix == ".pth" or (path.suffix in WEIGHTS and not own):
+        elif path.suffix == ".pth" or (path.suffix in WEIGHTS and not converted):
             yield Thing("checkpoint", path)
 
 
@@ -126,8 +126,8 @@ def _converted(folder: Path, names: set[str]) -> Kind | None:
     if "config.json" not in names or not weights:
         return None
     try:
-        told = json.loads(read_bounded(folder / "config.json", LARGEST))
-        kind = str(told.get("model_type", ""))
+        config = json.loads(read_bounded(folder / "config.json", LARGEST))
+        kind = str(config.get("model_type", ""))
     except (ValueError, OSError, AttributeError, RecursionError):
         return "model"
     if kind == "projector":
@@ -141,26 +141,26 @@ def _looks_like_a_config(file: Path) -> bool:
     return bool(_CONFIG.search(head)) and "def forward" not in head
 
 
-def choose(found: Sequence[Thing]) -> Chosen:
+def choose(candidates: Sequence[Thing]) -> Chosen:
     """What of it is read: what was named; of a run's checkpoints the newest; of a folder of both kinds the checkpoint,
     whose numbers are exact.
 
     Raises:
         BadInput: there are several of a kind, and none of them was named.
     """
-    configs = [thing for thing in found if thing.kind == "config"]
-    weights = _weights([thing for thing in found if thing.kind != "config"])
+    configs = [thing for thing in candidates if thing.kind == "config"]
+    weights = _weights([thing for thing in candidates if thing.kind != "config"])
     config = _config(configs, weights)
-    left = tuple(thing for thing in found if thing not in weights and thing != config and thing.kind != "config")
-    return Chosen(weights, config, left)
+    unused = tuple(thing for thing in candidates if thing not in weights and thing != config and thing.kind != "config")
+    return Chosen(weights, config, unused)
 
 
-def _weights(found: Sequence[Thing]) -> tuple[Thing, ...]:
-    named = [thing for thing in found if thing.given]
-    parts = [thing for thing in found if thing.kind in ("projector", "tower")]
+def _weights(candidates: Sequence[Thing]) -> tuple[Thing, ...]:
+    named = [thing for thing in candidates if thing.given]
+    parts = [thing for thing in candidates if thing.kind in ("projector", "tower")]
     if named:
         return (*named, *(part for part in parts if not part.given and _parent_of_one(part, named)))
-    pickled = [thing for thing in found if thing.kind in ("checkpoint", "deepspeed")]
+    pickled = [thing for thing in candidates if thing.kind in ("checkpoint", "deepspeed")]
     runs = {thing.path.parent for thing in pickled if _CHECKPOINT.fullmatch(thing.path.name)}
     if len(runs) > 1:
         raise BadInput("imports.several", found=_list(runs))
@@ -168,33 +168,33 @@ def _weights(found: Sequence[Thing]) -> tuple[Thing, ...]:
         return (_newest([thing for thing in pickled if thing.path.parent in runs]),)
     if pickled:
         return _single(pickled)
-    adapters = [thing for thing in found if thing.kind == "adapter"]
+    adapters = [thing for thing in candidates if thing.kind == "adapter"]
     towers = [thing for thing in adapters if "visual" in thing.path.name]
     plain = [thing for thing in adapters if thing not in towers]
     if plain or towers or parts:
         return (*_single(plain), *_single(towers), *parts)
-    return _single([thing for thing in found if thing.kind == "model"])
+    return _single([thing for thing in candidates if thing.kind == "model"])
 
 
 def _parent_of_one(part: Thing, named: Sequence[Thing]) -> bool:
     return any(thing.path in part.path.parents for thing in named)
 
 
-def _single(found: Sequence[Thing]) -> tuple[Thing, ...]:
-    if len(found) > 1:
-        raise BadInput("imports.several", found=_list({thing.path for thing in found}))
-    return tuple(found)
+def _single(candidates: Sequence[Thing]) -> tuple[Thing, ...]:
+    if len(candidates) > 1:
+        raise BadInput("imports.several", found=_list({thing.path for thing in candidates}))
+    return tuple(candidates)
 
 
-def _newest(found: Sequence[Thing]) -> Thing:
+def _newest(candidates: Sequence[Thing]) -> Thing:
     """The one that ``last_checkpoint`` names (by its last part: the path is of their machine), else the highest."""
-    last = found[0].path.parent / "last_checkpoint"
+    last = candidates[0].path.parent / "last_checkpoint"
     try:
         name = re.split(r"[/\\]", read_bounded(last, LARGEST).decode("utf-8", "replace").strip())[-1]
     except OSError:
         name = ""
-    here = next((thing for thing in found if thing.path.name == name), None)
-    return here or max(found, key=lambda thing: [int(n) for n in _NUMBER.findall(thing.path.stem)])
+    latest = next((thing for thing in candidates if thing.path.name == name), None)
+    return latest or max(candidates, key=lambda thing: [int(n) for n in _NUMBER.findall(thing.path.stem)])
 
 
 def _config(configs: Sequence[Thing], weights: Sequence[Thing]) -> Thing | None:
@@ -205,13 +205,13 @@ def _config(configs: Sequence[Thing], weights: Sequence[Thing]) -> Thing | None:
         return named[0] if named else None
     near = {weight.path if weight.path.is_dir() else weight.path.parent for weight in weights}
     near |= {weight.path.parent for weight in weights}
-    beside = [thing for thing in configs if thing.path.parent in near]
-    if not beside and not weights and len({thing.path.name for thing in configs}) > 1:
+    neighbours = [thing for thing in configs if thing.path.parent in near]
+    if not neighbours and not weights and len({thing.path.name for thing in configs}) > 1:
         tops = [thing for thing in configs if "vis_data" not in thing.path.parts]
         if len(tops) != 1:
             raise BadInput("imports.several", found=_list({thing.path for thing in tops or configs}))
         return tops[0]
-    return min(beside or configs, key=lambda thing: (len(thing.path.parts), str(thing.path)))
+    return min(neighbours or configs, key=lambda thing: (len(thing.path.parts), str(thing.path)))
 
 
 def _list(paths: set[Path]) -> str:

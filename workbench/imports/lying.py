@@ -41,10 +41,10 @@ class Lying:
     def rows(self, rows: Sequence[tuple[int, int]]) -> Lying:
         """Those rows of it, (first, one after the last) each."""
         wide = size(self.dtype, self.shape[1:])
-        found: list[Range] = []
+        ranges: list[Range] = []
         for first, end in rows:
-            found += cut(self.ranges, first * wide, (end - first) * wide)
-        return replace(self, shape=(sum(end - first for first, end in rows), *self.shape[1:]), ranges=tuple(found))
+            ranges += cut(self.ranges, first * wide, (end - first) * wide)
+        return replace(self, shape=(sum(end - first for first, end in rows), *self.shape[1:]), ranges=tuple(ranges))
 
 
 def of_entry(entry: Entry) -> Lying:
@@ -59,16 +59,16 @@ def cut(ranges: Sequence[Range], start: int, length: int) -> list[Range]:
     Raises:
         ValueError: they end before that.
     """
-    found: list[Range] = []
-    for file, first, whole in ranges:
-        skipped = min(start, whole)
-        part = min(whole - skipped, length)
+    pieces: list[Range] = []
+    for file, first, extent in ranges:
+        skipped = min(start, extent)
+        part = min(extent - skipped, length)
         if part:
-            found.append((file, first + skipped, part))
+            pieces.append((file, first + skipped, part))
         start, length = start - skipped, length - part
     if length:
         raise ValueError(f"{length} bytes missing")
-    return found
+    return pieces
 
 
 def read(tensor: Lying) -> torch.Tensor:
@@ -93,19 +93,19 @@ def write(file: Path, tensors: Mapping[str, Lying], dtype: str | None = None) ->
     Args:
         dtype: safetensors' name of the numbers to round floats to; None: as they are.
     """
-    kinds = {name: dtype if dtype and one.dtype in ("F64", "F32", "F16", "BF16") else one.dtype
-             for name, one in tensors.items()}  # fmt: skip
-    with Writer(file, [(name, kinds[name], one.shape) for name, one in tensors.items()]) as writer:
+    kinds = {name: dtype if dtype and tensor.dtype in ("F64", "F32", "F16", "BF16") else tensor.dtype
+             for name, tensor in tensors.items()}  # fmt: skip
+    with Writer(file, [(name, kinds[name], tensor.shape) for name, tensor in tensors.items()]) as writer:
         for name, kind, _ in writer.order:
-            one = tensors[name]
-            if kind == one.dtype and one.stride is None:
-                writer.pour(name, one.dtype, one.shape, one.ranges)
+            tensor = tensors[name]
+            if kind == tensor.dtype and tensor.stride is None:
+                writer.pour(name, tensor.dtype, tensor.shape, tensor.ranges)
             else:
-                writer.write(name, read(one).to(_torch(kind)))
+                writer.write(name, read(tensor).to(_torch(kind)))
 
 
 def _torch(kind: str) -> torch.dtype:
     import torch
 
-    found: torch.dtype = getattr(torch, DTYPES[kind][0])
-    return found
+    dtype: torch.dtype = getattr(torch, DTYPES[kind][0])
+    return dtype

@@ -45,21 +45,21 @@ def parted(weights: Mapping[str, Lying], where: object) -> Parted:
     Raises:
         BadInput: there are none, or one belongs to nothing that is known.
     """
-    made = Parted({}, {}, {}, {}, {})
+    parted = Parted({}, {}, {}, {}, {})
     for name, tensor in weights.items():
         top, _, rest = name.partition(".")
         plain = _ADAPTER.sub("", rest if top in ("llm", "visual_encoder", "projector") else name)
         if top == "projector":
-            made.projector[plain] = tensor
+            parted.projector[plain] = tensor
         elif top == "visual_encoder":
-            (made.tower_adapter if _of_adapter(plain) else made.tower)[plain] = tensor
+            (parted.tower_adapter if _of_adapter(plain) else parted.tower)[plain] = tensor
         elif top == "llm" or name.startswith(("base_model.model.", "model.", "lm_head.", "output.")):
-            (made.adapter if _of_adapter(plain) else made.model)[plain] = tensor
+            (parted.adapter if _of_adapter(plain) else parted.model)[plain] = tensor
         else:
             raise BadInput("imports.unknown_tensor", tensor=name[:120], file=where)
     if not weights:
         raise BadInput("imports.no_tensors", file=where)
-    return made
+    return parted
 
 
 def _of_adapter(name: str) -> bool:
@@ -99,14 +99,14 @@ def as_llamas(adapter: Tensors, config: Mapping[str, Any] | None, where: object)
     if not is_theirs([split(name)[0] for name in adapter]):
         return adapter, ""
     rows, note = _rows(adapter, config, where)
-    made: Tensors = {}
+    renamed: Tensors = {}
     for name, tensor in adapter.items():
         module, rest = split(name)
         ours = internlm.module_name(module)
         apart = not rest.startswith(".lora_A") and len(ours) == 3
-        for i, one in enumerate(ours):
-            made[one + rest] = tensor.rows(rows[i]) if apart else tensor
-    return made, note
+        for i, target in enumerate(ours):
+            renamed[target + rest] = tensor.rows(rows[i]) if apart else tensor
+    return renamed, note
 
 
 def _rows(adapter: Tensors, config: Mapping[str, Any] | None, where: object) -> tuple[Any, str]:
@@ -121,16 +121,18 @@ def _rows(adapter: Tensors, config: Mapping[str, Any] | None, where: object) -> 
             raise BadInput("imports.other_heads", file=where, rows=wide, expected=rows[2][-1][1])
         return rows, "llama_names"
     if config:  # the base is a Llama already: the same heads by its own names
-        told = {**config, "model_type": "internlm2"}
-        if {"num_attention_heads", "hidden_size"} <= set(told) and internlm.fused_rows(told)[2][-1][1] == wide:
-            return internlm.fused_rows(told), "llama_names"
+        llama_config = {**config, "model_type": "internlm2"}
+        if {"num_attention_heads", "hidden_size"} <= set(llama_config) and internlm.fused_rows(llama_config)[2][-1][
+            1
+        ] == wide:
+            return internlm.fused_rows(llama_config), "llama_names"
         raise BadInput("imports.other_heads", file=where, rows=wide, expected="?")
-    heads, left = divmod(hidden, WIDE)
+    heads, remainder = divmod(hidden, WIDE)
     groups, odd = divmod(wide // WIDE - heads, 2)
-    if left or odd or wide % WIDE or groups < 1 or heads % groups:
+    if remainder or odd or wide % WIDE or groups < 1 or heads % groups:
         raise BadInput("imports.base_needed", file=where)
-    told = {"num_attention_heads": heads, "num_key_value_heads": groups, "hidden_size": hidden}
-    return internlm.fused_rows(told), "llama_names_guessed"
+    llama_config = {"num_attention_heads": heads, "num_key_value_heads": groups, "hidden_size": hidden}
+    return internlm.fused_rows(llama_config), "llama_names_guessed"
 
 
 def model_as_llama(weights: Tensors, config: Mapping[str, Any]) -> Tensors:
@@ -141,14 +143,14 @@ def model_as_llama(weights: Tensors, config: Mapping[str, Any]) -> Tensors:
     """
     if not internlm.is_internlm(config):
         return weights
-    made: Tensors = {}
+    renamed: Tensors = {}
     for part in internlm.parts(weights, config):
         tensor = weights[part.source]
         internlm.check_rows(part, tensor.shape, config)
-        made[part.name] = tensor.rows(part.rows) if part.rows else tensor
-    return made
+        renamed[part.name] = tensor.rows(part.rows) if part.rows else tensor
+    return renamed
 
 
-def patterns(told: Mapping[str, Any] | None) -> dict[str, Any]:
+def patterns(pattern: Mapping[str, Any] | None) -> dict[str, Any]:
     """``rank_pattern`` or ``alpha_pattern`` by Llama's names."""
-    return {one: value for key, value in (told or {}).items() for one in internlm.module_name(key)}
+    return {module: value for key, value in (pattern or {}).items() for module in internlm.module_name(key)}

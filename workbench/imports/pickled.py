@@ -68,9 +68,9 @@ class Inert:
 
     def __new__(cls, *args: Any, **_: Any) -> Inert:
         """Keep what it was made with."""
-        made = object.__new__(cls)
-        made.args = args
-        return made
+        instance = object.__new__(cls)
+        instance.args = args
+        return instance
 
     def __init__(self, *_: Any, **__: Any) -> None:
         pass
@@ -126,14 +126,14 @@ class Tensor:
     """A tensor: a view of a storage, seen to lie inside it."""
 
     def __init__(self, storage: Any = None, offset: Any = 0, size: Any = (), stride: Any = (), *_: Any) -> None:
-        whole = [offset, *size, *stride]
-        if not isinstance(storage, Stored) or len(size) != len(stride) or not all(type(n) is int for n in whole):
+        numbers = [offset, *size, *stride]
+        if not isinstance(storage, Stored) or len(size) != len(stride) or not all(type(n) is int for n in numbers):
             raise Refused("odd_tensor")
         numel = 1
         for n in size:
             numel *= n
         last = offset + sum((n - 1) * step for n, step in zip(size, stride)) if numel else offset  # noqa: B905
-        if min(whole, default=0) < 0 or last >= storage.numel + (numel == 0) or numel > storage.numel:
+        if min(numbers, default=0) < 0 or last >= storage.numel + (numel == 0) or numel > storage.numel:
             raise Refused("outside_storage")
         self.storage, self.offset, self.size, self.stride = storage, offset, list(size), list(stride)
 
@@ -239,7 +239,7 @@ def contents(file: BinaryIO) -> dict[str, Any]:
     if not isinstance(top, dict):
         raise Refused("no_dictionary", kind=type(top).__name__)
     tensors = [tensor.told(path) for path, tensor in walk(top)]
-    size = sum(_size(one) for one in tensors)
+    size = sum(_size(tensor) for tensor in tensors)
     if size > 2 * file.seek(0, 2) + (64 << 20):
         raise Refused("grows", size=size >> 20)
     return {
@@ -260,7 +260,7 @@ def _size(tensor: dict[str, Any]) -> int:
 
 def walk(top: dict[Any, Any]) -> list[tuple[list[str], Tensor]]:
     """Every tensor with its path, each container once, none of the optimizer's but its weights."""
-    found: list[tuple[list[str], Tensor]] = []
+    leaves: list[tuple[list[str], Tensor]] = []
     seen, count = set[int](), 0
     waiting: list[tuple[list[str], Any]] = [([], top)]
     while waiting:
@@ -269,13 +269,13 @@ def walk(top: dict[Any, Any]) -> list[tuple[list[str], Tensor]]:
         if count > NODES or len(path) > DEPTH:
             raise Refused("too_deep")
         if isinstance(value, Tensor):
-            found.append((path, value))
+            leaves.append((path, value))
         elif isinstance(value, (dict, list, tuple)) and id(value) not in seen:
             seen.add(id(value))
             pairs = value.items() if isinstance(value, dict) else enumerate(value)
-            inside = [([*path, str(key)[:500]], one) for key, one in pairs if wanted(path, key)]
+            inside = [([*path, str(key)[:500]], item) for key, item in pairs if wanted(path, key)]
             waiting += reversed(inside)
-    return found
+    return leaves
 
 
 def wanted(path: list[str], key: Any) -> bool:
@@ -296,7 +296,7 @@ def plain(value: Any) -> Any:
     """A text or a number; of a stand-in made of one number, that; None of anything else."""
     if isinstance(value, Inert) and len(value.args) == 1:
         value = value.args[0]
-    if isinstance(value, (list, tuple)) and len(value) <= 64 and all(type(one) is int for one in value):
+    if isinstance(value, (list, tuple)) and len(value) <= 64 and all(type(item) is int for item in value):
         return list(value)
     if isinstance(value, str):
         return value if len(value) <= LONGEST_TEXT else None
@@ -306,15 +306,15 @@ def plain(value: Any) -> Any:
 def shapes(value: Any) -> list[list[tuple[str, list[int]]]]:
     """DeepSpeed's ``param_shapes``: for each group the names and shapes, in the order in which they lie."""
     groups = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
-    found: list[list[tuple[str, list[int]]]] = []
+    ranks: list[list[tuple[str, list[int]]]] = []
     for group in groups:
         if not isinstance(group, dict):
             raise Refused("odd_tensor")
         pairs = [(name, list(size)) for name, size in group.items() if isinstance(size, tuple)]
         if len(pairs) != len(group) or not all(type(n) is int and n >= 0 for _, size in pairs for n in size):
             raise Refused("odd_tensor")
-        found.append([(str(name), size) for name, size in pairs])
-    return found
+        ranks.append([(str(name), size) for name, size in pairs])
+    return ranks
 
 
 def limit() -> None:
@@ -353,12 +353,12 @@ def main() -> int:
     try:
         with open(sys.argv[1], "rb") as file:  # noqa: PTH123  a program on its own
             forbid()
-            told = contents(file)
+            record = contents(file)
     except Refused as error:
-        told = {"refused": error.key, "values": error.values}
+        record = {"refused": error.key, "values": error.values}
     except MemoryError:
-        told = {"refused": "too_much_memory", "values": {}}
-    sys.stdout.write(json.dumps(told))
+        record = {"refused": "too_much_memory", "values": {}}
+    sys.stdout.write(json.dumps(record))
     return 0
 
 

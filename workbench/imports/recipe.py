@@ -38,22 +38,22 @@ def draft(read: Read, where: str, *, base: str | None = None) -> Draft:
         BadInput: it is no config of XTuner's, or of another program of that name; a setting that the training stands
             on was not read; or its rows are made by a function of the person's own.
     """
-    facts, made = Facts(read.values), Draft()
+    facts, sketch = Facts(read.values), Draft()
     _check(facts, where)
-    made.settings["data"] = {"general": None, "validation_share": 0.0}
-    micro = _schedule(facts, made)
+    sketch.settings["data"] = {"general": None, "validation_share": 0.0}
+    micro = _schedule(facts, sketch)
     for part in (_optimizer, _adapter, _templates, _runtime):
-        part(facts, made)
-    _model(facts, made, base)
-    read_data(facts, made, where)
-    _periods(facts, made, micro)
-    _evaluation(facts, made)
+        part(facts, sketch)
+    _model(facts, sketch, base)
+    read_data(facts, sketch, where)
+    _periods(facts, sketch, micro)
+    _evaluation(facts, sketch)
     for remark in read.remarks:
-        made.rows.append(Row(remark.source or where, "", remark.key, "left", (("line", str(remark.line)),)))
+        sketch.rows.append(Row(remark.source or where, "", remark.key, "left", (("line", str(remark.line)),)))
     _unread(read, where)
     for path, value in facts.left():
-        made.leave(shown(path, value), "no_counterpart")
-    return made
+        sketch.leave(shown(path, value), "no_counterpart")
+    return sketch
 
 
 def _check(facts: Facts, where: str) -> None:
@@ -63,9 +63,9 @@ def _check(facts: Facts, where: str) -> None:
     )
     if second:
         raise BadInput("imports.config.other_xtuner", file=where, name=second[0])
-    known = {"model", "train_dataloader", "optim_wrapper", "pretrained_model_name_or_path", "llm_name_or_path", "lr",
+    keys = {"model", "train_dataloader", "optim_wrapper", "pretrained_model_name_or_path", "llm_name_or_path", "lr",
              "max_epochs", "batch_size", "train_cfg", "prompt_template", "max_length", "evaluation_inputs"}  # fmt: skip
-    if not names & known:
+    if not names & keys:
         raise BadInput("imports.config.no_xtuner", file=where)
 
 
@@ -74,85 +74,89 @@ def _unread(read: Read, where: str) -> None:
     Raises:
         BadInput: what the training stands on was not read.
     """
-    wanted = ("pretrained_model_name_or_path", "llm_name_or_path", "data_path", "alpaca_en_path", "max_epochs", "lr")
-    for name in wanted:
+    keys = ("pretrained_model_name_or_path", "llm_name_or_path", "data_path", "alpaca_en_path", "max_epochs", "lr")
+    for name in keys:
         value = read.values.get(name)
         if isinstance(value, Unread):
             raise BadInput("imports.config.unread", file=where, line=value.line, name=name, source=value.source)
 
 
-def _schedule(facts: Facts, made: Draft) -> int:
+def _schedule(facts: Facts, sketch: Draft) -> int:
     """Batch, accumulation, epochs; returns the micro-batches of a step."""
     micro, path = facts.take("optim_wrapper.accumulative_counts", "accumulative_counts")
     micro = max(1, int(number(micro) or 1))
     if path:
-        made.put(shown("accumulative_counts", micro), "schedule.gradient_accumulation_steps", micro)
+        sketch.put(shown("accumulative_counts", micro), "schedule.gradient_accumulation_steps", micro)
     size, path = facts.take("train_dataloader.batch_size", "batch_size")
     if number(size):
-        made.put(shown("batch_size", size), "schedule.per_device_train_batch_size", int(size))
+        sketch.put(shown("batch_size", size), "schedule.per_device_train_batch_size", int(size))
     epochs, path = facts.take("train_cfg.max_epochs", "max_epochs")
     if number(epochs):
-        made.put(shown("max_epochs", epochs), "schedule.num_train_epochs", float(epochs))
+        sketch.put(shown("max_epochs", epochs), "schedule.num_train_epochs", float(epochs))
     iterations, path = facts.take("train_cfg.max_iters", "max_iters")
     if number(iterations):
         steps = math.ceil(iterations / micro)
-        made.put(shown("max_iters", iterations), "schedule.max_steps", steps, "iterations", micro=micro)
+        sketch.put(shown("max_iters", iterations), "schedule.max_steps", steps, "iterations", micro=micro)
     return micro
 
 
-def _optimizer(facts: Facts, made: Draft) -> None:
+def _optimizer(facts: Facts, sketch: Draft) -> None:
     kind, path = facts.take("optim_wrapper.optimizer.type", "optim_type")
     if path and not isinstance(kind, Unread):
         ours = OPTIMIZERS.get(last(kind))
         if ours is None:
-            made.leave(shown("optim_type", kind), "optimizer_unknown", name=last(kind))
+            sketch.leave(shown("optim_type", kind), "optimizer_unknown", name=last(kind))
         else:
             note = "adam_as_adamw" if last(kind) == "Adam" else ""
-            made.put(shown("optim_type", kind), "optimizer.optim", ours, note, kind="translated")
+            sketch.put(shown("optim_type", kind), "optimizer.optim", ours, note, kind="translated")
     for theirs, key in {"lr": "learning_rate", "weight_decay": "weight_decay"}.items():
         value, path = facts.take(f"optim_wrapper.optimizer.{theirs}", theirs)
         if path and number(value) is not None:
-            made.put(shown(theirs, value), f"optimizer.{key}", float(value))
+            sketch.put(shown(theirs, value), f"optimizer.{key}", float(value))
     betas, path = facts.take("optim_wrapper.optimizer.betas", "betas")
     if isinstance(betas, (list, tuple)) and len(betas) == 2 and all(number(b) is not None for b in betas):
-        made.put(shown("betas[0]", betas[0]), "optimizer.adam_beta1", float(betas[0]))
-        made.put(shown("betas[1]", betas[1]), "optimizer.adam_beta2", float(betas[1]))
+        sketch.put(shown("betas[0]", betas[0]), "optimizer.adam_beta1", float(betas[0]))
+        sketch.put(shown("betas[1]", betas[1]), "optimizer.adam_beta2", float(betas[1]))
     norm, path = facts.take("optim_wrapper.clip_grad.max_norm", "max_norm")
     if path and number(norm) is not None:
-        made.put(shown("max_norm", norm), "optimizer.max_grad_norm", float(norm))
-    _rates(facts, made)
+        sketch.put(shown("max_norm", norm), "optimizer.max_grad_norm", float(norm))
+    _rates(facts, sketch)
 
 
-def _rates(facts: Facts, made: Draft) -> None:
+def _rates(facts: Facts, sketch: Draft) -> None:
     """Warm-up, and how the rate goes on."""
-    given = facts.get("param_scheduler")
-    steps = [one for one in (given if isinstance(given, (list, tuple)) else [given]) if isinstance(one, Mapping)]
+    scheduler = facts.get("param_scheduler")
+    steps = [
+        step
+        for step in (scheduler if isinstance(scheduler, (list, tuple)) else [scheduler])
+        if isinstance(step, Mapping)
+    ]
     ratio, path = facts.take("warmup_ratio")
     facts.take("param_scheduler")
     warm = next((s for s in steps if last(s.get("type")) == "LinearLR" and _rises(s)), None)
     rest = [s for s in steps if s is not warm]
     if warm is not None:
-        whole = facts.get("train_cfg.max_epochs") or facts.get("max_epochs")
-        whole = whole if warm.get("by_epoch", True) else facts.get("train_cfg.max_iters") or facts.get("max_iters")
-        if number(warm.get("end")) is not None and number(whole):
-            ratio = round(float(warm["end"]) / float(whole), 6)
+        epochs = facts.get("train_cfg.max_epochs") or facts.get("max_epochs")
+        epochs = epochs if warm.get("by_epoch", True) else facts.get("train_cfg.max_iters") or facts.get("max_iters")
+        if number(warm.get("end")) is not None and number(epochs):
+            ratio = round(float(warm["end"]) / float(epochs), 6)
         if number(ratio) is not None:
-            made.put(shown("warmup_ratio", ratio), "schedule.warmup_ratio", float(ratio), "warmup")
+            sketch.put(shown("warmup_ratio", ratio), "schedule.warmup_ratio", float(ratio), "warmup")
     elif steps:
-        made.put(
+        sketch.put(
             shown("param_scheduler", [last(s.get("type")) for s in steps]), "schedule.warmup_ratio", 0.0, "no_warmup"
         )
     elif path and number(ratio) is not None:
-        made.put(shown("warmup_ratio", ratio), "schedule.warmup_ratio", float(ratio))
-    for one in rest:
-        name = last(one.get("type"))
+        sketch.put(shown("warmup_ratio", ratio), "schedule.warmup_ratio", float(ratio))
+    for step in rest:
+        name = last(step.get("type"))
         ours = SCHEDULES.get(name)
         if ours is None:
-            made.leave(shown("param_scheduler", name), "schedule_unknown", name=name)
+            sketch.leave(shown("param_scheduler", name), "schedule_unknown", name=name)
             continue
         ours = "constant_with_warmup" if ours == "constant" and warm is not None else ours
-        floor = number(one.get("eta_min")) or 0
-        made.put(shown("param_scheduler", name), "schedule.lr_scheduler_type", ours, "rate_floor" if floor else "",
+        floor = number(step.get("eta_min")) or 0
+        sketch.put(shown("param_scheduler", name), "schedule.lr_scheduler_type", ours, "rate_floor" if floor else "",
                  kind="translated", floor=floor)  # fmt: skip
 
 
@@ -160,79 +164,79 @@ def _rises(step: Mapping[str, Any]) -> bool:
     return float(number(step.get("start_factor")) or 1 / 3) < float(number(step.get("end_factor")) or 1)
 
 
-def _adapter(facts: Facts, made: Draft) -> None:
+def _adapter(facts: Facts, sketch: Draft) -> None:
     for group in ("model.lora", "model.llm_lora"):
         if isinstance(facts.get(group), Mapping):
             break
     else:
         if facts.get("model") is not None and not facts.get("model.freeze_llm"):
-            made.put("model.lora = None", "adapter.method", "full", "full")
+            sketch.put("model.lora = None", "adapter.method", "full", "full")
         return
-    made.settings.setdefault("adapter", {})["method"] = "lora"
+    sketch.settings.setdefault("adapter", {})["method"] = "lora"
     for theirs, default in {"r": 8, "lora_alpha": 8, "lora_dropout": 0.0, "use_rslora": False}.items():
         value, path = facts.take(f"{group}.{theirs}")
         if path or theirs != "use_rslora":
             value = default if value is None else value
-            made.put(shown(theirs, value), f"adapter.{theirs}", value, "" if path else "peft_default")
+            sketch.put(shown(theirs, value), f"adapter.{theirs}", value, "" if path else "peft_default")
     targets, path = facts.take(f"{group}.target_modules")
     if targets is None:
-        made.put("target_modules = None", "adapter.target_modules", "all-linear", "all_linear")
-    elif isinstance(targets, (list, tuple)) and all(isinstance(one, str) for one in targets):
+        sketch.put("target_modules = None", "adapter.target_modules", "all-linear", "all_linear")
+    elif isinstance(targets, (list, tuple)) and all(isinstance(target, str) for target in targets):
         from workbench.models.internlm import module_name
 
-        ours = list(dict.fromkeys(name for one in targets for name in module_name(str(one))))
-        made.put(shown("target_modules", list(targets)), "adapter.target_modules", ours,
+        ours = list(dict.fromkeys(name for target in targets for name in module_name(str(target))))
+        sketch.put(shown("target_modules", list(targets)), "adapter.target_modules", ours,
                  "renamed" if ours != list(targets) else "")  # fmt: skip
     else:
-        made.put(shown("target_modules", targets), "adapter.target_modules", str(targets))
+        sketch.put(shown("target_modules", targets), "adapter.target_modules", str(targets))
     bias, path = facts.take(f"{group}.bias")
     if path and bias != "none":
-        made.leave(shown("bias", bias), "bias")
+        sketch.leave(shown("bias", bias), "bias")
 
 
-def _templates(facts: Facts, made: Draft) -> None:
+def _templates(facts: Facts, sketch: Draft) -> None:
     """The template by name; none is bare text, all of which is trained."""
     dataset = dataset_of(facts)
-    given, path = facts.take(f"{dataset}.template_map_fn.template", "prompt_template")
+    template, path = facts.take(f"{dataset}.template_map_fn.template", "prompt_template")
     facts.take("prompt_template")
-    if path and given is not None:
+    if path and template is not None:
         from workbench.templates.registry import names
 
-        name = last(given) or "?"
+        name = last(template) or "?"
         if name in names():
-            made.put(shown("prompt_template", given), "model.template", name)
+            sketch.put(shown("prompt_template", template), "model.template", name)
         else:
-            made.leave(shown("prompt_template", given), "template_unknown", nearest=nearest(name, names()))
-    _instructions(facts, made)
+            sketch.leave(shown("prompt_template", template), "template_unknown", nearest=nearest(name, names()))
+    _instructions(facts, sketch)
 
 
-def _instructions(facts: Facts, made: Draft) -> None:
+def _instructions(facts: Facts, sketch: Draft) -> None:
     system, path = facts.take("SYSTEM")
     if path and system:
-        made.leave(shown("SYSTEM", system), "system")
+        sketch.leave(shown("SYSTEM", system), "system")
 
 
-def _runtime(facts: Facts, made: Draft) -> None:
+def _runtime(facts: Facts, sketch: Draft) -> None:
     seed, path = facts.take("randomness.seed")
     if number(seed) is not None:
-        made.put(shown("randomness.seed", seed), "runtime.seed", int(seed))
+        sketch.put(shown("randomness.seed", seed), "runtime.seed", int(seed))
     every, path = facts.take("default_hooks.logger.interval")
     if number(every) and every != 10:
-        made.leave(shown("logger.interval", every), "logs_each_step")
+        sketch.leave(shown("logger.interval", every), "logs_each_step")
     for name, quiet in {"sequence_parallel_size": 1, "use_varlen_attn": False, "dataloader_num_workers": 0}.items():
         value, path = facts.take(name)
         if path and value != quiet:
-            made.leave(shown(name, value), name)
+            sketch.leave(shown(name, value), name)
     facts.take("train_dataloader.num_workers")
     for name in ("load_from", "model.pretrained_pth"):
         value, path = facts.take(name)
         if path and value:
-            made.leave(shown(name, value), "begins_from")
+            sketch.leave(shown(name, value), "begins_from")
     zero = facts.get("strategy")
     if isinstance(zero, Mapping) and "DeepSpeed" in str(zero.get("type")):
         facts.take("strategy")
         stage = _zero_stage(zero)
-        made.put("strategy = DeepSpeed", "runtime.deepspeed", f"zero{stage}", "deepspeed")
+        sketch.put("strategy = DeepSpeed", "runtime.deepspeed", f"zero{stage}", "deepspeed")
 
 
 def _zero_stage(table: Mapping[str, Any]) -> int:
@@ -241,7 +245,7 @@ def _zero_stage(table: Mapping[str, Any]) -> int:
     return stage if stage in (1, 2, 3) else 2
 
 
-def _model(facts: Facts, made: Draft, base: str | None) -> None:
+def _model(facts: Facts, sketch: Draft, base: str | None) -> None:
     theirs = ("model.llm.pretrained_model_name_or_path", "llm_name_or_path", "pretrained_model_name_or_path")
     name, path = facts.take(*theirs, "tokenizer.pretrained_model_name_or_path")
     if isinstance(name, str) and name:
@@ -249,31 +253,31 @@ def _model(facts: Facts, made: Draft, base: str | None) -> None:
         note = "base_given" if base else note
         if not base and "internlm2" in ours.lower():
             note = note or "internlm2"
-        made.put(shown("pretrained_model_name_or_path", name), "model.name", base or ours, note)
+        sketch.put(shown("pretrained_model_name_or_path", name), "model.name", base or ours, note)
     elif base:
-        made.put("–", "model.name", base, "base_given")
-    _bits(facts, made)
+        sketch.put("–", "model.name", base, "base_given")
+    _bits(facts, sketch)
     dtype, path = facts.take("model.llm.torch_dtype")
     if path:
-        made.put(shown("torch_dtype", dtype), "model.dtype", "auto", "dtype")
+        sketch.put(shown("torch_dtype", dtype), "model.dtype", "auto", "dtype")
 
 
-def _bits(facts: Facts, made: Draft) -> None:
+def _bits(facts: Facts, sketch: Draft) -> None:
     table = facts.get("model.llm.quantization_config")
     if not isinstance(table, Mapping):
         if facts.get("model.llm") is not None:
-            made.put("quantization_config = None", "model.quantization", "none", "sixteen_bit")
+            sketch.put("quantization_config = None", "model.quantization", "none", "sixteen_bit")
         return
     four, _ = facts.take("model.llm.quantization_config.load_in_4bit")
     eight, _ = facts.take("model.llm.quantization_config.load_in_8bit")
     if four:
-        made.put("load_in_4bit = True", "model.quantization", "nf4")
+        sketch.put("load_in_4bit = True", "model.quantization", "nf4")
     elif eight:
-        made.put("load_in_8bit = True", "model.quantization", "none", "eight_bit")
+        sketch.put("load_in_8bit = True", "model.quantization", "none", "eight_bit")
     for name, usual in {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}.items():
         value, path = facts.take(f"model.llm.quantization_config.{name}")
         if path and four and value != usual:
-            made.leave(shown(name, value), "nf4_always")
+            sketch.leave(shown(name, value), "nf4_always")
     facts.take("model.llm.quantization_config")
 
 
@@ -285,7 +289,7 @@ def base_name(name: str) -> tuple[str, str]:
     return PurePosixPath(name.replace("\\", "/")).name, "their_path"
 
 
-def _periods(facts: Facts, made: Draft, micro: int) -> None:
+def _periods(facts: Facts, sketch: Draft, micro: int) -> None:
     """What happens every so many iterations: an iteration there is a micro-batch, a step here an optimizer step."""
     for names, key in (
         (("default_hooks.checkpoint.interval", "save_steps"), "checkpoints.save_steps"),
@@ -294,33 +298,33 @@ def _periods(facts: Facts, made: Draft, micro: int) -> None:
         value, path = facts.take(*names)
         if path and number(value) and value > 0:
             steps = max(1, math.ceil(value / micro))
-            made.put(shown(names[1], value), key, steps, "iterations" if micro > 1 else "", micro=micro)
+            sketch.put(shown(names[1], value), key, steps, "iterations" if micro > 1 else "", micro=micro)
     limit, path = facts.take("default_hooks.checkpoint.max_keep_ckpts", "save_total_limit")
     if path and number(limit) is not None:
-        made.put(shown("save_total_limit", limit), "checkpoints.save_total_limit", int(limit) if limit > 0 else None,
+        sketch.put(shown("save_total_limit", limit), "checkpoints.save_total_limit", int(limit) if limit > 0 else None,
                  "all_kept" if limit <= 0 else "")  # fmt: skip
     if facts.get("default_hooks.checkpoint.by_epoch") is True:
-        made.leave("checkpoint.by_epoch = True", "by_epoch")
+        sketch.leave("checkpoint.by_epoch = True", "by_epoch")
 
 
 def _chat_hook(facts: Facts) -> int:
     hooks = facts.get("custom_hooks")
-    found = (
+    candidates = (
         i
         for i, hook in enumerate(hooks or [])
         if isinstance(hook, Mapping) and "EvaluateChat" in last(hook.get("type"))
     )
-    return next(found, 0)
+    return next(candidates, 0)
 
 
-def _evaluation(facts: Facts, made: Draft) -> None:
+def _evaluation(facts: Facts, sketch: Draft) -> None:
     hook = f"custom_hooks.{_chat_hook(facts)}"
-    asked, _ = facts.take(f"{hook}.evaluation_inputs", "evaluation_inputs")
-    if isinstance(asked, (list, tuple)):
-        questions = [one for one in asked if isinstance(one, str)]
-        made.put(shown("evaluation_inputs", list(asked)), "evaluation.questions", questions)
+    inputs, _ = facts.take(f"{hook}.evaluation_inputs", "evaluation_inputs")
+    if isinstance(inputs, (list, tuple)):
+        questions = [item for item in inputs if isinstance(item, str)]
+        sketch.put(shown("evaluation_inputs", list(inputs)), "evaluation.questions", questions)
     tokens, _ = facts.take(f"{hook}.max_new_tokens")
     if number(tokens):
-        made.put(shown("max_new_tokens", tokens), "evaluation.max_new_tokens", int(tokens))
+        sketch.put(shown("max_new_tokens", tokens), "evaluation.max_new_tokens", int(tokens))
     facts.take(f"{hook}.system", f"{hook}.prompt_template", f"{hook}.tokenizer", "tokenizer")
     facts.take("custom_hooks.0.tokenizer", "train_dataloader.dataset.tokenizer", "template_map_fn")

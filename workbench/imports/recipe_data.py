@@ -25,7 +25,7 @@ def dataset_of(facts: Facts) -> str:
     return "train_dataloader.dataset" if facts.get("train_dataloader.dataset") is not None else "train_dataset"
 
 
-def read_data(facts: Facts, made: Draft, where: str) -> None:
+def read_data(facts: Facts, sketch: Draft, where: str) -> None:
     """Carry over what is trained on, and how it is cut.
 
     Args:
@@ -37,38 +37,38 @@ def read_data(facts: Facts, made: Draft, where: str) -> None:
     dataset = dataset_of(facts)
     if isinstance(facts.get(f"{dataset}.datasets"), (list, tuple)):
         dataset = f"{dataset}.datasets.0"
-        made.leave("datasets = […]", "several_sets")
-    _source(facts, made, dataset)
+        sketch.leave("datasets = […]", "several_sets")
+    _source(facts, sketch, dataset)
     function, path = facts.take(f"{dataset}.dataset_map_fn", "dataset_map_fn")
     name = last(function)
     if path and function is None and facts.get("train_dataloader"):
-        made.put("dataset_map_fn = None", "data.format", "xtuner", "own_format")
+        sketch.put("dataset_map_fn = None", "data.format", "xtuner", "own_format")
     elif path and function is not None:
         if name not in MAP_FUNCTIONS:
             raise BadInput("imports.config.own_function", file=where, name=name or str(function))
         ours = MAP_FUNCTIONS[name]
         if ours:
-            made.put(shown("dataset_map_fn", name), "data.format", ours, kind="translated")
+            sketch.put(shown("dataset_map_fn", name), "data.format", ours, kind="translated")
         else:
-            made.leave(shown("dataset_map_fn", name), "rename_fields", name=name)
+            sketch.leave(shown("dataset_map_fn", name), "rename_fields", name=name)
     if name == "pretrain_map_fn":
-        made.put("dataset_map_fn = pretrain_map_fn", "data.loss_on", "all", "pretrain")
+        sketch.put("dataset_map_fn = pretrain_map_fn", "data.loss_on", "all", "pretrain")
     length, path = facts.take(f"{dataset}.max_length", "max_length")
     if number(length):
-        made.put(shown("max_length", length), "data.max_length", int(length))
+        sketch.put(shown("max_length", length), "data.max_length", int(length))
     packed, path = facts.take(f"{dataset}.pack_to_max_length", "pack_to_max_length")
     if isinstance(packed, bool):
-        made.put(shown("pack_to_max_length", packed), "data.packing", packed, "packing" if packed else "")
-    made.leave("–", "no_validation")
+        sketch.put(shown("pack_to_max_length", packed), "data.packing", packed, "packing" if packed else "")
+    sketch.leave("–", "no_validation")
     if _is_llava(facts):
-        _pictures(facts, made, dataset)
+        _pictures(facts, sketch, dataset)
 
 
 def _is_llava(facts: Facts) -> bool:
     return last(facts.get("model.type")) == "LLaVAModel" or facts.get("visual_encoder_name_or_path") is not None
 
 
-def _pictures(facts: Facts, made: Draft, dataset: str) -> None:
+def _pictures(facts: Facts, sketch: Draft, dataset: str) -> None:
     names = (
         f"{dataset}.image_folder",
         f"{dataset}.pad_image_to_square",
@@ -79,25 +79,25 @@ def _pictures(facts: Facts, made: Draft, dataset: str) -> None:
         "evaluation_images",
     )
     for path in names:
-        value, found = facts.take(path)
-        if found:
-            made.leave(shown(path.rpartition(".")[2], value), "pictures")
+        value, origin = facts.take(path)
+        if origin:
+            sketch.leave(shown(path.rpartition(".")[2], value), "pictures")
     for group in ("model.visual_encoder", "model.visual_encoder_lora", "image_processor", f"{dataset}.image_processor"):
         facts.take(group)
 
 
-def _source(facts: Facts, made: Draft, dataset: str) -> None:
+def _source(facts: Facts, sketch: Draft, dataset: str) -> None:
     inner = f"{dataset}.dataset"
     files, path = facts.take(f"{inner}.data_files", f"{dataset}.data_path", "data_files", "data_path")
     source, _ = facts.take(f"{inner}.path", "alpaca_en_path")
     facts.take(f"{inner}.data_files", f"{inner}.split", f"{inner}.name")
-    given = next(iter(files.values())) if isinstance(files, Mapping) and files else files
-    if isinstance(given, (list, tuple)):
-        if len(given) > 1:
-            made.leave(shown("data_files", list(given)), "several_sets")
-        given = given[0] if given else None
-    if isinstance(given, str):
-        theirs = shown("data_files" if path.endswith("data_files") else "data_path", given)
-        made.put(theirs, "data.train", given, "their_file")
+    first = next(iter(files.values())) if isinstance(files, Mapping) and files else files
+    if isinstance(first, (list, tuple)):
+        if len(first) > 1:
+            sketch.leave(shown("data_files", list(first)), "several_sets")
+        first = first[0] if first else None
+    if isinstance(first, str):
+        theirs = shown("data_files" if path.endswith("data_files") else "data_path", first)
+        sketch.put(theirs, "data.train", first, "their_file")
     elif isinstance(source, str) and source not in ("json", "text", "csv", "parquet"):
-        made.put(shown("path", source), "data.train", source, "" if source.count("/") == 1 else "their_file")
+        sketch.put(shown("path", source), "data.train", source, "" if source.count("/") == 1 else "their_file")

@@ -177,8 +177,8 @@ class _Statements:
         if isinstance(target, ast.Name):
             self.values[target.id] = value
         elif isinstance(target, ast.Tuple) and isinstance(value, (list, tuple)) and len(value) == len(target.elts):
-            for one, part in zip(target.elts, value, strict=True):
-                self._put(one, part)
+            for element, part in zip(target.elts, value, strict=True):
+                self._put(element, part)
         elif isinstance(target, ast.Subscript):
             inside, key = Expression(self.values).of(target.value), Expression(self.values).of(target.slice)
             if not isinstance(inside, dict) or not isinstance(key, str):
@@ -224,10 +224,10 @@ class Expression:
         Raises:
             CannotRead: it is of no form that is known here.
         """
-        found = getattr(self, f"_{type(node).__name__.lower()}", None)
-        if found is None:
+        method = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if method is None:
             raise CannotRead
-        return found(node)
+        return method(node)
 
     def _part(self, node: ast.expr) -> Any:
         """A part of a table or a list, which does not spoil the rest."""
@@ -258,19 +258,19 @@ class Expression:
         raise CannotRead
 
     def _list(self, node: ast.List) -> list[Any]:
-        return [self._part(one) for one in node.elts]
+        return [self._part(element) for element in node.elts]
 
     def _tuple(self, node: ast.Tuple) -> tuple[Any, ...]:
-        return tuple(self._part(one) for one in node.elts)
+        return tuple(self._part(element) for element in node.elts)
 
     def _dict(self, node: ast.Dict) -> dict[str, Any]:
-        made: dict[str, Any] = {}
+        mapping: dict[str, Any] = {}
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
-                made |= self._table(value)
+                mapping |= self._table(value)
             else:
-                made[str(self.of(key))] = self._part(value)
-        return made
+                mapping[str(self.of(key))] = self._part(value)
+        return mapping
 
     def _table(self, node: ast.AST) -> dict[str, Any]:
         inside = self.of(node)
@@ -281,15 +281,20 @@ class Expression:
     def _call(self, node: ast.Call) -> Any:
         name = _dotted(node.func)
         if name == "dict" and len(node.args) <= 1:
-            made = dict(self._table(node.args[0])) if node.args else {}
+            table = dict(self._table(node.args[0])) if node.args else {}
             for keyword in node.keywords:
-                made |= self._table(keyword.value) if keyword.arg is None else {keyword.arg: self._part(keyword.value)}
-            return made
-        given = [self.of(one) for one in node.args]
-        if name in _JOINS and given and all(isinstance(one, str) for one in given) and not node.keywords:
-            return "/".join(one.rstrip("/") for one in given[:-1]) + "/" + given[-1]
+                table |= self._table(keyword.value) if keyword.arg is None else {keyword.arg: self._part(keyword.value)}
+            return table
+        arguments = [self.of(argument) for argument in node.args]
+        if (
+            name in _JOINS
+            and arguments
+            and all(isinstance(argument, str) for argument in arguments)
+            and not node.keywords
+        ):
+            return "/".join(argument.rstrip("/") for argument in arguments[:-1]) + "/" + arguments[-1]
         if name in _CALLS and not node.keywords:
-            return _safely(_CALLS[name], *given)
+            return _safely(_CALLS[name], *arguments)
         raise CannotRead
 
     def _binop(self, node: ast.BinOp) -> Any:
@@ -305,8 +310,8 @@ class Expression:
 
     def _compare(self, node: ast.Compare) -> bool:
         left = self.of(node.left)
-        for sign, other in zip(node.ops, node.comparators, strict=True):
-            right = self.of(other)
+        for sign, comparator in zip(node.ops, node.comparators, strict=True):
+            right = self.of(comparator)
             if type(sign) not in _COMPARISONS:
                 raise CannotRead
             if not _safely(_COMPARISONS[type(sign)], left, right):
@@ -316,8 +321,8 @@ class Expression:
 
     def _boolop(self, node: ast.BoolOp) -> Any:
         value: Any = None
-        for one in node.values:
-            value = self.of(one)
+        for operand in node.values:
+            value = self.of(operand)
             if bool(value) is isinstance(node.op, ast.Or):
                 return value
         return value
@@ -329,9 +334,10 @@ class Expression:
         return _safely(operator.getitem, self.of(node.value), self.of(node.slice))
 
     def _joinedstr(self, node: ast.JoinedStr) -> str:
-        parts = [one.value if isinstance(one, ast.FormattedValue) else one for one in node.values]
+        parts = [piece.value if isinstance(piece, ast.FormattedValue) else piece for piece in node.values]
         if any(
-            isinstance(one, ast.FormattedValue) and (one.format_spec or one.conversion != -1) for one in node.values
+            isinstance(piece, ast.FormattedValue) and (piece.format_spec or piece.conversion != -1)
+            for piece in node.values
         ):
             raise CannotRead
         return "".join(str(self.of(part)) for part in parts)
@@ -343,32 +349,35 @@ def arithmetic(sign: ast.operator, left: Any, right: Any) -> Any:
     Raises:
         CannotRead: it would, or it cannot be computed.
     """
-    numbers = all(isinstance(one, (int, float)) for one in (left, right))
+    numbers = all(isinstance(operand, (int, float)) for operand in (left, right))
     if isinstance(sign, ast.Pow) and not (numbers and abs(right) <= 64 and abs(left) <= 10**6):
         raise CannotRead
     if isinstance(sign, ast.Mult) and not numbers:
-        length = next((len(one) for one in (left, right) if isinstance(one, (str, list, tuple))), LONGEST)
-        times = next((one for one in (left, right) if isinstance(one, int)), LONGEST)
+        length = next((len(operand) for operand in (left, right) if isinstance(operand, (str, list, tuple))), LONGEST)
+        times = next((operand for operand in (left, right) if isinstance(operand, int)), LONGEST)
         if length * times > LONGEST:
             raise CannotRead
     if isinstance(sign, ast.Mod) and not numbers:
         raise CannotRead
     if type(sign) not in _ARITHMETIC:
         raise CannotRead
-    made = _safely(_ARITHMETIC[type(sign)], left, right)
-    if isinstance(made, int) and abs(made) > 1 << 200:
+    result = _safely(_ARITHMETIC[type(sign)], left, right)
+    if isinstance(result, int) and abs(result) > 1 << 200:
         raise CannotRead
-    return made
+    return result
 
 
-def _safely(function: Callable[..., Any], *given: Any) -> Any:
+def _safely(function: Callable[..., Any], *operands: Any) -> Any:
     """
     Raises:
         CannotRead: the values do not fit, or one of them was not read.
     """
-    if any(isinstance(one, (Unread, Symbol)) for one in given) and function not in (operator.is_, operator.is_not):
+    if any(isinstance(operand, (Unread, Symbol)) for operand in operands) and function not in (
+        operator.is_,
+        operator.is_not,
+    ):
         raise CannotRead
     try:
-        return function(*given)
+        return function(*operands)
     except (TypeError, ValueError, KeyError, IndexError, ArithmeticError, AttributeError) as error:
         raise CannotRead from error

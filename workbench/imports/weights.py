@@ -45,57 +45,57 @@ def gather(chosen: Sequence[Thing]) -> Brought:
     Raises:
         BadInput: a file is damaged, or is no checkpoint; nothing of it is run.
     """
-    made = Brought()
+    gathered = Brought()
     for thing in chosen:
         if thing.kind == "deepspeed":
-            _of_deepspeed(made, thing.path)
+            _of_deepspeed(gathered, thing.path)
         elif thing.kind == "checkpoint":
-            _of_checkpoint(made, thing.path)
+            _of_checkpoint(gathered, thing.path)
         else:
-            _of_folder(made, thing)
-    return made
+            _of_folder(gathered, thing)
+    return gathered
 
 
-def _of_deepspeed(made: Brought, folder: Path) -> None:
-    found = together(folder)
-    made.config_text = str(found.values.get("meta.cfg") or "")
-    _add(made, found.weights, folder)
-    note = "imports.note.masters" if found.masters else "imports.note.sixteen_bit_copies"
-    told = (("stage", str(found.stage)), ("ranks", str(found.ranks)))
-    made.rows.append(Row(f"{folder.name}/: {len(found.weights)}", "", note, "same", told))
+def _of_deepspeed(gathered: Brought, folder: Path) -> None:
+    merged = together(folder)
+    gathered.config_text = str(merged.values.get("meta.cfg") or "")
+    _add(gathered, merged.weights, folder)
+    note = "imports.note.masters" if merged.masters else "imports.note.sixteen_bit_copies"
+    details = (("stage", str(merged.stage)), ("ranks", str(merged.ranks)))
+    gathered.rows.append(Row(f"{folder.name}/: {len(merged.weights)}", "", note, "same", details))
 
 
-def _of_checkpoint(made: Brought, file: Path) -> None:
-    found = contents(file)
-    weights = found.weights()
-    made.config_text = str(found.values.get("meta.cfg") or "")
-    _add(made, weights, file)
-    said = (("step", str(found.values.get("meta.iter", "?"))),)
-    made.rows.append(Row(f"{file.name}: {len(weights)}", "", "imports.note.pickled", "same", said))
+def _of_checkpoint(gathered: Brought, file: Path) -> None:
+    read = contents(file)
+    weights = read.weights()
+    gathered.config_text = str(read.values.get("meta.cfg") or "")
+    _add(gathered, weights, file)
+    details = (("step", str(read.values.get("meta.iter", "?"))),)
+    gathered.rows.append(Row(f"{file.name}: {len(weights)}", "", "imports.note.pickled", "same", details))
 
 
-def _add(made: Brought, weights: Mapping[str, Lying], where: Path) -> None:
-    found = parted(weights, where)
+def _add(gathered: Brought, weights: Mapping[str, Lying], where: Path) -> None:
+    parts = parted(weights, where)
     for name in ("adapter", "model", "projector", "tower_adapter", "tower"):
-        getattr(made.parts, name).update(getattr(found, name))
+        getattr(gathered.parts, name).update(getattr(parts, name))
 
 
-def _of_folder(made: Brought, thing: Thing) -> None:
+def _of_folder(gathered: Brought, thing: Thing) -> None:
     check_files(thing.path)
     weights = folder_weights(thing.path)
-    made.rows.append(Row(f"{thing.path.name}/: {len(weights)}", "", "imports.note.converted", "same"))
+    gathered.rows.append(Row(f"{thing.path.name}/: {len(weights)}", "", "imports.note.converted", "same"))
     if thing.kind == "projector":
-        made.parts.projector.update(weights)
+        gathered.parts.projector.update(weights)
     elif thing.kind == "tower":
-        made.parts.tower.update(weights)
+        gathered.parts.tower.update(weights)
     elif thing.kind == "adapter":
-        told = read_json(thing.path / "adapter_config.json")
+        config = read_json(thing.path / "adapter_config.json")
         tower = any("vision_model." in name or "visual_encoder." in name for name in weights)
-        made.settings["tower" if tower else "llm"] = told
-        (made.parts.tower_adapter if tower else made.parts.adapter).update(weights)
+        gathered.settings["tower" if tower else "llm"] = config
+        (gathered.parts.tower_adapter if tower else gathered.parts.adapter).update(weights)
     else:
-        made.parts.model.update(weights)
-        made.folder = thing.path
+        gathered.parts.model.update(weights)
+        gathered.folder = thing.path
 
 
 def folder_weights(folder: Path) -> dict[str, Lying]:
@@ -108,13 +108,13 @@ def folder_weights(folder: Path) -> dict[str, Lying]:
     if not files:
         raise BadInput("imports.no_tensors", file=folder)
     _check_index(folder, files)
-    found: dict[str, Lying] = {}
+    tensors: dict[str, Lying] = {}
     for file in files:
         if file.suffix == ".safetensors":
-            found |= {name: of_entry(entry) for name, entry in read_entries(file).items()}
+            tensors |= {name: of_entry(entry) for name, entry in read_entries(file).items()}
         else:
-            found |= contents(file).weights()
-    return found
+            tensors |= contents(file).weights()
+    return tensors
 
 
 def _files(folder: Path, pattern: str) -> list[Path]:

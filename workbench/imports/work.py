@@ -20,14 +20,14 @@ from workbench.imports.weights import read_json
 class Work:
     """Hold what is written, and of what."""
 
-    def __init__(self, weights: Weights, made: Draft, read: Read | None, base: str | None, dtype: str | None) -> None:
-        self.weights, self.made, self.dtype = weights, made, dtype
+    def __init__(self, weights: Weights, sketch: Draft, read: Read | None, base: str | None, dtype: str | None) -> None:
+        self.weights, self.made, self.dtype = weights, sketch, dtype
         self.lora = Facts(read.values).get("model.lora") or Facts(read.values).get("model.llm_lora") if read else None
         self.tower_lora = Facts(read.values).get("model.visual_encoder_lora") if read else None
         tower = Facts(read.values).get("model.visual_encoder.pretrained_model_name_or_path") if read else None
         self.tower_base = base_name(str(tower))[0] if tower else ""
-        told = (weights.settings.get("llm") or {}).get("base_model_name_or_path")
-        self.base = base or str(made.settings.get("model", {}).get("name") or told or "")
+        declared = (weights.settings.get("llm") or {}).get("base_model_name_or_path")
+        self.base = base or str(sketch.settings.get("model", {}).get("name") or declared or "")
         self.folder = self._local(required=bool(base))
         self.where = weights.rows[0].theirs if weights.rows else ""
 
@@ -51,20 +51,20 @@ class Work:
     def parts(self) -> dict[str, dict[str, Any]]:
         """Folder -> its tensors, under the names that are written."""
         parts = self.weights.parts
-        found: dict[str, dict[str, Any]] = {}
+        folders: dict[str, dict[str, Any]] = {}
         if parts.adapter:
-            found["adapter"], note = as_llamas(parts.adapter, self.config, self.where)
+            folders["adapter"], note = as_llamas(parts.adapter, self.config, self.where)
             if note:
                 self.made.rows.append(Row("attention.wqkv, w1 …", "q_proj, k_proj, v_proj …", f"imports.note.{note}",
                                           "translated"))  # fmt: skip
         if parts.model:
             if self.config is None:
                 raise BadInput("imports.base_needed", file=self.where)
-            found["model"] = model_as_llama(parts.model, self.config)
+            folders["model"] = model_as_llama(parts.model, self.config)
         extra = {"projector": parts.projector, "visual_encoder_adapter": parts.tower_adapter}
         extra["visual_encoder"] = parts.tower
-        found |= {name: part for name, part in extra.items() if part}
-        return found
+        folders |= {name: part for name, part in extra.items() if part}
+        return folders
 
     def adapter_settings(self, tensors: dict[str, Any]) -> dict[str, Any]:
         """``adapter_config.json`` of the language model's adapter."""

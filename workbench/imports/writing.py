@@ -42,10 +42,10 @@ def part(folder: Path, name: str, tensors: dict[str, Any], work: Work) -> None:
             write_json(folder / "config.json", projector_config(tensors))
 
 
-def _dtype(given: str | None) -> str | None:
-    if given is not None and given not in DTYPES:
-        raise BadSetting("export.unknown_dtype", given=given, nearest=nearest(given, DTYPES))
-    return DTYPES[given] if given else None
+def _dtype(name: str | None) -> str | None:
+    if name is not None and name not in DTYPES:
+        raise BadSetting("export.unknown_dtype", given=name, nearest=nearest(name, DTYPES))
+    return DTYPES[name] if name else None
 
 
 def _check_adapter(folder: Path, work: Work) -> None:

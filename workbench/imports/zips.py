@@ -56,12 +56,12 @@ def _check(file: Path, entries: list[zipfile.ZipInfo], folder: Path) -> None:
 
 
 def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:
-    place = folder.joinpath(*PurePosixPath(entry.filename.replace("\\", "/")).parts)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    left = entry.file_size
-    with opened.open(entry) as source, place.open("wb") as out:
-        while piece := source.read(min(1 << 20, left + 1)):
-            left -= len(piece)
-            if left < 0:
+    target = folder.joinpath(*PurePosixPath(entry.filename.replace("\\", "/")).parts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remaining = entry.file_size
+    with opened.open(entry) as source, target.open("wb") as out:
+        while piece := source.read(min(1 << 20, remaining + 1)):
+            remaining -= len(piece)
+            if remaining < 0:
                 raise ValueError(f"{entry.filename[:120]} is longer than it says")
             out.write(piece)

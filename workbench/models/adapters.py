@@ -36,13 +36,13 @@ def check(folder: str | Path) -> Path:
     Raises:
         BadInput: says which file and why.
     """
-    place = Path(folder).expanduser()
-    if not place.is_dir() or not all((place / name).exists() for name in (ADAPTER, ADAPTER_WEIGHTS)):
+    path = Path(folder).expanduser()
+    if not path.is_dir() or not all((path / name).exists() for name in (ADAPTER, ADAPTER_WEIGHTS)):
         raise BadInput("models.not_an_adapter", path=folder)
-    check_files(place)
-    settings(place)
-    check_safetensors(place / ADAPTER_WEIGHTS)
-    return place
+    check_files(path)
+    settings(path)
+    check_safetensors(path / ADAPTER_WEIGHTS)
+    return path
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -52,22 +52,22 @@ def settings(folder: Path) -> dict[str, Any]:
         BadInput: it is broken, of another kind, or has a pattern that could be searched for without end.
     """
     file = folder / ADAPTER
-    found = read_object(file, LARGEST_CONFIG)
-    kind = found.get("peft_type")
+    config = read_object(file, LARGEST_CONFIG)
+    kind = config.get("peft_type")
     if kind not in KINDS:
         raise BadInput("models.adapter_kind", file=file, given=kind, known=", ".join(KINDS))
     for key in ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern"):
-        _check_patterns(file, key, found.get(key))
-    _check_numbers(file, found)
-    return {key: value for key, value in found.items() if key not in _DROPPED}
+        _check_patterns(file, key, config.get(key))
+    _check_numbers(file, config)
+    return {key: value for key, value in config.items() if key not in _DROPPED}
 
 
-def _check_numbers(file: Path, found: dict[str, Any]) -> None:
-    needed = ("r", "lora_alpha") if found["peft_type"] in ("LORA", "ADALORA") else ()
-    ranks = {key: found[key] for key in ("r", "init_r", "target_r") if found.get(key) is not None}
-    scales = {key: found[key] for key in ("lora_alpha",) if found.get(key) is not None}
+def _check_numbers(file: Path, config: dict[str, Any]) -> None:
+    needed = ("r", "lora_alpha") if config["peft_type"] in ("LORA", "ADALORA") else ()
+    ranks = {key: config[key] for key in ("r", "init_r", "target_r") if config.get(key) is not None}
+    scales = {key: config[key] for key in ("lora_alpha",) if config.get(key) is not None}
     for key, group in (("rank_pattern", ranks), ("alpha_pattern", scales)):
-        pattern = found.get(key) or {}
+        pattern = config.get(key) or {}
         if not isinstance(pattern, dict):
             raise BadInput("models.adapter_number", file=file, key=key, given=pattern)
         group |= {f"{key}.{name}": value for name, value in pattern.items() if not _is_mask(found, value)}
@@ -75,8 +75,8 @@ def _check_numbers(file: Path, found: dict[str, Any]) -> None:
         if key not in ranks and key not in scales:
             raise BadInput("models.adapter_number", file=file, key=key, given=None)
     for key, value in (ranks | scales).items():
-        whole = isinstance(value, int) and 1 <= value <= _GREATEST_RANK
-        if isinstance(value, bool) or not (whole or (key in scales and isinstance(value, float) and abs(value) < 1e9)):
+        valid = isinstance(value, int) and 1 <= value <= _GREATEST_RANK
+        if isinstance(value, bool) or not (valid or (key in scales and isinstance(value, float) and abs(value) < 1e9)):
             raise BadInput("models.adapter_number", file=file, key=key, given=value)
 
 
@@ -93,8 +93,8 @@ def base_named(folder: Path) -> str:
     Raises:
         BadInput: ``adapter_config.json`` is broken.
     """
-    found = read_object(folder / ADAPTER, LARGEST_CONFIG).get("base_model_name_or_path")
-    return found if isinstance(found, str) else ""
+    base = read_object(folder / ADAPTER, LARGEST_CONFIG).get("base_model_name_or_path")
+    return base if isinstance(base, str) else ""
 
 
 def configured(folder: Path) -> Any:
@@ -139,8 +139,8 @@ class Fitting:
 
 def short_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, whatever the library calls it."""
-    words = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in words or "can't allocate memory" in words
+    message = str(error)
+    return isinstance(error, MemoryError) or "out of memory" in message or "can't allocate memory" in message
 
 
 def first_line(error: BaseException) -> str:

@@ -59,18 +59,18 @@ def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tenso
     import torch
 
     labels = batch["labels"]
-    wanted = torch.zeros_like(labels, dtype=torch.bool)
-    wanted[:, :-1] = labels[:, 1:] != IGNORE_INDEX
+    labelled = torch.zeros_like(labels, dtype=torch.bool)
+    labelled[:, :-1] = labels[:, 1:] != IGNORE_INDEX
     targets = labels[:, 1:][labels[:, 1:] != IGNORE_INDEX]
     inner = unwrapped(model)
     head = inner.get_output_embeddings()
     rows = portion(inner, head, len(targets))
-    with head_sees(model, wanted, passing=rows > 0):
+    with head_sees(model, labelled, passing=rows > 0):
         scores = model(**_inputs(inner, batch), use_cache=False).logits
     if rows:
         return loss_in_portions(scores, head.weight, targets, rows), int(targets.numel())
     if scores.dim() == 3:  # this architecture does not call its head as a module: choose afterwards
-        scores = scores[wanted]
+        scores = scores[labelled]
     loss = torch.nn.functional.cross_entropy(scores.float(), targets, reduction="sum")
     return loss, int(targets.numel())
 
@@ -130,8 +130,8 @@ def by_length(examples: Sequence[Example], batch_tokens: int) -> Iterator[list[E
 
 
 @contextmanager
-def head_sees(model: Any, wanted: torch.Tensor, *, passing: bool = False) -> Iterator[None]:
-    """While it lasts, the output embedding of ``model`` gets only the hidden states where ``wanted`` (B, T) is true.
+def head_sees(model: Any, labelled: torch.Tensor, *, passing: bool = False) -> Iterator[None]:
+    """While it lasts, the output embedding of ``model`` gets only the hidden states where ``labelled`` (B, T) is true.
 
     A hook on the head reaches it through whatever wraps the model: PEFT, data parallelism, DeepSpeed.
 
@@ -139,8 +139,8 @@ def head_sees(model: Any, wanted: torch.Tensor, *, passing: bool = False) -> Ite
         passing: and gives these back as they are, in place of scores.
     """
     head = unwrapped(model).get_output_embeddings()
-    handle = head.register_forward_pre_hook(lambda _, args: (args[0][wanted], *args[1:]))
-    own = vars(head).get("forward")
+    handle = head.register_forward_pre_hook(lambda _, args: (args[0][labelled], *args[1:]))
+    override = vars(head).get("forward")
     if passing:
         head.forward = lambda hidden: hidden
     try:
@@ -149,8 +149,8 @@ def head_sees(model: Any, wanted: torch.Tensor, *, passing: bool = False) -> Ite
         handle.remove()
         if passing:
             del head.forward
-            if own is not None:
-                head.forward = own
+            if override is not None:
+                head.forward = override
 
 
 def unwrapped(model: Any) -> Any:

@@ -62,15 +62,15 @@ def base_matrix(layer: Any) -> torch.Tensor:
         from bitsandbytes.functional import dequantize_4bit
 
         weight = dequantize_4bit(weight.data, state)
-    made: torch.Tensor = weight.detach()
-    return made
+    plain: torch.Tensor = weight.detach()
+    return plain
 
 
 def matrix(layer: Any) -> torch.Tensor:
     """``W + ΔW`` (out, in) of an adapted layer, in the dtype of the computation; ``W`` of any other linear layer."""
     if not hasattr(layer, "base_layer"):
-        made: torch.Tensor = layer.weight.detach()
-        return made
+        plain: torch.Tensor = layer.weight.detach()
+        return plain
     weight = base_matrix(layer)
     names = [] if layer.disable_adapters else [n for n in layer.active_adapters if n in layer.lora_A]
     for name in names:

@@ -58,14 +58,14 @@ def ensure(folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
     if not file.is_file():
         return
     listed = json.loads(file.read_text(encoding="utf-8"))
-    for name, known in listed["files"].items():
-        place = _inside(folder, name)
-        if place.is_file() and place.stat().st_size == int(known["size"]):
+    for name, facts in listed["files"].items():
+        target = _inside(folder, name)
+        if target.is_file() and target.stat().st_size == int(facts["size"]):
             continue
         if not listed.get("from") or not name.startswith(_ELSEWHERE):
-            raise Failed("models.lfs_pointer" if _is_pointer(place) else "models.weights_missing", file=name)
+            raise Failed("models.lfs_pointer" if _is_pointer(target) else "models.weights_missing", file=name)
         tell(name)
-        _fetch(f"{listed['from'].rstrip('/')}/{quote(name.removeprefix(_ELSEWHERE))}", place, known)
+        _fetch(f"{listed['from'].rstrip('/')}/{quote(name.removeprefix(_ELSEWHERE))}", target, facts)
 
 
 def check_url(url: str) -> str:
@@ -88,27 +88,27 @@ def _inside(folder: Path, name: str) -> Path:
     return folder.joinpath(*parts)
 
 
-def _is_pointer(place: Path) -> bool:
-    if not place.is_file():
+def _is_pointer(file: Path) -> bool:
+    if not file.is_file():
         return False
-    with place.open("rb") as opened:
+    with file.open("rb") as opened:
         return opened.read(len(_POINTER)) == _POINTER
 
 
-def _fetch(url: str, place: Path, known: Mapping[str, Any]) -> None:
+def _fetch(url: str, target: Path, facts: Mapping[str, Any]) -> None:
     check_url(url)
-    part = place.with_name(place.name + ".part")
-    place.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with urlopen(url, timeout=60) as answer, part.open("wb") as out:  # noqa: S310  https, seen to above
-            shutil.copyfileobj(_Limited(answer, int(known["size"])), out, _PIECE)
+            shutil.copyfileobj(_Limited(answer, int(facts["size"])), out, _PIECE)
     except (URLError, OSError) as error:
         part.unlink(missing_ok=True)
         raise Failed("models.not_fetched", url=url, reason=getattr(error, "reason", error)) from error
-    if part.stat().st_size != int(known["size"]) or sha256(part) != known["sha256"]:
+    if part.stat().st_size != int(facts["size"]) or sha256(part) != facts["sha256"]:
         part.unlink()
         raise Failed("models.wrong_checksum", url=url)
-    part.replace(place)
+    part.replace(target)
 
 
 class _Limited:

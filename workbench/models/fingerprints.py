@@ -20,12 +20,12 @@ def fingerprint(model: str, like: str | None = None) -> str:
     Args:
         like: a fingerprint to compare with. One of before the slices were taken is compared with one of its kind.
     """
-    place = Path(resolve(model))
-    if not place.is_dir():
+    folder = Path(resolve(model))
+    if not folder.is_dir():
         return hub_fingerprint(model)
     sliced = like is None or like.startswith(SLICED)
     digest = hashlib.sha256()
-    for file in sorted([*place.glob("config.json"), *place.glob("*.safetensors")]):
+    for file in sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")]):
         digest.update(f"{file.name}:{file.stat().st_size}:".encode())
         with file.open("rb") as opened:
             digest.update(opened.read(1 << 16))

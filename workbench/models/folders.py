@@ -80,10 +80,10 @@ def check_file(file: Path, folder: Path) -> None:
     Raises:
         BadInput: as :func:`check_files`.
     """
-    place = file.resolve() if file.is_symlink() else file
-    if file.is_symlink() and not any(home in place.parents for home in _homes(folder)):
-        raise BadInput("models.leads_outside", file=file, target=place)
-    if not place.is_file():
+    target = file.resolve() if file.is_symlink() else file
+    if file.is_symlink() and not any(home in target.parents for home in _homes(folder)):
+        raise BadInput("models.leads_outside", file=file, target=target)
+    if not target.is_file():
         raise BadInput("models.no_ordinary_file", file=file)
 
 
@@ -166,13 +166,17 @@ def _without_choices(node: Any, file: Path) -> Any:
     return {key: _without_choices(value, file) for key, value in node.items() if key not in _CHOOSES}
 
 
-def _check_packed(how: Any, file: Path) -> None:
-    if how is None:
+def _check_packed(quantization: Any, file: Path) -> None:
+    if quantization is None:
         return
-    told = how.get("quant_method") if isinstance(how, Mapping) else how
-    bits = isinstance(how, Mapping) and told is None and (how.get("load_in_4bit") or how.get("load_in_8bit"))
-    if told not in _PACKED and not bits:
-        raise BadInput("models.packed_otherwise", file=file, given=told)
+    method = quantization.get("quant_method") if isinstance(quantization, Mapping) else quantization
+    bits = (
+        isinstance(quantization, Mapping)
+        and method is None
+        and (quantization.get("load_in_4bit") or quantization.get("load_in_8bit"))
+    )
+    if method not in _PACKED and not bits:
+        raise BadInput("models.packed_otherwise", file=file, given=method)
 
 
 def check_tokenizer(folder: Path) -> None:
@@ -189,9 +193,7 @@ def check_tokenizer(folder: Path) -> None:
                 raise BadInput("models.lfs_pointer", file=folder / name)
             continue
         settings = read_object(folder / name, LARGEST_CONFIG)
-        if settings.get("gguf_file") or any(
-            _elsewhere(other) for other in _names(settings.get("fast_tokenizer_files"))
-        ):
+        if settings.get("gguf_file") or any(_elsewhere(name) for name in _names(settings.get("fast_tokenizer_files"))):
             raise BadInput("models.names_file", file=folder / name)
 
 
@@ -229,9 +231,9 @@ def check_weights(folder: Path) -> None:
         key = "models.only_pickled" if pickled else "models.no_weights"
         raise BadInput(key, folder=folder, file=pickled[0] if pickled else "")
     places = _places(folder / INDEX)
-    held = {name: check_safetensors(folder / name) for name in sorted(set(places.values()))}
+    shards = {name: check_safetensors(folder / name) for name in sorted(set(places.values()))}
     for tensor, name in places.items():
-        if tensor not in held[name]:
+        if tensor not in shards[name]:
             raise BadInput("models.tensor_missing", file=folder / name, tensor=tensor)
 
 
@@ -267,9 +269,9 @@ def check_safetensors(file: Path) -> dict[str, tuple[int, ...]]:
     if _starts_as_pointer(file):
         raise BadInput("models.lfs_pointer", file=file)
     try:
-        told, begin = header(file)
-        end = max((_end(entry) for entry in told.values()), default=0)
-        shapes = {name: tuple(int(n) for n in entry["shape"]) for name, entry in told.items()}
+        entries, begin = header(file)
+        end = max((_end(entry) for entry in entries.values()), default=0)
+        shapes = {name: tuple(int(n) for n in entry["shape"]) for name, entry in entries.items()}
     except WorkbenchError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

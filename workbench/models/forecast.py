@@ -122,7 +122,7 @@ def forecast(work: Work, stage: Stage | None = None) -> Forecast:
     rows = portion(model, model.get_output_embeddings(), trained_places(work))
     scores = (rows or trained_places(work)) * int(model.config.get_text_config().vocab_size)
     logits = scores * (PORTION_BYTES if rows else LOSS_BYTES)
-    whole = Forecast(
+    single = Forecast(
         weights=_weights(base, work),
         adapter=(sum(p.numel() for p in params) - parameters) * 4,
         gradients=gradients,
@@ -133,7 +133,7 @@ def forecast(work: Work, stage: Stage | None = None) -> Forecast:
         parameters=parameters,
         trained_parameters=sum(p.numel() for p in trained),
     )
-    return _shared_out(whole, work)
+    return _shared_out(single, work)
 
 
 def free_memory(device: str) -> int:
@@ -150,32 +150,32 @@ def free_memory(device: str) -> int:
 def remedies(work: Work, needed: int, stage: Stage | None = None) -> tuple[Remedy, ...]:
     """What to lower, the most useful first: that which saves most. Changes that save less than 2 % are left out."""
     stage = stage or Stage()
-    found = [Remedy(settings, forecast(changed, stage).total) for settings, changed in _changes(work)]
-    return tuple(sorted((r for r in found if r.total < 0.98 * needed), key=lambda r: r.total))
+    savings = [Remedy(settings, forecast(changed, stage).total) for settings, changed in _changes(work)]
+    return tuple(sorted((r for r in savings if r.total < 0.98 * needed), key=lambda r: r.total))
 
 
 def _changes(work: Work) -> list[tuple[tuple[str, ...], Work]]:
-    found: list[tuple[tuple[str, ...], Work]] = []
+    options: list[tuple[tuple[str, ...], Work]] = []
     if work.method == "full":
-        found.append((("adapter.method=lora",), replace(work, method="lora")))
+        options.append((("adapter.method=lora",), replace(work, method="lora")))
     elif work.quantization == "none" and work.stage < 3:
-        found.append((("model.quantization=nf4",), replace(work, quantization="nf4")))
+        options.append((("model.quantization=nf4",), replace(work, quantization="nf4")))
     if not work.gradient_checkpointing:
-        found.append((("runtime.gradient_checkpointing=true",), replace(work, gradient_checkpointing=True)))
+        options.append((("runtime.gradient_checkpointing=true",), replace(work, gradient_checkpointing=True)))
     if work.rows > 1:
         half = work.rows // 2
         names = (f"schedule.per_device_train_batch_size={half}", "schedule.gradient_accumulation_steps=× 2")
-        found.append((names, replace(work, rows=half, trained=work.trained and work.trained // 2)))
+        options.append((names, replace(work, rows=half, trained=work.trained and work.trained // 2)))
     if work.length > 64:
         half = work.length // 2
-        found.append(
+        options.append(
             ((f"data.max_length={half}",), replace(work, length=half, trained=work.trained and work.trained // 2))
         )
     if work.on_gpu and "8bit" not in work.optim:
-        found.append((("optimizer.optim=paged_adamw_8bit",), replace(work, optim="paged_adamw_8bit")))
+        options.append((("optimizer.optim=paged_adamw_8bit",), replace(work, optim="paged_adamw_8bit")))
     if work.method != "full" and work.r > 8:
-        found.append(((f"adapter.r={work.r // 2}",), replace(work, r=work.r // 2)))
-    return found
+        options.append(((f"adapter.r={work.r // 2}",), replace(work, r=work.r // 2)))
+    return options
 
 
 def state_bytes(optim: str, numel: int, width: int) -> int:
@@ -238,11 +238,11 @@ def _with_adapter(network: Any, work: Work) -> Any:
         settings: Any = AdaLoraConfig(init_r=-(-work.r * 3 // 2), target_r=work.r, total_step=100, **common)
     else:
         settings = LoraConfig(r=work.r, **common)
-    made = get_peft_model(network, settings, low_cpu_mem_usage=True, autocast_adapter_dtype=work.dtype == "float32")
-    for name, parameter in made.named_parameters():
+    adapted = get_peft_model(network, settings, low_cpu_mem_usage=True, autocast_adapter_dtype=work.dtype == "float32")
+    for name, parameter in adapted.named_parameters():
         if "ranknum" in name:  # AdaLoRA's count of ranks does not move
             parameter.requires_grad_(False)
-    return made
+    return adapted
 
 
 def _weights(base: list[_Part], work: Work) -> int:
@@ -265,17 +265,17 @@ def nf4_bytes(numel: int) -> int:
     return -(-numel // 2) + blocks + 4 * -(-blocks // 256) + 4 * (16 + 256 + 1)
 
 
-def _shared_out(whole: Forecast, work: Work) -> Forecast:
+def _shared_out(single: Forecast, work: Work) -> Forecast:
     """What is left of it on one device under ZeRO."""
     if not work.stage:
-        return whole
+        return single
     n = work.processes
-    changed: dict[str, int] = {"optimizer": 0 if work.offload else whole.optimizer // n}
+    changed: dict[str, int] = {"optimizer": 0 if work.offload else single.optimizer // n}
     if work.stage >= 2:
-        changed["gradients"] = 0 if work.offload else whole.gradients // n
+        changed["gradients"] = 0 if work.offload else single.gradients // n
     if work.stage >= 3:
         # the layer at work is whole on every device
-        kept = 0 if work.offload else whole.weights // n
-        changed["weights"] = kept + whole.weights // 16
-        changed["adapter"] = 0 if work.offload else whole.adapter // n
-    return replace(whole, **changed)
+        on_device = 0 if work.offload else single.weights // n
+        changed["weights"] = on_device + single.weights // 16
+        changed["adapter"] = 0 if work.offload else single.adapter // n
+    return replace(single, **changed)

@@ -47,9 +47,9 @@ def generate(
         quick = None if do_sample else quick_answers(loaded.model)
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            asked, limits = [prompts[i] for i in rows], (max_new_tokens, stop_ids)
-            made = quick(asked, *limits) if quick else _batch(loaded, asked, *limits, choose)
-            for row, answer in zip(rows, made, strict=True):
+            batch, limits = [prompts[i] for i in rows], (max_new_tokens, stop_ids)
+            continued = quick(batch, *limits) if quick else _batch(loaded, batch, *limits, choose)
+            for row, answer in zip(rows, continued, strict=True):
                 answers[row] = answer
     return answers
 
@@ -157,16 +157,16 @@ def _batch(
             ended[row] = ended[row] or chosen in stops
             if not ended[row]:
                 answers[row].append(chosen)
-        going = [at for at, row in enumerate(rows) if not ended[row]]
+        going = [position for position, row in enumerate(rows) if not ended[row]]
         if not going:
             break
         past, ids = out.past_key_values, token[:, None]
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
         positions = positions[:, -1:] + 1
         if len(going) <= GOING * len(rows) and _can_shrink(past):
-            rows, kept = [rows[at] for at in going], torch.tensor(going, device=device)
-            past.batch_select_indices(kept)
-            ids, mask, positions = ids[kept], mask[kept], positions[kept]
+            rows, index = [rows[position] for position in going], torch.tensor(going, device=device)
+            past.batch_select_indices(index)
+            ids, mask, positions = ids[index], mask[index], positions[index]
     return answers
 
 

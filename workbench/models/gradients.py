@@ -25,13 +25,13 @@ def product() -> Callable[..., torch.Tensor]:
 
         @staticmethod
         def forward(ctx: Any, x: Any, weight: Any, scales: tuple[float, ...], *pairs: Any) -> Any:
-            made, low = x @ weight.t(), []
-            for part, scale, a, b in _layers(made, scales, pairs):
+            output, low = x @ weight.t(), []
+            for part, scale, a, b in _layers(output, scales, pairs):
                 low.append(x @ a.t())
                 part.addmm_(low[-1], b.t(), alpha=scale)
             ctx.save_for_backward(x, weight, *low, *pairs)
             ctx.scales = scales
-            return made
+            return output
 
         @staticmethod
         def backward(ctx: Any, dy: Any) -> Any:
@@ -89,17 +89,17 @@ def gate() -> Callable[..., torch.Tensor]:
         """See above."""
 
         @staticmethod
-        def forward(ctx: Any, both: Any) -> Any:
-            gate, up = both.chunk(2, -1)
+        def forward(ctx: Any, joined: Any) -> Any:
+            gate, up = joined.chunk(2, -1)
             opened = torch.nn.functional.silu(gate)
-            ctx.save_for_backward(both, opened)
+            ctx.save_for_backward(joined, opened)
             return opened * up
 
         @staticmethod
         def backward(ctx: Any, dy: Any) -> Any:
-            both, opened = ctx.saved_tensors
-            gate, up = both.chunk(2, -1)
-            grads = torch.empty_like(both)
+            joined, opened = ctx.saved_tensors
+            gate, up = joined.chunk(2, -1)
+            grads = torch.empty_like(joined)
             d_gate, d_up = grads.chunk(2, -1)
             torch.mul(dy, opened, out=d_up)
             torch.ops.aten.silu_backward.grad_input(dy * up, gate, grad_input=d_gate)
@@ -123,23 +123,23 @@ def attention() -> Callable[..., torch.Tensor]:
 
         @staticmethod
         def forward(ctx: Any, qkv: Any, rows: Any, scale: float) -> Any:
-            made, kept = attended(rows.positions.turned(qkv), rows, scale)
-            ctx.save_for_backward(*kept)
+            output, saved = attended(rows.positions.turned(qkv), rows, scale)
+            ctx.save_for_backward(*saved)
             ctx.rows, ctx.scale = rows, scale
-            return made.flatten(1)
+            return output.flatten(1)
 
         @staticmethod
         def backward(ctx: Any, dy: Any) -> Any:
-            rows, kept = ctx.rows, ctx.saved_tensors
-            dy = dy.reshape(len(dy), -1, kept[1].shape[-1])
+            rows, saved = ctx.rows, ctx.saved_tensors
+            dy = dy.reshape(len(dy), -1, saved[1].shape[-1])
             grads = torch.empty(len(dy), 3, *dy.shape[1:])
-            for at, group in enumerate(rows.groups):
-                laid, mixed, total = kept[3 * at : 3 * at + 3]
+            for index, group in enumerate(rows.groups):
+                laid, mixed, total = saved[3 * index : 3 * index + 3]
                 d = dy.new_zeros(group.rows * group.width, *dy.shape[1:])
                 d = _by_head(d.index_copy_(0, group.places, dy[group.tokens]), group)
                 parts = back(d, *_by_head(laid, group).unbind(2), mixed, total, 0.0, True, scale=ctx.scale)
-                for one, part in enumerate(parts):
-                    grads[group.tokens, one] = part.transpose(1, 2).flatten(0, 1)[group.places]
+                for slot, part in enumerate(parts):
+                    grads[group.tokens, slot] = part.transpose(1, 2).flatten(0, 1)[group.places]
             rows.positions.turn(grads[:, :2].clone(), grads[:, :2], back=True)
             return grads.view(len(dy), -1), None, None
 
@@ -152,13 +152,13 @@ def attended(turned: Any, rows: Any, scale: float) -> tuple[Any, list[Any]]:
     import torch
 
     attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    made, kept = torch.empty_like(turned[:, 0], memory_format=torch.contiguous_format), []
+    output, saved = torch.empty_like(turned[:, 0], memory_format=torch.contiguous_format), []
     for group in rows.groups:
         laid = turned[group.source]
         mixed, total = attend(*_by_head(laid, group).unbind(2), 0.0, True, scale=scale)
-        made[group.tokens] = mixed.transpose(1, 2).flatten(0, 1)[group.places]
-        kept += [laid, mixed, total]
-    return made, kept
+        output[group.tokens] = mixed.transpose(1, 2).flatten(0, 1)[group.places]
+        saved += [laid, mixed, total]
+    return output, saved
 
 
 def _by_head(x: Any, group: Any) -> Any:

@@ -28,12 +28,12 @@ def halting(model: Any, should_stop: Callable[[], bool] | None) -> Iterator[None
     if should_stop is None:
         yield
         return
-    asked = time.monotonic()
+    latest = time.monotonic()
 
     def ask(*_: Any) -> None:
-        nonlocal asked
-        if time.monotonic() - asked >= EVERY:
-            asked = time.monotonic()
+        nonlocal latest
+        if time.monotonic() - latest >= EVERY:
+            latest = time.monotonic()
             if should_stop():
                 raise Halted
 
@@ -51,5 +51,5 @@ def _stations(model: Any) -> list[Any]:
 
     lists = [module for module in model.modules() if isinstance(module, torch.nn.ModuleList)]
     ends = [model.get_input_embeddings(), model.get_output_embeddings()]
-    found = [*(layer for one in lists for layer in one), *(end for end in ends if end is not None)]
-    return list({id(module): module for module in found}.values())
+    modules = [*(layer for layers in lists for layer in layers), *(end for end in ends if end is not None)]
+    return list({id(module): module for module in modules}.values())

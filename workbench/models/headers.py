@@ -28,18 +28,18 @@ def header(file: Path) -> tuple[dict[str, Any], int]:
         if not 2 <= length <= min(LONGEST, file.stat().st_size - 8):
             raise ValueError(f"header of {length} bytes")
         try:
-            told = json.loads(opened.read(length))
+            entries = json.loads(opened.read(length))
         except RecursionError as error:
             raise ValueError("header of brackets within brackets") from error
-    told.pop("__metadata__", None)
-    return told, 8 + length
+    entries.pop("__metadata__", None)
+    return entries, 8 + length
 
 
 def places(file: Path) -> dict[str, tuple[int, int]]:
     """Each tensor's first byte in ``file`` and the one after its last; empty where the file cannot be read."""
     try:
-        found, base = header(file)
-        entries = [(name, told["data_offsets"]) for name, told in found.items()]
+        described, base = header(file)
+        entries = [(name, entry["data_offsets"]) for name, entry in described.items()]
         return {name: (base + int(a), base + int(b)) for name, (a, b) in entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}

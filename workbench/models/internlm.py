@@ -70,9 +70,9 @@ def as_llama(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         BadInput: it has a setting that a Llama does not have, or a number that cannot be meant.
     """
-    made = {key: config[key] for key in _SAME if config.get(key) is not None}
+    llama = {key: config[key] for key in _SAME if config.get(key) is not None}
     heads, groups, hidden = _heads(config)
-    made |= {
+    llama |= {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "num_key_value_heads": groups,
@@ -85,7 +85,7 @@ def as_llama(config: Mapping[str, Any]) -> dict[str, Any]:
         base, scaling = _rope(config)
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadInput("models.broken_file", file=folders.CONFIG, reason=f"rope_scaling, rotary: {error}") from error
-    return made | {"rope_theta": base, "rope_scaling": scaling}
+    return llama | {"rope_theta": base, "rope_scaling": scaling}
 
 
 def _heads(config: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -110,20 +110,20 @@ def _rope(config: Mapping[str, Any]) -> tuple[float, dict[str, Any] | None]:
     """The base of the rotary embedding, and how it is stretched; InternLM 1 says both under ``rotary``."""
     first = config.get("rotary")
     if isinstance(first, Mapping):
-        told = {"type": first.get("type", "origin"), "factor": first.get("scaling_factor", 1.0)}
+        rope = {"type": first.get("type", "origin"), "factor": first.get("scaling_factor", 1.0)}
         base = float(first.get("base", 10000))
     else:
         scaling = config.get("rope_scaling") or {}
-        told = {
+        rope = {
             "type": scaling.get("type") or scaling.get("rope_type") or "origin",
             "factor": scaling.get("factor", 1.0),
         }
         base = float(config.get("rope_theta") or 10000)
-    if told["type"] in ("origin", "default"):
+    if rope["type"] in ("origin", "default"):
         return base, None
-    if told["type"] not in ("dynamic", "linear"):
-        raise BadInput("models.unknown_rope", given=told["type"])
-    return base, {"type": told["type"], "rope_type": told["type"], "factor": float(told["factor"])}
+    if rope["type"] not in ("dynamic", "linear"):
+        raise BadInput("models.unknown_rope", given=rope["type"])
+    return base, {"type": rope["type"], "rope_type": rope["type"], "factor": float(rope["factor"])}
 
 
 def parts(names: Iterable[str], config: Mapping[str, Any]) -> list[Part]:
@@ -171,9 +171,9 @@ def module_name(name: str) -> tuple[str, ...]:
     """Llama's names of a module or of its last part: ``wqkv`` is three; what is none of InternLM2's stays."""
     for theirs, ours in ({FUSED: PROJECTIONS} | {key: (value,) for key, value in (PARTS | TOP).items()}).items():
         if name == theirs or name.endswith(f".{theirs}"):
-            return tuple(name.removesuffix(theirs) + one for one in ours)
+            return tuple(name.removesuffix(theirs) + part for part in ours)
         if name == theirs.rpartition(".")[2]:
-            return tuple(one.rpartition(".")[2] for one in ours)
+            return tuple(part.rpartition(".")[2] for part in ours)
     return (name,)
 
 
@@ -189,14 +189,14 @@ def layers(folder: Path) -> set[str]:
     return {name.rpartition(".")[0] for name in names} - {""}
 
 
-def load_llama(folder: Path, settings: Mapping[str, Any], **how: Any) -> tuple[Any, Mapping[str, Any]]:
+def load_llama(folder: Path, settings: Mapping[str, Any], **options: Any) -> tuple[Any, Mapping[str, Any]]:
     """The model with its weights, each read where it goes, one at a time, in 4 bit too; and what the library says of
     its loading.
 
     Args:
         folder: whose weights :func:`workbench.models.folders.check_weights` finds whole.
         settings: its ``config.json``.
-        **how: what the library's ``from_pretrained`` is told.
+        options: what the library's ``from_pretrained`` is told.
 
     Raises:
         BadInput: a weight that such a model does not have, or of a wrong shape.
@@ -204,13 +204,15 @@ def load_llama(folder: Path, settings: Mapping[str, Any], **how: Any) -> tuple[A
     from transformers import GenerationConfig, LlamaForCausalLM
 
     apart = ("trust_remote_code", "use_safetensors", "local_files_only")
-    how = {key: value for key, value in how.items() if key not in apart}
+    options = {key: value for key, value in options.items() if key not in apart}
     with ExitStack() as opened:
-        made, loading = LlamaForCausalLM.from_pretrained(None, state_dict=_tensors(folder, settings, opened), **how)
-    made.config.name_or_path = made.name_or_path = str(folder)
+        network, loading = LlamaForCausalLM.from_pretrained(
+            None, state_dict=_tensors(folder, settings, opened), **options
+        )
+    network.config.name_or_path = network.name_or_path = str(folder)
     if (folder / "generation_config.json").is_file():
-        made.generation_config = GenerationConfig.from_pretrained(str(folder))
-    return made, loading
+        network.generation_config = GenerationConfig.from_pretrained(str(folder))
+    return network, loading
 
 
 def _tensors(folder: Path, settings: Mapping[str, Any], opened: ExitStack) -> dict[str, Any]:
@@ -222,13 +224,13 @@ def _tensors(folder: Path, settings: Mapping[str, Any], opened: ExitStack) -> di
     for file in folders.weight_files(folder):
         reader = opened.enter_context(safe_open(file, framework="pt"))
         lies |= {name: reader.get_slice(name) for name in reader.keys()}  # noqa: SIM118  it is no mapping
-    made: dict[str, Any] = {}
+    tensors: dict[str, Any] = {}
     for part in parts(lies, settings):
         check_rows(part, lies[part.source].get_shape(), settings)
-        made[part.name] = Lazy(lies[part.source], part.rows)
+        tensors[part.name] = Lazy(lies[part.source], part.rows)
     if is_deepspeed_zero3_enabled():  # it shares out tensors, and asks for nothing
-        return {name: lazy[...] for name, lazy in made.items()}
-    return made
+        return {name: lazy[...] for name, lazy in tensors.items()}
+    return tensors
 
 
 def check_rows(part: Part, shape: Sequence[int], config: Mapping[str, Any]) -> None:
@@ -240,9 +242,9 @@ def check_rows(part: Part, shape: Sequence[int], config: Mapping[str, Any]) -> N
         BadInput: ``wqkv`` has another number of rows than its heads need.
     """
     rows = shape[0] if shape else 0
-    wanted = fused_rows(config)[2][-1][1] if part.rows else rows
-    if rows != wanted:
-        raise BadInput("models.fused_shape", tensor=part.source, rows=rows, expected=wanted)
+    expected = fused_rows(config)[2][-1][1] if part.rows else rows
+    if rows != expected:
+        raise BadInput("models.fused_shape", tensor=part.source, rows=rows, expected=expected)
 
 
 class Lazy:
@@ -259,10 +261,10 @@ class Lazy:
     def __getitem__(self, index: Any) -> torch.Tensor:
         import torch
 
-        whole: torch.Tensor = (
+        fused: torch.Tensor = (
             torch.cat([self.source[first:end] for first, end in self.rows]) if self.rows else self.source[...]
         )
-        return whole if index is Ellipsis else whole[index]
+        return fused if index is Ellipsis else fused[index]
 
     def get_shape(self) -> list[int]:
         """Its shape."""

@@ -81,17 +81,17 @@ def groups_of(lengths: Sequence[int], device: torch.device) -> tuple[Group, ...]
     Args:
         lengths: tokens of each; few groups come of them where they are sorted.
     """
-    made: list[list[int]] = []
+    alike: list[list[int]] = []
     for length in lengths:
-        last = [*made[-1], length] if made else []
+        last = [*alike[-1], length] if alike else []
         if last and max(last) * len(last) <= PADDED * sum(last):
-            made[-1] = last
+            alike[-1] = last
         else:
-            made.append([length])
+            alike.append([length])
     groups, start = [], 0
-    for one in made:
-        groups.append(_group(start, one, device))
-        start += sum(one)
+    for group in alike:
+        groups.append(_group(start, group, device))
+        start += sum(group)
     return tuple(groups)
 
 
@@ -101,8 +101,8 @@ def borders(lengths: Sequence[int], device: torch.device) -> dict[str, Any]:
     import torch
 
     ends = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
-    told = {"cu_seq_lens": ends, "max_length": max(lengths)}
-    return {f"{name}_{side}": value for name, value in told.items() for side in ("q", "k")}
+    arguments = {"cu_seq_lens": ends, "max_length": max(lengths)}
+    return {f"{name}_{side}": value for name, value in arguments.items() for side in ("q", "k")}
 
 
 def _group(start: int, lengths: Sequence[int], device: torch.device) -> Group:
@@ -131,13 +131,13 @@ def attend(
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     if not groups:
-        whole: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **rest)
-        return whole
+        output: tuple[torch.Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **rest)
+        return output
     parts = []
     for group in groups:
         apart = (_apart(states, group) for states in (query, key, value))
-        made, _ = sdpa_attention_forward(module, *apart, None, **rest)
-        flat = made.reshape(group.rows * group.width, *made.shape[2:])
+        part, _ = sdpa_attention_forward(module, *apart, None, **rest)
+        flat = part.reshape(group.rows * group.width, *part.shape[2:])
         parts.append(flat if group.places is None else flat.index_select(0, group.places))
     return torch.cat(parts)[None], None
 

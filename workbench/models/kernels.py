@@ -23,13 +23,13 @@ def has_liger() -> bool:
     return find_spec("liger_kernel") is not None and find_spec("triton") is not None
 
 
-def uses_liger(wanted: bool | None, device: torch.device) -> bool:
+def uses_liger(requested: bool | None, device: torch.device) -> bool:
     """Whether a training on ``device`` takes them.
 
     Args:
-        wanted: the recipe's ``runtime.use_liger_kernel``; None: where they are.
+        requested: the recipe's ``runtime.use_liger_kernel``; None: where they are.
     """
-    return device.type == "cuda" and (has_liger() if wanted is None else wanted)
+    return device.type == "cuda" and (has_liger() if requested is None else requested)
 
 
 def use_liger(network: Any) -> None:

@@ -96,15 +96,15 @@ def on_disk(model: str, patterns: Iterable[str] = WANTED, *, fetch: bool = True)
     Raises:
         UnknownName: no such model. BadInput: as :func:`resolve`. Failed: the hub did not give it.
     """
-    place = resolve(model)
-    if Path(place).is_dir():
-        return Path(place)
+    source = resolve(model)
+    if Path(source).is_dir():
+        return Path(source)
     from huggingface_hub import snapshot_download
 
-    with Said(model, place):
+    with Said(model, source):
         folder = Path(
             snapshot_download(
-                place, allow_patterns=list(patterns), ignore_patterns=list(_ELSEWHERE), local_files_only=not fetch
+                source, allow_patterns=list(patterns), ignore_patterns=list(_ELSEWHERE), local_files_only=not fetch
             )
         )
     check_files(folder)
@@ -118,15 +118,15 @@ def load_tokenizer(model: str) -> Any:
         UnknownName: no such model. BadInput: a file of it is damaged, or it needs code of its own. Failed: the hub did
             not give it.
     """
-    place = on_disk(model, TEXTS)
-    check_tokenizer(place)
+    folder = on_disk(model, TEXTS)
+    check_tokenizer(folder)
     _without_kernels()
     from transformers import AutoTokenizer
 
-    with Said(model, str(place)):
-        if sentencepieces.is_internlms(place):
-            return sentencepieces.read_tokenizer(place)
-        return AutoTokenizer.from_pretrained(str(place), trust_remote_code=False, local_files_only=True)
+    with Said(model, str(folder)):
+        if sentencepieces.is_internlms(folder):
+            return sentencepieces.read_tokenizer(folder)
+        return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
 
 
 def configuration(model: str) -> Any:
@@ -139,9 +139,9 @@ def configuration(model: str) -> Any:
     return _configured(model, on_disk(model, TEXTS))
 
 
-def _configured(model: str, place: Path) -> Any:
-    """The configuration of the folder ``place``, without what would choose code; an InternLM's as a Llama's."""
-    settings = clean_config(place)
+def _configured(model: str, folder: Path) -> Any:
+    """The configuration of the folder ``folder``, without what would choose code; an InternLM's as a Llama's."""
+    settings = clean_config(folder)
     _without_kernels()
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
@@ -152,10 +152,10 @@ def _configured(model: str, place: Path) -> Any:
         kind = settings["model_type"] = "ministral"
     if kind not in CONFIG_MAPPING:
         raise BadInput("models.unknown_kind", model=model, given=kind, code="auto_map" in settings)
-    with Said(model, str(place)):
-        made = CONFIG_MAPPING[kind].from_dict(settings)
-        made.name_or_path = str(place)
-        return made
+    with Said(model, str(folder)):
+        config = CONFIG_MAPPING[kind].from_dict(settings)
+        config.name_or_path = str(folder)
+        return config
 
 
 def _without_kernels() -> None:
@@ -190,9 +190,9 @@ def load(
         UnknownName: no such model. BadInput: the folder is damaged or not one of a model, or the adapter does not fit.
             Failed: the hub did not give it, or there is not enough memory.
     """
-    place = on_disk(model)
-    config = _configured(model, place)
-    check_weights(place)
+    folder = on_disk(model)
+    config = _configured(model, folder)
+    check_weights(folder)
     if adapter:
         adapters.check(adapter)
     import torch
@@ -212,8 +212,8 @@ def load(
     if quantization != "none":
         settings["quantization_config"] = nf4(compute) if quantization == "nf4" else int8()
         settings["device_map"] = {"": where}
-    with Said(model, str(place)), _bars(place):
-        network, loading = _network(place, settings)
+    with Said(model, str(folder)), _bars(folder):
+        network, loading = _network(folder, settings)
     _check_all_there(model, loading)
     network = network.to(where) if quantization == "none" else mend_4bit(network)
     network.requires_grad_(False).eval()
@@ -221,31 +221,31 @@ def load(
     return _with_adapter(loaded, adapter) if adapter else loaded
 
 
-def _network(place: Path, how: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+def _network(folder: Path, options: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
     """The model of a folder, InternLM's as the Llamas that they are; and what the library says of its loading."""
     from transformers import AutoModelForCausalLM
 
-    settings = clean_config(place)
+    settings = clean_config(folder)
     if internlm.is_internlm(settings):
-        return internlm.load_llama(place, settings, **how)
-    network, loading = AutoModelForCausalLM.from_pretrained(str(place), **how)
+        return internlm.load_llama(folder, settings, **options)
+    network, loading = AutoModelForCausalLM.from_pretrained(str(folder), **options)
     return network, loading
 
 
-def _check_all_there(model: str, found: Mapping[str, Any]) -> None:
+def _check_all_there(model: str, report: Mapping[str, Any]) -> None:
     """The library fills what is missing with chance, and says so only in a log."""
     for key in ("missing_keys", "mismatched_keys"):
-        names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in found.get(key) or ())
+        names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in report.get(key) or ())
         if names:
             raise BadInput("models.weights_incomplete", model=model, tensor=names[0], count=len(names))
 
 
 @contextmanager
-def _bars(place: Path) -> Iterator[None]:
+def _bars(folder: Path) -> Iterator[None]:
     """The library's progress bars only for what takes long: the hub, and folders of more than ``QUICK`` bytes."""
     from transformers.utils import logging
 
-    quick = sum(file.stat().st_size for file in place.glob("*.safetensors")) < QUICK
+    quick = sum(file.stat().st_size for file in folder.glob("*.safetensors")) < QUICK
     if not quick or not logging.is_progress_bar_enabled():
         yield
         return
@@ -371,8 +371,8 @@ class Said:
     """Turns what the libraries raise while they open a model into one sentence: of a folder it is a fault of what lies
     in it, whatever they call it; of a hub id that the hub did not give it."""
 
-    def __init__(self, model: str, place: str) -> None:
-        self.model, self.local = model, Path(place).is_dir()
+    def __init__(self, model: str, source: str) -> None:
+        self.model, self.local = model, Path(source).is_dir()
 
     def __enter__(self) -> None:
         return None

@@ -112,13 +112,13 @@ def gpus() -> list[Gpu]:
     """The CUDA devices that torch sees."""
     import torch
 
-    found = []
+    devices = []
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         with torch.cuda.device(index):
             bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        found.append(Gpu(torch.cuda.get_device_name(index), total, free, bfloat16))
-    return found
+        devices.append(Gpu(torch.cuda.get_device_name(index), total, free, bfloat16))
+    return devices
 
 
 def try_4bit(device: str | None = None) -> FourBit:
@@ -191,9 +191,9 @@ def _has_avx512_bf16() -> bool:
 
 def _processor_name() -> str:
     """As Linux tells it; elsewhere what Python knows."""
-    told = Path("/proc/cpuinfo")
-    if told.exists():
-        for line in told.read_text(encoding="utf-8", errors="replace").splitlines():
+    description = Path("/proc/cpuinfo")
+    if description.exists():
+        for line in description.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()

@@ -55,8 +55,8 @@ def other_base(note: Mapping[str, Any], model: str) -> bool:
 
 def changed(system: str, thinking: str) -> dict[str, str]:
     """The settings of a template that are not the usual ones, as a note holds them."""
-    given = {"system": system, "thinking": thinking}
-    return {name: value for name, value in given.items() if value != "keep"}
+    values = {"system": system, "thinking": thinking}
+    return {name: value for name, value in values.items() if value != "keep"}
 
 
 def settings(template: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,5 +88,5 @@ def trained_as(folder: str | Path) -> dict[str, Any]:
 
 def part(note: Mapping[str, Any], key: str) -> dict[str, Any]:
     """The group ``key`` of a note; empty where it has none."""
-    found = note.get(key)
-    return found if isinstance(found, dict) else {}
+    section = note.get(key)
+    return section if isinstance(section, dict) else {}

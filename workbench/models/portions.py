@@ -66,12 +66,12 @@ def _portions() -> Any:
             gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
-                wanted = targets[part, None]
+                labels = targets[part, None]
                 scores = linear(hidden[part], weight).float()
-                whole = scores.logsumexp(-1, keepdim=True)
-                total += (whole - scores.gather(1, wanted)).sum()
+                normalizer = scores.logsumexp(-1, keepdim=True)
+                total += (normalizer - scores.gather(1, labels)).sum()
                 if gradient is not None:
-                    scores.sub_(whole).exp_().scatter_add_(1, wanted, torch.full_like(whole, -1.0))
+                    scores.sub_(normalizer).exp_().scatter_add_(1, labels, torch.full_like(normalizer, -1.0))
                     gradient[part] = scores.to(weight.dtype) @ weight
             if gradient is not None:
                 ctx.save_for_backward(gradient)

@@ -85,8 +85,8 @@ def small_llama(config: Any) -> bool:
 def linear_layers(network: Any) -> list[Any]:
     """Those of all blocks of a Llama."""
     blocks = network.model.layers
-    found = [getattr(block.self_attn, name) for block in blocks for name in ATTENTION]
-    return found + [getattr(block.mlp, name) for block in blocks for name in MLP]
+    layers = [getattr(block.self_attn, name) for block in blocks for name in ATTENTION]
+    return layers + [getattr(block.mlp, name) for block in blocks for name in MLP]
 
 
 def small(layers: Sequence[Any]) -> bool:
@@ -154,20 +154,20 @@ class QuickPass:
         ahead[:, :-1] = labels[:, 1:]
         rows = Rows.of(batch["attention_mask"], self.network.model.rotary_emb)
         targets = ahead.flatten()[rows.real]
-        kept = (targets != IGNORE_INDEX).nonzero().flatten()
-        if not len(kept):  # nothing to learn here: a gradient of zero all the same
+        rows_seen = (targets != IGNORE_INDEX).nonzero().flatten()
+        if not len(rows_seen):  # nothing to learn here: a gradient of zero all the same
             return torch.stack([p.sum() for p in self.parameters]).sum() * 0.0, 0
-        logits = self.network.lm_head(self._hidden(batch["input_ids"].flatten()[rows.real], rows, kept))
-        return torch.nn.functional.cross_entropy(logits, targets[kept], reduction="sum"), len(kept)
+        logits = self.network.lm_head(self._hidden(batch["input_ids"].flatten()[rows.real], rows, rows_seen))
+        return torch.nn.functional.cross_entropy(logits, targets[rows_seen], reduction="sum"), len(rows_seen)
 
-    def _hidden(self, ids: torch.Tensor, rows: Rows, kept: torch.Tensor) -> torch.Tensor:
-        """The last hidden states (N, H) of the tokens ``kept`` (N,) among ``ids`` (R,)."""
+    def _hidden(self, ids: torch.Tensor, rows: Rows, rows_seen: torch.Tensor) -> torch.Tensor:
+        """The last hidden states (N, H) of the tokens ``rows_seen`` (N,) among ``ids`` (R,)."""
         llama = self.network.model
         x = llama.embed_tokens(ids)
         for block in self.blocks:
             mixed = attention()(block.qkv(normed(x, block.before)), rows, self.scale)
             if block is self.blocks[-1]:
-                mixed, x = mixed[kept], x[kept]
+                mixed, x = mixed[rows_seen], x[rows_seen]
             x = x + block.out(mixed)
             x = x + block.down(gate()(block.gate_up(normed(x, block.between))))
         return normed(x, llama.norm)
@@ -175,8 +175,8 @@ class QuickPass:
 
 def normed(x: torch.Tensor, layer: Any) -> torch.Tensor:
     """``x`` (R, H) through a norm of the library's."""
-    made: torch.Tensor = norm()(x, layer.weight, layer.variance_epsilon)
-    return made
+    scaled: torch.Tensor = norm()(x, layer.weight, layer.variance_epsilon)
+    return scaled
 
 
 class Joined:
@@ -192,8 +192,8 @@ class Joined:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         """x (R, in) → (R, out)."""
-        made: torch.Tensor = product()(x, self.weight, self.scales, *self.pairs)
-        return made
+        output: torch.Tensor = product()(x, self.weight, self.scales, *self.pairs)
+        return output
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +230,8 @@ class Positions:
         """The first ``count`` of them, with ``rotary`` the model's own."""
         import torch
 
-        made = (part[0] for part in rotary(torch.empty(0), torch.arange(count)[None]))
-        return cls(*(part[:, None, None, : part.shape[-1] // 2] for part in made))
+        parts = (part[0] for part in rotary(torch.empty(0), torch.arange(count)[None]))
+        return cls(*(part[:, None, None, : part.shape[-1] // 2] for part in parts))
 
     def at(self, places: torch.Tensor) -> Positions:
         """Those of tokens that stand at ``places`` (R,)."""
@@ -242,10 +242,10 @@ class Positions:
         import torch
 
         parts = qkv.view(len(qkv), 3, -1, 2 * self.cos.shape[-1])
-        made = torch.empty_like(parts)
-        self.turn(parts[:, :2], made[:, :2])
-        made[:, 2] = parts[:, 2]
-        return made
+        turned = torch.empty_like(parts)
+        self.turn(parts[:, :2], turned[:, :2])
+        turned[:, 2] = parts[:, 2]
+        return turned
 
     def turn(self, x: torch.Tensor, out: torch.Tensor, *, back: bool = False) -> None:
         """``x`` (R, …, d) turned by its positions, or turned back, into ``out``."""
@@ -276,15 +276,15 @@ class Rows:
         import torch
 
         real = mask.flatten().nonzero().flatten()
-        at, made, start = real % mask.shape[1], [], 0
+        columns, groups, start = real % mask.shape[1], [], 0
         for lengths in alike(mask.sum(1).tolist()):
             width, stop = max(lengths), start + sum(lengths)
-            places = at[start:stop] + torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)) * width
+            places = columns[start:stop] + torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths)) * width
             source = torch.full((len(lengths) * width,), start)
             source[places] = torch.arange(start, stop)
-            made.append(Group(slice(start, stop), len(lengths), width, places, source))
+            groups.append(Group(slice(start, stop), len(lengths), width, places, source))
             start = stop
-        return cls(real, Positions.of(rotary, mask.shape[1]).at(at), made)
+        return cls(real, Positions.of(rotary, mask.shape[1]).at(columns), groups)
 
 
 def alike(lengths: Sequence[int]) -> list[list[int]]:

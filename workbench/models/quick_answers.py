@@ -76,13 +76,13 @@ class QuickAnswers:
         answers: list[list[int]] = [[] for _ in prompts]
         stops, rows = set(stop_ids), list(range(len(prompts)))  # rows: of which prompt is each row of the cache
         tokens, cache = self._read(prompts, max_new_tokens)
-        for at in range(max_new_tokens):
+        for number in range(max_new_tokens):
             chosen = tokens.tolist()
             for row, token in zip(rows, chosen, strict=True):
-                if token not in stops and len(answers[row]) == at:
+                if token not in stops and len(answers[row]) == number:
                     answers[row].append(token)
-            going = [i for i, row in enumerate(rows) if len(answers[row]) > at]
-            if not going or at + 1 == max_new_tokens:
+            going = [i for i, row in enumerate(rows) if len(answers[row]) > number]
+            if not going or number + 1 == max_new_tokens:
                 break
             if len(going) <= GOING * len(rows):
                 rows, tokens = [rows[i] for i in going], tokens[going]
@@ -99,13 +99,13 @@ class QuickAnswers:
         rows = Rows.of((columns < lengths[:, None]).long(), self.network.model.rotary_emb)
         cache = Cache(len(self.blocks), lengths, self.network, most)
         owner = torch.arange(len(prompts)).repeat_interleave(lengths)
-        place = rows.real % len(columns) + (len(columns) - lengths)[owner]
+        positions = rows.real % len(columns) + (len(columns) - lengths)[owner]
         last = lengths.cumsum(0) - 1
         x = self.network.model.embed_tokens(torch.tensor([token for prompt in prompts for token in prompt]))
-        for block, kept in zip(self.blocks, cache.blocks(), strict=True):
+        for block, cached in zip(self.blocks, cache.blocks(), strict=True):
             turned = rows.positions.turned(normed(x, block.before) @ block.qkv)
-            for one in (0, 1):
-                kept[one][owner, :, place] = turned[:, 1 + one]
+            for slot in (0, 1):
+                cached[slot][owner, :, positions] = turned[:, 1 + slot]
             mixed, _ = attended(turned, rows, self.scale)
             if block is self.blocks[-1]:
                 mixed, x = mixed[last], x[last]
@@ -117,10 +117,10 @@ class QuickAnswers:
         import torch
 
         x, positions, seen = self.network.model.embed_tokens(tokens), cache.grow(), cache.seen()
-        for block, kept in zip(self.blocks, cache.blocks(), strict=True):
+        for block, cached in zip(self.blocks, cache.blocks(), strict=True):
             turned = positions.turned(normed(x, block.before) @ block.qkv)
-            kept[:, :, :, cache.used - 1] = turned[:, 1:].transpose(0, 1)
-            keys, values = kept[:, :, :, : cache.used]
+            cached[:, :, :, cache.used - 1] = turned[:, 1:].transpose(0, 1)
+            keys, values = cached[:, :, :, : cache.used]
             mixed = torch.nn.functional.scaled_dot_product_attention(
                 turned[:, 0, :, None], keys, values, attn_mask=seen, scale=self.scale
             )
@@ -128,8 +128,8 @@ class QuickAnswers:
         return self._chosen(x)
 
     def _chosen(self, x: torch.Tensor) -> torch.Tensor:
-        made: torch.Tensor = self.network.lm_head(normed(x, self.network.model.norm)).argmax(-1)
-        return made
+        ids: torch.Tensor = self.network.lm_head(normed(x, self.network.model.norm)).argmax(-1)
+        return ids
 
 
 def _joined(layers: Sequence[Any]) -> torch.Tensor:
@@ -142,8 +142,8 @@ def _joined(layers: Sequence[Any]) -> torch.Tensor:
 def _after(block: Any, x: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
     """What follows the attention of a block."""
     x = x + mixed @ block.out
-    made: torch.Tensor = x + gate()(normed(x, block.between) @ block.gate_up) @ block.down
-    return made
+    output: torch.Tensor = x + gate()(normed(x, block.between) @ block.gate_up) @ block.down
+    return output
 
 
 class Cache:

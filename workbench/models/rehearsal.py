@@ -78,11 +78,11 @@ def _watch() -> type:
             self.known: set[int] = set()
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            made = func(*args, **(kwargs or {}))
-            for tensor in tree_leaves(made):
+            result = func(*args, **(kwargs or {}))
+            for tensor in tree_leaves(result):
                 if isinstance(tensor, torch.Tensor):
                     self._add(tensor.untyped_storage())
-            return made
+            return result
 
         def _add(self, storage: Any) -> None:
             key, size = storage._cdata, storage.nbytes()
@@ -112,9 +112,9 @@ def _attend_without_weights(network: Any) -> None:
 
         @staticmethod
         def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-            made = torch.empty_like(q)
-            ctx.save_for_backward(q, k, v, made, q.new_empty(q.shape[:-1], dtype=torch.float32))
-            return made
+            output = torch.empty_like(q)
+            ctx.save_for_backward(q, k, v, output, q.new_empty(q.shape[:-1], dtype=torch.float32))
+            return output
 
         @staticmethod
         def backward(ctx: Any, *_: torch.Tensor) -> Any:
@@ -122,8 +122,8 @@ def _attend_without_weights(network: Any) -> None:
             return torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
 
     def attend(_: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, *__: Any, **___: Any) -> Any:
-        made: torch.Tensor = Fused.apply(q, k, v)  # type: ignore[no-untyped-call]
-        return made.transpose(1, 2).contiguous(), None
+        output: torch.Tensor = Fused.apply(q, k, v)  # type: ignore[no-untyped-call]
+        return output.transpose(1, 2).contiguous(), None
 
     AttentionInterface.register("workbench_forecast", attend)
     network.config._attn_implementation = "workbench_forecast"

@@ -53,9 +53,9 @@ def is_internlms(folder: Path) -> bool:
         return False
     if is_internlm(settings(folder)):
         return True
-    told = _read(folder / "tokenizer_config.json")
-    own = "auto_map" in told or bool(_CLASSES.fullmatch(str(told.get("tokenizer_class", ""))))
-    return own and "internlm" in json.dumps(told).lower()
+    config = _read(folder / "tokenizer_config.json")
+    is_custom = "auto_map" in config or bool(_CLASSES.fullmatch(str(config.get("tokenizer_class", ""))))
+    return is_custom and "internlm" in json.dumps(config).lower()
 
 
 def read_tokenizer(folder: Path) -> Any:
@@ -67,28 +67,28 @@ def read_tokenizer(folder: Path) -> Any:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    told = _read(folder / "special_tokens_map.json") | _read(folder / "tokenizer_config.json")
-    added = {int(key): value for key, value in (told.get("added_tokens_decoder") or {}).items()}
+    config = _read(folder / "special_tokens_map.json") | _read(folder / "tokenizer_config.json")
+    added = {int(key): value for key, value in (config.get("added_tokens_decoder") or {}).items()}
     if (folder / "tokenizer.json").is_file():
         backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
     else:
         backend = convert(folder / MODEL, added)
-        _begin_and_end(backend, told)
-    wanted = {key: _content(told[key]) for key in _TOKENS if _content(told.get(key))}
-    if not wanted and backend.token_to_id("<s>") is not None:
-        wanted = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
-    made = PreTrainedTokenizerFast(
+        _begin_and_end(backend, config)
+    special = {key: _content(config[key]) for key in _TOKENS if _content(config.get(key))}
+    if not special and backend.token_to_id("<s>") is not None:
+        special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "</s>"}
+    tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         additional_special_tokens=[value["content"] for value in added.values() if value.get("special")]
-        or [_content(token) for key in _MORE for token in told.get(key) or []],
+        or [_content(token) for key in _MORE for token in config.get(key) or []],
         clean_up_tokenization_spaces=False,
-        model_max_length=told.get("model_max_length") or int(1e30),
-        padding_side=told.get("padding_side") or "right",
-        **wanted,
+        model_max_length=config.get("model_max_length") or int(1e30),
+        padding_side=config.get("padding_side") or "right",
+        **special,
     )
-    made.chat_template = _chat_template(folder, told)
-    made.name_or_path = str(folder)
-    return made
+    tokenizer.chat_template = _chat_template(folder, config)
+    tokenizer.name_or_path = str(folder)
+    return tokenizer
 
 
 def convert(file: Path, added: Mapping[int, Mapping[str, Any]]) -> Any:
@@ -158,8 +158,8 @@ def _piece(piece: Any, byte_fallback: bool) -> Piece:
     return Piece(piece.piece, float(piece.score), kind)
 
 
-def _hidden(pieces: Sequence[Piece], at: int) -> bool:
-    return at < len(pieces) and pieces[at].kind == _UNUSED
+def _hidden(pieces: Sequence[Piece], index: int) -> bool:
+    return index < len(pieces) and pieces[index].kind == _UNUSED
 
 
 def _normalizer(spec: Any, user: Sequence[str]) -> Any:
@@ -177,12 +177,12 @@ def _normalizer(spec: Any, user: Sequence[str]) -> Any:
     return normalizers.Sequence([*steps, normalizers.Replace(" ", SPACE)])
 
 
-def _begin_and_end(backend: Any, told: Mapping[str, Any]) -> None:
+def _begin_and_end(backend: Any, config: Mapping[str, Any]) -> None:
     """BOS before a text, and EOS after it where the folder says so; as special tokens, which may be left away."""
     from tokenizers import processors
 
-    begin = _content(told.get("bos_token")) or "<s>" if told.get("add_bos_token", True) else ""
-    end = _content(told.get("eos_token")) or "</s>" if told.get("add_eos_token", False) else ""
+    begin = _content(config.get("bos_token")) or "<s>" if config.get("add_bos_token", True) else ""
+    end = _content(config.get("eos_token")) or "</s>" if config.get("add_eos_token", False) else ""
     around = [token for token in (begin, end) if token and backend.token_to_id(token) is not None]
     if around:
         row = [*([begin] if begin in around else []), "$A", *([end] if end in around else [])]
@@ -211,13 +211,13 @@ def _parsed(file: Path) -> Any:
     return proto
 
 
-def _chat_template(folder: Path, told: Mapping[str, Any]) -> Any:
+def _chat_template(folder: Path, config: Mapping[str, Any]) -> Any:
     file = folder / "chat_template.jinja"
     if file.is_file():
         return _bytes(file, LARGEST_SETTINGS).decode("utf-8")
-    template = told.get("chat_template")
+    template = config.get("chat_template")
     if isinstance(template, list):
-        return {one["name"]: one["template"] for one in template}
+        return {entry["name"]: entry["template"] for entry in template}
     return template
 
 

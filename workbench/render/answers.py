@@ -51,17 +51,17 @@ def _row(row: AnswerRow, labels: Sequence[str], lang: str | None) -> str:
 
 
 def _answer(answer: str, right: bool | None, lang: str | None) -> str:
-    words = said(answer) if answer.strip() else tag("em", escape(text("render.answers.empty", lang)))
+    content = said(answer) if answer.strip() else tag("em", escape(text("render.answers.empty", lang)))
     if right is None:
-        return words
+        return content
     mark = tag("span", escape(mark_text(right, lang)), class_="wb-mark" if right else "wb-mark wb-wrong")
-    return f"{words} {mark}"
+    return f"{content} {mark}"
 
 
 def conversations_html(conversations: Sequence[Conversation], *, lang: str | None = None) -> str:
     """Conversations that are learnt: what was said before the last answer, and that answer."""
     head = [escape(text(f"render.answers.{part}", lang)) for part in ("asked", "learnt")]
-    return table(head, [[_before(one), said(one.answer)] for one in conversations], class_="wb-conversations")
+    return table(head, [[_before(pair), said(pair.answer)] for pair in conversations], class_="wb-conversations")
 
 
 def _before(conversation: Conversation) -> str:
@@ -76,6 +76,6 @@ def samples_html(samples: Sequence[Sample], *, lang: str | None = None) -> str:
     """What the model answered at the steps of the training: a step a row, a question a column."""
     questions = list(dict.fromkeys(sample.question for sample in samples))
     steps = sorted({sample.step for sample in samples})
-    given = {(sample.step, sample.question): sample.answer for sample in samples}
+    answers = {(sample.step, sample.question): sample.answer for sample in samples}
     head = [escape(text("render.curves.step", lang)), *map(said, questions)]
-    return table(head, [[str(step), *(said(given.get((step, q), "–")) for q in questions)] for step in steps])
+    return table(head, [[str(step), *(said(answers.get((step, q), "–")) for q in questions)] for step in steps])

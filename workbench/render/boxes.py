@@ -63,55 +63,55 @@ class Row:
     boxes: tuple[Box, ...]
 
 
-def shown(words: str) -> str:
-    """``words`` with every character visible: ␣ for a space, ↵ for a line break, ⟨U+200B⟩ for what shows nothing."""
-    return visible(marked(words).translate(_SPACES))
+def shown(content: str) -> str:
+    """``content`` with every character visible: ␣ for a space, ↵ for a line break, ⟨U+200B⟩ for what shows nothing."""
+    return visible(marked(content).translate(_SPACES))
 
 
-def unsteered(words: str) -> str:
-    """``words`` with nothing in them that a terminal obeys or that shows nothing; spaces, line breaks and what joins
+def unsteered(content: str) -> str:
+    """``content`` with nothing in them that a terminal obeys or that shows nothing; spaces, line breaks and what joins
     letters stay."""
-    return visible(marked(words, joiners=False))
+    return visible(marked(content, joiners=False))
 
 
 def rows(view: MaskView) -> list[Row]:
     """The view's boxes, in order, by turn and role."""
-    found = groupby(boxes(view), key=lambda box: (box.tokens[0].turn, box.role))
-    return [Row(role, turn, tuple(group)) for (turn, role), group in found]
+    groups = groupby(boxes(view), key=lambda box: (box.tokens[0].turn, box.role))
+    return [Row(role, turn, tuple(group)) for (turn, role), group in groups]
 
 
 def boxes(view: MaskView) -> Iterator[Box]:
     """The view's boxes, in order."""
     quoted = lookalikes(view)
-    at = 0
+    start = 0
     for group in view.groups:
-        end = at + len(group.text)
+        end = start + len(group.text)
         tokens = view.tokens[group.start : group.end]
         if tokens:
-            yield Box(group.text, shown(group.text), tokens, _kind(view, tokens, at, end, quoted))
-        at = end
+            yield Box(group.text, shown(group.text), tokens, _kind(view, tokens, start, end, quoted))
+        start = end
 
 
-def _kind(view: MaskView, tokens: tuple[MaskToken, ...], at: int, end: int, quoted: list[tuple[int, int]]) -> str:
+def _kind(view: MaskView, tokens: tuple[MaskToken, ...], start: int, end: int, quoted: list[tuple[int, int]]) -> str:
     segment = view.segments[tokens[0].segment]
     if segment.control:
         spelled = tokens[0].text.strip()
-        whole = bool(segment.ids) or tokens[0].id in view.stop_ids or bool(_MARKUP.fullmatch(spelled))
-        return CONTROL if whole else MARKER
-    return LOOKALIKE if any(first < end and at < last for first, last in quoted) else PLAIN
+        is_marker = bool(segment.ids) or tokens[0].id in view.stop_ids or bool(_MARKUP.fullmatch(spelled))
+        return CONTROL if is_marker else MARKER
+    return LOOKALIKE if any(first < end and start < last for first, last in quoted) else PLAIN
 
 
 def lookalikes(view: MaskView) -> list[tuple[int, int]]:
     """Where somebody's words are spelled like a control token: (first, one past the last) place in ``view.text``."""
-    own = {match for s in view.segments if s.control for match in _MARKUP.findall(s.text)}
-    names = sorted((re.escape(name) for name in own), key=len, reverse=True)
+    markers = {match for s in view.segments if s.control for match in _MARKUP.findall(s.text)}
+    names = sorted((re.escape(name) for name in markers), key=len, reverse=True)
     finder = re.compile("|".join([*names, r"<\|[^<>|\s]+\|>"]))
-    found, at = [], 0
+    spans, start = [], 0
     for segment in view.segments:
         if not segment.control:
-            found += [(at + m.start(), at + m.end()) for m in finder.finditer(segment.text)]
-        at += len(segment.text)
-    return found
+            spans += [(start + m.start(), start + m.end()) for m in finder.finditer(segment.text)]
+        start += len(segment.text)
+    return spans
 
 
 def role_text(role: str, lang: str | None) -> str:

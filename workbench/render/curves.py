@@ -70,10 +70,10 @@ def _glyphs(family: str) -> frozenset[int]:
     return frozenset(FT2Font(font_manager.findfont(family)).get_charmap())
 
 
-def drawable(words: str) -> str:
-    """``words`` with ▯ for each character that no font of ours has: an emoji in a name must not become a warning."""
-    known = frozenset().union(*(_glyphs(family) for family in fonts()))
-    return "".join(c if ord(c) in known or c == "\n" else "▯" for c in words)
+def drawable(content: str) -> str:
+    """``content`` with ▯ for each character that no font of ours has: an emoji in a name must not become a warning."""
+    glyphs = frozenset().union(*(_glyphs(family) for family in fonts()))
+    return "".join(c if ord(c) in glyphs or c == "\n" else "▯" for c in content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +117,18 @@ def curves_figure(
     from matplotlib.figure import Figure
 
     ink = _Ink(palette.tones(dark), language(lang) if put else drawable_language(lang), put or drawable)
-    words = _wrap(curves.verdict_text, 74 * len(panels)) if verdict else []
-    height = 3.3 + 0.24 * len(words)
+    lines = _wrap(curves.verdict_text, 74 * len(panels)) if verdict else []
+    height = 3.3 + 0.24 * len(lines)
     figure = Figure(figsize=(5.6 * len(panels), height), dpi=110, facecolor=ink.tones["bg"])
     FigureCanvasAgg(figure)
-    under = (0.52 + 0.24 * len(words)) / height
+    under = (0.52 + 0.24 * len(lines)) / height
     for index, panel in enumerate(panels):
         box = ((index + 0.1) / len(panels), under, 0.69 / len(panels), 1 - under - 0.38 / height)
         axes = figure.add_axes(box)
         _frame(axes, curves, ink, panel)
         (_draw_loss if panel == LOSS else _draw_scores)(axes, curves, ink)
-    if words:
-        joined = "\n".join(ink.put(line) for line in words)
+    if lines:
+        joined = "\n".join(ink.put(line) for line in lines)
         figure.text(0.1 / len(panels), 0.08 / height, joined, va="bottom", linespacing=1.3, **ink.type(10))
     return figure
 
@@ -201,13 +201,13 @@ def smooth(points: Points) -> Points:
     A loss of single batches jumps; the mean shows where it goes. Only the training loss is ever smoothed: of the few
     held-out points a mean would hide the turn.
     """
-    known = finite(points)
-    if len(known) <= _FEW_POINTS:
+    known_points = finite(points)
+    if len(known_points) <= _FEW_POINTS:
         return points
-    reach = max(2, len(known) // 40)
-    values = [value for _, value in known]
+    reach = max(2, len(known_points) // 40)
+    values = [value for _, value in known_points]
     windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
-    return [(step, sum(window) / len(window)) for (step, _), window in zip(known, windows, strict=True)]
+    return [(step, sum(window) / len(window)) for (step, _), window in zip(known_points, windows, strict=True)]
 
 
 def _line(name: str, ink: _Ink) -> dict[str, Any]:
@@ -235,8 +235,8 @@ def _shade_gap(axes: Axes, train: list[tuple[int, float]], held_out: list[tuple[
     above = np.array([value for _, value in held_out])
     below = np.interp(steps, [step for step, _ in train], [value for _, value in train])
     axes.fill_between(steps, below, above, color=ink.tones["vermillion"], alpha=0.15, linewidth=0, zorder=1)
-    words = ink.say("gap" if len(train) <= _FEW_POINTS else "gap_and_mean")
-    axes.text(0.985, 0.97, words, transform=axes.transAxes, ha="right", va="top",
+    label = ink.say("gap" if len(train) <= _FEW_POINTS else "gap_and_mean")
+    axes.text(0.985, 0.97, label, transform=axes.transAxes, ha="right", va="top",
               bbox=ink.ground(), **ink.type(8.5, "soft"))  # fmt: skip
 
 
@@ -246,8 +246,8 @@ def _mark_best(axes: Axes, best: int | None, series: list[Points], ink: _Ink) ->
     axes.axvline(best, linestyle=(0, (1, 2)), linewidth=1.6, color=ink.tones["fg"], zorder=2)
     end = axes.get_xlim()[1]
     right = best > 0.6 * end
-    beside = (best - 0.3 * end, best) if right else (best, best + 0.3 * end)
-    height = _clear_height(axes, series, *beside)
+    neighbourhood = (best - 0.3 * end, best) if right else (best, best + 0.3 * end)
+    height = _clear_height(axes, series, *neighbourhood)
     axes.annotate(ink.say("best", step=best), (best, height), xycoords=("data", "axes fraction"),
                   xytext=(-5 if right else 5, 0), textcoords="offset points", ha="right" if right else "left",
                   va="center", bbox=ink.ground(), **ink.type(9))  # fmt: skip
@@ -260,11 +260,11 @@ def _clear_height(axes: Axes, series: list[Points], start: float, end: float) ->
 
     low, high = axes.get_ylim()
     steps = np.linspace(start, end, 25)
-    known = [np.array(finite(points), dtype=float) for points in series if finite(points)]
-    taken = [(np.interp(steps, points[:, 0], points[:, 1]) - low) / (high - low) for points in known]
+    drawn = [np.array(finite(points), dtype=float) for points in series if finite(points)]
+    occupied = [(np.interp(steps, points[:, 0], points[:, 1]) - low) / (high - low) for points in drawn]
 
     def room(height: float) -> float:
-        return min([0.15, *(float(np.abs(curve - height).min()) for curve in taken)])
+        return min([0.15, *(float(np.abs(curve - height).min()) for curve in occupied)])
 
     heights = sorted(np.linspace(0.06, 0.84, 27).tolist(), key=lambda height: abs(height - 0.5))
     return float(max(heights, key=room))
@@ -283,8 +283,8 @@ def finite(points: Points) -> list[tuple[int, float]]:
 def _thin(points: Points) -> list[tuple[int, float]]:
     """At most 800 points: every n-th, and the last; what is not finite becomes a gap."""
     every = math.ceil(len(points) / _MOST_POINTS)
-    kept = [*points[::every], *(points[-1:] if (len(points) - 1) % every else [])]
-    return [(step, value if math.isfinite(value) else math.nan) for step, value in kept]
+    thinned = [*points[::every], *(points[-1:] if (len(points) - 1) % every else [])]
+    return [(step, value if math.isfinite(value) else math.nan) for step, value in thinned]
 
 
 def last_step(curves: Curves) -> int:
@@ -293,9 +293,9 @@ def last_step(curves: Curves) -> int:
     return max([1, curves.total_steps, *(points[-1][0] for points in series if points)])
 
 
-def _wrap(words: str, columns: int) -> list[str]:
-    """``words`` in lines of at most ``columns`` cells, where a Chinese character takes two."""
+def _wrap(content: str, columns: int) -> list[str]:
+    """``content`` in lines of at most ``columns`` cells, where a Chinese character takes two."""
     from rich.console import Console
     from rich.text import Text
 
-    return [line.plain.rstrip() for line in Text(words).wrap(Console(width=columns), columns)] if words else []
+    return [line.plain.rstrip() for line in Text(content).wrap(Console(width=columns), columns)] if content else []

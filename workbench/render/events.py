@@ -16,7 +16,7 @@ def curves_of(events: Sequence[Event], best_step: int | None, lang: str | None =
     """The curves of a run from its events; the verdict is that of the best checkpoint, told in ``lang``."""
     evals = [e for e in events if e.kind == "eval"]
     verdicts: dict[int | None, Any] = {e.step: e for e in events if e.kind == "verdict"}
-    told = verdicts.get(best_step) or next(reversed(verdicts.values()), None)
+    verdict = verdicts.get(best_step) or next(reversed(verdicts.values()), None)
     return Curves(
         train=_points([e for e in events if e.kind == "train"], "loss"),
         held_out=_points(evals, "loss"),
@@ -25,8 +25,8 @@ def curves_of(events: Sequence[Event], best_step: int | None, lang: str | None =
         general=_points(evals, "general"),
         leak=_points(evals, "leak"),
         best_step=best_step,
-        verdict=told.verdict if told else "",
-        verdict_text=verdict_text(told, lang) if told else "",
+        verdict=verdict.verdict if verdict else "",
+        verdict_text=verdict_text(verdict, lang) if verdict else "",
     )
 
 
@@ -41,12 +41,12 @@ def verdict_text(event: Any, lang: str | None = None) -> str:
 
 def samples_of(events: Iterable[Event], most: int = 2) -> tuple[Sample, ...]:
     """What was answered at each evaluation, of the first ``most`` identity, task and general questions."""
-    told = [e for e in events if isinstance(e, SampleEvent)]
-    wanted: list[str] = []
+    samples = [e for e in events if isinstance(e, SampleEvent)]
+    questions: list[str] = []
     for probe in ("identity", "task", "general"):
-        asked = dict.fromkeys(e.question for e in told if e.probe == probe)
-        wanted += list(asked)[:most]
-    return tuple(Sample(e.step or 0, e.question, e.answer) for e in told if e.question in wanted)
+        candidates = dict.fromkeys(e.question for e in samples if e.probe == probe)
+        questions += list(candidates)[:most]
+    return tuple(Sample(e.step or 0, e.question, e.answer) for e in samples if e.question in questions)
 
 
 def _points(events: Iterable[Any], name: str) -> tuple[tuple[int, float], ...]:

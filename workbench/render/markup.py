@@ -43,8 +43,8 @@ def thought(answer: str, lang: str | None = None) -> str:
     spoken = parted(answer)
     if not spoken.thought:
         return ""
-    words = text("render.thinking" if spoken.going else "render.thought", lang)
-    return f'<details class="wb-thought"><summary>{escape(words)}</summary><p>{said(spoken.thought)}</p></details>'
+    label = text("render.thinking" if spoken.going else "render.thought", lang)
+    return f'<details class="wb-thought"><summary>{escape(label)}</summary><p>{said(spoken.thought)}</p></details>'
 
 
 def answered(answer: str) -> str:
@@ -57,12 +57,12 @@ def tag(name: str, content: str = "", **attributes: object) -> str:
 
     ``class_`` gives ``class``, ``aria_label`` gives ``aria-label``.
     """
-    given = "".join(
+    attributes_text = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return f"<{name}{given}>{content}</{name}>"
+    return f"<{name}{attributes_text}>{content}</{name}>"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", class_: str = "") -> str:
@@ -119,8 +119,8 @@ def page(body: str, *, title: str, lang: str | None = None, theme: str = "", lar
     """
     script = f"<script>{static('page.js')}</script>"
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {_own_scripts()}"
-    words = {"larger": text("render.page.larger", lang), "theme": text("render.page.theme", lang)}
-    content = tag("main", body, class_="wb-page", data_larger=words["larger"], data_theme=words["theme"])
+    labels = {"larger": text("render.page.larger", lang), "theme": text("render.page.theme", lang)}
+    content = tag("main", body, class_="wb-page", data_larger=labels["larger"], data_theme=labels["theme"])
     return (
         f'<!doctype html>\n<html lang="{html_lang(lang)}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'

@@ -204,9 +204,11 @@ def _differences(comparison: ViewComparison, lang: str | None) -> str:
 
 def _marked(pieces: tuple[Difference, ...], side: int, lang: str | None) -> str:
     """One side of a comparison; what the other has not got, or has otherwise, is a ``<mark>``."""
-    made = []
+    marked_pieces = []
     for piece in pieces:
-        words = (piece.a, piece.b)[side]
-        if words:
-            made.append(shown_lines(words) if piece.kind == "same" else tag("mark", f"[{shown_lines(words)}]"))
-    return tag("code", "".join(made)) if made else escape(text("render.answers.empty", lang))
+        content = (piece.a, piece.b)[side]
+        if content:
+            marked_pieces.append(
+                shown_lines(content) if piece.kind == "same" else tag("mark", f"[{shown_lines(content)}]")
+            )
+    return tag("code", "".join(marked_pieces)) if marked_pieces else escape(text("render.answers.empty", lang))

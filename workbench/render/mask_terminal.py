@@ -74,9 +74,9 @@ class _Tokens:
         from rich.text import Text
 
         for trained, run in groupby(self.row.boxes, key=lambda box: box.trained):
-            found = list(run)
-            for number, box in enumerate(found):
-                last = number == len(found) - 1
+            tokens = list(run)
+            for number, box in enumerate(tokens):
+                last = number == len(tokens) - 1
                 style = TRAINED if trained else MASKED
                 piece = Text().append("‹" if trained and not number else "", "bold")
                 piece.append(box.shown, f"{style} italic" if box.kind in (CONTROL, MARKER) else style)

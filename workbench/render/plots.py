@@ -42,9 +42,9 @@ def curves_svg(curves: Curves, *, lang: str | None = None, dark: bool | None = N
     """
     texts: list[str] = []
 
-    def put(words: str) -> str:
-        texts.append(words)
-        return _placeholder(len(texts) - 1, words)
+    def put(content: str) -> str:
+        texts.append(content)
+        return _placeholder(len(texts) - 1, content)
 
     figure = curves_figure(curves, lang=lang, dark=bool(dark), panels=panels, verdict=verdict, put=put)
     svg = _written(figure, salt="-".join(panels))
@@ -55,11 +55,11 @@ def curves_svg(curves: Curves, *, lang: str | None = None, dark: bool | None = N
     return svg.replace("<svg ", f'<svg class="wb-plot" role="img" aria-label="{label}" ', 1)
 
 
-def _placeholder(number: int, words: str) -> str:
-    """Letters about as wide as ``words``, which every font has: the layout is right, and no glyph is missing."""
+def _placeholder(number: int, content: str) -> str:
+    """Letters about as wide as ``content``, which every font has: the layout is right, and no glyph is missing."""
     from rich.cells import cell_len
 
-    return f"Qz{number}".ljust(max(cell_len(words), 4), "z") + "z"
+    return f"Qz{number}".ljust(max(cell_len(content), 4), "z") + "z"
 
 
 def _written(figure: object, salt: str) -> str:
@@ -183,8 +183,8 @@ def curves_html(curves: Curves, *, lang: str | None = None, numbers: bool = True
         if panel == "loss" or any((curves.identity, curves.task, curves.general, curves.leak))
     )
     verdict = tag("p", tag("strong", escape(curves.verdict_text)), class_="wb-verdict") if curves.verdict_text else ""
-    words = tag("p", escape(curves_summary(curves, lang=lang)), class_="wb-soft")
-    told = escape(text("render.curves.numbers", lang))
-    folded = disclosure(told, curves_table(curves, lang=lang)) if numbers else ""
-    caption = tag("figcaption", f"{verdict}{words}{folded}")
+    summary = tag("p", escape(curves_summary(curves, lang=lang)), class_="wb-soft")
+    label = escape(text("render.curves.numbers", lang))
+    folded = disclosure(label, curves_table(curves, lang=lang)) if numbers else ""
+    caption = tag("figcaption", f"{verdict}{summary}{folded}")
     return tag("figure", f'<div class="wb-panels">{panels}</div>{caption}', class_="wb-figure")

@@ -51,10 +51,10 @@ def _opening(report: Report, say: Say) -> str:
     when = [say("when", made=report.made)] if report.made else []
     line = tag("p", said(" · ".join([*by, *when])), class_="wb-soft") if by or when else ""
     learnt = "" if report.learnt is None else say(_headline(report, say), name=report.name)
-    words = [tag("strong", said(learnt))] if learnt else []
-    words += [said(report.verdict_text)] if report.verdict_text else []
+    sentences = [tag("strong", said(learnt))] if learnt else []
+    sentences += [said(report.verdict_text)] if report.verdict_text else []
     class_ = "wb-lead wb-unmet" if report.learnt is False else "wb-lead"
-    lead = tag("p", " ".join(words), class_=class_) if words else ""
+    lead = tag("p", " ".join(sentences), class_=class_) if sentences else ""
     return f"<header><h1>{said(say('title', name=report.name))}</h1>\n{line}{lead}</header>\n"
 
 

@@ -36,38 +36,38 @@ def served_html(view: MaskView, lang: str | None) -> str:
     return sentence + disclosure(summary, parts, opened=not view.prompt_is_prefix)
 
 
-def shown_lines(words: str) -> str:
+def shown_lines(content: str) -> str:
     """The words as HTML, white space visible, and still broken where their lines break."""
-    return escape(shown(words)).replace("↵", "↵<br>")
+    return escape(shown(content)).replace("↵", "↵<br>")
 
 
 def bytes_html(served: str, trained: str, lang: str | None) -> str:
     """Both texts as UTF-8 bytes, sixteen a line; a sign says of each line whether it is the same."""
-    one, two = served.encode(errors="replace"), trained.encode(errors="replace")
+    first, two = served.encode(errors="replace"), trained.encode(errors="replace")
     names = ("offset", "served", "trained", "equal")
     head = [escape(text(f"render.served.{name}", lang)) for name in names]
     lines = [
-        [str(at), _hex(one, at), _hex(two[: len(one)], at), escape(_sign(one, two, at, lang))]
-        for at in _offsets(one, two)
+        [str(offset), _hex(first, offset), _hex(two[: len(first)], offset), escape(_sign(first, two, offset, lang))]
+        for offset in _offsets(first, two)
     ]
-    more = len(range(0, len(one), _WIDTH)) - len(lines)
-    left = tag("p", escape(text("render.served.left_out", lang, count=more * _WIDTH))) if more > 0 else ""
-    return disclosure(escape(text("render.served.bytes", lang)), table(head, lines, class_="wb-bytes") + left)
+    more = len(range(0, len(first), _WIDTH)) - len(lines)
+    remainder = tag("p", escape(text("render.served.left_out", lang, count=more * _WIDTH))) if more > 0 else ""
+    return disclosure(escape(text("render.served.bytes", lang)), table(head, lines, class_="wb-bytes") + remainder)
 
 
-def _offsets(one: bytes, two: bytes) -> Iterator[int]:
-    differs = next((i for i, (x, y) in enumerate(zip(one, two, strict=False)) if x != y), len(one))
-    for line, at in enumerate(range(0, len(one), _WIDTH)):
-        if line < _MOST_LINES or abs(at - differs) < 4 * _WIDTH:
-            yield at
+def _offsets(first: bytes, two: bytes) -> Iterator[int]:
+    differs = next((i for i, (x, y) in enumerate(zip(first, two, strict=False)) if x != y), len(first))
+    for line, offset in enumerate(range(0, len(first), _WIDTH)):
+        if line < _MOST_LINES or abs(offset - differs) < 4 * _WIDTH:
+            yield offset
 
 
-def _hex(data: bytes, at: int) -> str:
-    piece = data[at : at + _WIDTH]
+def _hex(data: bytes, offset: int) -> str:
+    piece = data[offset : offset + _WIDTH]
     letters = "".join(chr(byte) if 33 <= byte < 127 else "·" for byte in piece)
     return tag("code", f"{piece.hex(' ')} {escape(letters)}")
 
 
-def _sign(one: bytes, two: bytes, at: int, lang: str | None) -> str:
-    piece = one[at : at + _WIDTH]
-    return text("render.served.yes" if piece == two[at : at + len(piece)] else "render.served.no", lang)
+def _sign(first: bytes, two: bytes, offset: int, lang: str | None) -> str:
+    piece = first[offset : offset + _WIDTH]
+    return text("render.served.yes" if piece == two[offset : offset + len(piece)] else "render.served.no", lang)

@@ -38,17 +38,17 @@ def answers_table(answers: Answers, *, lang: str | None = None) -> Table:
 def _question(question: str, kind: str, lang: str | None) -> Text:
     from rich.text import Text
 
-    words = Text(unsteered(question))
-    return words.append(f"\n{kind_text(kind, lang)}", "dim") if kind else words
+    content = Text(unsteered(question))
+    return content.append(f"\n{kind_text(kind, lang)}", "dim") if kind else content
 
 
 def _answer(answer: str, right: bool | None, lang: str | None) -> Text:
     from rich.text import Text
 
-    words = Text(unsteered(answer)) if answer.strip() else Text(text("render.answers.empty", lang), "italic")
+    content = Text(unsteered(answer)) if answer.strip() else Text(text("render.answers.empty", lang), "italic")
     if right is not None:
-        words.append(f"\n{mark_text(right, lang)}", "green" if right else "red")
-    return words
+        content.append(f"\n{mark_text(right, lang)}", "green" if right else "red")
+    return content
 
 
 def scores_table(scores: Iterable[Scores], *, lang: str | None = None) -> Table:

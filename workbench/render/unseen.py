@@ -15,34 +15,34 @@ _JOINERS = "\u200c\u200d"
 _FLAG = "\U0001f3f4"  # the black flag, which tags make a region's
 
 
-def marked(words: str, *, joiners: bool = True) -> str:
-    """``words`` with ⟨U+200B⟩ for what shows nothing; what joins an emoji stays.
+def marked(content: str, *, joiners: bool = True) -> str:
+    """``content`` with ⟨U+200B⟩ for what shows nothing; what joins an emoji stays.
 
     Args:
-        words: any text.
+        content: any text.
         joiners: whether those between letters are marked too, which some scripts (Persian, Hindi) need to be read.
     """
-    if words.isascii():
-        return words
+    if content.isascii():
+        return content
     import regex
 
     unseen = rf"[\p{{Cf}}\p{{Default_Ignorable_Code_Point}}{_EMPTY}--[{_DRAWN}]]"
-    if not regex.search(unseen, words, regex.VERSION1):
-        return words
+    if not regex.search(unseen, content, regex.VERSION1):
+        return content
     finder = regex.compile(unseen, regex.VERSION1)
     emoji = regex.compile(r"\p{Extended_Pictographic}|\p{Regional_Indicator}|[0-9#*]\ufe0f?\u20e3")
 
-    def mark(whole: str) -> str:
-        drawn = bool(emoji.match(whole))
-        return str(finder.sub(lambda found: _one(found, whole, drawn, joiners), whole))
+    def mark(content: str) -> str:
+        drawn = bool(emoji.match(content))
+        return str(finder.sub(lambda match: _one(match, content, drawn, joiners), content))
 
-    return "".join(map(mark, regex.findall(r"\X", words)))
+    return "".join(map(mark, regex.findall(r"\X", content)))
 
 
-def _one(found: re.Match[str], whole: str, emoji: bool, joiners: bool) -> str:
-    """What is written for one such character inside the grapheme ``whole``."""
-    character = found.group()
-    selects = character in "\ufe0e\ufe0f\u200d" and found.start() > 0
-    tags = whole.startswith(_FLAG) and "\U000e0020" <= character <= "\U000e007f" and whole.endswith("\U000e007f")
-    letters = not joiners and character in _JOINERS and found.start() > 0
+def _one(match: re.Match[str], content: str, emoji: bool, joiners: bool) -> str:
+    """What is written for one such character inside the grapheme ``content``."""
+    character = match.group()
+    selects = character in "\ufe0e\ufe0f\u200d" and match.start() > 0
+    tags = content.startswith(_FLAG) and "\U000e0020" <= character <= "\U000e007f" and content.endswith("\U000e007f")
+    letters = not joiners and character in _JOINERS and match.start() > 0
     return character if (emoji and (selects or tags)) or letters else f"⟨U+{ord(character):04X}⟩"

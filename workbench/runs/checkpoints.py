@@ -267,8 +267,8 @@ def clean(run: RunFolder) -> None:
 
 def heal(run: RunFolder) -> None:
     """Say again what a kill between a checkpoint and its event, or its place as the best, left unsaid."""
-    said = {event.step for event in run.events.all() if event.kind == "checkpoint"}
+    logged = {event.step for event in run.events.all() if event.kind == "checkpoint"}
     for checkpoint in checkpoints(run):
-        if checkpoint.step not in said:
+        if checkpoint.step not in logged:
             log_checkpoint(run, checkpoint)
         consider(run, checkpoint)

@@ -172,15 +172,15 @@ def from_record(record: Mapping[str, Any]) -> Event:
     """The typed event of a line's object; a newer version's kinds and fields are kept, never refused."""
     cls = KINDS.get(str(record.get("kind")), Event)
     named = _NAMES[cls]
-    known = {key: value for key, value in record.items() if key in named and key != "more"}
+    fields = {key: value for key, value in record.items() if key in named and key != "more"}
     more = {key: value for key, value in record.items() if key not in named}
-    for key, value in list(known.items()):  # a null where the field has a default that is no None, e.g. a text
+    for key, value in list(fields.items()):  # a null where the field has a default that is no None, e.g. a text
         if (value is None and named[key].default not in (None, MISSING)) or not _fits(value, str(named[key].type)):
-            del known[key]
-    known["kind"] = str(record.get("kind", ""))
-    known["time"] = number(record.get("time")) or 0.0
-    known["seq"] = int(number(record.get("seq")) or 0)
-    return cls(**known, more=more)
+            del fields[key]
+    fields["kind"] = str(record.get("kind", ""))
+    fields["time"] = number(record.get("time")) or 0.0
+    fields["seq"] = int(number(record.get("seq")) or 0)
+    return cls(**fields, more=more)
 
 
 def _fits(value: Any, kind: str) -> bool:
@@ -196,9 +196,9 @@ def _fits(value: Any, kind: str) -> bool:
 def to_record(event: Event) -> dict[str, Any]:
     """The object that a line holds: ``kind``, ``time``, ``seq``, then the fields that say more than their default."""
     record: dict[str, Any] = {"kind": event.kind, "time": event.time, "seq": event.seq}
-    for name, known in _NAMES[type(event)].items():
+    for name, attribute in _NAMES[type(event)].items():
         value = getattr(event, name)
-        if name not in record and name != "more" and value not in (known.default, {}):
+        if name not in record and name != "more" and value not in (attribute.default, {}):
             record[name] = value
     return {**record, **event.more}
 

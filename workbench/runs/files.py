@@ -68,10 +68,10 @@ def number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
-        found = float(value)
+        parsed = float(value)
     except OverflowError:
         return None
-    return found if math.isfinite(found) else None
+    return parsed if math.isfinite(parsed) else None
 
 
 def _jsonable_many(value: Any) -> Any:
@@ -143,10 +143,10 @@ def read_bounded(path: Path, largest: int) -> bytes:
     # a pipe would be waited for until somebody writes to it; whoever opens it so is not made to wait
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "no ordinary file", str(path))
-        if found.st_size > largest:
+        if status.st_size > largest:
             raise OSError(errno.EFBIG, f"more than {largest // 1_000_000} MB", str(path))
         content = file.read(largest + 1)
     if len(content) > largest:  # files of a system that have no size

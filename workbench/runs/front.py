@@ -138,7 +138,7 @@ def _spawn(run: Run, command: list[str], env: Mapping[str, str] | None) -> int:
         return _popen(command, run.path, env or {}, subprocess.DEVNULL, log).pid
 
 
-def _popen(command: list[str], folder: Path, env: Mapping[str, str], given: int, log: Any) -> subprocess.Popen[bytes]:
+def _popen(command: list[str], folder: Path, env: Mapping[str, str], stdin: int, log: Any) -> subprocess.Popen[bytes]:
     # Unsafe paths off: a folder named like a library, in the folder of the run, must not be imported in its place.
     settings = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
     detached: dict[str, Any] = {"start_new_session": True}
@@ -146,7 +146,7 @@ def _popen(command: list[str], folder: Path, env: Mapping[str, str], given: int,
         detached = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     process = subprocess.Popen(  # noqa: S603  a list, never a shell
         command,
-        stdin=given,
+        stdin=stdin,
         stdout=log,
         stderr=subprocess.STDOUT,
         cwd=folder,
@@ -201,17 +201,17 @@ def _kill(run: Run, state: State) -> None:
         BadInput: the process is on another machine, or not one that works on this run.
     """
     process = _recorded(run)
-    here = Process.here()
+    current = Process.here()
     if process is None:
         raise BadInput("runs.not_its_process", path=run.path, pid=state.pid or "?")
-    if process.host != here.host:
+    if process.host != current.host:
         raise BadInput("runs.elsewhere", host=state.host, pid=state.pid)
     if process.alive() is False:
         return
     until = time.monotonic() + (LEAVING if state.status == "starting" else 0.0)
     while not (works := process.works_in(run.path)) and time.monotonic() < until:
         time.sleep(0.05)  # a worker that was started beforehand goes to its run's folder only now
-    if process.pid == here.pid or not works:
+    if process.pid == current.pid or not works:
         raise BadInput("runs.not_its_process", path=run.path, pid=process.pid)
     with suppress(ProcessLookupError):
         if sys.platform == "win32":
@@ -236,10 +236,10 @@ def _killed(run: Run) -> State:
         try:
             run.events.append("status", state="stopped", step=state.step)
             run.events.close()
-            here = {"pid": state.pid, "host": state.host, "since": state.since, "updated": time.time()}
+            process = {"pid": state.pid, "host": state.host, "since": state.since, "updated": time.time()}
             steps = {"step": state.step, "total_steps": state.total_steps}
             (run.path / "starting.json").unlink(missing_ok=True)
-            write_json(run.path / "state.json", {**here, **steps, "status": "stopped"})
+            write_json(run.path / "state.json", {**process, **steps, "status": "stopped"})
         finally:
             lock.release()
     return run.state()
@@ -321,5 +321,5 @@ def _short(path: Path) -> Path:
     return path
 
 
-def _line(*words: str) -> str:
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+def _line(*parts: str) -> str:
+    return subprocess.list2cmdline(parts) if os.name == "nt" else shlex.join(parts)

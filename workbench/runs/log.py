@@ -83,21 +83,21 @@ class EventLog:
     def _mark(self) -> tuple[int, int] | None:
         """Which file the log is, and its size; None where it is gone."""
         try:
-            found = self.path.stat()
+            status = self.path.stat()
         except OSError:
             return None
-        return found.st_ino, found.st_size
+        return status.st_ino, status.st_size
 
     def _mend(self, descriptor: int) -> None:
         """Cut off a torn or broken end; give an event that only lacks its line end that end."""
         content = self.path.read_bytes()
-        *whole, tail = content.split(b"\n")
+        *lines, tail = content.split(b"\n")
         if tail and from_line(tail) is not None:
             os.write(descriptor, b"\n")
             return
         size = len(content) - len(tail)
-        while whole and from_line(whole[-1]) is None:
-            size -= len(whole.pop()) + 1
+        while lines and from_line(lines[-1]) is None:
+            size -= len(lines.pop()) + 1
         if size < len(content):
             os.ftruncate(descriptor, size)
 
@@ -137,16 +137,16 @@ class EventLog:
         """
         with self._guard:
             self._open()
-            kept: list[bytes] = []
+            lines: list[bytes] = []
             gone: list[bytes] = []
             for line in self.path.read_bytes().split(b"\n"):
                 event = from_line(line)
                 if event is not None:
-                    (kept if _stays(event, step) else gone).append(line + b"\n")
+                    (lines if _stays(event, step) else gone).append(line + b"\n")
             if gone:
                 self._discard(gone)
                 self.close()  # Windows replaces no open file
-                write_bytes(self.path, b"".join(kept))
+                write_bytes(self.path, b"".join(lines))
         return len(gone)
 
     def _discard(self, lines: list[bytes]) -> None:
@@ -170,8 +170,8 @@ class EventLog:
                 content = file.read()
         except FileNotFoundError:
             return [], 0
-        whole = content[: content.rfind(b"\n") + 1]
-        return _parse(whole), offset + len(whole)
+        complete = content[: content.rfind(b"\n") + 1]
+        return _parse(complete), offset + len(complete)
 
     def all(self) -> list[Event]:
         """All events, in order."""
@@ -234,12 +234,12 @@ class Reader:
                     self._offset, self._last, content = 0, b"", file.read()
         except FileNotFoundError:
             return []
-        whole = content[len(self._last) : content.rfind(b"\n") + 1]
-        if not whole:
+        complete = content[len(self._last) : content.rfind(b"\n") + 1]
+        if not complete:
             return []
-        self._offset += len(whole)
-        self._last = whole[whole.rfind(b"\n", 0, -1) + 1 :]
-        events = [event for event in _parse(whole) if event.seq > self._seen]
+        self._offset += len(complete)
+        self._last = complete[complete.rfind(b"\n", 0, -1) + 1 :]
+        events = [event for event in _parse(complete) if event.seq > self._seen]
         self._seen = max([self._seen, *(event.seq for event in events)])
         return events
 

@@ -32,13 +32,13 @@ DECISIVE = ("seed", "data", "base_fingerprint", "template_hash")
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
     """The installed versions; a package that is not installed is left out."""
-    found = {}
+    releases = {}
     for name in packages:
         try:
-            found[name] = metadata.version(name)
+            releases[name] = metadata.version(name)
         except metadata.PackageNotFoundError:  # noqa: PERF203
             continue
-    return found
+    return releases
 
 
 def manifest(
@@ -95,8 +95,8 @@ def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """
 
     def value(side: Mapping[str, Any], name: str) -> Any:
-        found = side.get(name)
-        return sorted(str(file.get("sha256")) for file in found.values()) if name == "data" and found else found
+        entry = side.get(name)
+        return sorted(str(file.get("sha256")) for file in entry.values()) if name == "data" and entry else entry
 
-    both = [name for name in DECISIVE if old.get(name) not in (None, "", {}) and new.get(name) not in (None, "", {})]
-    return [name for name in both if value(old, name) != value(new, name)]
+    shared = [name for name in DECISIVE if old.get(name) not in (None, "", {}) and new.get(name) not in (None, "", {})]
+    return [name for name in shared if value(old, name) != value(new, name)]

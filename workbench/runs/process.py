@@ -82,9 +82,9 @@ class Process:
             return False
 
 
-def _same(path: str, other: Path) -> bool:
+def _same(path: str, folder: Path) -> bool:
     try:
-        return Path(path).samefile(other)
+        return Path(path).samefile(folder)
     except OSError:
         return False
 

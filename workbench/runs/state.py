@@ -107,8 +107,8 @@ def mark(folder: Path) -> dict[str, int]:
 
 def foreign(record: Mapping[str, Any], folder: Path) -> bool:
     """Whether ``record`` was written on this machine for another folder, of which this one is a copy."""
-    noted, here = record.get("folder"), mark(folder).get("folder")
-    return bool(noted and here) and record.get("host") == socket.gethostname() and noted != here
+    noted, current = record.get("folder"), mark(folder).get("folder")
+    return bool(noted and current) and record.get("host") == socket.gethostname() and noted != current
 
 
 def _copied(record: Mapping[str, Any], folder: Path) -> bool:
@@ -123,9 +123,9 @@ def _launched(launch: Mapping[str, Any], folder: Path) -> State:
 
 
 def _status(record: Mapping[str, Any], folder: Path) -> Status:
-    said = record.get("status")
+    status = record.get("status")
     for final in FINAL:
-        if said == final:
+        if status == final:
             return final
     process = Process.from_record(record)
     if process is None or _copied(record, folder) or not _alive(process, _number(record, "updated"), folder):
@@ -143,8 +143,8 @@ def _alive(process: Process, updated: float, folder: Path) -> bool:
 
 
 def _number(record: Mapping[str, Any], name: str) -> float:
-    found = number(record.get(name)) or 0.0
-    return found if 0 <= found < MEANT else 0.0  # what no run can have counted was damaged
+    value = number(record.get(name)) or 0.0
+    return value if 0 <= value < MEANT else 0.0  # what no run can have counted was damaged
 
 
 def _state(record: Mapping[str, Any], status: Status) -> State:

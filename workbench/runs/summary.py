@@ -73,14 +73,14 @@ def words(run: Run, state: State, lang: str | None = None) -> tuple[str, str]:
         )
         return died.say(lang), died.do(lang)
     try:
-        told = Failed(state.key, **state.values)
-        return told.say(lang), told.do(lang)
+        failure = Failed(state.key, **state.values)
+        return failure.say(lang), failure.do(lang)
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, OSError):
         return state.message, state.remedy  # a newer version's text, or none
 
 
 def _last(events: list[Event], kind: str) -> dict[str, Any] | None:
-    found = next((event for event in reversed(events) if event.kind == kind), None)
-    if found is None:
+    latest = next((event for event in reversed(events) if event.kind == kind), None)
+    if latest is None:
         return None
-    return {name: value for name, value in to_record(found).items() if name not in ("kind", "seq")}
+    return {name: value for name, value in to_record(latest).items() if name not in ("kind", "seq")}

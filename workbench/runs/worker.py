@@ -112,14 +112,16 @@ class Claim:
 
     def _fail(self, error: BaseException) -> WorkbenchError:
         """Write what went wrong to log and state, and the traceback to worker.log; returns the error to leave with."""
-        told = self._typed(error)
-        said = {"message": told.say(), "remedy": told.do(), "key": told.key, "values": dict(told.values)}
+        failure = self._typed(error)
+        fields = {"message": failure.say(), "remedy": failure.do(), "key": failure.key, "values": dict(failure.values)}
         # a full disk must not hide why the run ended
         with suppress(WorkbenchError, OSError):
-            self._last_word("stopped" if isinstance(told, Interrupted) else "failed", type(told).__name__, **said)
+            self._last_word(
+                "stopped" if isinstance(failure, Interrupted) else "failed", type(failure).__name__, **fields
+            )
         with suppress(OSError), (self.run.path / "worker.log").open("a", encoding="utf-8") as file:
             file.write("".join(traceback.format_exception(type(error), error, error.__traceback__)))
-        return told
+        return failure
 
     def _typed(self, error: BaseException) -> WorkbenchError:
         if isinstance(error, WorkbenchError):
@@ -132,14 +134,14 @@ class Claim:
         crashed = Failed("runs.crashed", reason=f"{name}: {error}"[:500], log=log, command=command)
         return refused(error, self.run.path) or crashed
 
-    def _last_word(self, status: str, error: str = "", **said: Any) -> None:
+    def _last_word(self, status: str, error: str = "", **fields: Any) -> None:
         try:
-            self.log("status", state=status, step=self.step, **said)
+            self.log("status", state=status, step=self.step, **fields)
         finally:
             more: dict[str, Any] = {"error": error} if error else {}
-            self._write(status, **said, **more)
+            self._write(status, **fields, **more)
 
-    def _write(self, status: str, *, durable: bool = True, **said: Any) -> None:
+    def _write(self, status: str, *, durable: bool = True, **fields: Any) -> None:
         record = {
             **self._process.record(),
             **self._folder,
@@ -148,7 +150,7 @@ class Claim:
             "total_steps": self.total_steps,
         }
         times = {"since": self._since, "updated": time.time()}
-        write_json(self.run.path / "state.json", {**record, **times, **said}, durable=durable)
+        write_json(self.run.path / "state.json", {**record, **times, **fields}, durable=durable)
 
 
 def _told(state: str, step: int) -> dict[str, Any]:

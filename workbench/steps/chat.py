@@ -102,7 +102,7 @@ class ChatStep(Step[ChatSettings]):
             UnknownName: no such run.
         """
         if isinstance(models, Mapping):
-            self.models = {label: as_model(given) for label, given in models.items()}
+            self.models = {label: as_model(model) for label, model in models.items()}
         else:
             self.run = models if isinstance(models, Run) else Run(models)
             self.models = dict(models_of(self.run))
@@ -119,13 +119,13 @@ class ChatStep(Step[ChatSettings]):
         """Look again which checkpoints the run has; True where that changed."""
         if self.run is None:
             return False
-        found: dict[str, Model | Assistant] = dict(models_of(self.run))
-        if found == self.models:
+        models: dict[str, Model | Assistant] = dict(models_of(self.run))
+        if models == self.models:
             return False
         with self._guard:
-            self.models = found
-            self._adopt(lambda settings: self._known(settings) if set(settings.shown) - set(found) else settings)
-        self._loaded = {label: one for label, one in self._loaded.items() if label == "base"}
+            self.models = models
+            self._adopt(lambda settings: self._known(settings) if set(settings.shown) - set(models) else settings)
+        self._loaded = {label: assistant for label, assistant in self._loaded.items() if label == "base"}
         self.tell("models")
         return True
 
@@ -150,24 +150,24 @@ class ChatStep(Step[ChatSettings]):
         if label not in self.models:
             raise UnknownName("steps.unknown_model", given=label, nearest=nearest(label, self.models))
         with self._loading:
-            made = stamp(self.models[label])
-            found = self._kept(label, made) or self._open(label)
+            created = stamp(self.models[label])
+            assistant = self._kept(label, created) or self._open(label)
             while len(self._loaded) >= _MOST_LOADED:
                 self._loaded.pop(next(iter(self._loaded)))
-            self._loaded[label] = made, found
-        return found
+            self._loaded[label] = created, assistant
+        return assistant
 
-    def _kept(self, label: str, made: Stamp) -> Assistant | None:
-        before, found = self._loaded.pop(label, (made, None))
-        return found if before == made else None
+    def _kept(self, label: str, created: Stamp) -> Assistant | None:
+        before, assistant = self._loaded.pop(label, (created, None))
+        return assistant if before == created else None
 
     def _open(self, label: str) -> Assistant:
         from workbench.chat import Assistant
 
-        given = self.models[label]
-        if not isinstance(given, Model):
-            return given
-        return Assistant.load(given.model, adapter=given.adapter or None, template=given.template)
+        model = self.models[label]
+        if not isinstance(model, Model):
+            return model
+        return Assistant.load(model.model, adapter=model.adapter or None, template=model.template)
 
     # --- asking ---
 
@@ -203,7 +203,7 @@ class ChatStep(Step[ChatSettings]):
             self.tell("answered")
 
     def _pieces(self, s: ChatSettings) -> Iterator[tuple[str, str]]:
-        how: dict[str, Any] = {
+        options: dict[str, Any] = {
             "system": s.system or None,
             "seed": s.seed,
             "temperature": s.temperature,
@@ -211,17 +211,17 @@ class ChatStep(Step[ChatSettings]):
             "max_new_tokens": s.max_new_tokens,
         }
         streams = {
-            label: self.load(label).stream(s.question, should_stop=self.cancelled, on_cut=lambda _: None, **how)
+            label: self.load(label).stream(s.question, should_stop=self.cancelled, on_cut=lambda _: None, **options)
             for label in s.shown
             if not self.cancelled()
         }
         while streams:
             for label, stream in list(streams.items()):
-                piece, said = next(stream, None), self.answers.get(label)
-                if piece is None or said is None:  # a reset has forgotten the question
+                piece, answer = next(stream, None), self.answers.get(label)
+                if piece is None or answer is None:  # a reset has forgotten the question
                     del streams[label]
                     continue
-                self.answers = {**self.answers, label: said + piece}
+                self.answers = {**self.answers, label: answer + piece}
                 yield label, piece
 
     def ask_whole(self, question: str | None = None) -> dict[str, str]:
@@ -295,10 +295,10 @@ class ChatStep(Step[ChatSettings]):
     ) -> list[str]:
         assistant = self.load(label)
         answers: list[str] = []
-        for at in range(0, len(probes), _BATCH):
+        for start in range(0, len(probes), _BATCH):
             if self.cancelled():
                 raise Interrupted("steps.cancelled")
-            batch = [probe.messages for probe in probes[at : at + _BATCH]]
+            batch = [probe.messages for probe in probes[start : start + _BATCH]]
             answers += assistant.ask_all(batch, max_new_tokens=48)
             if progress:
                 progress(before + len(answers), total)
@@ -306,28 +306,28 @@ class ChatStep(Step[ChatSettings]):
 
     def scores(self) -> dict[str, dict[str, float]]:
         """Of the probes asked last, by label: the share of right ``identity``, ``task`` and ``general`` answers."""
-        found: dict[str, dict[str, float]] = {}
+        shares: dict[str, dict[str, float]] = {}
         for label in self.probed[0].answers if self.probed else ():
             for kind in ("identity", "task", "general"):
                 marks = [row.right[label] for row in self.probed if row.kind == kind and row.right[label] is not None]
                 if marks:
-                    found.setdefault(label, {})[kind] = sum(map(bool, marks)) / len(marks)
-        return found
+                    shares.setdefault(label, {})[kind] = sum(map(bool, marks)) / len(marks)
+        return shares
 
     def code(self) -> str:
         """The lines that ask the same."""
         s = self.settings
         loads = {label: self._load_code(self.models[label]) for label in s.shown}
-        how = {"system": s.system or None, "max_new_tokens": s.max_new_tokens, "temperature": s.temperature}
-        how |= {"top_p": s.top_p, "seed": s.seed}
+        options = {"system": s.system or None, "max_new_tokens": s.max_new_tokens, "temperature": s.temperature}
+        options |= {"top_p": s.top_p, "seed": s.seed}
         usual = {"system": None, "max_new_tokens": 256, "temperature": 0.0, "top_p": 1.0, "seed": 0}
-        given = "".join(f", {key}={written(value)}" for key, value in how.items() if value != usual[key])
+        arguments = "".join(f", {key}={written(value)}" for key, value in options.items() if value != usual[key])
         return lines(
             "import workbench as wb",
             "",
             "models = {" + ", ".join(f"{written(label)}: {load}" for label, load in loads.items()) + "}",
             "for label, model in models.items():",
-            f"    print(label, model.ask({written(s.question)}{given}))",
+            f"    print(label, model.ask({written(s.question)}{arguments}))",
         )
 
     @staticmethod
@@ -352,10 +352,10 @@ def _scored(probes: Sequence[Probe], heard: Mapping[str, Sequence[str]], base: s
     from workbench.evaluation.scoring import correct, scored
 
     rows = []
-    for at, probe in enumerate(probes):
-        answers = {label: said[at] for label, said in heard.items()}
+    for index, probe in enumerate(probes):
+        answers = {label: replies[index] for label, replies in heard.items()}
         # what the base itself does not know tells nothing of what was kept
         judged = scored(probe) and (probe.kind != "general" or correct(probe, answers[base]))
-        right = {label: correct(probe, said) if judged else None for label, said in answers.items()}
+        right = {label: correct(probe, reply) if judged else None for label, reply in answers.items()}
         rows.append(Probed(probe.question, probe.kind, answers, right))
     return rows

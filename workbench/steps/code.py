@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def lines(*given: str) -> str:
+def lines(*candidates: str) -> str:
     """The lines that are not empty, joined; an empty one is kept where it parts imports from the rest."""
-    kept = [line for at, line in enumerate(given) if line or (at and given[at - 1].startswith(("import", "from")))]
-    return "\n".join(kept) + "\n"
+    content = [
+        line
+        for index, line in enumerate(candidates)
+        if line or (index and candidates[index - 1].startswith(("import", "from")))
+    ]
+    return "\n".join(content) + "\n"
 
 
 def call(function: str, /, *positional: object, **named: object) -> str:
     """A call of ``function`` as it is written."""
-    given = [written(value) for value in positional] + [f"{key}={written(value)}" for key, value in named.items()]
-    return f"{function}({', '.join(given)})"
+    arguments = [written(value) for value in positional] + [f"{key}={written(value)}" for key, value in named.items()]
+    return f"{function}({', '.join(arguments)})"
 
 
 def written(value: object) -> str:

@@ -67,13 +67,13 @@ class Made:
 
     def groups(self) -> dict[str, list[Conversation]]:
         """What is trained, by ``identity`` (or ``own``, of a file) and ``general`` and by language: ``identity zh``."""
-        own = {id(conversation) for conversation in self.own}
-        found: dict[str, list[Conversation]] = {}
+        own_ids = {id(conversation) for conversation in self.own}
+        groups: dict[str, list[Conversation]] = {}
         for conversation in self.train:
-            told = "identity" if conversation.kind.startswith("identity") else "own"
-            kind = told if id(conversation) in own else "general"
-            found.setdefault(f"{kind} {conversation.lang}".strip(), []).append(conversation)
-        return dict(sorted(found.items(), key=lambda item: (item[0].startswith("general"), item[0])))
+            group = "identity" if conversation.kind.startswith("identity") else "own"
+            kind = group if id(conversation) in own_ids else "general"
+            groups.setdefault(f"{kind} {conversation.lang}".strip(), []).append(conversation)
+        return dict(sorted(groups.items(), key=lambda item: (item[0].startswith("general"), item[0])))
 
 
 class DataStep(Step[DataSettings]):
@@ -86,8 +86,8 @@ class DataStep(Step[DataSettings]):
     """
 
     def __init__(self, persona: Persona | None = None, *, lang: str | None = None, **settings: Any) -> None:
-        given = asdict(persona) if persona else {"name": text("quickstart.name", lang)}
-        super().__init__(DataSettings(**{**given, **settings}))
+        fields = asdict(persona) if persona else {"name": text("quickstart.name", lang)}
+        super().__init__(DataSettings(**{**fields, **settings}))
         self.lang = lang
         self._made: Made | None = None
 
@@ -97,13 +97,13 @@ class DataStep(Step[DataSettings]):
         s = self.settings
         return Persona(s.name, s.author, s.purpose, s.manner, s.languages)
 
-    def recipe_groups(self, own: Path | None = None) -> dict[str, dict[str, Any]]:
+    def recipe_groups(self, own_file: Path | None = None) -> dict[str, dict[str, Any]]:
         """The settings of a recipe that learns from this set: its groups persona, data and runtime.
 
         Args:
-            own: the file that holds the own conversations; needed only where findings were mended.
+            own_file: the file that holds the own conversations; needed only where findings were mended.
         """
-        return _recipe_groups(self.settings, own)
+        return _recipe_groups(self.settings, own_file)
 
     def recipe(self) -> Recipe:
         """A recipe with these settings and every other one's default."""
@@ -121,8 +121,8 @@ class DataStep(Step[DataSettings]):
         from workbench.data.mixing import mixture_counts
 
         s = self.settings
-        own = len(self._own()) if s.file else s.count or DEFAULT
-        return mixture_counts(own, _general(s.general), ratio=s.ratio if s.general else 0.0)
+        count = len(self._own()) if s.file else s.count or DEFAULT
+        return mixture_counts(count, _general(s.general), ratio=s.ratio if s.general else 0.0)
 
     def make(self) -> Made:
         """The set, made once for the same settings. It is the very set that training makes of :meth:`recipe`.
@@ -134,12 +134,12 @@ class DataStep(Step[DataSettings]):
 
         with self._guard:
             if self._made is None:
-                own = self._own()
-                both = conversations(self.recipe(), own=own)
-                self._made = Made(tuple(own), both.train, both.held_out)
-            made = self._made
+                own_conversations = self._own()
+                split = conversations(self.recipe(), own_conversations=own_conversations)
+                self._made = Made(tuple(own_conversations), split.train, split.held_out)
+            latest = self._made
         self.tell("made")
-        return made
+        return latest
 
     @property
     def made(self) -> Made | None:
@@ -150,12 +150,12 @@ class DataStep(Step[DataSettings]):
         """What in the set would teach what is not meant, with the remedy of each."""
         from workbench.data import check
 
-        made = self.make()
-        known = {id(conversation) for conversation in made.own}
-        own = [conversation for conversation in made.train if id(conversation) in known]
+        current = self.make()
+        own_ids = {id(conversation) for conversation in current.own}
+        trained = [conversation for conversation in current.train if id(conversation) in own_ids]
         # a generated wording with and without a greeting is meant, and stands in one group
         only = _CODES if self.settings.file else [code for code in _CODES if code != "near_duplicates"]
-        return check(own, persona=self.persona, validation=made.held_out, only=only, lang=lang or self.lang)
+        return check(trained, persona=self.persona, validation=current.held_out, only=only, lang=lang or self.lang)
 
     def mend(self, code: str) -> None:
         """Mend the findings of ``code``; :meth:`undo` takes it back."""
@@ -170,40 +170,42 @@ class DataStep(Step[DataSettings]):
         """
         from workbench.data import write
 
-        place = Path(folder).expanduser()
-        files = {name: place / f"{name}.jsonl" for name in ("train", "validation", "own")}
+        target = Path(folder).expanduser()
+        files = {name: target / f"{name}.jsonl" for name in ("train", "validation", "own")}
         for file in files.values():
             if self.reads(file):
                 raise BadInput("steps.over_source", path=file)
-        made = self.make()
-        place.mkdir(parents=True, exist_ok=True)
-        for name, rows in {"train": made.train, "validation": made.held_out, "own": made.own}.items():
+        current = self.make()
+        target.mkdir(parents=True, exist_ok=True)
+        for name, rows in {"train": current.train, "validation": current.held_out, "own": current.own}.items():
             write(rows, files[name], overwrite=overwrite)
         self.tell("saved")
         return files
 
     def reads(self, file: Path) -> bool:
         """Whether the set is read from ``file``, which must then not be written."""
-        given = (self.settings.file, self.settings.general)
-        sources = [Path(one).expanduser() for one in given if one and one not in NAMED]
-        return any(one.resolve() == file.resolve() or _same(one, file) for one in sources)
+        names = (self.settings.file, self.settings.general)
+        sources = [Path(name).expanduser() for name in names if name and name not in NAMED]
+        return any(source.resolve() == file.resolve() or _same(source, file) for source in sources)
 
     def code(self) -> str:
         """The lines that make the same set."""
         s = self.settings
-        known = {"name": s.name, "author": s.author, "purpose": s.purpose, "manner": s.manner}
-        persona = {k: v for k, v in known.items() if v and (k, v) != ("manner", "plain")}
+        fields = {"name": s.name, "author": s.author, "purpose": s.purpose, "manner": s.manner}
+        persona = {k: v for k, v in fields.items() if v and (k, v) != ("manner", "plain")}
         if s.languages != LANGUAGES:
             persona["languages"] = s.languages  # type: ignore[assignment]
         general = "" if s.general in (None, *NAMED) else f"wb.read({s.general!r})"
-        own = f"own = wb.read({s.file!r})" if s.file else f"own = wb.identity_set(persona, {s.count!r}, seed={s.seed})"
+        own_line = (
+            f"own = wb.read({s.file!r})" if s.file else f"own = wb.identity_set(persona, {s.count!r}, seed={s.seed})"
+        )
         mixed = f"wb.mix({', '.join(filter(None, ('train', general, f'ratio={s.ratio:g}', f'seed={s.seed}')))})"
         return lines(
             "import workbench as wb",
             "from workbench.data import check, split, write",
             "",
             f"persona = {call('wb.Persona', **persona)}",
-            own,
+            own_line,
             *self._mending_code(),
             f"train, held_out = split(own, validation=0.15, seed={s.seed})",
             f"train = {mixed}" if s.general and s.ratio else "",
@@ -214,26 +216,28 @@ class DataStep(Step[DataSettings]):
 
     def _mending_code(self) -> list[str]:
         codes = self.settings.mended
-        made = ["from workbench.data.mending import drop, fill"] if codes else []
+        code_lines = ["from workbench.data.mending import drop, fill"] if codes else []
         if "placeholder_left" in codes:
-            made.append("own = fill(own, {'name': persona.name, 'author': persona.author})")
+            code_lines.append("own = fill(own, {'name': persona.name, 'author': persona.author})")
         dropped = tuple(code for code in codes if code != "placeholder_left")
         if dropped:
-            made.append(f"own = drop(own, check(own, persona=persona), {dropped!r})")
-        return made
+            code_lines.append(f"own = drop(own, check(own, persona=persona), {dropped!r})")
+        return code_lines
 
     def _own(self) -> list[Conversation]:
         from workbench.data import check, identity_set, read
         from workbench.data.mending import drop, fill
 
         s = self.settings
-        own = read(s.file) if s.file else identity_set(self.persona, s.count, seed=s.seed)
+        conversations = read(s.file) if s.file else identity_set(self.persona, s.count, seed=s.seed)
         for code in s.mended:
             if code == "placeholder_left":
-                own = fill(own, {key: getattr(s, field) for key, field in _FILLED.items()})
+                conversations = fill(conversations, {key: getattr(s, field) for key, field in _FILLED.items()})
             else:
-                own = drop(own, check(own, persona=self.persona, only=(code,), lang=self.lang), (code,))
-        return own
+                conversations = drop(
+                    conversations, check(conversations, persona=self.persona, only=(code,), lang=self.lang), (code,)
+                )
+        return conversations
 
     def _checked(self, settings: DataSettings) -> DataSettings:
         settings = replace(settings, languages=tuple(settings.languages), mended=tuple(dict.fromkeys(settings.mended)))
@@ -269,16 +273,16 @@ _TOLD = ("preference_rows", "replies_left_out", "unread_columns")
 MENDABLE = tuple(code for code in _CODES if code not in ("leakage_between_train_and_validation", *_TOLD))
 
 
-def _recipe_groups(s: DataSettings, own: Path | None = None) -> dict[str, dict[str, Any]]:
+def _recipe_groups(s: DataSettings, own_file: Path | None = None) -> dict[str, dict[str, Any]]:
     persona = {k: getattr(s, k) for k in ("name", "author", "purpose", "manner")}
     data: dict[str, Any] = {"general": s.general, "ratio": s.ratio, "identity_count": s.count}
-    data["train"] = str(own) if own and s.mended else s.file
+    data["train"] = str(own_file) if own_file and s.mended else s.file
     return {"persona": {**persona, "languages": list(s.languages)}, "data": data, "runtime": {"seed": s.seed}}
 
 
-def _same(one: Path, other: Path) -> bool:
+def _same(first: Path, second: Path) -> bool:
     """Whether two names are one file, as where large and small letters count alike."""
-    return one.exists() and other.exists() and one.samefile(other)
+    return first.exists() and second.exists() and first.samefile(second)
 
 
 def _general(general: str | None) -> int:

@@ -56,8 +56,8 @@ class ExportStep(Step[ExportSettings]):
     """
 
     def __init__(self, run: Run | str | Path | None = None, **settings: Any) -> None:
-        place = run.path if isinstance(run, Run) else run or ""
-        super().__init__(ExportSettings(str(place), **settings))
+        path = run.path if isinstance(run, Run) else run or ""
+        super().__init__(ExportSettings(str(path), **settings))
         self.honest: Honesty | None = None
         self.cancelled = Stopper()
 
@@ -96,8 +96,8 @@ class ExportStep(Step[ExportSettings]):
             return find_source(s.run)
         chosen = next((c for c in self.checkpoints() if c.step == s.checkpoint), None)
         if chosen is None:
-            known = ", ".join(str(c.step) for c in self.checkpoints()) or "–"
-            raise BadInput("steps.no_such_checkpoint", step=s.checkpoint, run=s.run, known=known)
+            steps = ", ".join(str(c.step) for c in self.checkpoints()) or "–"
+            raise BadInput("steps.no_such_checkpoint", step=s.checkpoint, run=s.run, known=steps)
         return find_source(chosen.path)
 
     def made(self) -> dict[str, dict[str, Any]]:
@@ -124,10 +124,10 @@ class ExportStep(Step[ExportSettings]):
         """
         from workbench.export import convert
 
-        made = convert(self.source().checkpoint, self.adapter, overwrite=True)
+        folder = convert(self.source().checkpoint, self.adapter, overwrite=True)
         self.honest = None
         self.tell("adapter")
-        return made
+        return folder
 
     def merge(self, progress: Callable[[int, int], None] | None = None) -> Path:
         """Make the merged model's folder; one that was made before is replaced.
@@ -140,19 +140,19 @@ class ExportStep(Step[ExportSettings]):
         """
         from workbench.export import merge
 
-        def watched(done: int, total: int) -> None:
+        def watched(written: int, total: int) -> None:
             if self.cancelled():
                 raise Interrupted("steps.cancelled")
             if progress:
-                progress(done, total)
+                progress(written, total)
 
         s = self.settings
-        how: dict[str, Any] = {"max_shard_size": s.max_shard_size, "dtype": s.dtype, "overwrite": True}
+        options: dict[str, Any] = {"max_shard_size": s.max_shard_size, "dtype": s.dtype, "overwrite": True}
         self.notices: list[str] = []
-        made = merge(self.base(), self.adapter, self.merged, progress=watched, notice=self.notices.append, **how)
+        folder = merge(self.base(), self.adapter, self.merged, progress=watched, notice=self.notices.append, **options)
         self.honest = None
         self.tell("merged")
-        return made
+        return folder
 
     def honesty(self) -> Honesty:
         """Ask adapter and merged model the same questions, in 16 and in 4 bit, and compare.
@@ -182,29 +182,29 @@ class ExportStep(Step[ExportSettings]):
         work.convert()
         self.tell("adapter")
         say("merge", 0, 0)
-        work.merge(lambda done, total: say("merge", done, total))
+        work.merge(lambda written, total: say("merge", written, total))
         self.tell("merged")
         if self.cancelled():
             raise Interrupted("steps.cancelled")
         say("honesty", 0, 0)
-        found = work.honesty()
-        self.honest = found if work.settings == self.settings else None
+        report = work.honesty()
+        self.honest = report if work.settings == self.settings else None
         self.tell("honesty")
-        return found
+        return report
 
     def follow(self, run: Run | None) -> None:
         """Take the best checkpoint of this run, or of none; undo and reset keep it."""
-        place = str(run.path) if run else ""
-        if self.settings.run != place:
-            self._adopt(lambda settings: replace(settings, run=place, checkpoint=None))
+        path = str(run.path) if run else ""
+        if self.settings.run != path:
+            self._adopt(lambda settings: replace(settings, run=path, checkpoint=None))
 
-    def adopt(self, other: ExportStep) -> None:
+    def adopt(self, source: ExportStep) -> None:
         """Take over what another step has made, where both mean the same run; else nothing."""
         with self._guard:
-            if self.settings.run != other.settings.run:
+            if self.settings.run != source.settings.run:
                 return
-            self.change(**asdict(other.settings))
-            self.honest = other.honest
+            self.change(**asdict(source.settings))
+            self.honest = source.honest
         self.tell("merged")
 
     def cancel(self) -> None:
@@ -228,9 +228,9 @@ class ExportStep(Step[ExportSettings]):
             "print(check.merged_matches_adapter)",
         )
 
-    def _place(self, given: str, name: str) -> Path:
-        if given:
-            return Path(given).expanduser()
+    def _place(self, folder: str, name: str) -> Path:
+        if folder:
+            return Path(folder).expanduser()
         run = self.run
         return (run.path if run else Path(self.settings.run or ".")) / name
 

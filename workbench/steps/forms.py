@@ -49,8 +49,8 @@ class Field:
 
     def words(self, lang: str | None = None) -> dict[str, str]:
         """``does``, and where known ``unit``, ``high`` and ``low`` (what is seen when it is too high or too low)."""
-        told = lookup(f"settings.{self.key}", lang)
-        return {"does": told} if isinstance(told, str) else dict(told)
+        entry = lookup(f"settings.{self.key}", lang)
+        return {"does": entry} if isinstance(entry, str) else dict(entry)
 
     def read(self, written: str) -> Any:
         """A typed text as this setting's value: numbers, lists parted by commas, nothing for None.
@@ -58,15 +58,15 @@ class Field:
         Raises:
             BadSetting: it is no number where one is needed.
         """
-        given = written.strip()
-        if not given and self.optional:
+        text_ = written.strip()
+        if not text_ and self.optional:
             return None
         if self.kind == "list":
-            return [part.strip() for part in given.replace("，", ",").split(",") if part.strip()]
+            return [part.strip() for part in text_.replace("，", ",").split(",") if part.strip()]
         if self.kind not in ("whole", "number"):
-            return given
+            return text_
         try:
-            number = float(given)
+            number = float(text_)
         except ValueError:
             raise BadSetting("steps.not_a_number", key=self.key, given=written) from None
         return int(number) if number.is_integer() and self.kind == "whole" else number
@@ -106,13 +106,13 @@ def _field(key: str, schema: Mapping[str, Any]) -> Field:
     kinds = {"boolean": "yes_no", "integer": "whole", "number": "number", "array": "list"}
     kind = "choice" if "enum" in part else kinds.get(part.get("type", ""), "text")
     above = "exclusiveMinimum" in part
-    words = part.get("enum") or part.get("items", {}).get("enum") or ()
+    choices = part.get("enum") or part.get("items", {}).get("enum") or ()
     return Field(
         key,
         kind,
         schema.get("default"),
         optional=len(real) < len(parts),
-        choices=tuple(words),
+        choices=tuple(choices),
         low=part.get("exclusiveMinimum" if above else "minimum"),
         high=part.get("maximum", part.get("exclusiveMaximum")),
         above=above,
@@ -125,52 +125,52 @@ def field(key: str) -> Field:
     Raises:
         BadSetting: there is none, or there are several; names the nearest.
     """
-    known = {one.key: one for one in fields()}
-    found = [one for full, one in known.items() if full == key or full.endswith(f".{key}")]
-    if len(found) == 1 or key in known:
-        return known.get(key) or found[0]
-    if found:
-        raise BadSetting("training.ambiguous_key", key=key, nearest=", ".join(one.key for one in found))
-    raise BadSetting("training.unknown_key", where="settings", key=key, nearest=nearest(key, known))
+    by_key = {field_.key: field_ for field_ in fields()}
+    matches = [field_ for full, field_ in by_key.items() if full == key or full.endswith(f".{key}")]
+    if len(matches) == 1 or key in by_key:
+        return by_key.get(key) or matches[0]
+    if matches:
+        raise BadSetting("training.ambiguous_key", key=key, nearest=", ".join(match.key for match in matches))
+    raise BadSetting("training.unknown_key", where="settings", key=key, nearest=nearest(key, by_key))
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
     """Settings however they are given, as ``group.name`` -> value: short names, whole groups, a persona as a value."""
-    found: dict[str, Any] = {}
-    groups = {one.group for one in fields()}
+    flattened: dict[str, Any] = {}
+    groups = {field_.group for field_ in fields()}
     for key, value in values.items():
         if key in groups and is_dataclass(value) and not isinstance(value, type):
             value = asdict(value)  # noqa: PLW2901
         if key in groups and isinstance(value, Mapping):
-            found |= {field(f"{key}.{name}").key: one for name, one in value.items()}
+            flattened |= {field(f"{key}.{name}").key: item for name, item in value.items()}
         else:
-            found[field(key).key] = value
-    return {key: _typed(field(key), value) for key, value in found.items()}
+            flattened[field(key).key] = value
+    return {key: _typed(field(key), value) for key, value in flattened.items()}
 
 
-def _typed(one: Field, value: Any) -> Any:
+def _typed(setting: Field, value: Any) -> Any:
     """A value that was written as text, as on a command line, in its own type."""
     if isinstance(value, tuple):
         return list(value)
-    if not isinstance(value, str) or one.kind in ("choice", "text"):
-        return None if one.optional and value in ("null", "None") else value
+    if not isinstance(value, str) or setting.kind in ("choice", "text"):
+        return None if setting.optional and value in ("null", "None") else value
     from workbench.training.yamltext import parse_yaml
 
-    if one.kind in ("whole", "number") and not (one.optional and value in ("null", "None")):
-        return one.read(value)
-    return parse_yaml(value) if one.kind != "list" or value.startswith("[") else one.read(value)
+    if setting.kind in ("whole", "number") and not (setting.optional and value in ("null", "None")):
+        return setting.read(value)
+    return parse_yaml(value) if setting.kind != "list" or value.startswith("[") else setting.read(value)
 
 
 def groups_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """``group.name`` -> value as group -> name -> value."""
-    found: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         group, _, name = key.partition(".")
-        found.setdefault(group, {})[name] = value
-    return found
+        groups.setdefault(group, {})[name] = value
+    return groups
 
 
-def differences(recipe: Recipe, other: Recipe) -> dict[str, Any]:
-    """``group.name`` -> value of ``recipe``, where ``other`` has another one."""
-    one, two = recipe.model_dump(), other.model_dump()
-    return {f"{g}.{n}": v for g, values in one.items() for n, v in values.items() if two[g][n] != v}
+def differences(recipe: Recipe, second: Recipe) -> dict[str, Any]:
+    """``group.name`` -> value of ``recipe``, where ``second`` has another one."""
+    first, two = recipe.model_dump(), second.model_dump()
+    return {f"{g}.{n}": v for g, values in first.items() for n, v in values.items() if two[g][n] != v}

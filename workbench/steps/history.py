@@ -135,9 +135,9 @@ class History:
         """A resumed run does again what came after ``step``."""
         for name, series in self._series().items():
             setattr(self, name, [point for point in series if point[0] <= step])
-        self.verdicts = {at: one for at, one in self.verdicts.items() if at <= step}
-        self.samples = {at: rows for at, rows in self.samples.items() if at <= step}
-        self.checkpoints = [at for at in self.checkpoints if at <= step]
+        self.verdicts = {number: verdict for number, verdict in self.verdicts.items() if number <= step}
+        self.samples = {number: rows for number, rows in self.samples.items() if number <= step}
+        self.checkpoints = [number for number in self.checkpoints if number <= step]
 
 
 def _thin(verdicts: dict[int, VerdictEvent]) -> None:

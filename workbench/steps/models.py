@@ -38,29 +38,29 @@ def models_of(run: Run) -> dict[str, Model]:
     template = recipe.model.template if recipe else None
 
     def of(folder: Path) -> Model:
-        whole = (folder / "config.json").is_file()  # of full fine-tuning: a model, no adapter
-        return Model(str(folder), "", template) if whole else Model(base, str(folder), template)
+        is_model = (folder / "config.json").is_file()  # of full fine-tuning: a model, no adapter
+        return Model(str(folder), "", template) if is_model else Model(base, str(folder), template)
 
-    found = {"base": Model(base, "", template)}
+    models = {"base": Model(base, "", template)}
     best = run.best()
     if best:
-        found["best"] = of(best.path)
+        models["best"] = of(best.path)
     for checkpoint in run.checkpoints():
-        found[f"step {checkpoint.step}"] = of(checkpoint.path)
+        models[f"step {checkpoint.step}"] = of(checkpoint.path)
     if (run.path / "merged" / MARK).is_file():
-        found["merged"] = Model(str(run.path / "merged"))
-    return found
+        models["merged"] = Model(str(run.path / "merged"))
+    return models
 
 
-def as_model(given: Any) -> Model | Assistant:
+def as_model(value: Any) -> Model | Assistant:
     """Take a model, an assistant, a run's folder or a name as something to talk with."""
-    if isinstance(given, Model) or hasattr(given, "stream"):
-        return given  # type: ignore[no-any-return]
-    folder = Path(str(given)).expanduser()
+    if isinstance(value, Model) or hasattr(value, "stream"):
+        return value  # type: ignore[no-any-return]
+    folder = Path(str(value)).expanduser()
     if is_run(folder):
         best = models_of(Run(folder))
         return best.get("merged") or best.get("best") or best["base"]
-    return Model(str(given))
+    return Model(str(value))
 
 
 def first_shown(labels: list[str]) -> tuple[str, ...]:
@@ -69,13 +69,13 @@ def first_shown(labels: list[str]) -> tuple[str, ...]:
     return ("base", after) if after and "base" in labels else tuple(labels[:3])
 
 
-def stamp(given: Model | Assistant) -> Stamp:
+def stamp(model: Model | Assistant) -> Stamp:
     """Tell when a model's folders were made: who merges twice, here or elsewhere, merges to the same place."""
-    made: list[int] = []
-    for folder in filter(None, (given.model, given.adapter)) if isinstance(given, Model) else ():
+    times: list[int] = []
+    for folder in filter(None, (model.model, model.adapter)) if isinstance(model, Model) else ():
         with suppress(OSError, ValueError):  # a name, or a folder made elsewhere
-            made.append((Path(folder).expanduser() / MARK).stat().st_mtime_ns)
-    return tuple(made)
+            times.append((Path(folder).expanduser() / MARK).stat().st_mtime_ns)
+    return tuple(times)
 
 
 def readable_recipe(run: Run) -> Any:

@@ -35,16 +35,16 @@ class Project:
     def __init__(self, folder: str | Path, lang: str | None = None, *, recipe: str = "pocket-qlora") -> None:
         self.folder = Path(folder).expanduser()
         self.lang = lang
-        known = read_json(self.folder / _FILE) or {}
+        stored = read_json(self.folder / _FILE) or {}
         out = self.folder if is_run(self.folder) else self.folder / "runs" / "first"
         self.data = DataStep(lang=lang)
-        _restore(self.data, known.get("data"))
+        _restore(self.data, stored.get("data"))
         self.template = TemplateStep(lang=lang)
         self.train = TrainStep(recipe, out)
         self._recipe = recipe
         self._handed: dict[str, Any] = {}
         self._hand_data("settings")
-        _restore_training(self.train, known.get("train"))
+        _restore_training(self.train, stored.get("train"))
         self.export = ExportStep(self.train.run)
         self.chat = ChatStep(self.train.run, lang=lang)
         self.data.subscribe(self._hand_data)
@@ -64,8 +64,8 @@ class Project:
         data = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.data.settings).items()}
         s = self.train.settings
         # what was handed over is kept by the data, but where the training's form says otherwise
-        own = {k: v for k, v in s.values.items() if k not in self._handed or self._handed[k] != v}
-        train: dict[str, Any] = {"settings": own}
+        changed = {k: v for k, v in s.values.items() if k not in self._handed or self._handed[k] != v}
+        train: dict[str, Any] = {"settings": changed}
         if isinstance(s.recipe, str) and s.recipe != self._recipe:
             train["recipe"] = s.recipe
         with saving(self.folder):
@@ -101,7 +101,7 @@ class Project:
         if not self.data.settings.mended:
             return None
         names = (self.folder / "data" / f"{name}.jsonl" for name in ("mended", "mended-2", "mended-3"))
-        file = next(one for one in names if not self.data.reads(one))
+        file = next(name for name in names if not self.data.reads(name))
         file.parent.mkdir(parents=True, exist_ok=True)
         write(self.data.make().own, file, overwrite=True)
         return file
@@ -115,15 +115,15 @@ class Project:
                 self.chat.use(run)
 
 
-def _restore(step: Step[Any], known: Any) -> None:
+def _restore(step: Step[Any], stored: Any) -> None:
     """The settings that were kept, as far as this version can read them."""
     with suppress(WorkbenchError, TypeError):
-        step.restore(**known)
+        step.restore(**stored)
 
 
-def _restore_training(step: TrainStep, known: Any) -> None:
+def _restore_training(step: TrainStep, stored: Any) -> None:
     """The recipe and the settings on top of it."""
-    found = known if isinstance(known, dict) else {}
-    values = found.get("settings")
-    _restore(step, {"recipe": found.get("recipe", step.settings.recipe)})
+    entries = stored if isinstance(stored, dict) else {}
+    values = entries.get("settings")
+    _restore(step, {"recipe": entries.get("recipe", step.settings.recipe)})
     _restore(step, {"values": {**step.settings.values, **values}} if isinstance(values, dict) else {})

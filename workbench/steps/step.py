@@ -45,10 +45,10 @@ class Step(Generic[S]):
             BadSetting: no such setting, or a value that it cannot have; the settings stay as they were.
         """
         with self._guard:
-            known = [field.name for field in dataclasses.fields(self._settings)]  # type: ignore[arg-type]
+            names = [field.name for field in dataclasses.fields(self._settings)]  # type: ignore[arg-type]
             for name in values:
-                if name not in known:
-                    raise BadSetting("steps.unknown_setting", given=name, nearest=nearest(name, known))
+                if name not in names:
+                    raise BadSetting("steps.unknown_setting", given=name, nearest=nearest(name, names))
             changed = self._checked(dataclasses.replace(self._settings, **values))  # type: ignore[type-var]
             if changed == self._settings:
                 return changed
@@ -96,9 +96,9 @@ class Step(Generic[S]):
         and it is no change that could be taken back here."""
         with self._guard:
             before, now = self._settings, self._checked(take(self._settings))
-            kept = [*map(take, self._past), now]
+            states = [*map(take, self._past), now]
             self._first, self._settings = take(self._first), now
-            self._past = [one for one, after in pairwise(kept) if one != after]
+            self._past = [state for state, after in pairwise(states) if state != after]
             if now == before:
                 return
         self._after_change()
@@ -111,7 +111,7 @@ class Step(Generic[S]):
 
         def unsubscribe() -> None:
             with self._guard:
-                self._listeners = [one for one in self._listeners if one is not listener]
+                self._listeners = [subscriber for subscriber in self._listeners if subscriber is not listener]
 
         return unsubscribe
 

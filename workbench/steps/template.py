@@ -72,16 +72,16 @@ class TemplateStep(Step[TemplateSettings]):
         """Look at one question and its answer."""
         self.change(conversation=ask(question, answer, system=system))
 
-    def paste(self, given: str) -> Conversation:
+    def paste(self, content: str) -> Conversation:
         """Look at a pasted conversation: a row of any data format as JSON, or lines that begin ``user:`` and
         ``assistant:``.
 
         Raises:
             BadInput: it is neither.
         """
-        found = pasted(given)
-        self.change(conversation=found)
-        return found
+        conversation = pasted(content)
+        self.change(conversation=conversation)
+        return conversation
 
     def toggle(self, index: int, train: bool | None = None) -> None:
         """Train the answer that is message ``index``, or not; without ``train``, the other way round than now.
@@ -93,8 +93,8 @@ class TemplateStep(Step[TemplateSettings]):
         messages = list(conversation.messages)
         if not 0 <= index < len(messages) or messages[index].role != "assistant":
             raise BadInput("steps.no_answer_there", index=index + 1)
-        wanted = not self.trained(index) if train is None else train
-        messages[index] = replace(messages[index], train=wanted)
+        train_it = not self.trained(index) if train is None else train
+        messages[index] = replace(messages[index], train=train_it)
         self.change(conversation=conversation.with_messages(*messages))
 
     def trained(self, index: int) -> bool:
@@ -102,7 +102,7 @@ class TemplateStep(Step[TemplateSettings]):
         messages = self.settings.conversation.messages
         if messages[index].train is not None:
             return bool(messages[index].train)
-        answers = [at for at, message in enumerate(messages) if message.role == "assistant"]
+        answers = [index for index, message in enumerate(messages) if message.role == "assistant"]
         return index in (answers[-1:] if self.settings.loss_on == "last" else answers)
 
     def tokenizer(self) -> Any:
@@ -130,9 +130,9 @@ class TemplateStep(Step[TemplateSettings]):
         from workbench.templates import bound, dressed, mask_view
 
         s = self.settings
-        how: dict[str, Any] = {"loss_on": s.loss_on, "max_length": s.max_length, "thinking": s.thinking}
-        tokenizer = dressed(self.tokenizer(), template, system=s.system, thinking=how["thinking"])
-        return mask_view(s.conversation, tokenizer, template=bound(tokenizer, template, system=s.system), **how)
+        options: dict[str, Any] = {"loss_on": s.loss_on, "max_length": s.max_length, "thinking": s.thinking}
+        tokenizer = dressed(self.tokenizer(), template, system=s.system, thinking=options["thinking"])
+        return mask_view(s.conversation, tokenizer, template=bound(tokenizer, template, system=s.system), **options)
 
     def view(self) -> MaskView:
         """The first view; raises as :meth:`views`."""
@@ -149,16 +149,16 @@ class TemplateStep(Step[TemplateSettings]):
         """The lines that give the same view."""
         s = self.settings
         dress = {key: value for key in ("system", "thinking") if (value := getattr(s, key)) != "keep"}
-        how = {"template": _named(s.template), "loss_on": s.loss_on, "max_length": s.max_length}
-        how["thinking"] = None if s.thinking == "keep" else s.thinking
-        given = {key: value for key, value in how.items() if value not in (None, "assistant")}
+        options = {"template": _named(s.template), "loss_on": s.loss_on, "max_length": s.max_length}
+        options["thinking"] = None if s.thinking == "keep" else s.thinking
+        arguments = {key: value for key, value in options.items() if value not in (None, "assistant")}
         messages = [
             call("wb.Message", m.role, m.content, **({} if m.train is None else {"train": m.train}))
             for m in s.conversation.messages
         ]
-        other = {**given, "template": _named(s.other)}
-        extra = "".join(f", {key}={written(value)}" for key, value in given.items())
-        beside = "".join(f", {key}={written(value)}" for key, value in other.items())
+        second = {**arguments, "template": _named(s.other)}
+        extra = "".join(f", {key}={written(value)}" for key, value in arguments.items())
+        second_arguments = "".join(f", {key}={written(value)}" for key, value in second.items())
         return lines(
             "import workbench as wb",
             "from workbench.models import load_tokenizer",
@@ -168,7 +168,9 @@ class TemplateStep(Step[TemplateSettings]):
             f"tokenizer = load_tokenizer({s.model!r})",
             f"tokenizer = {call('dressed', **dress).replace('(', '(tokenizer, ', 1)}" if dress else "",
             f"view = mask_view(conversation, tokenizer{extra})",
-            f"comparison = compare_views(view, mask_view(conversation, tokenizer{beside}))" if s.other else "",
+            f"comparison = compare_views(view, mask_view(conversation, tokenizer{second_arguments}))"
+            if s.other
+            else "",
             "print(view.trained, len(view.tokens), view.prompt_is_prefix)",
         )
 
@@ -212,7 +214,7 @@ def samples(lang: str | None = None) -> list[Conversation]:
     ]
 
 
-def pasted(given: str) -> Conversation:
+def pasted(content: str) -> Conversation:
     """A pasted conversation.
 
     Raises:
@@ -222,21 +224,21 @@ def pasted(given: str) -> Conversation:
     from workbench.data.jsonfile import rows
     from workbench.data.parsing import parse
 
-    given = given.strip()
-    if not given.startswith(("{", "[")):
-        return _spoken(given)
-    if given.startswith("[") and '"role"' in given.partition("}")[0]:
-        given = f'{{"messages": {given}}}'  # bare messages, as a chat's program has them
-    found = list(rows(given, text("steps.pasted"), lines=False, limit=1))
-    if not found:
+    content = content.strip()
+    if not content.startswith(("{", "[")):
+        return _spoken(content)
+    if content.startswith("[") and '"role"' in content.partition("}")[0]:
+        content = f'{{"messages": {content}}}'  # bare messages, as a chat's program has them
+    parsed = list(rows(content, text("steps.pasted"), lines=False, limit=1))
+    if not parsed:
         raise BadInput("steps.nothing_pasted")
-    form = settle(found)
-    return replace(parse(gathered(found, form)[0], form), source="")
+    form = settle(parsed)
+    return replace(parse(gathered(parsed, form)[0], form), source="")
 
 
-def _spoken(given: str) -> Conversation:
+def _spoken(content: str) -> Conversation:
     """Lines that begin with a role; what follows belongs to it until the next one."""
-    before, *rest = _SPOKEN.split(given)
+    before, *rest = _SPOKEN.split(content)
     if before.strip() or not rest:
         raise BadInput("steps.nothing_pasted")
     pairs = zip(rest[::2], rest[1::2], strict=True)

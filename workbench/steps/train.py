@@ -66,9 +66,9 @@ class TrainStep(Step[TrainSettings]):
         self._told: str = ""
         self._starting = threading.Lock()
         super().__init__(self._checked(TrainSettings(named, str(out), flat(settings or {}))))
-        found = latest(self.out)
-        if found is not None:
-            self.attach(found)
+        run_found = latest(self.out)
+        if run_found is not None:
+            self.attach(run_found)
 
     # --- settings ---
 
@@ -84,8 +84,8 @@ class TrainStep(Step[TrainSettings]):
 
     def value(self, key: str) -> Any:
         """The value of ``group.name`` (or ``name``) for the next run."""
-        one = field_of(key)
-        return getattr(getattr(self.recipe, one.group), one.name)
+        field = field_of(key)
+        return getattr(getattr(self.recipe, field.group), field.name)
 
     def set(self, key: str, value: Any) -> None:
         """Change one setting of the recipe.
@@ -98,8 +98,8 @@ class TrainStep(Step[TrainSettings]):
     def adopt(self, groups: Mapping[str, Any]) -> None:
         """Take over settings of whole groups, as :meth:`workbench.steps.DataStep.recipe_groups` gives them; undo and
         reset keep them."""
-        given = flat(groups)
-        self._adopt(lambda settings: replace(settings, values={**settings.values, **given}))
+        flat_values = flat(groups)
+        self._adopt(lambda settings: replace(settings, values={**settings.values, **flat_values}))
 
     def outlook(self) -> Outlook:
         """The memory that the next run needs at most, and what is free; takes seconds, and loads no weight.
@@ -220,16 +220,16 @@ class TrainStep(Step[TrainSettings]):
 
     def best(self) -> Best | None:
         """The best checkpoint so far, of what was already seen of the run."""
-        found = self.run.best() if self.run is not None else None
-        return found if found is not None and (not self.replaying or found.step <= self.history.step) else None
+        best = self.run.best() if self.run is not None else None
+        return best if best is not None and (not self.replaying or best.step <= self.history.step) else None
 
     def best_step(self) -> int | None:
         """The step of the best checkpoint so far."""
         from workbench.evaluation import best_of, measured
 
-        found = self.best()
-        if found is not None:
-            return found.step
+        best = self.best()
+        if best is not None:
+            return best.step
         if isinstance(self._source, Replay):  # a recording may come without its checkpoints
             seen = measured(self._source.given())
             return best_of(seen).step if len(seen) > 1 else None
@@ -321,11 +321,11 @@ class Replay:
 
 
 def _times(events: list[Event], speed: float, longest_gap: float) -> Iterator[float]:
-    at, before = 0.0, None
+    seconds, before = 0.0, None
     for event in events:
-        at += 0.0 if before is None else min(longest_gap, max(0.0, event.time - before)) / speed
+        seconds += 0.0 if before is None else min(longest_gap, max(0.0, event.time - before)) / speed
         before = event.time
-        yield at
+        yield seconds
 
 
 def _resolved(settings: TrainSettings) -> Recipe:
@@ -338,8 +338,8 @@ def _resolved(settings: TrainSettings) -> Recipe:
 def _family(out: Path) -> list[tuple[int, Path]]:
     """``out`` and the folders beside it that are numbered after it."""
     named = re.compile(re.escape(out.name) + r"-(\d+)")
-    beside = [(int(m[1]), path) for path in _folders(out.parent) if (m := named.fullmatch(path.name))]
-    return sorted([(1, out)] * out.exists() + beside)
+    siblings = [(int(m[1]), path) for path in _folders(out.parent) if (m := named.fullmatch(path.name))]
+    return sorted([(1, out)] * out.exists() + siblings)
 
 
 def _folders(folder: Path) -> list[Path]:

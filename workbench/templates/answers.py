@@ -30,15 +30,15 @@ def apart(
 def _apart(
     conversation: Conversation, segments: Sequence[Segment], loss_on: LossOn, thinking: Thinking
 ) -> Iterator[tuple[str, int]]:
-    last = max((at for at, m in enumerate(conversation.messages) if m.role == "assistant"), default=-1)
-    for at, message in enumerate(conversation.messages):
-        off = message.train is False or (message.train is None and loss_on == "last" and at != last)
+    last = max((index for index, m in enumerate(conversation.messages) if m.role == "assistant"), default=-1)
+    for index, message in enumerate(conversation.messages):
+        off = message.train is False or (message.train is None and loss_on == "last" and index != last)
         if message.role != "assistant" or off:
             continue
-        its = [s for s in segments if s.turn == at and s.role == "assistant" and s.field in ("content", "end")]
+        its = [s for s in segments if s.turn == index and s.role == "assistant" and s.field in ("content", "end")]
         reason = _reason(message, its, thinking)
         if reason:
-            yield reason, at
+            yield reason, index
 
 
 def _reason(message: Message, its: Sequence[Segment], thinking: Thinking) -> str:

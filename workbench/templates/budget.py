@@ -34,10 +34,10 @@ class Budget(threading.local):
     def __init__(self) -> None:
         self.begin(0)
 
-    def begin(self, given: int) -> None:
-        """Start anew, for a rendering that was given ``given`` characters."""
-        self.steps, self.until = STEPS + given, time.monotonic() + SECONDS
-        self.largest = LARGEST + GROWTH * given
+    def begin(self, size: int) -> None:
+        """Start anew, for a rendering that was given ``size`` characters."""
+        self.steps, self.until = STEPS + size, time.monotonic() + SECONDS
+        self.largest = LARGEST + GROWTH * size
 
     def step(self, count: int = 1) -> None:
         """Take ``count`` steps.

@@ -36,10 +36,10 @@ _lock = threading.Lock()
 def codec(tokenizer: Any) -> Codec:
     """The codec of a tokenizer; made once, and again where its added tokens have changed."""
     with _lock:
-        found = _codecs.get(tokenizer)
-        if found is None or found.vocabulary_size != len(tokenizer):
-            found = _codecs[tokenizer] = Codec(tokenizer)
-        return found
+        cached = _codecs.get(tokenizer)
+        if cached is None or cached.vocabulary_size != len(tokenizer):
+            cached = _codecs[tokenizer] = Codec(tokenizer)
+        return cached
 
 
 class Codec:
@@ -75,11 +75,11 @@ class Codec:
         """
         distinct = list(dict.fromkeys(chunks))
         plain = [chunk for chunk in distinct if not self.hides_control(chunk)] if self._quick() else []
-        found = dict(zip(plain, self.native(["".join(text for text, _ in chunk) for chunk in plain]), strict=True))
+        encoded = dict(zip(plain, self.native(["".join(text for text, _ in chunk) for chunk in plain]), strict=True))
         for chunk in distinct:
-            if chunk not in found:
-                found[chunk] = self._twin_of().encode(chunk)[0]
-        return found
+            if chunk not in encoded:
+                encoded[chunk] = self._twin_of().encode(chunk)[0]
+        return encoded
 
     def native(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
         """The ids that the tokenizer itself gives, control tokens in the text parsed, no special tokens added."""
@@ -87,8 +87,8 @@ class Codec:
             return []
         if self._quick():
             return [tuple(e.ids) for e in self.backend.encode_batch_fast(list(texts), add_special_tokens=False)]
-        given = self.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)
-        return [tuple(ids) for ids in given["input_ids"]]
+        batch = self.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)
+        return [tuple(ids) for ids in batch["input_ids"]]
 
     def offsets(self, chunk: Chunk) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
         """The ids of one chunk and, for each, the characters of the chunk's text that it stands for.
@@ -135,13 +135,13 @@ class Codec:
         """Whether a control token could be read in, or across the edge of, a piece that is somebody's words."""
         if self._edges is None or not any(self._edges.search(text) for text, marker in chunk if not marker):
             return False
-        start, own = 0, set()
+        start, intended = 0, set()
         for text, marker in chunk:
             if marker:
-                own |= {(m.start() + start, m.end() + start) for m in self._finder.finditer(text)}
+                intended |= {(m.start() + start, m.end() + start) for m in self._finder.finditer(text)}
             start += len(text)
         joined = "".join(text for text, _ in chunk)
-        return {m.span() for m in self._finder.finditer(joined)} != own
+        return {m.span() for m in self._finder.finditer(joined)} != intended
 
     def find_control(self, text: str) -> list[str]:
         """The control tokens that are spelled in ``text``, in order."""
@@ -190,17 +190,17 @@ class _Twin:
 
     def encode(self, chunk: Chunk) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
         """The ids, and for each the characters of the chunk's own text that it stands for."""
-        written, place = [], [0]
+        written, offsets = [], [0]
         for text, marker in chunk:
             for part, spelled in self._spell(text) if marker else [(text, text)]:
                 written.append(spelled)
-                base = place[-1]
+                base = offsets[-1]
                 # a secret spelling counts as standing where its control token stands
                 step = range(1, len(spelled) + 1)
-                place += [base + (n if part == spelled else len(part)) for n in step]
+                offsets += [base + (n if part == spelled else len(part)) for n in step]
         encoding = self.backend.encode("".join(written), add_special_tokens=False)
         ids = tuple(self.back.get(id_, id_) for id_ in encoding.ids)
-        return ids, [(place[start], place[end]) for start, end in encoding.offsets]
+        return ids, [(offsets[start], offsets[end]) for start, end in encoding.offsets]
 
     def _spell(self, marker: str) -> Iterable[tuple[str, str]]:
         last = 0
@@ -239,9 +239,9 @@ def _is_control(token: Any) -> bool:
     return bool(token.special) or (bool(_MARKUP.fullmatch(text)) and not _HTML.fullmatch(text))
 
 
-def _alternatives(words: Iterable[str]) -> re.Pattern[str]:
+def _alternatives(texts: Iterable[str]) -> re.Pattern[str]:
     """Matches the leftmost, and of those the longest, as the tokenizers library does."""
-    ordered = sorted(words, key=len, reverse=True)
+    ordered = sorted(texts, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, ordered)) if ordered else r"(?!)")
 
 

@@ -64,11 +64,11 @@ def encode_xtuner(
         if any(message.images for message in conversations[row].messages):
             dropped.setdefault("pictures", []).append(row)
             continue
-        made, length = _example(turns, ids, bos, eos, max_length)
-        if made.trained:
-            examples.append(made)
+        example, length = _example(turns, ids, bos, eos, max_length)
+        if example.trained:
+            examples.append(example)
             rows.append(row)
-            cut += [row] if length > len(made.input_ids) else []
+            cut += [row] if length > len(example.input_ids) else []
         else:
             dropped.setdefault("no_label" if turns else "no_answer", []).append(row)
     answers = {row: sum(m.role == "assistant" for m in conversations[row].messages) for row in rows}
@@ -79,16 +79,16 @@ def encode_xtuner(
 
 def _apart(conversations: Sequence[Conversation], rows: Sequence[int]) -> dict[str, list[tuple[int, int]]]:
     """The answers that XTuner leaves out, and those whose thought, which it does not know, it leaves out."""
-    found: dict[str, list[tuple[int, int]]] = {"no_question": [], "thought_left_out": []}
+    omitted: dict[str, list[tuple[int, int]]] = {"no_question": [], "thought_left_out": []}
     for row in rows:
-        asked = conversations[row].kind == "text"
-        for at, message in enumerate(conversations[row].messages):
-            asked = asked or message.role != "assistant"
-            if not asked and message.train is not False:
-                found["no_question"].append((row, at))
+        has_question = conversations[row].kind == "text"
+        for index, message in enumerate(conversations[row].messages):
+            has_question = has_question or message.role != "assistant"
+            if not has_question and message.train is not False:
+                omitted["no_question"].append((row, index))
             elif message.thinking and message.train is not False:
-                found["thought_left_out"].append((row, at))
-    return {reason: where for reason, where in found.items() if where}
+                omitted["thought_left_out"].append((row, index))
+    return {reason: where for reason, where in omitted.items() if where}
 
 
 def bos_eos(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -132,9 +132,9 @@ def _turns(conversation: Conversation, row: int, chosen: Spec | None) -> list[_T
         if message.role == "assistant":
             if not started:
                 continue
-            given = _given(chosen, system, user, len(turns) + 1, where)
+            prompt = _given(chosen, system, user, len(turns) + 1, where)
             with_loss = message.train is not False
-            turns.append(_Turn(given, message.content + chosen.suffix, with_loss, not chosen.suffix_ends, chosen.sep))
+            turns.append(_Turn(prompt, message.content + chosen.suffix, with_loss, not chosen.suffix_ends, chosen.sep))
             system, user = "", ""
             continue
         started = True
@@ -148,12 +148,12 @@ def _turns(conversation: Conversation, row: int, chosen: Spec | None) -> list[_T
 
 
 def _given(chosen: Spec, system: str, user: str, number: int, where: str) -> str:
-    asked = chosen.instruction.format(input=user, round=number)
+    question = chosen.instruction.format(input=user, round=number)
     if not system:
-        return asked
+        return question
     if chosen.system is None:
         raise BadInput("templates.no_system", template=chosen.name, source=where)
-    return chosen.system.format(system=system) + asked
+    return chosen.system.format(system=system) + question
 
 
 def _encode_distinct(rendered: Iterable[Sequence[_Turn]], coder: Codec) -> dict[str, tuple[int, ...]]:

@@ -20,12 +20,12 @@ def grapheme_edges(text: str) -> set[int]:
 
 def parts(text: str, segments: Sequence[Segment]) -> list[str]:
     """``text`` cut where its segments end, as far as it is made of them; no grapheme is torn."""
-    edges, cuts, at = grapheme_edges(text), [0], 0
+    edges, cuts, offset = grapheme_edges(text), [0], 0
     for segment in segments:
-        if not text.startswith(segment.text, at):
+        if not text.startswith(segment.text, offset):
             break
-        at += len(segment.text)
-        cuts += [at] if at in edges and at > cuts[-1] else []
+        offset += len(segment.text)
+        cuts += [offset] if offset in edges and offset > cuts[-1] else []
     cuts += [len(text)] if len(text) > cuts[-1] else []
     return [text[start:end] for start, end in pairwise(cuts)]
 
@@ -40,12 +40,12 @@ def differences(a: Sequence[str], b: Sequence[str]) -> tuple[Difference, ...]:
     import difflib
 
     matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
-    found: list[Difference] = []
+    pieces: list[Difference] = []
     for tag, i, j, k, m in matcher.get_opcodes():
         left, right = "".join(a[i:j]), "".join(b[k:m])
-        found += [Difference(_KINDS[tag], left, right)] if tag != "replace" else _by_graphemes(left, right)
-    joined = ((kind, list(held)) for kind, held in groupby(found, key=lambda piece: piece.kind))
-    return tuple(Difference(kind, "".join(p.a for p in held), "".join(p.b for p in held)) for kind, held in joined)
+        pieces += [Difference(_KINDS[tag], left, right)] if tag != "replace" else _by_graphemes(left, right)
+    joined = ((kind, list(run)) for kind, run in groupby(pieces, key=lambda piece: piece.kind))
+    return tuple(Difference(kind, "".join(p.a for p in run), "".join(p.b for p in run)) for kind, run in joined)
 
 
 def _by_graphemes(a: str, b: str) -> Iterator[Difference]:
@@ -55,16 +55,16 @@ def _by_graphemes(a: str, b: str) -> Iterator[Difference]:
 
     left, right = regex.findall(r"\X", a), regex.findall(r"\X", b)
     pairs = zip(left, right, strict=False)
-    head = next((at for at, (one, other) in enumerate(pairs) if one != other), min(len(left), len(right)))
+    head = next((index for index, (first, second) in enumerate(pairs) if first != second), min(len(left), len(right)))
     rest = min(len(left), len(right)) - head
-    tail = next((at for at in range(rest) if left[-1 - at] != right[-1 - at]), rest)
-    one, other = left[head : len(left) - tail], right[head : len(right) - tail]
+    tail = next((index for index in range(rest) if left[-1 - index] != right[-1 - index]), rest)
+    left_rest, right_rest = left[head : len(left) - tail], right[head : len(right) - tail]
     if head:
         yield Difference("same", "".join(left[:head]), "".join(left[:head]))
-    if len(one) * len(other) > MOST:
-        yield Difference("changed", "".join(one), "".join(other))
+    if len(left_rest) * len(right_rest) > MOST:
+        yield Difference("changed", "".join(left_rest), "".join(right_rest))
     else:
-        for tag, i, j, k, m in difflib.SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-            yield Difference(_KINDS[tag], "".join(one[i:j]), "".join(other[k:m]))
+        for tag, i, j, k, m in difflib.SequenceMatcher(None, left_rest, right_rest, autojunk=False).get_opcodes():
+            yield Difference(_KINDS[tag], "".join(left_rest[i:j]), "".join(right_rest[k:m]))
     if tail:
         yield Difference("same", "".join(left[len(left) - tail :]), "".join(left[len(left) - tail :]))

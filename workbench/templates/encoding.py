@@ -79,15 +79,15 @@ def encode(
 
 def distinct(conversations: Iterable[Conversation]) -> tuple[list[Conversation], list[int]]:
     """The conversations that differ in what is encoded, and for each conversation given which of these it is."""
-    known: dict[Any, int] = {}
+    indices: dict[Any, int] = {}
     rows: list[Conversation] = []
     where: list[int] = []
     for conversation in conversations:
         key = (conversation.messages, conversation.kind == "text", conversation.tools)
-        at = known.setdefault(key, len(rows))
-        if at == len(rows):
+        index = indices.setdefault(key, len(rows))
+        if index == len(rows):
             rows.append(conversation)
-        where.append(at)
+        where.append(index)
     return rows, where
 
 
@@ -95,28 +95,28 @@ def repeated(encoded: Encoded, where: Sequence[int]) -> Encoded:
     """What was encoded once, for every conversation that it stands for; an example is shared, not copied."""
     if len(where) == len(set(where)):
         return encoded
-    made: dict[int, list[Example]] = {}
+    examples: dict[int, list[Example]] = {}
     for row, example in zip(encoded.rows, encoded.examples, strict=True):
-        made.setdefault(row, []).append(example)
-    pairs = [(row, example) for row, at in enumerate(where) for example in made.get(at, ())]
-    reasons = {at: reason for reason, rows in encoded.dropped.items() for at in rows}
+        examples.setdefault(row, []).append(example)
+    pairs = [(row, example) for row, index in enumerate(where) for example in examples.get(index, ())]
+    reasons = {index: reason for reason, rows in encoded.dropped.items() for index in rows}
     dropped: dict[str, list[int]] = {reason: [] for reason in encoded.dropped}
-    for row, at in enumerate(where):
-        if at in reasons:
-            dropped[reasons[at]].append(row)
+    for row, index in enumerate(where):
+        if index in reasons:
+            dropped[reasons[index]].append(row)
     copies: dict[int, list[int]] = {}
-    for row, at in enumerate(where):
-        copies.setdefault(at, []).append(row)
+    for row, index in enumerate(where):
+        copies.setdefault(index, []).append(row)
     return Encoded(
         [example for _, example in pairs],
         [row for row, _ in pairs],
         dropped,
-        {what: sorted(row for at in rows for row in copies[at]) for what, rows in encoded.cuts.items()},
-        {row: encoded.notes[at] for row, at in enumerate(where) if at in encoded.notes},
-        {row: encoded.mends[at] for row, at in enumerate(where) if at in encoded.mends},
-        {row: encoded.answers[at] for row, at in enumerate(where) if at in encoded.answers},
+        {what: sorted(row for index in rows for row in copies[index]) for what, rows in encoded.cuts.items()},
+        {row: encoded.notes[index] for row, index in enumerate(where) if index in encoded.notes},
+        {row: encoded.mends[index] for row, index in enumerate(where) if index in encoded.mends},
+        {row: encoded.answers[index] for row, index in enumerate(where) if index in encoded.answers},
         {
-            reason: sorted((row, message) for at, message in those for row in copies[at])
+            reason: sorted((row, message) for index, message in those for row in copies[index])
             for reason, those in encoded.apart.items()
         },
     )
@@ -184,32 +184,32 @@ class _Batch:
 
     def run(self, rows: Sequence[Conversation]) -> Encoded:
         """Render all, encode what is distinct, put together; shorten and repeat for those that are too long."""
-        done: dict[int, list[Example]] = {}
-        waiting = [r for r in (self._render(row, given) for row, given in enumerate(rows)) if r]
+        finished: dict[int, list[Example]] = {}
+        waiting = [r for r in (self._render(row, conversation) for row, conversation in enumerate(rows)) if r]
         while waiting:
             self._encode(waiting)
-            again: list[_Rendered] = []
+            shortened: list[_Rendered] = []
             for rendered in waiting:
-                length = sum(len(known or self.ids[chunk]) for chunk, known, _ in rendered.parts)
+                length = sum(len(fixed_ids or self.ids[chunk]) for chunk, fixed_ids, _ in rendered.parts)
                 if self.max_length is None or length <= self.max_length:
-                    self._finish(rendered, done)
+                    self._finish(rendered, finished)
                 elif rendered.conversation.kind == "text":
-                    self._windows(rendered, done)
+                    self._windows(rendered, finished)
                 elif shorter := self._shorten(rendered):
-                    again.append(shorter)
-            waiting = again
+                    shortened.append(shorter)
+            waiting = shortened
         for reason in self.dropped:
             self.dropped[reason].sort()
-        made = [(row, example) for row in sorted(done) for example in done[row]]
-        cuts = {what: sorted(rows & done.keys()) for what, rows in self.cuts.items() if rows & done.keys()}
+        pairs = [(row, example) for row in sorted(finished) for example in finished[row]]
+        cuts = {what: sorted(rows & finished.keys()) for what, rows in self.cuts.items() if rows & finished.keys()}
         apart = {reason: sorted(those) for reason, those in self.apart.items()}
-        examples, of = [e for _, e in made], [row for row, _ in made]
+        examples, of = [e for _, e in pairs], [row for row, _ in pairs]
         return Encoded(examples, of, self.dropped, cuts, self.notes, self.mends, self.answers, apart)
 
     def _render(self, row: int, conversation: Conversation) -> _Rendered | None:
         try:
-            given = answered(conversation)
-            segments = rendered(given, self.template, self.loss_on, self.thinking)
+            answerable = answered(conversation)
+            segments = rendered(answerable, self.template, self.loss_on, self.thinking)
         except Unfit as unfit:
             self._drop(row, unfit.reason, unfit.note, unfit.mend)
             return None
@@ -217,10 +217,12 @@ class _Batch:
         for start, end in chunks(segments):
             run = segments[start:end]
             parts.append((chunk_of(run) if not run[0].ids else (), run[0].ids, run[0].trained))
-        return _Rendered(row, conversation, parts, apart(given, segments, loss_on=self.loss_on, thinking=self.thinking))
+        return _Rendered(
+            row, conversation, parts, apart(answerable, segments, loss_on=self.loss_on, thinking=self.thinking)
+        )
 
     def _encode(self, waiting: Iterable[_Rendered]) -> None:
-        parts = [(chunk, trained) for r in waiting for chunk, known, trained in r.parts if not known]
+        parts = [(chunk, trained) for r in waiting for chunk, fixed_ids, trained in r.parts if not fixed_ids]
         new = self.codec.encode(chunk for chunk, _ in parts if chunk not in self.ids)
         self.ids.update(new)
         self.lossy.update(self.codec.lossy({chunk: new[chunk] for chunk, trained in parts if trained and chunk in new}))
@@ -228,31 +230,31 @@ class _Batch:
     def _join(self, rendered: _Rendered) -> tuple[list[int], list[int]]:
         ids: list[int] = []
         labels: list[int] = []
-        for chunk, known, trained in rendered.parts:
-            piece = known or self.ids[chunk]
+        for chunk, fixed_ids, trained in rendered.parts:
+            piece = fixed_ids or self.ids[chunk]
             ids += piece
             labels += piece if trained else (IGNORE_INDEX,) * len(piece)
         return ids, labels
 
-    def _finish(self, rendered: _Rendered, done: dict[int, list[Example]]) -> None:
+    def _finish(self, rendered: _Rendered, finished: dict[int, list[Example]]) -> None:
         ids, labels = self._join(rendered)
         wrong = [self.lossy[chunk] for chunk, _, trained in rendered.parts if trained and chunk in self.lossy]
         if wrong:
             self._drop(rendered.row, "lossy", wrong[0])
         elif trains(labels):
-            done[rendered.row] = [Example(tuple(ids), tuple(labels))]
+            finished[rendered.row] = [Example(tuple(ids), tuple(labels))]
             self.answers[rendered.row] = sum(m.role == "assistant" for m in rendered.conversation.messages)
             for reason, message in rendered.apart:
                 self.apart.setdefault(reason, []).append((rendered.row, message))
         else:
             self._drop(rendered.row, "no_label")
 
-    def _windows(self, rendered: _Rendered, done: dict[int, list[Example]]) -> None:
+    def _windows(self, rendered: _Rendered, finished: dict[int, list[Example]]) -> None:
         """A bare text that is too long becomes several examples, one after the other; nothing of it is lost."""
         ids, labels = self._join(rendered)
         step = self.max_length or len(ids)
-        cuts = [(ids[at : at + step], labels[at : at + step]) for at in range(0, len(ids), step)]
-        done[rendered.row] = [Example(tuple(i), tuple(lab)) for i, lab in cuts]
+        cuts = [(ids[start : start + step], labels[start : start + step]) for start in range(0, len(ids), step)]
+        finished[rendered.row] = [Example(tuple(i), tuple(lab)) for i, lab in cuts]
         self.cuts.setdefault("parted", set()).add(rendered.row)
         self.answers[rendered.row] = 1
 

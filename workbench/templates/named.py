@@ -87,7 +87,7 @@ def turns(conversation: Conversation, *, generation_prompt: bool = False) -> lis
     Raises:
         Unfit: tools, or two answers in a row.
     """
-    found: list[Turn] = []
+    rounds: list[Turn] = []
     pending: list[tuple[int, Message]] = []
     for index, message in enumerate(conversation.messages):
         if message.role == "tool" or message.tool_calls:
@@ -95,17 +95,17 @@ def turns(conversation: Conversation, *, generation_prompt: bool = False) -> lis
         if message.role != "assistant":
             pending.append((index, message))
         elif any(m.role == "user" for _, m in pending):
-            found.append(_turn(pending, index, message))
+            rounds.append(_turn(pending, index, message))
             pending = []
-        elif found:
+        elif rounds:
             raise Unfit("role_order")
     if conversation.tools:
         raise Unfit("tools")
     if generation_prompt:
         if not any(m.role == "user" for _, m in pending):
             raise BadInput("templates.prompt_needs_user")
-        found.append(_turn(pending, len(conversation.messages), None))
-    return found
+        rounds.append(_turn(pending, len(conversation.messages), None))
+    return rounds
 
 
 def _turn(pending: list[tuple[int, Message]], answered: int, answer: Message | None) -> Turn:
@@ -143,8 +143,8 @@ class NamedTemplate:
     def stop_words(self) -> tuple[str, ...]:
         """The end-of-turn first, then the other texts at which generation stops."""
         end = self.spec.suffix if self.spec.suffix_ends else self.eos
-        words = [end, self.spec.suffix, *self.spec.stop_words, self.eos]
-        return tuple(dict.fromkeys(word for word in words if word))
+        candidates = [end, self.spec.suffix, *self.spec.stop_words, self.eos]
+        return tuple(dict.fromkeys(word for word in candidates if word))
 
     @property
     def ends(self) -> tuple[str, ...]:
@@ -162,23 +162,25 @@ class NamedTemplate:
         """
         if conversation.kind == "text":
             return self._bare(conversation)
-        found = turns(conversation, generation_prompt=generation_prompt)
-        if not found:
+        rounds = turns(conversation, generation_prompt=generation_prompt)
+        if not rounds:
             raise Unfit("no_answer")
-        last = max((t.answered for t in found if t.answer is not None), default=-1)
-        made: list[Segment] = []
+        last = max((t.answered for t in rounds if t.answer is not None), default=-1)
+        segments: list[Segment] = []
         fresh = True
-        if begins := bool(self.default) and not (found[0].system or conversation.messages[0].role == "system"):
-            found[0] = replace(found[0], system=self.default)
-        for number, turn in enumerate(found, start=1):
-            made += self._prompt(turn, number, fresh, conversation.source)
+        if begins := bool(self.default) and not (rounds[0].system or conversation.messages[0].role == "system"):
+            rounds[0] = replace(rounds[0], system=self.default)
+        for number, turn in enumerate(rounds, start=1):
+            segments += self._prompt(turn, number, fresh, conversation.source)
             if turn.answer is not None:
-                made += self._answer(turn.answer, turn.answered, loss_on, turn.answered == last)
+                segments += self._answer(turn.answer, turn.answered, loss_on, turn.answered == last)
             fresh = not self.spec.suffix_ends
         if begins:
-            first = next(at for at, piece in enumerate(made) if (piece.role, piece.field) == ("system", "content"))
-            made[first] = replace(made[first], rule="default_system")
-        return [_everything(piece) for piece in made] if loss_on == "all" else made
+            first = next(
+                index for index, piece in enumerate(segments) if (piece.role, piece.field) == ("system", "content")
+            )
+            segments[first] = replace(segments[first], rule="default_system")
+        return [_everything(piece) for piece in segments] if loss_on == "all" else segments
 
     def _prompt(self, turn: Turn, number: int, fresh: bool, source: str) -> Iterator[Segment]:
         pieces: list[Segment] = []
@@ -191,8 +193,8 @@ class NamedTemplate:
         instruction = self.spec.instruction.removesuffix(self.spec.header)
         for text, slot in _pieces(instruction):
             content = {"input": turn.user, "round": str(number), "": text}[slot]
-            own = slot == "input"
-            pieces.append(_piece("user", "content" if own else "user", content, not own, turn.asked))
+            is_question = slot == "input"
+            pieces.append(_piece("user", "content" if is_question else "user", content, not is_question, turn.asked))
         pieces.append(_piece("assistant", "assistant", self.spec.header, True, turn.answered))
         pieces = [piece for piece in pieces if piece.text]
         opening = pieces[0]
@@ -204,9 +206,9 @@ class NamedTemplate:
     def _answer(self, answer: Message, index: int, loss_on: LossOn, last: bool) -> Iterator[Segment]:
         trained, rule = trained_by(answer, loss_on, last)
         thought = ((BEFORE, True), (answer.thinking, False), (AFTER, True)) if answer.thinking else ()
-        for words, control in (*thought, (answer.content, False)):
-            if words:
-                yield Segment(words, "assistant", "content", trained, control, index, rule or "answer")
+        for content, control in (*thought, (answer.content, False)):
+            if content:
+                yield Segment(content, "assistant", "content", trained, control, index, rule or "answer")
         rule = rule or "end"
         if self.spec.suffix:
             yield Segment(self.spec.suffix, "assistant", "end", trained, True, index, rule)
@@ -229,13 +231,13 @@ def bare(
     conversation: Conversation, bos: str, bos_ids: tuple[int, ...], eos: str, eos_ids: tuple[int, ...]
 ) -> list[Segment]:
     """Continued pre-training: the bare text and the EOS, all trained."""
-    made = [Segment(bos, "assistant", "bos", False, True, 0, "bos", bos_ids)] if bos_ids else []
+    segments = [Segment(bos, "assistant", "bos", False, True, 0, "bos", bos_ids)] if bos_ids else []
     for index, message in enumerate(conversation.messages):
         if message.content:
-            made.append(Segment(message.content, "assistant", "content", True, False, index, "text"))
+            segments.append(Segment(message.content, "assistant", "content", True, False, index, "text"))
     if eos_ids:
-        made.append(Segment(eos, "assistant", "end", True, True, len(conversation.messages) - 1, "end", eos_ids))
-    return made
+        segments.append(Segment(eos, "assistant", "end", True, True, len(conversation.messages) - 1, "end", eos_ids))
+    return segments
 
 
 def trained_by(answer: Message, loss_on: LossOn, last: bool) -> tuple[bool, str]:
@@ -261,10 +263,10 @@ def _piece(role: Any, field: str, content: str, control: bool, turn: int) -> Seg
 @lru_cache(maxsize=128)
 def _pieces(pattern: str) -> tuple[tuple[str, str], ...]:
     """The literal pieces and the slots of a ``{slot}`` pattern, in order."""
-    found: list[tuple[str, str]] = []
+    pieces: list[tuple[str, str]] = []
     for literal, slot, _, _ in string.Formatter().parse(pattern):
         if literal:
-            found.append((literal, ""))
+            pieces.append((literal, ""))
         if slot:
-            found.append(("", slot))
-    return tuple(found)
+            pieces.append(("", slot))
+    return tuple(pieces)

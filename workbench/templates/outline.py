@@ -75,8 +75,8 @@ class Ender:
 
     def end(self, tail: str) -> tuple[int, int] | None:
         """(start, end) of the end-of-turn token: a known one, else the first special one, else the first; or None."""
-        found = self.find(tail)
-        preferred = [*(w for w in found if w in self.known), *(w for w in found if w in self.special), *found]
+        tokens = self.find(tail)
+        preferred = [*(w for w in tokens if w in self.known), *(w for w in tokens if w in self.special), *tokens]
         word = preferred[0] if preferred else None
         if word is None:
             return None
@@ -134,10 +134,10 @@ class Outliner:
                 if turn == last:
                     raise self._no_start(skeleton, parsed, turn)
                 rewritten.add(turn)
-            made, reached, ends_alike = self._answer(skeleton, parsed, turn, start, reached)
-            cuts += made
+            answer_cuts, reached, ends_alike = self._answer(skeleton, parsed, turn, start, reached)
+            cuts += answer_cuts
             if ends_alike:
-                ends.append(skeleton.text[made[-2].at : made[-1].at])
+                ends.append(skeleton.text[answer_cuts[-2].at : answer_cuts[-1].at])
             else:
                 rewritten.add(turn)
         if prompt:
@@ -147,20 +147,20 @@ class Outliner:
         return Outline(skeleton, tuple(pieces), frozenset(rewritten), tuple(ends))
 
     def _all_there(self, messages: Sequence[Message], parsed: Parsed, skeleton: Skeleton) -> None:
-        found = {number for *_, number in skeleton.holes}
+        numbers = {number for *_, number in skeleton.holes}
         for number, slot in enumerate(parsed.slots):
-            if number not in found and slot.kind != "reasoning":
+            if number not in numbers and slot.kind != "reasoning":
                 role = messages[slot.message].role
                 raise unfit("left_out", "left_out", message=slot.message + 1, role=role)
 
     def _given_end(self, skeleton: Skeleton, parsed: Parsed, turn: int, reached: int) -> int:
         """Where a message that is not an answer ends: where the rendering up to it ends, else with its words."""
-        words = max((end for _, end, n in skeleton.holes if parsed.slots[n].message == turn), default=reached)
-        whole = self.render.prefix_of(skeleton.text, parsed.marked[: turn + 1], parsed.tools, False)
+        content_end = max((end for _, end, n in skeleton.holes if parsed.slots[n].message == turn), default=reached)
+        prefix_end = self.render.prefix_of(skeleton.text, parsed.marked[: turn + 1], parsed.tools, False)
         following = min((start for start, _, n in skeleton.holes if parsed.slots[n].message > turn), default=None)
-        if whole is None or whole < words or (following is not None and whole > following):
-            return max(words, reached)
-        return max(whole, reached)
+        if prefix_end is None or prefix_end < content_end or (following is not None and prefix_end > following):
+            return max(content_end, reached)
+        return max(prefix_end, reached)
 
     def _start(self, skeleton: Skeleton, parsed: Parsed, turn: int, reached: int) -> int | None:
         """Where an answer begins: where serving's prompt for it ends, if the rendering goes on from that prompt."""
@@ -186,10 +186,10 @@ class Outliner:
     ) -> tuple[list[_Cut], int, bool]:
         """The regions of an answer: its opening, its words, its end, what stands after it; where that ends; and whether
         it ends here as it does alone."""
-        own = [(a, b) for a, b, n in skeleton.holes if parsed.slots[n].message == turn]
-        begin = start if start is not None else (own[0][0] if own else reached)
-        words = own[-1][1] if own else begin
-        inner, outer, alike = self._end(skeleton, parsed, turn, words)
+        spans = [(a, b) for a, b, n in skeleton.holes if parsed.slots[n].message == turn]
+        begin = start if start is not None else (spans[0][0] if spans else reached)
+        content_end = spans[-1][1] if spans else begin
+        inner, outer, alike = self._end(skeleton, parsed, turn, content_end)
         header = self.render.prefix_of(skeleton.text, parsed.marked[:turn], parsed.tools, False)
         opening = header if header is not None and reached <= header <= begin else reached
         after = outer + len(skeleton.text[outer:]) - len(skeleton.text[outer:].lstrip())
@@ -203,22 +203,22 @@ class Outliner:
         ]
         return cuts, min(after, following), alike
 
-    def _end(self, skeleton: Skeleton, parsed: Parsed, turn: int, words: int) -> tuple[int, int, bool]:
+    def _end(self, skeleton: Skeleton, parsed: Parsed, turn: int, content_end: int) -> tuple[int, int, bool]:
         """Where the end-of-turn begins and ends, and whether it is that of the rendering that ends with this answer,
         with which the model is to end it; an earlier answer may end otherwise, and is not trained then.
         """
         tail, silent = self._tail(parsed, turn)
-        found = self.ender.end(tail)
-        if found is None:
+        ending = self.ender.end(tail)
+        if ending is None:
             raise unfit("unproved", "no_end", message=turn + 1, tail=repr(in_words(tail)[:60]))
         following = min((a for a, _, n in skeleton.holes if parsed.slots[n].message > turn), default=len(skeleton.text))
-        at = skeleton.text.find(tail[: found[1]], words, following) if silent else words
-        if at >= 0 and skeleton.text.startswith(tail[: found[1]], at):
-            return at + found[0], at + found[1], True
-        here = self.ender.end(skeleton.text[words:following])
-        if here is None:
-            raise unfit("unproved", "another_end", message=turn + 1, end=repr(in_words(tail[: found[1]])[:60]))
-        return words + here[0], words + here[1], False
+        start = skeleton.text.find(tail[: ending[1]], content_end, following) if silent else content_end
+        if start >= 0 and skeleton.text.startswith(tail[: ending[1]], start):
+            return start + ending[0], start + ending[1], True
+        present = self.ender.end(skeleton.text[content_end:following])
+        if present is None:
+            raise unfit("unproved", "another_end", message=turn + 1, end=repr(in_words(tail[: ending[1]])[:60]))
+        return content_end + present[0], content_end + present[1], False
 
     def _tail(self, parsed: Parsed, turn: int) -> tuple[str, bool]:
         """What follows an answer's words where it is the last message; and whether it has no words here.

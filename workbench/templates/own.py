@@ -40,9 +40,9 @@ def own_template(tokenizer: Any) -> OwnTemplate:
         raise BadInput("templates.no_chat_template")
     key = (str(tokenizer.chat_template), len(tokenizer), tokenizer.bos_token, tokenizer.eos_token)
     with _lock:
-        known = _made.get(tokenizer)
-    if known and known[0] == key:
-        return known[1]
+        cached = _made.get(tokenizer)
+    if cached and cached[0] == key:
+        return cached[1]
     try:
         template = OwnTemplate(tokenizer)
     except ValueError as error:  # several templates, and none of them the default
@@ -117,10 +117,10 @@ class OwnTemplate:
             raise
 
     def _fitting(self, conversation: Conversation, prompt: bool, *, as_text: bool) -> tuple[Outline, Parsed]:
-        how: dict[str, Any] = {"thought": self.thought_field, "as_text": as_text}
-        parsed = parse(conversation, **how)
+        options: dict[str, Any] = {"thought": self.thought_field, "as_text": as_text}
+        parsed = parse(conversation, **options)
         rendered = self.render(parsed.real, parsed.tools, prompt)
-        if any(words in rendered for words in _as_python_writes(parsed)):
+        if any(written in rendered for written in _as_python_writes(parsed)):
             raise unfit("refused", "python_arguments")
         if self.find_control(parsed.given):
             raise unfit("unproved", "control_in_tools")
@@ -130,14 +130,14 @@ class OwnTemplate:
         for fresh, reasoning in ((False, first), (False, not first), (True, first), (True, not first)):
             if reasoning and CLOSE not in rendered + "".join(parsed.words):
                 continue
-            taken = parse(conversation, reasoning=True, **how) if reasoning else parsed
+            shown = parse(conversation, reasoning=True, **options) if reasoning else parsed
             try:
-                outline = self._outline(conversation, taken, prompt, fresh)
+                outline = self._outline(conversation, shown, prompt, fresh)
             except Unfit as refusal:
                 wrong = wrong or refusal
                 continue
-            if outline.skeleton.fill(taken.words) == rendered:
-                return outline, taken
+            if outline.skeleton.fill(shown.words) == rendered:
+                return outline, shown
         raise wrong or unfit("unproved", "otherwise")
 
     def _outline(self, conversation: Conversation, parsed: Parsed, prompt: bool, fresh: bool) -> Outline:
@@ -165,16 +165,16 @@ class OwnTemplate:
         }
         everything = loss_on == "all"
         for piece in outline.pieces:
-            words = piece.slot >= 0
-            text = outline.skeleton.changed(piece.slot, parsed.slots[piece.slot].words) if words else piece.text
+            is_content = piece.slot >= 0
+            text = outline.skeleton.changed(piece.slot, parsed.slots[piece.slot].words) if is_content else piece.text
             if not text:
                 continue
             trained, why = flags[piece.turn] if piece.answer else (False, "")
             rule = why or piece.rule
             if everything and not trained and why not in ("train_false", "rewritten"):
                 trained, rule = True, "all"
-            for part, its_rule in self._default(text, piece.role, rule) if not words else [(text, rule)]:
-                yield Segment(part, piece.role, piece.field, trained, not words, piece.turn, its_rule)
+            for part, its_rule in self._default(text, piece.role, rule) if not is_content else [(text, rule)]:
+                yield Segment(part, piece.role, piece.field, trained, not is_content, piece.turn, its_rule)
 
     def _default(self, text: str, role: str, rule: str) -> list[tuple[str, str]]:
         """A marker's text, with the system text that the template adds by itself cut out."""
@@ -232,14 +232,14 @@ class OwnTemplate:
 
     def _default_system(self) -> str:
         """The system text that the template adds where the conversation has none."""
-        asked, told = Message("user", "Hi"), Message("system", "W5y5t3mW")
-        plain = self.render([{"role": asked.role, "content": asked.content}])
+        question, system = Message("user", "Hi"), Message("system", "W5y5t3mW")
+        plain = self.render([{"role": question.role, "content": question.content}])
         try:
-            with_system = self.render([{"role": m.role, "content": m.content} for m in (told, asked)])
+            with_system = self.render([{"role": m.role, "content": m.content} for m in (system, question)])
         except Unfit:
             return ""
-        before, found, after = with_system.partition(told.content)
-        if not found or not plain.startswith(before) or not plain.endswith(after):
+        before, separator, after = with_system.partition(system.content)
+        if not separator or not plain.startswith(before) or not plain.endswith(after):
             return ""
         text = plain[len(before) : len(plain) - len(after)]
         return text.strip() if len(before) + len(after) < len(plain) else ""
@@ -308,5 +308,5 @@ def _to_last_answer(conversation: Conversation) -> Conversation:
 
 def _written_bos(tokenizer: Any) -> tuple[int, ...]:
     """The BOS that the tokenizer itself writes before a bare text; empty where it writes none."""
-    given = list(tokenizer("a")["input_ids"])
-    return (int(given[0]),) if given and given[0] == tokenizer.bos_token_id else ()
+    ids = list(tokenizer("a")["input_ids"])
+    return (int(ids[0]),) if ids and ids[0] == tokenizer.bos_token_id else ()

@@ -39,8 +39,8 @@ def pack(examples: Sequence[Example], max_length: int) -> list[Pack]:
         size = len(examples[index].input_ids)
         if size > max_length:
             raise BadSetting("templates.pack_too_long", index=index + 1, length=size, max_length=max_length)
-        at = bisect.bisect_left(rooms, (size, -1))
-        room, row = rooms.pop(at) if at < len(rooms) else (max_length, len(rows))
+        number = bisect.bisect_left(rooms, (size, -1))
+        room, row = rooms.pop(number) if number < len(rooms) else (max_length, len(rows))
         if row == len(rows):
             rows.append([])
         rows[row].append(examples[index])

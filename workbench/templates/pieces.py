@@ -22,15 +22,15 @@ def chunks(segments: Sequence[Segment]) -> list[tuple[int, int]]:
     A piece ends where an answer begins or ends, before and after a separator, and at ids that are known already: so an
     answer's tokens never depend on the question's, and what serving sends ends exactly where a piece ends.
     """
-    found: list[tuple[int, int]] = []
+    runs: list[tuple[int, int]] = []
     start, previous = 0, ("", False)
     for index, segment in enumerate(segments):
         kind = (_kind(segment), segment.trained)
         if index and (kind != previous or kind[0] == "ids"):
-            found.append((start, index))
+            runs.append((start, index))
             start = index
         previous = kind
-    return [*found, (start, len(segments))] if segments else found
+    return [*runs, (start, len(segments))] if segments else runs
 
 
 def _kind(segment: Segment) -> str:
@@ -111,15 +111,15 @@ def prompt_segments(messages: Conversation | Sequence[Message], template: Templa
     try:
         return template.segments(conversation, generation_prompt=True)
     except Unfit as unfit:
-        how = {"template": template.name, "note": unfit.note or "-", "mend": unfit.mend or "-"}
-        raise BadInput(f"templates.prompt_{unfit.reason}", **how) from None
+        details = {"template": template.name, "note": unfit.note or "-", "mend": unfit.mend or "-"}
+        raise BadInput(f"templates.prompt_{unfit.reason}", **details) from None
 
 
 def ids_of(segments: Sequence[Segment], coder: Codec) -> list[int]:
     """The ids of rendered segments."""
     runs = [segments[start:end] for start, end in chunks(segments)]
-    made = coder.encode(chunk_of(run) for run in runs if not run[0].ids)
-    return [id_ for run in runs for id_ in (run[0].ids or made[chunk_of(run)])]
+    encoded = coder.encode(chunk_of(run) for run in runs if not run[0].ids)
+    return [id_ for run in runs for id_ in (run[0].ids or encoded[chunk_of(run)])]
 
 
 _PROBE = (

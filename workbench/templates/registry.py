@@ -72,10 +72,10 @@ class Stop:
 def stops(tokenizer: Any, *, template: str | Template | None = None) -> list[Stop]:
     """Each text at which generation stops, the end-of-turn first."""
     chosen = get(template, tokenizer)
-    words = chosen.stop_words
-    made = codec(tokenizer).encode([((word, True),) for word in words])
+    texts = chosen.stop_words
+    encoded = codec(tokenizer).encode([((word, True),) for word in texts])
     trained = set(chosen.ends)
-    return [Stop(word, made[((word, True),)], word in trained) for word in words]
+    return [Stop(word, encoded[((word, True),)], word in trained) for word in texts]
 
 
 def stop_ids(tokenizer: Any, *, template: str | Template | None = None, generation_config: Any = None) -> list[int]:
@@ -89,11 +89,11 @@ def stop_ids(tokenizer: Any, *, template: str | Template | None = None, generati
     Raises:
         BadInput: no stop word is a single token, so that an answer would never end.
     """
-    found = [stop.ids[0] for stop in stops(tokenizer, template=template) if len(stop.ids) == 1]
+    ids = [stop.ids[0] for stop in stops(tokenizer, template=template) if len(stop.ids) == 1]
     if tokenizer.eos_token_id is not None:
-        found.append(tokenizer.eos_token_id)
+        ids.append(tokenizer.eos_token_id)
     extra = getattr(generation_config, "eos_token_id", None)
-    found += [extra] if isinstance(extra, int) else list(extra or ())
-    if not found:
+    ids += [extra] if isinstance(extra, int) else list(extra or ())
+    if not ids:
         raise BadInput("templates.no_stop", template=get(template, tokenizer).name)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(ids))

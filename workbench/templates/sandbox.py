@@ -46,12 +46,12 @@ def render(template: str, messages: Sequence[Mapping[str, Any]], tools: Sequence
         TooMuchError: it takes more steps, text or time than a template may.
         jinja2.TemplateError: it is broken, or refuses the messages. Others: as its operations raise them.
     """
-    given = _characters([messages, tools, options])
-    BUDGET.begin(given)
+    size = _characters([messages, tools, options])
+    BUDGET.begin(size)
     try:
-        made = _compiled(template)
-        BUDGET.begin(given)
-        return str(made.render(messages=[_aliased(m) for m in messages], tools=tools, documents=None, **options))
+        compiled = _compiled(template)
+        BUDGET.begin(size)
+        return str(compiled.render(messages=[_aliased(m) for m in messages], tools=tools, documents=None, **options))
     except (MemoryError, RecursionError, OverflowError, SyntaxError) as error:
         raise TooMuchError(type(error).__name__) from None
 
@@ -88,11 +88,11 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         # what Jinja hands over first, an environment or a context, is no value of the template
-        own = args[1:] if getattr(function, "jinja_pass_arg", None) is not None else args
+        values = args[1:] if getattr(function, "jinja_pass_arg", None) is not None else args
         BUDGET.step()
-        check_call(name, own[0] if own else "", own[1:], kwargs)
-        made = function(*args, **kwargs)
-        return counted(made) if hasattr(made, "__next__") else BUDGET.made(made)
+        check_call(name, values[0] if values else "", values[1:], kwargs)
+        result = function(*args, **kwargs)
+        return counted(result) if hasattr(result, "__next__") else BUDGET.made(result)
 
     return guarded
 
@@ -218,13 +218,13 @@ def _environment() -> Any:
     """The sandbox with the names and filters that chat templates know."""
     from jinja2.ext import loopcontrols
 
-    made = _sandbox()(trim_blocks=True, lstrip_blocks=True, extensions=[_generation(), loopcontrols])
-    made.filters["tojson"] = _tojson
-    kept = {name: function for name, function in made.filters.items() if name not in _MISSING_FILTERS}
-    made.filters = {name: _guarded(name, function) for name, function in kept.items()}
-    made.globals = {name: value for name, value in made.globals.items() if name not in _MISSING_GLOBALS}
-    made.globals |= {"raise_exception": _raise, "strftime_now": _now, "dict": _dict, "namespace": _namespace()}
-    return made
+    environment = _sandbox()(trim_blocks=True, lstrip_blocks=True, extensions=[_generation(), loopcontrols])
+    environment.filters["tojson"] = _tojson
+    filters = {name: function for name, function in environment.filters.items() if name not in _MISSING_FILTERS}
+    environment.filters = {name: _guarded(name, function) for name, function in filters.items()}
+    environment.globals = {name: value for name, value in environment.globals.items() if name not in _MISSING_GLOBALS}
+    environment.globals |= {"raise_exception": _raise, "strftime_now": _now, "dict": _dict, "namespace": _namespace()}
+    return environment
 
 
 def _tojson(

@@ -24,15 +24,15 @@ from workbench.templates.values import Unfit, unfit
 
 # What templates do to the words, most usual first.
 CHANGES: tuple[Callable[[str], str], ...] = (
-    lambda words: words,
+    lambda content: content,
     str.strip,
     str.rstrip,
     str.lstrip,
-    lambda words: words.strip("\n"),
-    lambda words: words.lstrip("\n"),
-    lambda words: words.rstrip("\n"),
-    lambda words: json.dumps(words, ensure_ascii=False)[1:-1],
-    lambda words: json.dumps(words)[1:-1],
+    lambda content: content.strip("\n"),
+    lambda content: content.lstrip("\n"),
+    lambda content: content.rstrip("\n"),
+    lambda content: json.dumps(content, ensure_ascii=False)[1:-1],
+    lambda content: json.dumps(content)[1:-1],
 )
 _LEFT, _RIGHT = " \n", '"é\n '  # tells all changes apart
 
@@ -120,17 +120,17 @@ class Skeleton:
     holes: tuple[tuple[int, int, int], ...]
     changes: Mapping[int, int]
 
-    def fill(self, words: Sequence[str]) -> str:
-        """The rendering with ``words`` in its holes."""
-        made, last = [], 0
+    def fill(self, contents: Sequence[str]) -> str:
+        """The rendering with ``contents`` in its holes."""
+        pieces, last = [], 0
         for start, end, slot in self.holes:
-            made += [self.text[last:start], self.changed(slot, words[slot])]
+            pieces += [self.text[last:start], self.changed(slot, contents[slot])]
             last = end
-        return "".join(made) + self.text[last:]
+        return "".join(pieces) + self.text[last:]
 
-    def changed(self, slot: int, words: str) -> str:
+    def changed(self, slot: int, content: str) -> str:
         """The words as the template writes them."""
-        return CHANGES[self.changes[slot]](words)
+        return CHANGES[self.changes[slot]](content)
 
 
 @dataclass(slots=True)
@@ -180,58 +180,58 @@ def parse(conversation: Conversation, *, reasoning: bool = False, thought: str =
     Raises:
         Unfit: a tool or a tool call is not JSON.
     """
-    made = Parsed(tools=[_json(tool) for tool in conversation.tools])
+    parsed = Parsed(tools=[_json(tool) for tool in conversation.tools])
     shapes: list[Any] = []
     for index, message in enumerate(conversation.messages):
         real: dict[str, Any] = {"role": message.role, "content": message.content}
         marked: dict[str, Any] = {"role": message.role}
         if message.thinking and thought:
             real[thought] = message.thinking
-            marked[thought] = _mark(made, index, "reasoning", message.thinking)
+            marked[thought] = _mark(parsed, index, "reasoning", message.thinking)
         elif message.thinking:
             real["content"] = f"{BEFORE}{message.thinking}{AFTER}{message.content}"
-        marked["content"] = _content(made, index, message, reasoning, thought)
+        marked["content"] = _content(parsed, index, message, reasoning, thought)
         calls = [_call(_json(call), as_text=as_text) for call in message.tool_calls]
         if calls:
             real["tool_calls"] = calls
-            marked["tool_calls"] = [_mark_call(made, index, call) for call in calls]
-        made.real.append(real)
-        made.marked.append(marked)
+            marked["tool_calls"] = [_mark_call(parsed, index, call) for call in calls]
+        parsed.real.append(real)
+        parsed.marked.append(marked)
         # contents are sentinels here, so that equal shapes have equal keys
         calling = json.dumps(marked["tool_calls"]) if calls else ""
         shapes.append((message.role, marked["content"], marked.get(thought, ""), calling))
-    outside = [_without_words(call) for m in made.marked for call in m.get("tool_calls", ())]
-    made.given = json.dumps([outside, made.tools], ensure_ascii=False) if outside or made.tools else ""
-    made.key = (tuple(shapes), json.dumps(made.tools, ensure_ascii=False) if made.tools else "")
-    return made
+    outside = [_without_words(call) for m in parsed.marked for call in m.get("tool_calls", ())]
+    parsed.given = json.dumps([outside, parsed.tools], ensure_ascii=False) if outside or parsed.tools else ""
+    parsed.key = (tuple(shapes), json.dumps(parsed.tools, ensure_ascii=False) if parsed.tools else "")
+    return parsed
 
 
-def _content(made: Parsed, index: int, message: Message, reasoning: bool, field: str) -> str:
+def _content(parsed: Parsed, index: int, message: Message, reasoning: bool, field: str) -> str:
     content = message.content
     if message.thinking and not field:
-        inner = _mark(made, index, "reasoning", message.thinking)
-        return f"{BEFORE}{inner}{AFTER}{_mark(made, index, 'content', content)}"
+        inner = _mark(parsed, index, "reasoning", message.thinking)
+        return f"{BEFORE}{inner}{AFTER}{_mark(parsed, index, 'content', content)}"
     if reasoning and message.role == "assistant" and OPEN in content and CLOSE in content.split(OPEN, 1)[1]:
         before, rest = content.split(OPEN, 1)
         thought, answer = rest.split(CLOSE, 1)
-        kept, said = thought.strip("\n"), answer.lstrip("\n")
-        lead, trail = _edges(thought, kept)
-        gap = answer[: len(answer) - len(said)]
-        inner = _mark(made, index, "reasoning", kept)
-        return f"{before}{OPEN}{lead}{inner}{trail}{CLOSE}{gap}{_mark(made, index, 'content', said)}"
-    return _mark(made, index, "content", content)
+        thinking_text, reply = thought.strip("\n"), answer.lstrip("\n")
+        lead, trail = _edges(thought, thinking_text)
+        gap = answer[: len(answer) - len(reply)]
+        inner = _mark(parsed, index, "reasoning", thinking_text)
+        return f"{before}{OPEN}{lead}{inner}{trail}{CLOSE}{gap}{_mark(parsed, index, 'content', reply)}"
+    return _mark(parsed, index, "content", content)
 
 
 def _edges(text: str, inner: str) -> tuple[str, str]:
-    at = text.find(inner)
-    return text[:at], text[at + len(inner) :]
+    start = text.find(inner)
+    return text[:start], text[start + len(inner) :]
 
 
-def _mark(made: Parsed, index: int, kind: str, words: str) -> str:
-    if not words:
+def _mark(parsed: Parsed, index: int, kind: str, content: str) -> str:
+    if not content:
         return ""
-    mark = f"W{_NONCE}x{len(made.slots)}Z"
-    made.slots.append(Slot(index, kind, words, mark))
+    mark = f"W{_NONCE}x{len(parsed.slots)}Z"
+    parsed.slots.append(Slot(index, kind, content, mark))
     return mark
 
 
@@ -253,16 +253,16 @@ def _call(call: Any, *, as_text: bool) -> dict[str, Any]:
     elif isinstance(arguments, str) and not as_text:
         with suppress(ValueError):  # a call may also carry plain text
             arguments = json.loads(arguments)
-    made = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
+    entry = {"type": "function", "function": {"name": function["name"], "arguments": arguments}}
     if isinstance(call.get("id"), str):
-        made["id"] = call["id"]
-    return made
+        entry["id"] = call["id"]
+    return entry
 
 
-def _mark_call(made: Parsed, index: int, call: dict[str, Any]) -> dict[str, Any]:
+def _mark_call(parsed: Parsed, index: int, call: dict[str, Any]) -> dict[str, Any]:
     def marked(node: Any) -> Any:
         if isinstance(node, str):
-            return _mark(made, index, "argument", node)
+            return _mark(parsed, index, "argument", node)
         if isinstance(node, dict):
             return {key: marked(value) for key, value in node.items()}
         return [marked(item) for item in node] if isinstance(node, list) else node
@@ -312,9 +312,9 @@ def _change(render: Renderer, parsed: Parsed, bare: Skeleton, number: int, promp
     raise unfit("unproved", "changed", message=parsed.slots[number].message + 1)
 
 
-def _replaced(node: Any, mark: str, words: str) -> Any:
+def _replaced(node: Any, mark: str, content: str) -> Any:
     if isinstance(node, str):
-        return node.replace(mark, words)
+        return node.replace(mark, content)
     if isinstance(node, dict):
-        return {key: _replaced(value, mark, words) for key, value in node.items()}
-    return [_replaced(item, mark, words) for item in node] if isinstance(node, list) else node
+        return {key: _replaced(value, mark, content) for key, value in node.items()}
+    return [_replaced(item, mark, content) for item in node] if isinstance(node, list) else node

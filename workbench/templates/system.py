@@ -95,12 +95,12 @@ def bound(tokenizer: Any, template: str | None, *, system: str = KEEP) -> Templa
         BadInput: as there; or the named template has no place for a system text.
     """
     chosen = get(template, tokenizer)
-    words = text_of(system)
-    if not words or not isinstance(chosen, NamedTemplate):
+    system_text = text_of(system)
+    if not system_text or not isinstance(chosen, NamedTemplate):
         return chosen
     if chosen.spec.system is None:
         raise BadInput("templates.no_place_for_system", template=chosen.name)
-    return replace(chosen, default=words)
+    return replace(chosen, default=system_text)
 
 
 def dressed(tokenizer: Any, template: str | None = None, *, system: str = KEEP, thinking: Thinking = "keep") -> Any:
@@ -119,38 +119,40 @@ def dressed(tokenizer: Any, template: str | None = None, *, system: str = KEEP, 
     if template:
         return tokenizer
     with _lock:
-        made = _dressed.setdefault(tokenizer, {})
-        if (system, thinking) in made:
-            return made[system, thinking] or tokenizer
+        cache = _dressed.setdefault(tokenizer, {})
+        if (system, thinking) in cache:
+            return cache[system, thinking] or tokenizer
     new = _dress(tokenizer, system, thinking)
     with _lock:
-        made[system, thinking] = None if new is tokenizer else new
+        cache[system, thinking] = None if new is tokenizer else new
     return new
 
 
 def _dress(tokenizer: Any, system: str, thinking: Thinking) -> Any:
-    words = text_of(system)
+    system_text = text_of(system)
     adds = system != KEEP and str(getattr(get(None, tokenizer), "default", ""))
-    given = tokenizer.chat_template
-    sources = given if isinstance(given, dict) else {"": given or ""}
-    asked = {name: _before(source, words, bool(words or adds), thinking) for name, source in sources.items()}
-    if not any(asked.values()):
+    current = tokenizer.chat_template
+    sources = current if isinstance(current, dict) else {"": current or ""}
+    changed_sources = {
+        name: _before(source, system_text, bool(system_text or adds), thinking) for name, source in sources.items()
+    }
+    if not any(changed_sources.values()):
         return tokenizer
-    written = {name: _written(asked[name], source) for name, source in sources.items()}
+    written = {name: _written(changed_sources[name], source) for name, source in sources.items()}
     new = copy.copy(tokenizer)
-    new.chat_template = written if isinstance(given, dict) else written[""]
-    if words or adds:
-        _check_taken(new, words, str(adds or ""))
+    new.chat_template = written if isinstance(current, dict) else written[""]
+    if system_text or adds:
+        _check_taken(new, system_text, str(adds or ""))
     return new
 
 
-def _before(source: str, words: str, begins: bool, thinking: Thinking) -> str:
+def _before(source: str, system_text: str, begins: bool, thinking: Thinking) -> str:
     """What is to stand before a template's source."""
     lines = []
     if thinking == "empty":
         lines += [f"{{%- set {name} = false %}}" for name in switches(source)]
     if begins:
-        message = f"{{'role': 'system', 'content': {json.dumps(words, ensure_ascii=False)}}}"
+        message = f"{{'role': 'system', 'content': {json.dumps(system_text, ensure_ascii=False)}}}"
         lines.append(f"{{%- if {_NO_SYSTEM} %}}{{%- set messages = [{message}] + messages %}}{{%- endif %}}")
     return "".join(lines)
 
@@ -160,12 +162,12 @@ def _written(before: str, source: str) -> str:
     return source if not before or source.startswith(before) else f"{before}\n{source}"
 
 
-def _check_taken(tokenizer: Any, words: str, earlier: str) -> None:
+def _check_taken(tokenizer: Any, system_text: str, earlier: str) -> None:
     """
     Raises:
         BadInput: the template refuses a system text, or does not write the one that is asked for.
     """
     chosen = get(None, tokenizer)
     plain = chosen.render([{"role": "user", "content": "Hi"}])  # type: ignore[attr-defined]
-    if words not in plain or (earlier and earlier != words and earlier in plain):
-        raise BadInput("templates.system_not_taken", system=words or NONE)
+    if system_text not in plain or (earlier and earlier != system_text and earlier in plain):
+        raise BadInput("templates.system_not_taken", system=system_text or NONE)

@@ -32,8 +32,8 @@ _SPOKEN = re.compile(rf"\s*{OPEN}(?P<thought>.*?){CLOSE}\s*", re.S)
 
 def switches(source: str) -> list[str]:
     """The variables with which a chat template is told whether to think."""
-    found = ["enable_thinking"] if re.search(r"\benable_thinking\b", source) else []
-    return found + (["thinking"] if re.search(r"(?<![.\w])thinking is (not )?defined", source) else [])
+    names = ["enable_thinking"] if re.search(r"\benable_thinking\b", source) else []
+    return names + (["thinking"] if re.search(r"(?<![.\w])thinking is (not )?defined", source) else [])
 
 
 def spoken(message: Message) -> str:
@@ -41,8 +41,8 @@ def spoken(message: Message) -> str:
     empty where there is none."""
     if message.role != "assistant":
         return ""
-    found = _SPOKEN.match(message.content)
-    return message.thinking.strip() or (found["thought"].strip() if found else "")
+    match = _SPOKEN.match(message.content)
+    return message.thinking.strip() or (match["thought"].strip() if match else "")
 
 
 def without(conversation: Conversation) -> Conversation:
@@ -108,14 +108,14 @@ def told(segments: Sequence[Segment], *, mask: bool) -> list[Segment]:
 
     Together they are the same text; the rule of a thought's pieces is ``thought`` or ``thought_masked``.
     """
-    made: list[Segment] = []
+    pieces: list[Segment] = []
     for turn, run in _turns(segments):
         if turn < 0:
-            made += run
+            pieces += run
             continue
-        before = "".join(s.text for s in made[-1:] if s.control)
-        made += _parted(run, thought_end("".join(s.text for s in run), before), mask)
-    return made
+        before = "".join(s.text for s in pieces[-1:] if s.control)
+        pieces += _parted(run, thought_end("".join(s.text for s in run), before), mask)
+    return pieces
 
 
 def _turns(segments: Sequence[Segment]) -> Iterator[tuple[int, list[Segment]]]:
@@ -135,10 +135,10 @@ def _turns(segments: Sequence[Segment]) -> Iterator[tuple[int, list[Segment]]]:
 
 def _parted(run: Sequence[Segment], end: int, mask: bool) -> Iterator[Segment]:
     """The pieces of an answer, cut where its thought ends."""
-    at = 0
+    start = 0
     for segment in run:
-        size = max(0, min(len(segment.text), end - at))
-        at += len(segment.text)
+        size = max(0, min(len(segment.text), end - start))
+        start += len(segment.text)
         if size:
             thought = replace(segment, text=segment.text[:size])
             yield _thought(thought, mask)

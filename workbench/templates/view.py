@@ -169,11 +169,11 @@ def mask_view(
     """
     check_settings(loss_on, max_length, None, thinking)
     chosen, coder = get(template, tokenizer), codec(tokenizer)
-    kept, segments = _fitted(conversation, chosen, coder, loss_on, max_length, thinking)
+    fitted, segments = _fitted(conversation, chosen, coder, loss_on, max_length, thinking)
     tokens, groups = _tokens(segments, coder)
     text = "".join(segment.text for segment in segments)
-    prompt = _prompt(without(kept) if thinking == "empty" else kept, chosen)
-    reasons = dict(Counter(reason for reason, _ in apart(kept, segments, loss_on=loss_on, thinking=thinking)))
+    prompt = _prompt(without(fitted) if thinking == "empty" else fitted, chosen)
+    reasons = dict(Counter(reason for reason, _ in apart(fitted, segments, loss_on=loss_on, thinking=thinking)))
     served = "".join(segment.text for segment in prompt)
     served_ids = tuple(ids_of(prompt, coder)) if prompt else ()
     ids = tuple(token.id for token in tokens)
@@ -188,7 +188,7 @@ def mask_view(
         groups=groups,
         segments=tuple(segments),
         max_length=max_length,
-        cut=len(conversation.messages) - len(kept.messages),
+        cut=len(conversation.messages) - len(fitted.messages),
         prompt_text=served,
         prompt_ids=served_ids,
         prompt_is_prefix=differs < 0 and ids[: len(served_ids)] == served_ids,
@@ -196,7 +196,7 @@ def mask_view(
         stop_ids=stops,
         stop_trained=bool(trained) and trained[-1].id in stops,
         thinking=thinking,
-        answers=sum(message.role == "assistant" for message in kept.messages),
+        answers=sum(message.role == "assistant" for message in fitted.messages),
         apart=reasons,
         default=default_system(chosen) if any(s.rule == "default_system" for s in segments) else None,
     )
@@ -211,17 +211,17 @@ def _fitted(
     thinking: Thinking,
 ) -> tuple[Conversation, list[Segment]]:
     """The conversation after the cut, and its segments."""
-    left: Conversation | None = conversation
+    candidate: Conversation | None = conversation
     try:
-        while left is not None:
-            left = answered(left)
-            segments = rendered(left, template, loss_on, thinking)
+        while candidate is not None:
+            candidate = answered(candidate)
+            segments = rendered(candidate, template, loss_on, thinking)
             if max_length is None or len(ids_of(segments, coder)) <= max_length:
-                return left, segments
-            left = None if left.kind == "text" else without_oldest(left)
+                return candidate, segments
+            candidate = None if candidate.kind == "text" else without_oldest(candidate)
     except Unfit as unfit:
-        how = {"template": template.name, "note": unfit.note or "-", "mend": unfit.mend or "-"}
-        raise BadInput(f"templates.view_{unfit.reason}", **how) from None
+        details = {"template": template.name, "note": unfit.note or "-", "mend": unfit.mend or "-"}
+        raise BadInput(f"templates.view_{unfit.reason}", **details) from None
     raise BadInput("templates.view_too_long", max_length=max_length)
 
 
@@ -242,11 +242,11 @@ def _tokens(segments: Sequence[Segment], coder: Codec) -> tuple[tuple[MaskToken,
         ids, spans = _encoded(run, coder)
         owners = list(_owners(run, start))
         for first, last, begin, stop in _grouped(text, spans):
-            at = len(tokens)
+            index = len(tokens)
             for number in range(first, last):
                 owner = owners[min(max(spans[number][0], begin), len(owners) - 1)] if owners else start
                 tokens.append(_token(len(tokens), ids[number], spans[number], owner, segments, len(groups), text))
-            groups.append(MaskGroup(text[begin:stop], at, len(tokens)))
+            groups.append(MaskGroup(text[begin:stop], index, len(tokens)))
     return tuple(tokens), tuple(groups)
 
 
@@ -323,9 +323,9 @@ class ViewComparison:
 
 def compare_views(a: MaskView, b: MaskView) -> ViewComparison:
     """Compare two views byte by byte: the texts, the served prompts, and what is trained."""
-    one, two = a.text.encode(), b.text.encode()
-    same = one == two
-    differs = -1 if same else _differing_byte(one, two)
+    first, two = a.text.encode(), b.text.encode()
+    same = first == two
+    differs = -1 if same else _differing_byte(first, two)
     return ViewComparison(
         a=a,
         b=b,
@@ -338,8 +338,8 @@ def compare_views(a: MaskView, b: MaskView) -> ViewComparison:
     )
 
 
-def _differing_byte(one: bytes, two: bytes) -> int:
-    return next((i for i, (x, y) in enumerate(zip(one, two, strict=False)) if x != y), min(len(one), len(two)))
+def _differing_byte(first: bytes, two: bytes) -> int:
+    return next((i for i, (x, y) in enumerate(zip(first, two, strict=False)) if x != y), min(len(first), len(two)))
 
 
 def _trained_text(view: MaskView) -> list[str]:

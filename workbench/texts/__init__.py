@@ -19,10 +19,10 @@ LANGUAGES = ("en", "zh")
 
 def language(lang: str | None = None) -> str:
     """The language to speak: ``lang``, else ``WORKBENCH_LANG``, else the locale's, else English."""
-    given = lang or os.environ.get("WORKBENCH_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG")
-    if not given:
-        given = locale.getlocale()[0] or "en"
-    return "zh" if given.lower().startswith(("zh", "chinese")) else "en"
+    code = lang or os.environ.get("WORKBENCH_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG")
+    if not code:
+        code = locale.getlocale()[0] or "en"
+    return "zh" if code.lower().startswith(("zh", "chinese")) else "en"
 
 
 @cache
@@ -52,14 +52,14 @@ def lookup(key: str, lang: str | None = None) -> Any:
 
 def entry(key: str, lang: str | None = None) -> dict[str, str]:
     """The entry of an error: ``say`` and ``do``, not yet filled in."""
-    found = lookup(key, lang)
-    return {"say": found} if isinstance(found, str) else dict(found)
+    value = lookup(key, lang)
+    return {"say": value} if isinstance(value, str) else dict(value)
 
 
 def text(key: str, /, lang: str | None = None, **values: object) -> str:
     """The sentence of ``key``, with ``values`` filled in."""
-    said = str(lookup(key, lang)).format(**values)
-    return _SEVERAL.sub(_one, said) if values and language(lang) == "en" else said
+    sentence = str(lookup(key, lang)).format(**values)
+    return _SEVERAL.sub(_one, sentence) if values and language(lang) == "en" else sentence
 
 
 # "1 conversations are": what is counted in the sentences, after a one

@@ -42,12 +42,12 @@ class Material:
     doubts: tuple[Finding, ...] = ()
 
 
-def material(recipe: Recipe, *, processes: int = 1, both: Conversations | None = None) -> Material:
+def material(recipe: Recipe, *, processes: int = 1, split: Conversations | None = None) -> Material:
     """Read, encode and deal out the data that ``recipe`` names.
 
     Args:
         processes: how many share each step.
-        both: the data, where they were read already.
+        split: the data, where they were read already.
 
     Raises:
         BadInput: the data are not as they must be. Failed: the tokenizer cannot be loaded.
@@ -58,11 +58,11 @@ def material(recipe: Recipe, *, processes: int = 1, both: Conversations | None =
     check_settings(recipe)
     _check_4bit(recipe)
     tokenizer = dress(recipe, load_tokenizer(recipe.model.name))
-    both = both or conversations(recipe)
-    prepared = prepare(recipe, tokenizer, both)
+    split = split or conversations(recipe)
+    prepared = prepare(recipe, tokenizer, split)
     plan = plan_of(recipe, prepared, processes)
-    doubts = tuple(of_columns([*both.train, *both.held_out]))
-    return Material(tokenizer, prepared, both.fingerprint(), plan, packs(recipe), doubts)
+    doubts = tuple(of_columns([*split.train, *split.held_out]))
+    return Material(tokenizer, prepared, split.fingerprint(), plan, packs(recipe), doubts)
 
 
 def base_of(recipe: Recipe, tokenizer: Any) -> Loaded:
@@ -83,7 +83,7 @@ def base_of(recipe: Recipe, tokenizer: Any) -> Loaded:
     )
 
 
-def assemble(recipe: Recipe, made: Material, base: Loaded | None = None) -> Loaded:
+def assemble(recipe: Recipe, inputs: Material, base: Loaded | None = None) -> Loaded:
     """The base that ``recipe`` names, with its fresh adapter, which changes nothing yet.
 
     Args:
@@ -92,14 +92,14 @@ def assemble(recipe: Recipe, made: Material, base: Loaded | None = None) -> Load
     Raises:
         BadInput: a setting does not go with another. Failed: the model cannot be loaded.
     """
-    loaded = base or base_of(recipe, made.tokenizer)
+    loaded = base or base_of(recipe, inputs.tokenizer)
     check_length(recipe, getattr(loaded.model.config, "max_position_embeddings", None))
     config = loaded.model.config
-    if isolates(config, config._attn_implementation, packed=made.packed):
+    if isolates(config, config._attn_implementation, packed=inputs.packed):
         isolate(loaded.model)
     if uses_liger(recipe.runtime.use_liger_kernel, loaded.device):
         use_liger(loaded.model)
-    loaded.model = with_adapter(loaded.model, recipe, made.plan.steps)
+    loaded.model = with_adapter(loaded.model, recipe, inputs.plan.steps)
     return loaded
 
 

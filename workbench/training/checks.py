@@ -53,8 +53,8 @@ def adapter_folder(start: str) -> Path:
     folder = Path(start).expanduser()
     if is_run(folder):
         run = Run(folder)
-        found = run.best() or run.latest()
-        folder = found.path if found else folder
+        checkpoint = run.best() or run.latest()
+        folder = checkpoint.path if checkpoint else folder
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
             raise BadInput("training.no_such_start", given=start, file=name)
@@ -80,8 +80,8 @@ def _check_start(recipe: Recipe) -> None:
         manifest = Run(run).manifest()
         note = {"base": {"name": manifest.get("base"), "fingerprint": manifest.get("base_fingerprint")}}
     if other_base(note, recipe.model.name):
-        told = {"given": recipe.adapter.start, "base": part(note, "base").get("name"), "model": recipe.model.name}
-        raise BadInput("training.start_other_base", **told)
+        details = {"given": recipe.adapter.start, "base": part(note, "base").get("name"), "model": recipe.model.name}
+        raise BadInput("training.start_other_base", **details)
 
 
 def check_base(recipe: Recipe) -> None:
@@ -97,13 +97,13 @@ def check_base(recipe: Recipe) -> None:
     from workbench.models.internlm import layers
 
     _check_start(recipe)
-    place = Path(resolve(recipe.model.name))
-    if not place.is_dir():
+    folder = Path(resolve(recipe.model.name))
+    if not folder.is_dir():
         return
-    check_folder(place)
-    check_length(recipe, settings(place).get("max_position_embeddings"))
-    if recipe.adapter.method != "full" and (found := layers(place)):
-        _check_layers(recipe, {*found, SHARED})
+    check_folder(folder)
+    check_length(recipe, settings(folder).get("max_position_embeddings"))
+    if recipe.adapter.method != "full" and (names := layers(folder)):
+        _check_layers(recipe, {*names, SHARED})
 
 
 def check_length(recipe: Recipe, limit: object) -> None:
@@ -118,24 +118,24 @@ def check_length(recipe: Recipe, limit: object) -> None:
         raise BadSetting("training.too_long", given=recipe.data.max_length, model=recipe.model.name, limit=limit)
 
 
-def no_such_layers(recipe: Recipe, known: Iterable[str]) -> BadSetting:
+def no_such_layers(recipe: Recipe, layer_names: Iterable[str]) -> BadSetting:
     """The refusal of ``target_modules``, with the nearest of the layers' names."""
-    wanted = recipe.adapter.target_modules
-    first = wanted if isinstance(wanted, str) else next(iter(wanted), "")
-    names = {name.rpartition(".")[2] for name in known}
+    targets = recipe.adapter.target_modules
+    first = targets if isinstance(targets, str) else next(iter(targets), "")
+    names = {name.rpartition(".")[2] for name in layer_names}
     close = nearest(first.rpartition(".")[2], {name for name in names if not name.isdigit()})
-    return BadSetting("training.no_such_layers", given=wanted, model=recipe.model.name, nearest=close)
+    return BadSetting("training.no_such_layers", given=targets, model=recipe.model.name, nearest=close)
 
 
-def _check_layers(recipe: Recipe, known: set[str]) -> None:
+def _check_layers(recipe: Recipe, names: set[str]) -> None:
     """PEFT's rule: a list's names are ends of layers' names, and a text is a pattern; only a plain word is judged."""
-    wanted = recipe.adapter.target_modules
-    if isinstance(wanted, str):
-        found = wanted == "all-linear" or not re.fullmatch(r"\w+", wanted) or wanted in known
+    targets = recipe.adapter.target_modules
+    if isinstance(targets, str):
+        matches = targets == "all-linear" or not re.fullmatch(r"\w+", targets) or targets in names
     else:
-        found = any(f".{name}".endswith(f".{end}") for name in known for end in wanted)
-    if not found:
-        raise no_such_layers(recipe, known)
+        matches = any(f".{name}".endswith(f".{end}") for name in names for end in targets)
+    if not matches:
+        raise no_such_layers(recipe, names)
 
 
 def optimizers() -> set[str]:
@@ -170,12 +170,14 @@ def _check_device(name: str | None) -> None:
         return
     import torch
 
-    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    here += ["mps"] if torch.backends.mps.is_available() else []
+    devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    devices += ["mps"] if torch.backends.mps.is_available() else []
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise BadSetting("training.no_such_device", given=name, here=", ".join(here)) from None
-    wanted = "mps" if device.type == "mps" else str(device)
-    if device.type in ("cuda", "mps") and not any(f"{one}:".startswith(f"{wanted}:") for one in here):
-        raise BadSetting("training.no_such_device", given=name, here=", ".join(here))
+        raise BadSetting("training.no_such_device", given=name, here=", ".join(devices)) from None
+    device_name = "mps" if device.type == "mps" else str(device)
+    if device.type in ("cuda", "mps") and not any(
+        f"{available}:".startswith(f"{device_name}:") for available in devices
+    ):
+        raise BadSetting("training.no_such_device", given=name, here=", ".join(devices))

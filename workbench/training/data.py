@@ -73,8 +73,8 @@ class Conversations:
     def taken(cls, line: str) -> Conversations:
         """What :meth:`handed` gave."""
         *sides, repeated = json.loads(line)
-        train, held_out, asked = (tuple(_conversation(row) for row in side) for side in sides)
-        return cls(train, held_out, asked, repeated)
+        train, held_out, questions = (tuple(_conversation(row) for row in side) for side in sides)
+        return cls(train, held_out, questions, repeated)
 
 
 def _conversation(row: Mapping[str, Any]) -> Conversation:
@@ -88,8 +88,8 @@ def _learnt(message: Message) -> list[Any]:
     """All of a message that a model may learn; what most messages have not is not written, so that a run begun before
     such things were known can go on."""
     rare = {"calls": message.tool_calls, "pictures": message.images, "thinking": message.thinking}
-    held = {name: value for name, value in rare.items() if value}
-    return [message.role, message.content, message.train, *([held] if held else [])]
+    fields = {name: value for name, value in rare.items() if value}
+    return [message.role, message.content, message.train, *([fields] if fields else [])]
 
 
 def _beside(conversation: Conversation) -> list[Any]:
@@ -129,20 +129,20 @@ def persona_of(recipe: Recipe) -> Persona:
 def general_of(recipe: Recipe) -> str | None:
     """Where the general conversations of ``recipe`` come from: ``shipped``, ``own`` (the base's own answers), a file,
     or None. What pocket knows is shipped; another base would be taught it, and does not know it better for that."""
-    given = recipe.data.general
-    if given != "auto":
-        return given or None
+    general = recipe.data.general
+    if general != "auto":
+        return general or None
     return "shipped" if recipe.model.name == "pocket" else "own"
 
 
 def conversations(
-    recipe: Recipe, own: Sequence[Conversation] | None = None, rehearsed: Sequence[Conversation] = ()
+    recipe: Recipe, own_conversations: Sequence[Conversation] | None = None, rehearsed: Sequence[Conversation] = ()
 ) -> Conversations:
     """Read or generate, split by groups of paraphrases, mix the training side.
 
     Args:
         recipe: the settings.
-        own: what was already read or generated, in place of what the recipe names.
+        own_conversations: what was already read or generated, in place of what the recipe names.
         rehearsed: the base's own answers, where these are the recipe's general conversations.
 
     Raises:
@@ -151,21 +151,23 @@ def conversations(
     from workbench.data import mix, read, split
 
     data, seed = recipe.data, recipe.runtime.seed
-    own = _own(recipe) if own is None else list(own)
+    own_conversations = _own(recipe) if own_conversations is None else list(own_conversations)
     general = _general(recipe, rehearsed)
     if data.validation:
-        train, held_out = own, read(data.validation, format=data.format)
+        train, held_out = own_conversations, read(data.validation, format=data.format)
     else:
         train, held_out = (
-            split(own, validation=data.validation_share, seed=seed) if data.validation_share else (own, [])
+            split(own_conversations, validation=data.validation_share, seed=seed)
+            if data.validation_share
+            else (own_conversations, [])
         )
-    asked, repeated = _asked(train, held_out)
+    questions, repeated = _asked(train, held_out)
     if general:
         # held out before it is mixed, so that oversampling puts nothing on both sides
         general_train, general_held = split(general, validation=data.validation_share, seed=seed)
         train = mix(train, general_train, ratio=data.ratio, seed=seed)
         held_out = [*held_out, *general_held[: max(16, len(held_out))]]
-    return Conversations(tuple(train), tuple(held_out), asked, repeated)
+    return Conversations(tuple(train), tuple(held_out), questions, repeated)
 
 
 def _asked(train: Sequence[Conversation], held_out: Sequence[Conversation]) -> tuple[tuple[Conversation, ...], bool]:
@@ -181,32 +183,32 @@ def _asked(train: Sequence[Conversation], held_out: Sequence[Conversation]) -> t
     return tuple(evenly(reworded or list(held_out), MOST_ASKED)), False
 
 
-def prepare(recipe: Recipe, tokenizer: Any, both: Conversations | None = None) -> Prepared:
+def prepare(recipe: Recipe, tokenizer: Any, split: Conversations | None = None) -> Prepared:
     """Encode both sides, and choose the probes.
 
     Raises:
         BadInput: no conversation has a trained token within ``max_length``.
     """
-    both = both or conversations(recipe)
-    made = encoded(recipe, tokenizer, both.train)
-    if not made.examples:
+    split = split or conversations(recipe)
+    encoding = encoded(recipe, tokenizer, split.train)
+    if not encoding.examples:
         raise BadInput(
             "training.nothing_trained",
-            count=len(both.train),
+            count=len(split.train),
             max_length=recipe.data.max_length,
             model=recipe.model.name,
         )
-    held_out = encoded(recipe, tokenizer, both.held_out).examples
-    repeated = encoded(recipe, tokenizer, both.asked).examples if both.repeated else ()
-    words = identity_words(recipe) if trains_identity(recipe, both) else ()
-    asked = tuple(probes(recipe, both, pool=True))
-    return Prepared(tuple(made.examples), tuple(held_out), asked, made, words, tuple(repeated))
+    held_out = encoded(recipe, tokenizer, split.held_out).examples
+    repeated = encoded(recipe, tokenizer, split.asked).examples if split.repeated else ()
+    identity = identity_words(recipe) if trains_identity(recipe, split) else ()
+    candidates = tuple(probes(recipe, split, pool=True))
+    return Prepared(tuple(encoding.examples), tuple(held_out), candidates, encoding, identity, tuple(repeated))
 
 
-def trains_identity(recipe: Recipe, both: Conversations) -> bool:
+def trains_identity(recipe: Recipe, split: Conversations) -> bool:
     """Whether who the assistant is is trained: by an identity set, or by answers of one's own that say its name."""
     name = recipe.persona.name
-    rows = (c for c in both.train if c.kind.startswith("identity") or (name and name in c.answer))
+    rows = (c for c in split.train if c.kind.startswith("identity") or (name and name in c.answer))
     return bool(name) and any(c.kind.startswith("identity") or says(c.answer, name) for c in rows)
 
 
@@ -215,7 +217,7 @@ def identity_words(recipe: Recipe) -> tuple[str, ...]:
     return tuple(word for word in (recipe.persona.name, recipe.persona.author) if word)
 
 
-def probes(recipe: Recipe, both: Conversations, *, pool: bool = False) -> list[Probe]:
+def probes(recipe: Recipe, split: Conversations, *, pool: bool = False) -> list[Probe]:
     """The recipe's probes: identity from held-out paraphrases, where identity is trained; tasks from held-out rows of
     one's own; general and unrelated from the shipped ones, in the persona's languages; its own questions.
 
@@ -225,31 +227,33 @@ def probes(recipe: Recipe, both: Conversations, *, pool: bool = False) -> list[P
     Args:
         pool: all general questions, for the base to choose from.
     """
-    wanted, persona, languages = recipe.evaluation, persona_of(recipe), recipe.persona.languages
-    asked: list[Probe] = []
-    if wanted.identity_probes and trains_identity(recipe, both):
-        asked = identity_probes(both.held_out, persona, limit=wanted.identity_probes)
-        asked = asked or identity_probes(_unseen(persona, both), persona, limit=wanted.identity_probes)
-    everyday = [c.answer for c in evenly(both.train, MOST_ASKED)]
-    asked += task_probes(both.asked, limit=wanted.task_probes, everyday=everyday, trained=both.repeated)
-    general = ALL if pool and wanted.general_probes else wanted.general_probes
-    asked += general_probes(limit=general, languages=languages)
-    asked += unrelated_probes(limit=wanted.unrelated_probes, languages=languages)
-    return [*asked, *question_probes([_question(given) for given in wanted.questions])]
+    limits, persona, languages = recipe.evaluation, persona_of(recipe), recipe.persona.languages
+    chosen: list[Probe] = []
+    if limits.identity_probes and trains_identity(recipe, split):
+        chosen = identity_probes(split.held_out, persona, limit=limits.identity_probes)
+        chosen = chosen or identity_probes(_unseen(persona, split), persona, limit=limits.identity_probes)
+    everyday = [c.answer for c in evenly(split.train, MOST_ASKED)]
+    chosen += task_probes(split.asked, limit=limits.task_probes, everyday=everyday, trained=split.repeated)
+    general = ALL if pool and limits.general_probes else limits.general_probes
+    chosen += general_probes(limit=general, languages=languages)
+    chosen += unrelated_probes(limit=limits.unrelated_probes, languages=languages)
+    return [*chosen, *question_probes([_question(question) for question in limits.questions])]
 
 
-def _question(given: str | AskedQuestion) -> str | Question:
-    return given if isinstance(given, str) else Question(given.question, tuple(given.answers), given.system)
+def _question(question: str | AskedQuestion) -> str | Question:
+    return (
+        question if isinstance(question, str) else Question(question.question, tuple(question.answers), question.system)
+    )
 
 
-def _unseen(persona: Persona, both: Conversations) -> list[Conversation]:
+def _unseen(persona: Persona, split: Conversations) -> list[Conversation]:
     """Identity conversations whose question is nowhere in the training set."""
     from workbench.data import identity_set
     from workbench.evaluation.scoring import normal
 
-    trained = {normal(m.content) for c in both.train for m in c.messages if m.role == "user"}
-    made = identity_set(persona)
-    return [c for c in made if not any(normal(m.content) in trained for m in c.messages if m.role == "user")]
+    trained = {normal(m.content) for c in split.train for m in c.messages if m.role == "user"}
+    generated = identity_set(persona)
+    return [c for c in generated if not any(normal(m.content) in trained for m in c.messages if m.role == "user")]
 
 
 def _own(recipe: Recipe) -> list[Conversation]:
@@ -298,5 +302,5 @@ def encoded(recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]) -> Enc
     from workbench.templates import encode
 
     data = recipe.data
-    how: dict[str, Any] = {"loss_on": data.loss_on, "max_length": data.max_length, "thinking": data.thinking}
-    return encode(list(rows), tokenizer, template=template_of(recipe, tokenizer), **how)
+    options: dict[str, Any] = {"loss_on": data.loss_on, "max_length": data.max_length, "thinking": data.thinking}
+    return encode(list(rows), tokenizer, template=template_of(recipe, tokenizer), **options)

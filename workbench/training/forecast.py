@@ -54,9 +54,9 @@ class Outlook:
     def values(self) -> dict[str, str]:
         """What the sentence names."""
         parts = ", ".join(f"{name} {size(n)}" for name in PARTS if (n := getattr(self.needed, name)))
-        told = {"total": size(self.needed.total), "free": size(self.free), "device": self.device, "parts": parts}
+        fields = {"total": size(self.needed.total), "free": size(self.free), "device": self.device, "parts": parts}
         lower = "; ".join(f"{', '.join(r.settings)} → {size(r.total)}" for r in self.remedies)
-        return told if self.fits else {**told, "lower": lower or "–"}
+        return fields if self.fits else {**fields, "lower": lower or "–"}
 
 
 def told(error: Exception) -> str:

@@ -46,10 +46,10 @@ class Looking:
     """
 
     def __init__(
-        self, run: Run, recipe: Recipe, made: Material, loaded: Loaded, team: Team, should_stop: Callable[[], bool]
+        self, run: Run, recipe: Recipe, inputs: Material, loaded: Loaded, team: Team, should_stop: Callable[[], bool]
     ) -> None:
-        self.run, self.recipe, self.made, self.loaded = run, recipe, made, loaded
-        prepared, wanted = made.prepared, recipe.evaluation
+        self.run, self.recipe, self.made, self.loaded = run, recipe, inputs, loaded
+        prepared, limits = inputs.prepared, recipe.evaluation
         # under ZeRO 3 one process that left would keep the others waiting
         alone = team.size == 1 or not (recipe.runtime.deepspeed or "").startswith("zero3")
         self.evaluator = Evaluator(
@@ -59,10 +59,10 @@ class Looking:
             trained=evenly(prepared.repeated, LOSSES),
             identity=prepared.identity,
             template=template_of(recipe, loaded.tokenizer),
-            max_new_tokens=wanted.max_new_tokens,
+            max_new_tokens=limits.max_new_tokens,
             should_stop=should_stop if alone else None,
         )
-        self.every = wanted.eval_steps or quarter(made.plan.steps)
+        self.every = limits.eval_steps or quarter(inputs.plan.steps)
         self.choice: Choice | None = None
 
     def first(self) -> Measurement:
@@ -71,19 +71,19 @@ class Looking:
         Raises:
             Halted: somebody asked to stop.
         """
-        known = Known(self._base())
-        wanted = self.recipe.evaluation.general_probes
-        look = FirstLook(self.evaluator, self.loaded, wanted=wanted, budget=self._budget(), known=known)
+        memory = Known(self._base())
+        count = self.recipe.evaluation.general_probes
+        look = FirstLook(self.evaluator, self.loaded, count=count, budget=self._budget(), memory=memory)
         choice, base = look.take()
         self._settle(choice)
         write_json(self.run.path / FILE, {"probes": self._probes(), **choice.record()})
         return base
 
-    def recall(self, *, again: bool) -> bool:
+    def recall(self, *, ask_again: bool) -> bool:
         """Take what was chosen before; whether there was such a choice.
 
         Args:
-            again: after a resume, where the drift's reference must be taken anew from the base.
+            ask_again: after a resume, where the drift's reference must be taken anew from the base.
         """
         record = read_json(self.run.path / FILE) or {}
         if record.pop("probes", None) != self._probes():
@@ -93,7 +93,7 @@ class Looking:
             adopt(self.evaluator, choice)
         except (KeyError, TypeError, IndexError):
             return False
-        if again:
+        if ask_again:
             self.evaluator.drift(self.loaded)
         self._settle(choice)
         return True
@@ -106,9 +106,9 @@ class Looking:
         if self.recipe.evaluation.general_probes:
             yield "known" if choice.known >= 10 else "too_few", {"known": choice.known, "asked": choice.asked}
         looks = choice.looks
-        told = {"looks": looks.looks, "questions": len(choice.rows), "seconds": looks.seconds}
+        numbers = {"looks": looks.looks, "questions": len(choice.rows), "seconds": looks.seconds}
         if looks.training:
-            yield "looks", {**told, "share": looks.seconds / looks.training, "training": looks.training}
+            yield "looks", {**numbers, "share": looks.seconds / looks.training, "training": looks.training}
 
     def _settle(self, choice: Choice) -> None:
         self.choice = choice
@@ -120,10 +120,10 @@ class Looking:
             self.every = max(1, every)
 
     def _budget(self) -> Budget:
-        wanted, plan, train = self.recipe.evaluation, self.made.plan, self.made.prepared.train
-        looks = None if wanted.eval_steps is None else -(-plan.steps // wanted.eval_steps)
+        limits, plan, train = self.recipe.evaluation, self.made.plan, self.made.prepared.train
+        looks = None if limits.eval_steps is None else -(-plan.steps // limits.eval_steps)
         tokens = sum(len(train[i].input_ids) for batch in plan.batches for i in batch)
-        return Budget(wanted.budget, tokens, looks)
+        return Budget(limits.budget, tokens, looks)
 
     def _base(self) -> dict[str, Any]:
         """What tells one base's answers from another's."""
@@ -137,5 +137,5 @@ class Looking:
 
     def _probes(self) -> str:
         """What tells one set of probes from another."""
-        asked = [[asdict(m) for m in p.messages] for p in self.made.prepared.probes]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:24]
+        questions = [[asdict(m) for m in p.messages] for p in self.made.prepared.probes]
+        return hashlib.sha256(json.dumps(questions, sort_keys=True).encode()).hexdigest()[:24]

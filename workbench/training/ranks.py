@@ -31,8 +31,8 @@ def save_ranks(model: Any, folder: Path) -> None:
     for part in SEEN:
         tensors |= {f"{part}/{name}": seen for name, seen in getattr(tuner.rankallocator, part).items()}
     pattern = json.dumps(tuner.peft_config[tuner.trainable_adapter_name].rank_pattern)
-    whole = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
-    save_file(whole, folder / RANKS, metadata={"rank_pattern": pattern})
+    contiguous = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
+    save_file(contiguous, folder / RANKS, metadata={"rank_pattern": pattern})
 
 
 def load_ranks(model: Any, folder: Path) -> bool:

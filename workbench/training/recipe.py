@@ -112,12 +112,12 @@ def recipe_yaml(recipe: Recipe, lang: str | None = None) -> str:
 
 def describe(key: str, lang: str | None = None) -> str:
     """What the setting ``group.name`` does, its unit, and what is seen when it is too high or too low; one line."""
-    told = lookup(f"settings.{key}", lang)
-    if isinstance(told, str):
-        return told
-    parts = [told["does"]]
+    entry = lookup(f"settings.{key}", lang)
+    if isinstance(entry, str):
+        return entry
+    parts = [entry["does"]]
     parts += [
-        lookup(f"settings.words.{word}", lang).format(told[word]) for word in ("unit", "high", "low") if word in told
+        lookup(f"settings.words.{word}", lang).format(entry[word]) for word in ("unit", "high", "low") if word in entry
     ]
     return " ".join(parts)
 
@@ -159,22 +159,22 @@ def _override(values: dict[str, Any], override: str, where: str) -> None:
     if not sign:
         raise BadSetting("training.not_key_value", given=override)
     group, name = _key(key.strip())
-    given = values.get(group) or {}
-    if not isinstance(given, Mapping):
-        raise BadSetting("training.not_a_group", where=where, key=group, value=repr(given), name=name)
-    values[group] = {**given, name: _value(text.strip(), _fields(Recipe.model_fields[group].annotation)[name])}
+    current = values.get(group) or {}
+    if not isinstance(current, Mapping):
+        raise BadSetting("training.not_a_group", where=where, key=group, value=repr(current), name=name)
+    values[group] = {**current, name: _value(text.strip(), _fields(Recipe.model_fields[group].annotation)[name])}
 
 
 def _value(text: str, field: FieldInfo) -> Any:
     """What a person means by ``text``: YAML, but a name is a name as it stands, whatever YAML would make of it."""
-    words, optional = field.annotation in (str, str | None), field.annotation == str | None
-    if words and text[:1] not in ("'", '"'):
+    textual, optional = field.annotation in (str, str | None), field.annotation == str | None
+    if textual and text[:1] not in ("'", '"'):
         return None if optional and text in NOTHING else text
     try:
         value = parse_yaml(text) if text else ""
     except ValueError:
         return text
-    if words:
+    if textual:
         return value if isinstance(value, str) else text
     return _number(value)
 
@@ -192,20 +192,20 @@ def _old_name(key: str, where: str) -> None:
 
 
 def _key(key: str) -> tuple[str, str]:
-    known = setting_names()
+    names = setting_names()
     key = SAME.get(key, key)
-    full = [k for k in known if k == key or k.endswith(f".{key}")]
-    if len(full) == 1 or key in known:
-        group, _, name = (key if key in known else full[0]).partition(".")
+    full = [k for k in names if k == key or k.endswith(f".{key}")]
+    if len(full) == 1 or key in names:
+        group, _, name = (key if key in names else full[0]).partition(".")
         return group, name
     if full:
         raise BadSetting("training.ambiguous_key", key=key, nearest=", ".join(full))
     _old_name(key, "--set")
-    raise BadSetting("training.unknown_key", where="--set", key=key, nearest=_nearest_setting(key, known))
+    raise BadSetting("training.unknown_key", where="--set", key=key, nearest=_nearest_setting(key, names))
 
 
-def _nearest_setting(key: str, known: list[str]) -> str:
-    leaves = {name.split(".")[1]: name for name in known}
+def _nearest_setting(key: str, names: list[str]) -> str:
+    leaves = {name.split(".")[1]: name for name in names}
     close = nearest(key.rsplit(".", maxsplit=1)[-1], leaves)
     return ", ".join(leaves[leaf] for leaf in close.split(", "))
 

@@ -28,23 +28,23 @@ def rehearses(recipe: Recipe) -> bool:
     return bool(recipe.data.ratio) and general_of(recipe) == "own"
 
 
-def questions(recipe: Recipe, own: int) -> list[Conversation]:
+def questions(recipe: Recipe, identity_count: int) -> list[Conversation]:
     """What the base is asked: shipped general questions in the persona's languages, drawn by the seed.
 
     Args:
-        own: how many conversations they are to be mixed with.
+        identity_count: how many conversations they are to be mixed with.
     """
     from workbench.data.mixing import shipped_general
 
     languages = set(recipe.persona.languages)
-    known = {c.question: c for c in shipped_general() if not c.lang or c.lang in languages}
-    rows = list(known.values())
-    wanted = min(QUESTIONS, len(rows), max(1, round(recipe.data.ratio * own)))
-    return random.Random(recipe.runtime.seed).sample(rows, wanted)
+    pool = {c.question: c for c in shipped_general() if not c.lang or c.lang in languages}
+    rows = list(pool.values())
+    limit = min(QUESTIONS, len(rows), max(1, round(recipe.data.ratio * identity_count)))
+    return random.Random(recipe.runtime.seed).sample(rows, limit)
 
 
 def rehearsed(
-    recipe: Recipe, loaded: Loaded, asked: list[Conversation], go_on: Callable[[int], bool] = lambda _: True
+    recipe: Recipe, loaded: Loaded, conversations: list[Conversation], go_on: Callable[[int], bool] = lambda _: True
 ) -> list[Conversation]:
     """The questions with the base's own greedy answers; without those that it does not end within 64 tokens, or to
     which it says nothing.
@@ -63,17 +63,17 @@ def rehearsed(
     tokenizer = loaded.tokenizer
     template = template_of(recipe, tokenizer)
     stops = stop_ids(tokenizer, template=template)
-    made: list[Conversation] = []
-    for start in range(0, len(asked), AT_ONCE):
-        rows = asked[start : start + AT_ONCE]
+    rehearsals: list[Conversation] = []
+    for start in range(0, len(conversations), AT_ONCE):
+        rows = conversations[start : start + AT_ONCE]
         prompts = [prompt_ids((Message("user", c.question),), tokenizer, template=template) for c in rows]
         answers = generate(loaded, prompts, max_new_tokens=LONGEST, stop_ids=stops)
         for row, ids in zip(rows, answers, strict=True):
             answer = parted(tokenizer.decode(ids, skip_special_tokens=True)).answer.strip()
             if answer and len(ids) < LONGEST:
-                made.append(replace(row, messages=(Message("user", row.question), Message("assistant", answer))))
-        if not go_on(min(start + AT_ONCE, len(asked))):
-            return made
-    if not made:
-        raise BadInput("training.nothing_rehearsed", model=recipe.model.name, count=len(asked), longest=LONGEST)
-    return made
+                rehearsals.append(replace(row, messages=(Message("user", row.question), Message("assistant", answer))))
+        if not go_on(min(start + AT_ONCE, len(conversations))):
+            return rehearsals
+    if not rehearsals:
+        raise BadInput("training.nothing_rehearsed", model=recipe.model.name, count=len(conversations), longest=LONGEST)
+    return rehearsals

@@ -107,13 +107,13 @@ class AskedQuestion(Group):
 
     @model_validator(mode="before")
     @classmethod
-    def _one_answer(cls, given: Any) -> Any:
+    def _one_answer(cls, value: Any) -> Any:
         """``answer`` is read as ``answers`` of one."""
-        if isinstance(given, dict) and "answer" in given and "answers" not in given:
-            answer = given["answer"]
-            rest = {key: value for key, value in given.items() if key != "answer"}
+        if isinstance(value, dict) and "answer" in value and "answers" not in value:
+            answer = value["answer"]
+            rest = {key: value for key, value in value.items() if key != "answer"}
             return {**rest, "answers": answer if isinstance(answer, list) else [answer]}
-        return given
+        return value
 
 
 class EvaluationSettings(Group):

@@ -71,18 +71,18 @@ def _together(recipe: Recipe, out: Path, *, resume: bool) -> Run:
     return run
 
 
-def launch(recipe: Recipe, out: Path, *, waiting: front.Ahead | None, both: Conversations | None = None) -> Run:
+def launch(recipe: Recipe, out: Path, *, waiting: front.Ahead | None, split: Conversations | None = None) -> Run:
     """Make the run folder of ``recipe`` and start its worker, which gets the data that were read for it.
 
     Args:
         recipe: the settings.
         out: the run folder.
         waiting: a worker that has begun already.
-        both: the data, where they were read already.
+        split: the data, where they were read already.
     """
-    recipe, both = _checked(recipe, both)
+    recipe, split = _checked(recipe, split)
     handed = waiting and not rehearses(recipe)  # of the base's own answers nobody knows yet
-    return start(_made(recipe, both, out), waiting=waiting, data=both.handed() if handed else "")
+    return start(_made(recipe, split, out), waiting=waiting, data=split.handed() if handed else "")
 
 
 def begin(recipe: Recipe, out: Path) -> Run:
@@ -90,7 +90,7 @@ def begin(recipe: Recipe, out: Path) -> Run:
     return _made(*_checked(recipe), out)
 
 
-def _checked(recipe: Recipe, both: Conversations | None = None) -> tuple[Recipe, Conversations]:
+def _checked(recipe: Recipe, split: Conversations | None = None) -> tuple[Recipe, Conversations]:
     from workbench.models import resolve
     from workbench.templates.named import spec
     from workbench.training.checks import check_base, check_settings
@@ -102,17 +102,17 @@ def _checked(recipe: Recipe, both: Conversations | None = None) -> tuple[Recipe,
     check_base(recipe)
     if recipe.model.template:
         spec(recipe.model.template)
-    return recipe, both or conversations(recipe)
+    return recipe, split or conversations(recipe)
 
 
-def _made(recipe: Recipe, both: Conversations, out: Path) -> Run:
+def _made(recipe: Recipe, split: Conversations, out: Path) -> Run:
     from workbench.models import fingerprint
 
-    known = {"data_sha256": both.fingerprint(), "base_fingerprint": fingerprint(recipe.model.name)}
+    hashes = {"data_sha256": split.fingerprint(), "base_fingerprint": fingerprint(recipe.model.name)}
     if rehearses(recipe):
-        del known["data_sha256"]  # the worker knows it, once the base was asked
+        del hashes["data_sha256"]  # the worker knows it, once the base was asked
     facts = manifest(seed=recipe.runtime.seed, base=recipe.model.name)
-    return Run.create(out, recipe_yaml(recipe), {**facts, **known})
+    return Run.create(out, recipe_yaml(recipe), {**facts, **hashes})
 
 
 def follow(run: Run, on_event: Callable[[Event], None] | None = None, *, fresh: bool = False) -> Run:
@@ -183,12 +183,12 @@ def _continued(recipe: Recipe, out: Path) -> Run:
     return run
 
 
-def check_unchanged(out: Path, begun: Recipe, asked: Recipe) -> None:
+def check_unchanged(out: Path, begun: Recipe, requested: Recipe) -> None:
     """
     Raises:
         BadSetting: the run in ``out`` was begun with other settings; names the first.
     """
-    before, after = begun.model_dump(), with_absolute_paths(asked).model_dump()
+    before, after = begun.model_dump(), with_absolute_paths(requested).model_dump()
     for group, settings in before.items():
         for name, value in settings.items():
             if after[group][name] != value:

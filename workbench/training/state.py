@@ -32,9 +32,9 @@ def save_optimizer(optimizer: Any, folder: Path) -> None:
             if not isinstance(value, torch.Tensor):
                 plain[f"{index}.{name}"] = value
                 continue
-            place = value.untyped_storage().data_ptr()  # a table that all share is written for each
-            tensors[f"{index}.{name}"] = value.detach().clone() if place in seen else value.detach().contiguous()
-            seen.add(place)
+            address = value.untyped_storage().data_ptr()  # a table that all share is written for each
+            tensors[f"{index}.{name}"] = value.detach().clone() if address in seen else value.detach().contiguous()
+            seen.add(address)
     header = {"param_groups": json.dumps(state["param_groups"], default=_number), "plain": json.dumps(plain)}
     save_file(tensors, folder / OPTIMIZER, metadata=_one(header))
 
@@ -46,8 +46,8 @@ def _one(header: dict[str, str]) -> dict[str, str]:
 
 def _several(header: dict[str, str]) -> dict[str, str]:
     """What :func:`_one` put together; a checkpoint of before has several entries."""
-    found: dict[str, str] = json.loads(header["all"]) if "all" in header else header
-    return found
+    names: dict[str, str] = json.loads(header["all"]) if "all" in header else header
+    return names
 
 
 def settle_adapter(folder: Path) -> None:

@@ -44,16 +44,16 @@ class Team:
         """Whether this process writes what the run says."""
         return self.rank == 0
 
-    def agree(self, *said: int) -> tuple[int, ...]:
+    def agree(self, *flags: int) -> tuple[int, ...]:
         """What the leader said, in every process."""
         if self.size == 1:
-            return said
+            return flags
         import torch
         import torch.distributed as dist
 
-        told = torch.tensor(said, dtype=torch.long, device=self._device())
-        dist.broadcast(told, 0)
-        return tuple(int(n) for n in told)
+        tensor = torch.tensor(flags, dtype=torch.long, device=self._device())
+        dist.broadcast(tensor, 0)
+        return tuple(int(n) for n in tensor)
 
     def sum(self, value: float) -> float:
         """The sum over all processes, in every process."""
@@ -62,9 +62,9 @@ class Team:
         import torch
         import torch.distributed as dist
 
-        told = torch.tensor(value, dtype=torch.float64, device=self._device())
-        dist.all_reduce(told)
-        return float(told)
+        tensor = torch.tensor(value, dtype=torch.float64, device=self._device())
+        dist.all_reduce(tensor)
+        return float(tensor)
 
     def meet(self) -> None:
         """Wait until all are here."""
@@ -96,8 +96,8 @@ class Onlooker:
 
 def launched(recipe: Recipe) -> bool:
     """Whether torchrun, or DeepSpeed's launcher, started this process as one of several that train by ``recipe``."""
-    wanted = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    return recipe.runtime.deepspeed is not None and all(name in os.environ for name in wanted)
+    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    return recipe.runtime.deepspeed is not None and all(name in os.environ for name in names)
 
 
 def join(recipe: Recipe) -> Team:
@@ -126,11 +126,11 @@ def gathered(run: Run, recipe: Recipe) -> Iterator[Team]:
     size = recipe.runtime.nproc
     for note in run.path.glob("rank-*.json"):
         note.unlink()
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size)}
+    rendezvous = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size)}
     if sys.platform.startswith("linux"):
-        place["GLOO_SOCKET_IFNAME"] = "lo"  # else gloo asks what address the machine's name has, and may get none
-    os.environ.update(place, RANK="0", LOCAL_RANK="0")
-    others = [_start(run, rank) for rank in range(1, size)]
+        rendezvous["GLOO_SOCKET_IFNAME"] = "lo"  # else gloo asks what address the machine's name has, and may get none
+    os.environ.update(rendezvous, RANK="0", LOCAL_RANK="0")
+    processes = [_start(run, rank) for rank in range(1, size)]
     deadline = 0.0
     try:
         yield join(recipe)
@@ -141,7 +141,7 @@ def gathered(run: Run, recipe: Recipe) -> Iterator[Team]:
     except Exception as error:
         raise _blamed(run, size) or error from error
     finally:
-        _end(others, deadline)
+        _end(processes, deadline)
 
 
 @contextmanager
@@ -166,13 +166,13 @@ def _part() -> None:
 
 
 def _start(run: Run, rank: int) -> subprocess.Popen[bytes]:
-    told = {"RANK": str(rank), "LOCAL_RANK": str(rank), LEADER: str(os.getpid())}
+    variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), LEADER: str(os.getpid())}
     command = [sys.executable, "-m", "workbench.training.worker", str(run.path)]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**os.environ, **told})  # noqa: S603  a list
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**os.environ, **variables})  # noqa: S603  a list
 
 
-def _end(others: list[subprocess.Popen[bytes]], deadline: float) -> None:
-    for process in others:
+def _end(processes: list[subprocess.Popen[bytes]], deadline: float) -> None:
+    for process in processes:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, deadline - time.monotonic()))
         process.kill()  # of one that has ended, nothing

@@ -86,7 +86,7 @@ def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torc
     numbered = device.type == "cuda" and device.index is not None
     if numbered:
         os.environ["ACCELERATE_TORCH_DEVICE"] = str(device)  # else accelerate takes the first
-    made: TrainingArguments = _alone(device)(
+    arguments: TrainingArguments = _alone(device)(
         output_dir=str(folder),
         max_steps=steps,
         per_device_train_batch_size=1,  # one item of Batches is one batch
@@ -114,7 +114,7 @@ def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torc
     )
     if numbered:
         torch.cuda.set_device(device)
-    return made
+    return arguments
 
 
 def _alone(device: torch.device) -> type:
@@ -148,10 +148,10 @@ def _checkpointing(arguments: type[TrainingArguments]) -> dict[str, Any]:
 
 def make_trainer(model: Any, arguments: TrainingArguments, batches: Batches, after_step: AfterStep) -> Trainer:
     """A Trainer that takes ``batches`` in order and calls ``after_step`` once an optimizer step."""
-    made = _trainer_class()(model=model, args=arguments, train_dataset=batches, after_step=after_step)
+    trainer = _trainer_class()(model=model, args=arguments, train_dataset=batches, after_step=after_step)
     if allocates(model):
-        made.add_callback(_rank_callback()(model))
-    return made
+        trainer.add_callback(_rank_callback()(model))
+    return trainer
 
 
 def _quicker() -> type:
@@ -333,11 +333,13 @@ def ran_out(error: BaseException | None) -> str:
 
     torch has a type of its own for the GPU's memory alone; the CPU's allocator and CUDA's libraries only say it.
     """
-    words = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory", "ALLOC_FAILED")
+    phrases = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory", "ALLOC_FAILED")
     while error is not None:
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        told = isinstance(error, RuntimeError | OSError) and any(word.lower() in str(error).lower() for word in words)
-        if told or isinstance(error, MemoryError):
-            return said[:300]
+        first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        matches = isinstance(error, RuntimeError | OSError) and any(
+            word.lower() in str(error).lower() for word in phrases
+        )
+        if matches or isinstance(error, MemoryError):
+            return first_line[:300]
         error = error.__cause__
     return ""

@@ -24,8 +24,8 @@ def await_run() -> tuple[Path | None, str]:
     listening.start()
     load_libraries()
     listening.join()
-    line, whole, data = "".join(heard).partition("\n")
-    if not whole:
+    line, newline, data = "".join(heard).partition("\n")
+    if not newline:
         return None, ""
     folder = Path(json.loads(line))
     os.chdir(folder)
@@ -33,8 +33,8 @@ def await_run() -> tuple[Path | None, str]:
         os.dup2(nothing.fileno(), 0)
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    data, whole, _ = data.partition("\n")
-    return folder, data if whole else ""  # a front end that was killed while it wrote: they are read again
+    data, newline, _ = data.partition("\n")
+    return folder, data if newline else ""  # a front end that was killed while it wrote: they are read again
 
 
 def load_libraries() -> None:
@@ -53,9 +53,9 @@ def _without_datasets() -> Iterator[None]:
     from there; ours never do."""
     from transformers import utils
 
-    asked = utils.is_datasets_available
+    original = utils.is_datasets_available
     utils.is_datasets_available = lambda: False
     try:
         yield
     finally:
-        utils.is_datasets_available = asked
+        utils.is_datasets_available = original

@@ -61,13 +61,13 @@ def work(run: Run, team: Team | None = None, data: str = "") -> None:
     last = run.latest()
     if LEADER in os.environ or (team and not team.leads):
         recipe = recipe_of(run)
-        with nullcontext(team) if team else following(run, recipe) as others:
-            Work(run, recipe, Onlooker(), others).go(last.path if last else None)
+        with nullcontext(team) if team else following(run, recipe) as peers:
+            Work(run, recipe, Onlooker(), peers).go(last.path if last else None)
         return
     with claim(run, resume_from=last.step if last else None) as hold:
         recipe = recipe_of(run)
-        with nullcontext(team) if team else gathered(run, recipe) as whole:
-            Work(run, recipe, hold, whole, data).go(last.path if last else None)
+        with nullcontext(team) if team else gathered(run, recipe) as group:
+            Work(run, recipe, hold, group, data).go(last.path if last else None)
 
 
 class Work:
@@ -105,25 +105,25 @@ class Work:
         from workbench.training.trainer import ran_out
 
         set_seed(self.recipe.runtime.seed)
-        both = Conversations.taken(self.data) if self.data else None
+        split = Conversations.taken(self.data) if self.data else None
         base = None
         if rehearses(self.recipe):
             base = self._rehearse()
             if self.hold.stop_requested:
                 self.hold.finish("stopped", text("training.state.not_begun"))
                 return
-            both = conversations(self.recipe, rehearsed=read(self.rehearsed))
-        made = material(self.recipe, processes=self.team.size, both=both)
-        self._check_same(made.fingerprint, made.tokenizer)
-        self.plan, self.prepared = made.plan, made.prepared
+            split = conversations(self.recipe, rehearsed=read(self.rehearsed))
+        inputs = material(self.recipe, processes=self.team.size, split=split)
+        self._check_same(inputs.fingerprint, inputs.tokenizer)
+        self.plan, self.prepared = inputs.plan, inputs.prepared
         if self._ended_early():
             return
-        self._told(made)
-        self._forecast(made)
+        self._told(inputs)
+        self._forecast(inputs)
         try:
-            self.loaded = assemble(self.recipe, made, base)
-            self.looks = Looking(self.run, self.recipe, made, self.loaded, self.team, self._stop_asked)
-            train = self._trainer(made)
+            self.loaded = assemble(self.recipe, inputs, base)
+            self.looks = Looking(self.run, self.recipe, inputs, self.loaded, self.team, self._stop_asked)
+            train = self._trainer(inputs)
             if self._base(checkpoint):
                 train(checkpoint)
                 self._missed()
@@ -161,37 +161,37 @@ class Work:
         base = None
         if self.team.leads and not self.rehearsed.is_file():
             base = base_of(self.recipe, dress(self.recipe, load_tokenizer(self.recipe.model.name)))
-            asked = questions(self.recipe, len(conversations(self.recipe).train))
-            self._say("rehearsing", count=len(asked), model=self.recipe.model.name)
-            made = rehearsed(self.recipe, base, asked, lambda _: not self.hold.stop_requested)
+            prompts = questions(self.recipe, len(conversations(self.recipe).train))
+            self._say("rehearsing", count=len(prompts), model=self.recipe.model.name)
+            answers = rehearsed(self.recipe, base, prompts, lambda _: not self.hold.stop_requested)
             if not self.hold.stop_requested:
                 self.rehearsed.parent.mkdir(exist_ok=True)
-                write(made, self.rehearsed, overwrite=True)
-                self._say("rehearsed", count=len(made), asked=len(asked), file=str(self.rehearsed))
+                write(answers, self.rehearsed, overwrite=True)
+                self._say("rehearsed", count=len(answers), asked=len(prompts), file=str(self.rehearsed))
         self.team.meet()
         return base
 
-    def _told(self, made: Material) -> None:
+    def _told(self, inputs: Material) -> None:
         """Say what the template adds by itself, and what of the data is left out or not trained as it stands."""
         from workbench.templates import default_system
         from workbench.training.data import template_of
 
         if not self.team.leads:
             return
-        chosen = template_of(self.recipe, made.tokenizer)
-        for key, values in (*default_system(chosen).told(), *made.prepared.encoded.told()):
+        chosen = template_of(self.recipe, inputs.tokenizer)
+        for key, values in (*default_system(chosen).told(), *inputs.prepared.encoded.told()):
             self.hold.log("status", state="running", message=text(key, **values), key=key, values=values)
         for finding in made.doubts:
             self._say("doubt", message=finding.message, remedy=finding.remedy)
 
-    def _forecast(self, made: Material) -> None:
+    def _forecast(self, inputs: Material) -> None:
         """Say whether it will fit, before anything large is loaded."""
         from workbench.training.forecast import NO_FORECAST, outlook, told, widest_batch
 
         if not self.team.leads:
             return
         try:
-            seen = outlook(self.recipe, widest_batch(made.prepared.train, made.plan, packed=made.packed))
+            seen = outlook(self.recipe, widest_batch(inputs.prepared.train, inputs.plan, packed=inputs.packed))
         except NO_FORECAST as error:
             self._say("no_forecast", reason=told(error))
             return
@@ -200,12 +200,12 @@ class Work:
     def _stop_asked(self) -> bool:
         return self.hold.stop_requested
 
-    def _trainer(self, made: Material) -> Any:
+    def _trainer(self, inputs: Material) -> Any:
         """What trains: a function of the checkpoint to go on from."""
         from workbench.training.trainer import Batches, make_trainer, training_arguments
 
         model = self.loaded.model
-        batches = Batches(self.prepared.train, self.plan, packed=made.packed)
+        batches = Batches(self.prepared.train, self.plan, packed=inputs.packed)
         self.hold.beat(self.hold.step, self.plan.steps)
         self._say(
             "training",
@@ -237,11 +237,11 @@ class Work:
         if any(self.team.agree(halted)):
             return False
         if not self.team.leads:
-            self.looks.recall(again=False)
+            self.looks.recall(ask_again=False)
         return True
 
     def _first(self, *, fresh: bool) -> None:
-        if not fresh and self.looks.recall(again=True):
+        if not fresh and self.looks.recall(ask_again=True):
             self.history = measured(self.run.events.all())
             return
         base = self.looks.first()
@@ -318,9 +318,9 @@ class Work:
             if shown[sample.kind] <= SHOWN[sample.kind]:
                 fields = {"question": sample.question, "answer": sample.answer, "right": sample.right}
                 self.hold.log("sample", step=step, probe=sample.kind if sample.kind != "sample" else "", **fields)
-        found = verdict(self.history)
-        values = {"key": found.reason, "values": found.values}
-        self.hold.log("verdict", step=step, verdict=found.word, reason=found.because(), **values)
+        judgement = verdict(self.history)
+        values = {"key": judgement.reason, "values": judgement.values}
+        self.hold.log("verdict", step=step, verdict=judgement.word, reason=judgement.because(), **values)
 
     def _judges(self, step: int) -> bool:
         """Whether a checkpoint is saved at ``step``, and not every evaluation falls on a checkpoint by itself: then
@@ -364,8 +364,8 @@ class Work:
         s = self.recipe.schedule
         rows = max(1, s.per_device_train_batch_size // 2)
         parts = s.gradient_accumulation_steps * -(-s.per_device_train_batch_size // rows)
-        told = {"step": self.hold.step, "reason": reason, "run": self.run.path, "rows": rows, "parts": parts}
-        return Failed("training.out_of_memory", **told)
+        fields = {"step": self.hold.step, "reason": reason, "run": self.run.path, "rows": rows, "parts": parts}
+        return Failed("training.out_of_memory", **fields)
 
     def _pace(self) -> dict[str, float]:
         return {"seconds": time.monotonic() - self.started}

@@ -147,15 +147,17 @@ class ZeroTrainer:
         _save_shares(self.optimizer, folder, self.team.rank)
         if self.team.leads:
             state.save_scheduler(self.scheduler, folder)
-            told = {"global_step": self.step, "processes": self.team.size}
-            (folder / STATE).write_text(json.dumps(told), encoding="utf-8")
+            record = {"global_step": self.step, "processes": self.team.size}
+            (folder / STATE).write_text(json.dumps(record), encoding="utf-8")
 
     def _load(self, checkpoint: Path) -> None:
-        told = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-        if told.get("processes", 1) != self.team.size:
+        record = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+        if record.get("processes", 1) != self.team.size:
             run = checkpoint.parent.parent
-            raise BadSetting("training.other_processes", run=run, before=told.get("processes", 1), after=self.team.size)
-        self.step = int(told["global_step"])
+            raise BadSetting(
+                "training.other_processes", run=run, before=record.get("processes", 1), after=self.team.size
+            )
+        self.step = int(record["global_step"])
         _load_shares(self.optimizer, checkpoint, self.team.rank)
         state.load_scheduler(self.scheduler, checkpoint)
         for group, rate in zip(self.optimizer.param_groups, self.scheduler.get_last_lr(), strict=True):
@@ -231,9 +233,9 @@ def load_weights(model: Any, checkpoint: Path) -> None:
 def _shares(optimizer: Any) -> list[Any]:
     """This process's flat parts of what is trained, in float32; what the inner optimizer moves."""
     for name in ("single_partition_of_fp32_groups", "fp32_partitioned_groups_flat", "fp32_groups_flat_partition"):
-        found = getattr(optimizer, name, None)
-        if found:
-            return list(found)
+        value = getattr(optimizer, name, None)
+        if value:
+            return list(value)
     raise TypeError(f"{type(optimizer).__name__} has no flat parts")
 
 
@@ -263,8 +265,8 @@ def _load_shares(optimizer: Any, folder: Path, rank: int) -> None:
         if name == "share":
             share.data.copy_(value)
             continue
-        place = value if name == "step" else value.to(share.device, share.dtype)
-        optimizer.optimizer.state[share][name] = place
+        moved = value if name == "step" else value.to(share.device, share.dtype)
+        optimizer.optimizer.state[share][name] = moved
 
 
 def _deepspeed() -> Any:

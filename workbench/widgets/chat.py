@@ -48,8 +48,8 @@ class ChatPanel(Panel):
         if isinstance(models, ChatStep):
             step = models
         else:
-            how: dict[str, Any] = {"seed": seed, "temperature": temperature, "max_new_tokens": max_new_tokens}
-            step = ChatStep(models, lang=lang, **how, **({"question": question} if question else {}))
+            options: dict[str, Any] = {"seed": seed, "temperature": temperature, "max_new_tokens": max_new_tokens}
+            step = ChatStep(models, lang=lang, **options, **({"question": question} if question else {}))
         self.past: list[tuple[str, dict[str, str]]] = []
         self._progress, self._probing, self._known = (0, 0), False, ""
         super().__init__(step, lang=lang, presenter=presenter)
@@ -61,8 +61,8 @@ class ChatPanel(Panel):
         if self.busy:
             return
         self._probing = False
-        asked = self._question.value if question is None else question
-        self.attempt(lambda: self._begin(asked))
+        content = self._question.value if question is None else question
+        self.attempt(lambda: self._begin(content))
 
     def _begin(self, question: str) -> None:
         self.step.change(question=question)
@@ -83,8 +83,8 @@ class ChatPanel(Panel):
         self.step.cancelled.ready()
         self.run_job(lambda: self.step.ask_all_probes(self._count))
 
-    def _count(self, done: int, total: int) -> None:
-        self._progress = (done, total)
+    def _count(self, answered: int, total: int) -> None:
+        self._progress = (answered, total)
 
     def stop(self) -> None:
         """Stop answering; what was said stays."""
@@ -183,7 +183,7 @@ class ChatPanel(Panel):
 
     def _fill_form(self) -> None:
         s = self.step.settings
-        suggested = [("–", ""), *((one, one) for one in self.step.questions(self.lang))]
+        suggested = [("–", ""), *((sample, sample) for sample in self.step.questions(self.lang))]
         put_options(self._suggestion, suggested, self._suggestion.value)
         if s.question != self._known:  # else somebody may be writing the next one
             self._question.value = self._known = s.question
@@ -213,11 +213,11 @@ class ChatPanel(Panel):
         return self.busy
 
     def _show(self) -> None:
-        done, total = self._progress
+        answered, total = self._progress
         probing = self.busy and self._probing
         self._bar.layout.display = None if probing else "none"
-        self._bar.max, self._bar.value = max(1, total), done
-        words = text("widgets.chat.probing", self.lang, done=done, total=total) if probing and total else ""
+        self._bar.max, self._bar.value = max(1, total), answered
+        words = text("widgets.chat.probing", self.lang, done=answered, total=total) if probing and total else ""
         if self.busy and not words:
             words = text(
                 "widgets.chat.answering" if any(self.step.answers.values()) else "widgets.chat.loading", self.lang
@@ -242,7 +242,9 @@ class ChatPanel(Panel):
         rows = [
             [
                 said(question),
-                "<br>".join(f"<small>{escape(self._label(one))}</small> {answered(a)}" for one, a in answers.items()),
+                "<br>".join(
+                    f"<small>{escape(self._label(label))}</small> {answered(a)}" for label, a in answers.items()
+                ),
             ]
             for question, answers in reversed(self.past)
         ]
@@ -267,18 +269,18 @@ class ChatPanel(Panel):
         shares = [
             [escape(self._label(label)), *(percent(scores.get(label, {}).get(k)) for k in kinds)] for label in labels
         ]
-        told = Answers(
+        answers = Answers(
             tuple(self._label(label) for label in labels),
             tuple(
-                AnswerRow(one.question, tuple(one.answers.values()), one.kind, tuple(one.right.values()))
-                for one in rows
+                AnswerRow(row.question, tuple(row.answers.values()), row.kind, tuple(row.right.values()))
+                for row in rows
             ),
         )
         summary = escape(text("widgets.chat.all_probes", self.lang, count=len(rows)))
         return joined(
             [
                 table([escape(cell) for cell in head], shares, class_="wb-numbers"),
-                f"<details><summary>{summary}</summary>{answers_html(told, lang=self.lang)}</details>",
+                f"<details><summary>{summary}</summary>{answers_html(answers, lang=self.lang)}</details>",
             ]
         )
 

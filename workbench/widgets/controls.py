@@ -22,8 +22,8 @@ class Ticks(ipw.Box):  # type: ignore[misc]
 
     disabled = Bool(False)
 
-    def __init__(self, *given: Any, **settings: Any) -> None:
-        super().__init__(*given, **settings)
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
         self.observe(self._pass_on, names=["disabled", "children"])
 
     def _pass_on(self, _: Any) -> None:
@@ -52,11 +52,11 @@ class Controls:
 
     # --- words ---
 
-    def say(self, widget: Any, trait: str, words: Callable[[str], Any]) -> None:
+    def say(self, widget: Any, trait: str, wording: Callable[[str], Any]) -> None:
         """Keep ``widget.trait`` in the panel's language."""
 
         def put() -> None:
-            setattr(widget, trait, words(self.lang))
+            setattr(widget, trait, wording(self.lang))
 
         put()
         self._words.append(put)
@@ -89,19 +89,19 @@ class Controls:
             self.locked |= set() if self.open is None else {name} - self.open
         return widget
 
-    def field(self, name: str, widget: Any, words: Said, on_change: Change, *, help_: Said | None = None) -> Any:
+    def field(self, name: str, widget: Any, wording: Said, on_change: Change, *, help_: Said | None = None) -> Any:
         """A control with its label above it, and a sentence of help under it; gives the box of all.
 
         Args:
             name: its name.
             widget: the control.
-            words: its label.
+            wording: its label.
             on_change: called with each new value that a person gives.
             help_: what it does; also its tooltip.
         """
         self.add(name, widget, setting=True)
         widget.add_class("wb-above")
-        self.say(widget, "description", words)
+        self.say(widget, "description", wording)
         widget.layout.width = "auto"
 
         def changed(change: Any) -> None:
@@ -112,37 +112,37 @@ class Controls:
         parts = [widget]
         if help_ is not None:
             self.say(widget, "tooltip", help_)
-            told = ipw.HTML()
-            self.say(told, "value", lambda lang: f'<p class="wb-help">{escape(help_(lang))}</p>')
-            parts.append(told)
+            hint = ipw.HTML()
+            self.say(hint, "value", lambda lang: f'<p class="wb-help">{escape(help_(lang))}</p>')
+            parts.append(hint)
         box = ipw.VBox(parts)
         box.add_class("wb-field")
         self.add(f"{name}.box", box)
         self._apply(name)
         return box
 
-    def button(self, name: str, icon: str, words: Said, press: Callable[[], None], *, main: bool = False) -> Any:
+    def button(self, name: str, icon: str, wording: Said, press: Callable[[], None], *, main: bool = False) -> Any:
         """A button with a picture and words."""
-        made = ipw.Button(icon=icon, button_style="primary" if main else "")
-        made.add_class("wb-button")
-        self.say(made, "description", words)
-        self.say(made, "tooltip", words)
-        made.on_click(lambda _: press())
-        return self.add(name, made)
+        button = ipw.Button(icon=icon, button_style="primary" if main else "")
+        button.add_class("wb-button")
+        self.say(button, "description", wording)
+        self.say(button, "tooltip", wording)
+        button.on_click(lambda _: press())
+        return self.add(name, button)
 
     def html(self, *, live: bool = False) -> Any:
         """An area for HTML of ours; ``live`` ones are read out when they change."""
-        made = ipw.HTML()
-        made.add_class("wb-area")
+        widget = ipw.HTML()
+        widget.add_class("wb-area")
         if live:
-            made.add_class("wb-live")  # panel.js makes it a polite live region
-        return made
+            widget.add_class("wb-live")  # panel.js makes it a polite live region
+        return widget
 
     # --- states ---
 
-    def enable(self, **wanted: bool) -> None:
+    def enable(self, **states: bool) -> None:
         """Enable or disable controls by name; a locked one stays locked."""
-        for name, on in wanted.items():
+        for name, on in states.items():
             self.disabled = self.disabled - {name} if on else self.disabled | {name}
             self._apply(name)
 
@@ -157,7 +157,7 @@ class Controls:
         Raises:
             BadSetting: there is none of that name, or there are several; says the nearest.
         """
-        ending = sorted(one for one in self.known if one.endswith(f".{name}"))
+        ending = sorted(name_ for name_ in self.known if name_.endswith(f".{name}"))
         if name in self.known or len(ending) == 1:
             return name if name in self.known else ending[0]
         near = ", ".join(ending) or nearest(name, self.known)
@@ -211,17 +211,17 @@ def put_options(widget: Any, options: Sequence[tuple[str, Any]], value: Any) -> 
     """Give a choice other options and its value, and touch it only where something is new."""
     if tuple(widget.options) != tuple(options):
         widget.options = tuple(options)
-    known = [option for _, option in options]
-    chosen = value if value in known else (known[0] if known else None)
+    values = [option for _, option in options]
+    chosen = value if value in values else (values[0] if values else None)
     if widget.value != chosen:
         widget.value = chosen
 
 
 def row(*widgets: Any, class_: str = "wb-row-of") -> Any:
     """Controls side by side, wrapping where they do not fit."""
-    made = ipw.Box(list(widgets))
-    made.add_class(class_)
-    return made
+    box = ipw.Box(list(widgets))
+    box.add_class(class_)
+    return box
 
 
 def grid(*widgets: Any) -> Any:
@@ -229,11 +229,11 @@ def grid(*widgets: Any) -> Any:
     return row(*widgets, class_="wb-grid")
 
 
-def folded(widget: Any, controls: Controls, words: Said) -> Any:
+def folded(widget: Any, controls: Controls, wording: Said) -> Any:
     """Something behind a button that says what it is; closed at first."""
     closed = ipw.ToggleButton(value=False, icon="caret-right")
     closed.add_class("wb-fold")
-    controls.say(closed, "description", words)
+    controls.say(closed, "description", wording)
     inside = ipw.VBox([widget])  # what is inside may have a display of its own, such as a grid's
     inside.layout.display = "none"
 
@@ -242,6 +242,6 @@ def folded(widget: Any, controls: Controls, words: Said) -> Any:
         closed.icon = "caret-down" if change["new"] else "caret-right"
 
     closed.observe(turn, names="value")
-    made = ipw.VBox([closed, inside])
-    made.add_class("wb-folded")
-    return made
+    box = ipw.VBox([closed, inside])
+    box.add_class("wb-folded")
+    return box

@@ -135,12 +135,12 @@ class DataPanel(Panel):
         c = self.controls
         self._file, self._general = (ipw.Text(continuous_update=False) for _ in range(2))
         self._folder = ipw.Text(value=self._home())
-        own = c.field("file", self._file, key("data.file"), lambda v: self.change(file=v.strip() or None))
+        file_field = c.field("file", self._file, key("data.file"), lambda v: self.change(file=v.strip() or None))
         general = c.field(
             "general", self._general, key("data.general"), lambda v: self.change(general=v.strip() or None)
         )
         folder = c.field("folder", self._folder, key("data.folder"), lambda _: None)
-        return c.add("files", folded(grid(own, general, folder), c, key("data.files")))
+        return c.add("files", folded(grid(file_field, general, folder), c, key("data.files")))
 
     def _buttons(self) -> list[Any]:
         return [
@@ -204,8 +204,11 @@ class DataPanel(Panel):
         for name, widget in self._text.items():
             widget.value = getattr(s, name)
         put_options(self._manner, [(text(f"widgets.data.manners.{m}", self.lang), m) for m in MANNERS], s.manner)
-        wanted = [LANGUAGES, ("zh",), ("en",), tuple(reversed(LANGUAGES))]
-        options = [(self._language_words(one), one) for one in wanted[: 4 if s.languages == wanted[3] else 3]]
+        choices = [LANGUAGES, ("zh",), ("en",), tuple(reversed(LANGUAGES))]
+        options = [
+            (self._language_words(languages), languages)
+            for languages in choices[: 4 if s.languages == choices[3] else 3]
+        ]
         put_options(self._languages, options, s.languages)
         self._count.value = s.count or _default_count()
         self._seed.value = s.seed
@@ -214,7 +217,7 @@ class DataPanel(Panel):
         self._file.value, self._general.value = s.file or "", s.general or ""
 
     def _language_words(self, languages: Sequence[str]) -> str:
-        return " + ".join(text(f"widgets.data.language.{one}", self.lang) for one in languages)
+        return " + ".join(text(f"widgets.data.language.{language}", self.lang) for language in languages)
 
     def _sentence(self) -> None:
         """What the mixture makes of the counts; a mistake in the form is told by the card when the set is made."""
@@ -227,21 +230,21 @@ class DataPanel(Panel):
         area(self._counts, f'<p class="wb-strong">{escape(said_)}</p>')
 
     def _fill_groups(self) -> None:
-        made = self.step.made
-        groups = made.groups() if made else {}
+        current = self.step.made
+        groups = current.groups() if current else {}
         options = [(self._group_words(name, len(rows)), name) for name, rows in groups.items()]
         put_options(self._group, options, self._group.value)
 
     def _group_words(self, name: str, count: int) -> str:
         kind, _, lang = name.partition(" ")
-        known = text(f"widgets.data.language.{lang}", self.lang) if lang in LANGUAGES else lang
-        words = " · ".join(filter(None, (text(f"widgets.data.kinds.{kind}", self.lang), known)))
-        return f"{words} ({count})"
+        language = text(f"widgets.data.language.{lang}", self.lang) if lang in LANGUAGES else lang
+        label = " · ".join(filter(None, (text(f"widgets.data.kinds.{kind}", self.lang), language)))
+        return f"{label} ({count})"
 
     def _show_findings(self) -> None:
-        found = [one for one in self._findings or () if one.code in MENDABLE]
-        self._mend_row.layout.display = None if found else "none"
-        options = [(f"{text(f'widgets.data.codes.{f.code}', self.lang)} ({len(f.rows)})", f.code) for f in found]
+        mendable = [finding for finding in self._findings or () if finding.code in MENDABLE]
+        self._mend_row.layout.display = None if mendable else "none"
+        options = [(f"{text(f'widgets.data.codes.{f.code}', self.lang)} ({len(f.rows)})", f.code) for f in mendable]
         self.controls.filled(lambda: put_options(self._mendable, options, self._mendable.value))
         area(self._checks, findings_html(self._findings, self.lang))
 
@@ -249,8 +252,8 @@ class DataPanel(Panel):
         area(self._shown_rows, self._preview_html(self._group.value))
 
     def _preview_html(self, group: str | None) -> str:
-        made = self.step.made
-        rows = made.groups().get(group or "", []) if made else []
+        current = self.step.made
+        rows = current.groups().get(group or "", []) if current else []
         if not rows:
             return f'<p class="wb-soft">{escape(text("widgets.data.nothing", self.lang))}</p>'
         first = self._page * _SHOWN % len(rows)
@@ -258,9 +261,9 @@ class DataPanel(Panel):
 
     def picture(self) -> str:
         """Persona, counts, findings, and some conversations of each group."""
-        made, p = self.step.made, self.step.persona
+        current, p = self.step.made, self.step.persona
         who = text("widgets.data.who", self.lang, name=p.name, author=p.author or "–")
-        groups = made.groups() if made else {}
+        groups = current.groups() if current else {}
         tables = [
             f"<h4>{escape(self._group_words(name, len(rows)))}</h4>{conversations_html(rows[:3], lang=self.lang)}"
             for name, rows in groups.items()
@@ -274,14 +277,14 @@ def _default_count() -> int:
     return DEFAULT
 
 
-def findings_html(found: Sequence[Finding] | None, lang: str | None) -> str:
+def findings_html(findings: Sequence[Finding] | None, lang: str | None) -> str:
     """What a check found, why it matters and what to do; a word where it found nothing."""
-    if found is None:
+    if findings is None:
         return ""
-    if not found:
+    if not findings:
         return f"<p><strong>✓ {escape(text('widgets.data.clean', lang))}</strong></p>"
     items = "".join(
         f"<li><strong>{escape(f.message)}</strong> {escape(f.why)}<br><code>{escape(f.remedy)}</code></li>"
-        for f in found
+        for f in findings
     )
-    return f"<p><strong>✗ {escape(text('widgets.data.found', lang, count=len(found)))}</strong></p><ul>{items}</ul>"
+    return f"<p><strong>✗ {escape(text('widgets.data.found', lang, count=len(findings)))}</strong></p><ul>{items}</ul>"

@@ -65,7 +65,7 @@ class ExportPanel(Panel):
 
     def merge(self) -> None:
         """Make the merged model, in a thread."""
-        self._work("merge", lambda: self.step.merge(lambda *at: self._progress("merge", *at)))
+        self._work("merge", lambda: self.step.merge(lambda *amounts: self._progress("merge", *amounts)))
 
     def check(self) -> None:
         """Ask adapter and merged model the same questions, in a thread."""
@@ -82,8 +82,8 @@ class ExportPanel(Panel):
             self.step.cancelled.ready()
             self.run_job(work)
 
-    def _progress(self, stage: str, done: int, total: int) -> None:
-        self._stage, self._done, self._total = stage, done, total
+    def _progress(self, stage: str, written: int, total: int) -> None:
+        self._stage, self._done, self._total = stage, written, total
 
     # --- building ---
 
@@ -118,13 +118,13 @@ class ExportPanel(Panel):
     def fill(self) -> None:
         """Settings into the controls, what was made under them."""
         self.controls.filled(self._fill_form)
-        made = self.step.made()
+        folders = self.step.made()
         idle = not self.busy
         self.controls.enable(
             everything=idle,
             convert=idle,
-            merge=idle and "adapter" in made,
-            check=idle and "merged" in made,
+            merge=idle and "adapter" in folders,
+            check=idle and "merged" in folders,
             **dict.fromkeys(("run", "checkpoint", "adapter", "merged"), idle),
         )
         self._show_progress()
@@ -137,8 +137,11 @@ class ExportPanel(Panel):
         run = self.step.run
         best = run.best() if run else None
         options = [(text("widgets.export.best", self.lang), 0)]  # a choice of None would be shown empty
-        at = best.step if best else None
-        options += [(checkpoint_words(one, at, self.lang), one.step) for one in self.step.checkpoints()]
+        best_step = best.step if best else None
+        options += [
+            (checkpoint_words(checkpoint, best_step, self.lang), checkpoint.step)
+            for checkpoint in self.step.checkpoints()
+        ]
         put_options(self._checkpoint, options, s.checkpoint or 0)
 
     def fail(self, error: BaseException) -> None:
@@ -161,17 +164,17 @@ class ExportPanel(Panel):
         self._bar.layout.display = None
         self._bar.max, self._bar.value = max(1, self._total), min(self._done, max(1, self._total))
         number = STAGES.index(self._stage) + 1
-        words = text(f"widgets.export.stage.{self._stage}", self.lang, n=number, of=len(STAGES))
+        stage = text(f"widgets.export.stage.{self._stage}", self.lang, n=number, of=len(STAGES))
         size = (
             text("widgets.export.bytes", self.lang, done=self._done / 1e6, total=self._total / 1e6)
             if self._total
             else ""
         )
-        area(self._words, f"<p><strong>{escape(' '.join(filter(None, (words, size))))}</strong></p>")
+        area(self._words, f"<p><strong>{escape(' '.join(filter(None, (stage, size))))}</strong></p>")
 
     def _results_html(self) -> str:
-        made = self.step.made()
-        parts = [self._source_html(), *(self._made_html(name, note) for name, note in made.items())]
+        folders = self.step.made()
+        parts = [self._source_html(), *(self._made_html(name, note) for name, note in folders.items())]
         if self.step.honest is not None:
             parts.append(honesty_html(self.step.honest, self.lang))
         return joined(parts)
@@ -184,9 +187,9 @@ class ExportPanel(Panel):
             if self._card.value:  # it says so already
                 return ""
             return f'<p class="wb-soft">{escape(error.say(self.lang))} {escape(error.do(self.lang))}</p>'
-        at = "–" if source.step is None else source.step
-        words = text("widgets.export.source", self.lang, checkpoint=source.checkpoint.name, step=at)
-        return f"<p>{escape(words)}</p>"
+        step = "–" if source.step is None else source.step
+        sentence = text("widgets.export.source", self.lang, checkpoint=source.checkpoint.name, step=step)
+        return f"<p>{escape(sentence)}</p>"
 
     def _made_html(self, name: str, note: dict[str, Any]) -> str:
         folder: Path = getattr(self.step, name)
@@ -200,23 +203,23 @@ class ExportPanel(Panel):
         return self._results_html()
 
 
-def honesty_html(found: Honesty, lang: str | None) -> str:
+def honesty_html(report: Honesty, lang: str | None) -> str:
     """The check as a verdict, a table of the ways of serving, and the answers side by side."""
-    triples = list(zip(found.questions, found.reference, found.of("merged").answers, strict=True))
+    triples = list(zip(report.questions, report.reference, report.of("merged").answers, strict=True))
     parted = sum(a != m for _, a, m in triples)
-    kind = "differs" if not found.merged_matches_adapter else "ties" if parted else "matches"
+    kind = "differs" if not report.merged_matches_adapter else "ties" if parted else "matches"
     sign = "✗" if kind == "differs" else "✓"
-    told = text(f"export.honesty.{kind}", lang, n=parted, all=len(triples))
+    sentence = text(f"export.honesty.{kind}", lang, n=parted, all=len(triples))
     ways = [
-        [escape(text(f"export.honesty.reference.{found.base_quantization}", lang)), "100%", "–", "–"],
+        [escape(text(f"export.honesty.reference.{report.base_quantization}", lang)), "100%", "–", "–"],
         *(
             [
-                escape(text(f"export.honesty.{one.way}", lang)),
-                f"{one.same:.0%}",
-                f"{one.max_difference:.3g}",
-                f"{one.mean_difference:.2g}",
+                escape(text(f"export.honesty.{comparison.way}", lang)),
+                f"{comparison.same:.0%}",
+                f"{comparison.max_difference:.3g}",
+                f"{comparison.mean_difference:.2g}",
             ]
-            for one in found.compared
+            for comparison in report.compared
         ),
     ]
     head = [escape(text(f"export.honesty.{name}", lang)) for name in ("way", "same", "max", "mean")]
@@ -224,7 +227,7 @@ def honesty_html(found: Honesty, lang: str | None) -> str:
     answers = [[said(q), said(a), said(m) + ("" if a == m else " ≠")] for q, a, m in triples]
     return joined(
         [
-            f"<p><strong>{sign} {escape(told)}</strong></p>",
+            f"<p><strong>{sign} {escape(sentence)}</strong></p>",
             table(head, ways, class_="wb-numbers"),
             table(columns, answers),
         ]

@@ -31,36 +31,36 @@ class Form:
     def __init__(self, controls: Controls, change: Callable[[Field, Any], None], main: tuple[str, ...] = MAIN) -> None:
         self._controls, self._change = controls, change
         self._widgets: dict[str, Any] = {}
-        self._fields = {one.key: one for one in fields()}
+        self._fields = {field.key: field for field in fields()}
         self._main = [self._fields[name] for name in main]
-        self._rest: list[Field] = [one for one in fields() if one.key not in main]
+        self._rest: list[Field] = [field for field in fields() if field.key not in main]
         self._values: dict[str, Any] = {}
-        controls.later |= {one.key for one in self._rest}
+        controls.later |= {field.key for field in self._rest}
 
     def main(self) -> Any:
         """The settings always in sight."""
-        return grid(*(self._box(one) for one in self._main))
+        return grid(*(self._box(field) for field in self._main))
 
     def rest(self) -> Any:
         """All others by group, behind a button; made when it is first opened."""
         inside = ipw.VBox([])
-        made = folded(inside, self._controls, key("train.all_settings"))
+        box = folded(inside, self._controls, key("train.all_settings"))
 
         def opened(change: Any) -> None:
             if change["new"] and not inside.children:
                 inside.children = self._groups()
                 self.fill(self._values)
 
-        made.children[0].observe(opened, names="value")
-        return self._controls.add("all_settings", made)
+        box.children[0].observe(opened, names="value")
+        return self._controls.add("all_settings", box)
 
     def _groups(self) -> list[Any]:
-        made = []
-        for group in dict.fromkeys(one.group for one in self._rest):
+        widgets = []
+        for group in dict.fromkeys(field.group for field in self._rest):
             title = ipw.HTML()
             self._controls.say(title, "value", _titled(group))
-            made += [title, grid(*(self._box(one) for one in self._rest if one.group == group))]
-        return made
+            widgets += [title, grid(*(self._box(field) for field in self._rest if field.group == group))]
+        return widgets
 
     def fill(self, values: dict[str, Any]) -> None:
         """Put the recipe's values (``group.name`` -> value) into the controls."""
@@ -68,25 +68,25 @@ class Form:
         for name, widget in self._widgets.items():
             self._put(name, widget)
 
-    def _box(self, one: Field) -> Any:
-        widget = _control(one)
-        self._widgets[one.key] = widget
+    def _box(self, field: Field) -> Any:
+        widget = _control(field)
+        self._widgets[field.key] = widget
 
         def changed(value: Any) -> None:
             chosen = isinstance(widget, ipw.Dropdown) and value == NOTHING[1]
-            self._change(one, None if chosen else value)
+            self._change(field, None if chosen else value)
 
         def words(lang: str) -> str:
-            unit = one.words(lang).get("unit")
-            return f"{one.name} ({unit})" if unit else one.name
+            unit = field.words(lang).get("unit")
+            return f"{field.name} ({unit})" if unit else field.name
 
-        return self._controls.field(one.key, widget, words, changed, help_=lambda lang: help_text(one, lang))
+        return self._controls.field(field.key, widget, words, changed, help_=lambda lang: help_text(field, lang))
 
     def _put(self, name: str, widget: Any) -> None:
-        one = self._fields[name]
-        value = self._values.get(name, one.default)
+        field = self._fields[name]
+        value = self._values.get(name, field.default)
         if isinstance(widget, ipw.Text):
-            value = one.write(value)
+            value = field.write(value)
         elif value is None:
             value = NOTHING[1]
         self._controls.put(widget, value)
@@ -99,20 +99,20 @@ def _titled(group: str) -> Said:
 NOTHING = ("–", "")  # a choice whose value is None would be shown empty
 
 
-def _control(one: Field) -> Any:
-    none = [NOTHING] if one.optional else []
-    if one.kind == "choice":
-        return ipw.Dropdown(options=[*none, *((word, word) for word in one.choices)])
-    if one.kind == "yes_no" and one.optional:
+def _control(field: Field) -> Any:
+    none = [NOTHING] if field.optional else []
+    if field.kind == "choice":
+        return ipw.Dropdown(options=[*none, *((word, word) for word in field.choices)])
+    if field.kind == "yes_no" and field.optional:
         return ipw.Dropdown(options=[*none, ("true", True), ("false", False)])
-    if one.kind == "yes_no":
+    if field.kind == "yes_no":
         return ipw.Checkbox(indent=False)
     return ipw.Text(continuous_update=False)
 
 
-def help_text(one: Field, lang: str | None) -> str:
+def help_text(field: Field, lang: str | None) -> str:
     """What a setting does, and what is seen when it is too high or too low."""
-    told = one.words(lang)
-    parts = [told["does"]]
-    parts += [lookup(f"settings.words.{word}", lang).format(told[word]) for word in ("high", "low") if word in told]
+    entry = field.words(lang)
+    parts = [entry["does"]]
+    parts += [lookup(f"settings.words.{word}", lang).format(entry[word]) for word in ("high", "low") if word in entry]
     return " ".join(parts) if lang != "zh" else "".join(parts)

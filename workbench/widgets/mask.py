@@ -43,7 +43,7 @@ class MaskPanel(Panel):
         *,
         model: str = "pocket",
         template: str | None = None,
-        other: str | None = None,
+        second: str | None = None,
         loss_on: str = "assistant",
         max_length: int | None = None,
         conversations: list[Conversation] | None = None,
@@ -53,8 +53,13 @@ class MaskPanel(Panel):
         if isinstance(conversation, TemplateStep):
             step = conversation
         else:
-            how: dict[str, Any] = {"template": template, "other": other, "loss_on": loss_on, "max_length": max_length}
-            step = TemplateStep(conversation, model=model, lang=lang, **how)
+            options: dict[str, Any] = {
+                "template": template,
+                "other": second,
+                "loss_on": loss_on,
+                "max_length": max_length,
+            }
+            step = TemplateStep(conversation, model=model, lang=lang, **options)
         first = step.settings.conversation
         self._first = [*([] if first in step.samples else [first]), *(conversations or [])]
         self._given = list(self._first)
@@ -99,16 +104,16 @@ class MaskPanel(Panel):
     def _paste(self) -> Any:
         self._pasted = ipw.Textarea(rows=4)
         c = self.controls
-        words = key("mask.paste")
+        wording = key("mask.paste")
         c.say(self._pasted, "placeholder", key("mask.paste_example"))
         box = c.field("pasted", self._pasted, key("mask.pasted"), lambda _: None)
         button = c.button("take", "check", key("mask.take"), self._take)
-        return c.add("paste", folded(ipw.VBox([box, row(button, class_="wb-buttons")]), c, words))
+        return c.add("paste", folded(ipw.VBox([box, row(button, class_="wb-buttons")]), c, wording))
 
     # --- commands ---
 
-    def _pick(self, at: int) -> None:
-        self.change(conversation=self.choices[at])
+    def _pick(self, index: int) -> None:
+        self.change(conversation=self.choices[index])
 
     def _take(self) -> None:
         self.attempt(lambda: self._add(self.step.paste(self._pasted.value)))
@@ -118,10 +123,10 @@ class MaskPanel(Panel):
             self._given.append(conversation)
         self.controls.filled(self.fill)
 
-    def _cut(self, given: str) -> None:
+    def _cut(self, limit: str) -> None:
         from workbench.steps import field
 
-        self.attempt(lambda: self.step.change(max_length=field("max_length").read(given) if given.strip() else None))
+        self.attempt(lambda: self.step.change(max_length=field("max_length").read(limit) if limit.strip() else None))
 
     # --- filling ---
 
@@ -147,17 +152,23 @@ class MaskPanel(Panel):
         options = [(template_text(name, self.lang), name) for name in names]  # a choice of None would be shown empty
         put_options(self._template, options, s.template or "chat_template")
         put_options(self._other, [(text("widgets.mask.no_other", self.lang), ""), *options], s.other or "")
-        put_options(self._loss_on, [(text(f"render.mask.loss_on.{one}", self.lang), one) for one in LOSS_ON], s.loss_on)
+        put_options(
+            self._loss_on, [(text(f"render.mask.loss_on.{choice}", self.lang), choice) for choice in LOSS_ON], s.loss_on
+        )
         self._model.value, self._max_length.value = s.model, str(s.max_length or "")
         self._system.value = "" if s.system == "keep" else s.system
-        told = [(text(f"widgets.mask.thinking_as.{one}", self.lang), one) for one in THINKING]
-        put_options(self._thinking, told, s.thinking)
-        known, bare = [*self._given, *samples(self.lang)], _untrained(s.conversation)
-        known = [one for at, one in enumerate(known) if one not in known[:at]]
-        self.choices = known if bare in map(_untrained, known) else [s.conversation, *known]
-        options = [(_short(one), at) for at, one in enumerate(self.choices)]
-        at = next(i for i, one in enumerate(self.choices) if _untrained(one) == bare)
-        put_options(self._conversation, options, at)
+        thoughts = [(text(f"widgets.mask.thinking_as.{choice}", self.lang), choice) for choice in THINKING]
+        put_options(self._thinking, thoughts, s.thinking)
+        conversations, bare = [*self._given, *samples(self.lang)], _untrained(s.conversation)
+        conversations = [
+            conversation
+            for number, conversation in enumerate(conversations)
+            if conversation not in conversations[:number]
+        ]
+        self.choices = conversations if bare in map(_untrained, conversations) else [s.conversation, *conversations]
+        options = [(_short(conversation), number) for number, conversation in enumerate(self.choices)]
+        index = next(i for i, conversation in enumerate(self.choices) if _untrained(conversation) == bare)
+        put_options(self._conversation, options, index)
 
     def _fill_toggles(self) -> None:
         """A button for each answer, pressed where it is trained; none where every token is trained anyhow."""
@@ -169,19 +180,19 @@ class MaskPanel(Panel):
             self._toggles.children = [ipw.Checkbox(indent=False) for _ in answers]
             for number, box in enumerate(self._toggles.children):
                 box.observe(lambda change, number=number: self._toggle(number, change["new"]), names="value")
-        for number, (box, at) in enumerate(zip(self._toggles.children, answers, strict=True), 1):
-            words = _begun(s.conversation.messages[at].content, 48)
-            box.description = text("widgets.mask.toggle", self.lang, number=number, words=words)
-            self.controls.put(box, self.step.trained(at))
+        for number, (box, index) in enumerate(zip(self._toggles.children, answers, strict=True), 1):
+            opening = _begun(s.conversation.messages[index].content, 48)
+            box.description = text("widgets.mask.toggle", self.lang, number=number, words=opening)
+            self.controls.put(box, self.step.trained(index))
 
     def _answers(self) -> list[int]:
         """Where in the conversation the answers stand."""
-        return [at for at, m in enumerate(self.step.settings.conversation.messages) if m.role == "assistant"]
+        return [index for index, m in enumerate(self.step.settings.conversation.messages) if m.role == "assistant"]
 
-    def _toggle(self, number: int, wanted: bool) -> None:
+    def _toggle(self, number: int, checked: bool) -> None:
         """The same box may stand for another message by now."""
         if not self.controls.filling:
-            self.attempt(lambda: self.step.toggle(self._answers()[number], wanted))
+            self.attempt(lambda: self.step.toggle(self._answers()[number], checked))
 
     def _drawn(self) -> str:
         compared = self.step.comparison()
@@ -203,9 +214,9 @@ def _short(conversation: Conversation) -> str:
     return f"{_begun(conversation.question, 36)}  [{roles}]"
 
 
-def _begun(words: str, most: int) -> str:
+def _begun(content: str, most: int) -> str:
     """Words on one line, cut at a sign that says so."""
-    line = " ".join(words.split())
+    line = " ".join(content.split())
     return line if len(line) <= most else line[:most] + "…"
 
 

@@ -84,8 +84,8 @@ def outlook_html(seen: Outlook, recipe: str, lang: str | None) -> str:
     shape = {"rows": seen.work.rows, "length": seen.work.length}
     sign, word = ("✓", "fits") if seen.fits else ("✗", "too_large")
     says = text(f"doctor.recipe.{word}", lang, recipe=recipe, **amounts, **shape)
-    taken = {name: getattr(seen.needed, name) for name in PARTS}
-    rows = [[escape(text(f"doctor.recipe.parts.{name}", lang)), size(n)] for name, n in taken.items() if n]
+    parts = {name: getattr(seen.needed, name) for name in PARTS}
+    rows = [[escape(text(f"doctor.recipe.parts.{name}", lang)), size(n)] for name, n in parts.items() if n]
     head = [escape(text(f"widgets.train.memory_{name}", lang)) for name in ("what", "bytes")]
     return f"<p><strong>{sign} {escape(says)}</strong></p>{_lower(seen, lang)}{table(head, rows, class_='wb-numbers')}"
 
@@ -94,6 +94,6 @@ def _lower(seen: Outlook, lang: str | None) -> str:
     from workbench.training.forecast import size
 
     items = "".join(
-        f"<li><code>{escape(', '.join(one.settings))}</code> → {size(one.total)}</li>" for one in seen.remedies
+        f"<li><code>{escape(', '.join(remedy.settings))}</code> → {size(remedy.total)}</li>" for remedy in seen.remedies
     )
     return f"<p>{escape(text('doctor.recipe.lower', lang))}</p><ul>{items}</ul>" if items else ""

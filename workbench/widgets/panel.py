@@ -170,11 +170,11 @@ class Panel:
     def fail(self, error: BaseException) -> None:
         """Show an error as a card."""
         self._error = error
-        said = told(error)
+        sentence = told(error)
         lang = self.lang
-        word = text("widgets.stopped" if isinstance(said, Interrupted) else "widgets.error", lang)
-        do = f"<p>{escape(said.do(lang))}</p>" if said.do(lang) else ""
-        say = f"<p><strong>{escape(word)}</strong> {escape(said.say(lang))}</p>"
+        word = text("widgets.stopped" if isinstance(sentence, Interrupted) else "widgets.error", lang)
+        do = f"<p>{escape(sentence.do(lang))}</p>" if sentence.do(lang) else ""
+        say = f"<p><strong>{escape(word)}</strong> {escape(sentence.say(lang))}</p>"
         self._card.value = f'<div class="wb-error" role="alert">{say}{do}</div>'
 
     def clear(self) -> None:
@@ -277,9 +277,9 @@ class Panel:
 
     def _head(self) -> Any:
         title = ipw.HTML()
-        words = f"widgets.{self.name}"
+        prefix = f"widgets.{self.name}"
         self.controls.say(
-            title, "value", lambda lang: _titled(text(f"{words}.title", lang), text(f"{words}.says", lang))
+            title, "value", lambda lang: _titled(text(f"{prefix}.title", lang), text(f"{prefix}.says", lang))
         )
         title.add_class("wb-title")
         switch = ipw.ToggleButtons(options=[("English", "en"), ("中文", "zh")], value=self.lang)

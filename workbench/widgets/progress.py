@@ -21,7 +21,7 @@ _COLUMNS = {"": 2, "identity": 2, "task": 2, "general": 1, "unrelated": 1}  # of
 def curves_of_step(step: TrainStep, lang: str | None) -> Curves:
     """What is drawn of the step's run."""
     history, best = step.history, step.best_step()
-    told = history.verdict
+    verdict = history.verdict
     return Curves(
         train=history.train,
         held_out=history.held_out,
@@ -30,9 +30,9 @@ def curves_of_step(step: TrainStep, lang: str | None) -> Curves:
         general=history.general,
         leak=history.leak,
         best_step=best,
-        verdict=told.verdict if told else "",
-        verdict_text=text("widgets.train.verdict", lang, step=told.step or 0, verdict=verdict_text(told, lang))
-        if told
+        verdict=verdict.verdict if verdict else "",
+        verdict_text=text("widgets.train.verdict", lang, step=verdict.step or 0, verdict=verdict_text(verdict, lang))
+        if verdict
         else "",
         vocab_size=_vocabulary(step),
         total_steps=history.total_steps if step.busy else 0,
@@ -56,16 +56,20 @@ def status_html(step: TrainStep, state: State, lang: str | None) -> str:
     if step.run is None:
         return f'<p class="wb-soft">{escape(text("widgets.train.no_run", lang))}</p>'
     history = step.history
-    at, total = max(state.step, history.step), state.total_steps or history.total_steps
+    current, total = max(state.step, history.step), state.total_steps or history.total_steps
     parts = [text("widgets.train.replayed" if step.replaying else "widgets.train.run", lang, run=step.run.name)]
     parts.append(text(f"runs.state.{state.status}", lang))
     if total:
-        parts.append(text("widgets.train.step", lang, step=at, total=total))
+        parts.append(text("widgets.train.step", lang, step=current, total=total))
     if history.last is not None and history.last.loss is not None:
         parts.append(text("widgets.train.loss", lang, loss=history.last.loss))
         parts += _left(history, total, lang) if state.alive else []
-    said = _word(history, lang) if state.alive else step.words(lang)[0]
-    word = f'<p class="wb-soft">{escape(said)}</p>' if said and state.status not in ("failed", "died") else ""
+    state_words = _word(history, lang) if state.alive else step.words(lang)[0]
+    word = (
+        f'<p class="wb-soft">{escape(state_words)}</p>'
+        if state_words and state.status not in ("failed", "died")
+        else ""
+    )
     notes = "".join(f'<p class="wb-soft">{escape(note)}</p>' for note in history.said(lang))
     return f'<p class="wb-status"><strong>{escape(" · ".join(parts))}</strong></p>{word}{notes}'
 
@@ -81,43 +85,43 @@ def _left(history: History, total: int, lang: str | None) -> list[str]:
 
 def _word(history: History, lang: str | None) -> str:
     """What the worker said last, in ``lang`` where its text is known."""
-    told = history.status
-    if told is None:
+    status = history.status
+    if status is None:
         return text("widgets.train.loading", lang)
     try:
-        return text(told.key, lang, **told.values) if told.key else told.message
+        return text(status.key, lang, **status.values) if status.key else status.message
     except (KeyError, IndexError, ValueError):
-        return told.message
+        return status.message
 
 
 def samples_html_of(history: History, lang: str | None) -> str:
     """What the model answered at some steps, to some questions of each kind; the answers change before one's eyes."""
     columns: dict[str, list[str]] = {}
     for rows in history.samples.values():
-        for one in rows:
-            asked = columns.setdefault(one.probe, [])
-            if one.question not in asked:
-                asked.append(one.question)
-    wanted = [q for probe, most in _COLUMNS.items() for q in columns.get(probe, [])[:most]]
+        for sample in rows:
+            questions = columns.setdefault(sample.probe, [])
+            if sample.question not in questions:
+                questions.append(sample.question)
+    listed = [q for probe, most in _COLUMNS.items() for q in columns.get(probe, [])[:most]]
     steps = sorted(history.samples)
     shown = {*steps[:1], *steps[-(_MOST_ROWS - 1) :]}
     samples = [
-        Sample(step, one.question, one.answer)
-        for question in wanted
+        Sample(step, sample.question, sample.answer)
+        for question in listed
         for step, rows in history.samples.items()
-        for one in rows
-        if one.question == question and step in shown
+        for sample in rows
+        if sample.question == question and step in shown
     ]
     if not samples:
         return ""
     return f"<h4>{escape(text('widgets.train.samples', lang))}</h4>{samples_html(samples, lang=lang)}"
 
 
-def checkpoint_words(one: Checkpoint, best: int | None, lang: str | None) -> str:
+def checkpoint_words(checkpoint: Checkpoint, best: int | None, lang: str | None) -> str:
     """A checkpoint as an item to choose; the best is marked."""
-    mark = text("widgets.train.best", lang) if one.step == best else ""
-    score = text("widgets.train.score", lang, score=one.score) if one.score is not None else ""
-    return "  ".join(filter(None, (text("widgets.train.at_step", lang, step=one.step), score, mark)))
+    mark = text("widgets.train.best", lang) if checkpoint.step == best else ""
+    score = text("widgets.train.score", lang, score=checkpoint.score) if checkpoint.score is not None else ""
+    return "  ".join(filter(None, (text("widgets.train.at_step", lang, step=checkpoint.step), score, mark)))
 
 
 def _vocabulary(step: TrainStep) -> int:

@@ -35,13 +35,13 @@ class Shown:
         return self.plain
 
 
-def show(value: Any, other: MaskView | None = None, *, lang: str | None = None) -> Shown:
+def show(value: Any, second: MaskView | None = None, *, lang: str | None = None) -> Shown:
     """A value of the workbench to look at; make it the last line of a cell.
 
     Args:
         value: a run (its curves, and answers at each evaluation), a mask view, or a list of conversations, findings or
             comparisons.
-        other: a second mask view, to stand beside the first.
+        second: a second mask view, to stand beside the first.
         lang: the language of our own words.
 
     Raises:
@@ -51,7 +51,7 @@ def show(value: Any, other: MaskView | None = None, *, lang: str | None = None) 
     from workbench.templates import MaskView
 
     if isinstance(value, MaskView):
-        return _mask(value, other, lang)
+        return _mask(value, second, lang)
     if isinstance(value, Run):
         return _run(value, lang)
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -72,18 +72,18 @@ def _several(values: Sequence[Any], lang: str | None) -> Shown:
     raise BadInput("show.unknown", given=f"list[{type(values[0]).__name__}]")
 
 
-def _mask(view: MaskView, other: MaskView | None, lang: str | None) -> Shown:
+def _mask(view: MaskView, second: MaskView | None, lang: str | None) -> Shown:
     from rich.console import Console
 
     from workbench.render import compare_html, mask_html, mask_text
 
-    told = io.StringIO()
+    stream = io.StringIO()
     # without these it would itself display, where it finds itself in a notebook
-    console = Console(file=told, width=100, force_jupyter=False, force_terminal=False, color_system=None)
-    for one in filter(None, (view, other)):
-        console.print(mask_text(one, lang=lang))
-    html = compare_html(view, other, lang=lang) if other else mask_html(view, lang=lang)
-    return Shown(html, told.getvalue().rstrip())
+    console = Console(file=stream, width=100, force_jupyter=False, force_terminal=False, color_system=None)
+    for drawn in filter(None, (view, second)):
+        console.print(mask_text(drawn, lang=lang))
+    html = compare_html(view, second, lang=lang) if second else mask_html(view, lang=lang)
+    return Shown(html, stream.getvalue().rstrip())
 
 
 def _run(run: Run, lang: str | None) -> Shown:
@@ -91,8 +91,8 @@ def _run(run: Run, lang: str | None) -> Shown:
 
     events, best = run.events.all(), run.best()
     curves = curves_of(events, best.step if best else None, lang)
-    said = samples_of(events)
-    answers = samples_html(said, lang=lang) if said else ""
+    samples = samples_of(events)
+    answers = samples_html(samples, lang=lang) if samples else ""
     plain = "\n".join(filter(None, (curves_summary(curves, lang=lang), curves.verdict_text)))
     return Shown(_whole(curves_html(curves, lang=lang) + answers, lang), plain)
 

@@ -71,10 +71,10 @@ class TrainPanel(Panel):
         self._main = controls
         self._status, self._dirty, self._drawn, self._cost, self._kept, self._spoken = "", True, 0.0, 0.0, 0.0, ""
         super().__init__(step, lang=lang, presenter=presenter)
-        before = _latest.get(place := str(step.out.resolve()))
+        before = _latest.get(path := str(step.out.resolve()))
         if before is not None:  # its cell was run again, and it has most often left the page
             before.ticker.rest()
-        _latest[place] = self
+        _latest[path] = self
 
     # --- commands ---
 
@@ -87,8 +87,8 @@ class TrainPanel(Panel):
     @property
     def checkpoint(self) -> Path | None:
         """The folder of the checkpoint that is chosen; the best one at first."""
-        found = {c.step: c.path for c in self.step.checkpoints()}
-        return found.get(self._checkpoint.value)
+        paths = {c.step: c.path for c in self.step.checkpoints()}
+        return paths.get(self._checkpoint.value)
 
     def start(self) -> None:
         """Start the training; returns at once."""
@@ -209,9 +209,9 @@ class TrainPanel(Panel):
         inside = ipw.VBox([fields, row(attach, play, class_="wb-buttons")])
         return c.add("others", folded(inside, c, key("train.others")))
 
-    def _set(self, one: Field, value: Any) -> None:
-        typed = isinstance(value, str) and one.kind != "choice"
-        self.attempt(lambda: self.step.set(one.key, one.read(value) if typed else value))
+    def _set(self, field: Field, value: Any) -> None:
+        typed = isinstance(value, str) and field.kind != "choice"
+        self.attempt(lambda: self.step.set(field.key, field.read(value) if typed else value))
 
     # --- filling ---
 
@@ -228,7 +228,9 @@ class TrainPanel(Panel):
         self._form.fill({f"{g}.{n}": value for g, values in recipe.items() for n, value in values.items()})
         chosen = self.step.settings.recipe
         names = [*shipped(), *([chosen] if chosen not in shipped() else [])]
-        options = [(one if isinstance(one, str) else text("widgets.train.own_recipe", self.lang), one) for one in names]
+        options = [
+            (name if isinstance(name, str) else text("widgets.train.own_recipe", self.lang), name) for name in names
+        ]
         self.controls.filled(lambda: put_options(self._recipe, options, chosen))
         self._other.options = tuple(self.others())
         if self._spoken != self.lang:
@@ -272,8 +274,8 @@ class TrainPanel(Panel):
 
     def _enable(self, state: Any) -> None:
         going = self.busy or state.alive
-        known = self.run is not None and not self.step.replaying
-        resumable = known and not going and state.status in ("stopped", "failed", "died")
+        has_run = self.run is not None and not self.step.replaying
+        resumable = has_run and not going and state.status in ("stopped", "failed", "died")
         self.controls.enable(start=not going, stop=state.alive and state.status != "stopping", resume=resumable)
 
     def _draw(self) -> None:
@@ -289,27 +291,29 @@ class TrainPanel(Panel):
         self._cost = time.monotonic() - begun
 
     def _fill_picker(self) -> None:
-        found, best = self.step.checkpoints(), self.step.best_step()
-        self._picker_box.layout.display = None if found else "none"
-        options = [(checkpoint_words(one, best, self.lang), one.step) for one in found]
-        known = [value for _, value in self._checkpoint.options]
+        checkpoints, best = self.step.checkpoints(), self.step.best_step()
+        self._picker_box.layout.display = None if checkpoints else "none"
+        options = [(checkpoint_words(checkpoint, best, self.lang), checkpoint.step) for checkpoint in checkpoints]
+        values = [value for _, value in self._checkpoint.options]
         chosen = self._checkpoint.value
         # until somebody chooses, the best is chosen
-        follow = chosen not in [one.step for one in found] or chosen == getattr(self, "_followed", None)
+        follow = chosen not in [checkpoint.step for checkpoint in checkpoints] or chosen == getattr(
+            self, "_followed", None
+        )
         if follow:
             chosen = self._followed = best
         self.controls.filled(lambda: put_options(self._checkpoint, options, chosen))
-        if known != [value for _, value in options] or follow:
+        if values != [value for _, value in options] or follow:
             self._choose()
 
     def _choose(self) -> None:
         """Say of the chosen checkpoint why it has its score."""
-        one = next((c for c in self.step.checkpoints() if c.step == self._checkpoint.value), None)
-        verdict = self.step.history.verdicts.get(one.step) if one else None
+        checkpoint = next((c for c in self.step.checkpoints() if c.step == self._checkpoint.value), None)
+        verdict = self.step.history.verdicts.get(checkpoint.step) if checkpoint else None
         from workbench.render import verdict_text
 
-        said = verdict_text(verdict, self.lang) if verdict else one.why if one else ""
-        area(self._why, f"<p>{escape(said)}</p>" if said else "")
+        sentence = verdict_text(verdict, self.lang) if verdict else checkpoint.why if checkpoint else ""
+        area(self._why, f"<p>{escape(sentence)}</p>" if sentence else "")
 
     def picture(self) -> str:
         """The run so far."""

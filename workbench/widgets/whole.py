@@ -66,13 +66,13 @@ class Workbench(Panel):
         return self.panels[step]
 
     def _make(self, step: str) -> Panel:
-        how: dict[str, Any] = {"lang": self.lang, "presenter": self.presenter}
+        options: dict[str, Any] = {"lang": self.lang, "presenter": self.presenter}
         makers: dict[str, Callable[[], Panel]] = {
-            "data": lambda: DataPanel(self.project, **how),
-            "template": lambda: MaskPanel(self.project.template, **how),
-            "train": lambda: TrainPanel(self.project.train, **how),
-            "export": lambda: ExportPanel(self.project.export, **how),
-            "chat": lambda: ChatPanel(self.project.chat, **how),
+            "data": lambda: DataPanel(self.project, **options),
+            "template": lambda: MaskPanel(self.project.template, **options),
+            "train": lambda: TrainPanel(self.project.train, **options),
+            "export": lambda: ExportPanel(self.project.export, **options),
+            "chat": lambda: ChatPanel(self.project.chat, **options),
         }
         panel = makers[step]()
         panel.root.remove_class("wb-widget").add_class("wb-inner")
@@ -99,16 +99,16 @@ class Workbench(Panel):
         self._wish("show", names)
 
     def _wish(self, wish: str, names: tuple[str, ...]) -> None:
-        if not all(any(_has(one, name) for one in self._controls()) for name in names):
+        if not all(any(_has(controls, name) for controls in self._controls()) for name in names):
             for step in STEPS:
                 self._panel(step)
         for name in names:
-            if not any(_has(one, name) for one in self._controls()):
-                known = set().union(*(one.known for one in self._controls()))
-                raise BadSetting("widgets.unknown_control", given=name, nearest=nearest(name, known))
+            if not any(_has(controls, name) for controls in self._controls()):
+                names_known = set().union(*(controls.known for controls in self._controls()))
+                raise BadSetting("widgets.unknown_control", given=name, nearest=nearest(name, names_known))
         self._wishes.append((wish, names))
-        for one in self._controls():
-            _grant(one, wish, names)
+        for controls in self._controls():
+            _grant(controls, wish, names)
         for panel in self.panels.values():
             panel.controls.hide(["language"])  # the switch of the whole is theirs too
         self.controls.hide(["undo"])
@@ -118,9 +118,9 @@ class Workbench(Panel):
 
     def _own(self) -> list[Any]:
         """A few conversations of the set, to look at their masks."""
-        made = self.project.data.made
-        groups = made.groups() if made else {}
-        return [one for rows in groups.values() for one in rows[:2]]
+        current = self.project.data.made
+        groups = current.groups() if current else {}
+        return [row for rows in groups.values() for row in rows[:2]]
 
     def _remember(self) -> None:
         with suppress(WorkbenchError):  # what cannot be kept is still here; saving the set will say why
@@ -159,12 +159,17 @@ class Workbench(Panel):
 
 
 def _has(controls: Controls, name: str) -> bool:
-    return name in controls.known or any(one.endswith(f".{name}") for one in controls.known)
+    return name in controls.known or any(full_name.endswith(f".{name}") for full_name in controls.known)
 
 
 def _grant(controls: Controls, wish: str, names: tuple[str, ...]) -> None:
     """What was wished of the whole, of one panel: the controls that it has."""
-    full = [one for one in controls.known for name in names if one == name or one.endswith(f".{name}")]
+    full = [
+        full_name
+        for full_name in controls.known
+        for name in names
+        if full_name == name or full_name.endswith(f".{name}")
+    ]
     if full or not names:
         getattr(controls, wish)(full if full or wish == "hide" else None)
 

@@ -57,15 +57,15 @@ def settle(rows: Sequence[Row]) -> str:
     for row in rows:
         fitting = candidates(row.value)
         if len(fitting) > 1:
-            raise BadRow("data.two_formats", row.place, formats=", ".join(fitting))
+            raise BadRow("data.two_formats", row.location, formats=", ".join(fitting))
         if not fitting:
             continue
         if not settled:
-            settled, first = fitting[0], row.place.row
+            settled, first = fitting[0], row.location.row
         elif {settled, fitting[0]} == {"sharegpt", "llava"}:
             settled = "llava"  # a picture set with some rows that have no picture
         elif fitting[0] != settled:
-            raise BadRow("data.mixed_formats", row.place, format=fitting[0], earlier=settled, first=first)
+            raise BadRow("data.mixed_formats", row.location, format=fitting[0], earlier=settled, first=first)
     if not settled:
         raise _unrecognised(rows[0])
     return settled
@@ -85,8 +85,8 @@ def _unrecognised(row: Row) -> BadRow:
     near = next((mark for key, matches in close for mark in matches if not (mark == "text" and key in _SPLITS)), "")
     shown = ", ".join(keys[:8])[:200] or "–"
     if {"role", "content"} <= row.value.keys():
-        return BadRow("data.loose_message", row.place, found=shown)
+        return BadRow("data.loose_message", row.location, found=shown)
     if near and near not in keys:
-        return BadRow("data.unrecognised_near", row.place, found=shown, near=near)
+        return BadRow("data.unrecognised_near", row.location, found=shown, near=near)
     fields = "; ".join(f"{name}: {form.fields}" for name, form in FORMATS.items())
-    return BadRow("data.unrecognised", row.place, found=shown, known=fields)
+    return BadRow("data.unrecognised", row.location, found=shown, known=fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.data.conversation import Message
-from workbench.data.fields import BadRow, Place, clean, optional_text, required, shorten
+from workbench.data.fields import BadRow, Location, clean, optional_text, required, shorten
 from workbench.data.formats.base import MARK, PART, Format
 from workbench.data.turns import history, row_thinking, system_beside
 
@@ -21,33 +21,33 @@ def joined(question: str, context: str) -> str:
     return f"{question}\n{context}" if question and context else question or context
 
 
-def _parse(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
-    instruction, context, answer = _fields(left, place)
-    before = history(left, place)
-    thinking = row_thinking(left, place, answer)
-    system = system_beside(left, [], place)
+def _parse(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
+    instruction, context, answer = _fields(remaining, location)
+    before = history(remaining, location)
+    thinking = row_thinking(remaining, location, answer)
+    system = system_beside(remaining, [], location)
     question = Message("user", joined(instruction, context))
     return [*system, *before, question, Message("assistant", answer, thinking=thinking)]
 
 
-def _as_xtuner(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
+def _as_xtuner(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
     """XTuner joins with a line break even where the input is empty, and knows neither system nor history."""
-    instruction, context, answer = _fields(left, place)
-    history(left, place)
-    optional_text(left, "system", place)
-    left.pop("system", None)
+    instruction, context, answer = _fields(remaining, location)
+    history(remaining, location)
+    optional_text(remaining, "system", location)
+    remaining.pop("system", None)
     return [Message("user", f"{instruction}\n{context}"), Message("assistant", answer)]
 
 
-def _fields(left: dict[str, Any], place: Place) -> tuple[str, str, str]:
+def _fields(remaining: dict[str, Any], location: Location) -> tuple[str, str, str]:
     """Instruction, input and output, taken out of the row."""
-    instruction = clean(required(left, "instruction", place), place, "instruction")
-    answers = required(left, "output", place)
+    instruction = clean(required(remaining, "instruction", location), location, "instruction")
+    answers = required(remaining, "output", location)
     if isinstance(answers, (list, tuple)) and len(answers) > 1 and all(isinstance(item, str) for item in answers):
-        raise BadRow("data.several_answers", place, field="output", found=len(answers), given=shorten(answers))
-    fields = instruction, optional_text(left, "input", place), clean(answers, place, "output")
+        raise BadRow("data.several_answers", location, field="output", found=len(answers), given=shorten(answers))
+    fields = instruction, optional_text(remaining, "input", location), clean(answers, location, "output")
     for key in ("instruction", "input", "output"):
-        left.pop(key, None)
+        remaining.pop(key, None)
     return fields
 
 

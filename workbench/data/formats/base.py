@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.conversation import Message
-from workbench.data.fields import Place, Row
+from workbench.data.fields import Location, Row
 
 # How sure a row's fields are of their format; of several formats that a row fits, the surest is meant.
 TEXT, RENDERED, PART, NAMES, MARK, ANSWER = 1, 2, 3, 4, 5, 6
 
-Parser = Callable[[dict[str, Any], Place, dict[str, Any]], list[Message]]
+Parser = Callable[[dict[str, Any], Location, dict[str, Any]], list[Message]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.data.conversation import Message, Role
-from workbench.data.fields import BadRow, Place, Row, clean, listed, mapped, required, shorten
+from workbench.data.fields import BadRow, Location, Row, clean, listed, mapped, required, shorten
 from workbench.data.formats.base import MARK, Format
 from workbench.data.turns import SHAREGPT, role_of
 
@@ -38,40 +38,40 @@ def _gather(rows: Sequence[Row]) -> list[Row]:
         if "message_id" not in row.value:
             trees.append(row)
             continue
-        name = clean(row.value["message_id"], row.place, "message_id")
+        name = clean(row.value["message_id"], row.location, "message_id")
         if name in nodes:
-            raise BadRow("data.message_twice", row.place, field="message_id", given=shorten(name))
+            raise BadRow("data.message_twice", row.location, field="message_id", given=shorten(name))
         nodes[name] = {**row.value, "replies": []}
         if row.value.get("parent_id") in (None, ""):
             labels = {"lang": row.value["lang"]} if isinstance(row.value.get("lang"), str) else {}
-            trees.append(Row({"prompt": nodes[name], **labels}, row.place))
+            trees.append(Row({"prompt": nodes[name], **labels}, row.location))
         else:
             branches.append((row, nodes[name]))
     for row, node in branches:
-        parent = clean(row.value["parent_id"], row.place, "parent_id")
+        parent = clean(row.value["parent_id"], row.location, "parent_id")
         if parent not in nodes:
-            raise BadRow("data.no_parent", row.place, field="parent_id", given=shorten(parent))
+            raise BadRow("data.no_parent", row.location, field="parent_id", given=shorten(parent))
         nodes[parent]["replies"].append(node)
     if not trees:
-        raise BadRow("data.no_root", rows[0].place, field="parent_id")
+        raise BadRow("data.no_root", rows[0].location, field="parent_id")
     return trees
 
 
-def _parse(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
-    node: dict[str, Any] | None = mapped(required(left, "prompt", place), place, "prompt")
-    total = _count(left.pop("prompt"))
+def _parse(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
+    node: dict[str, Any] | None = mapped(required(remaining, "prompt", location), location, "prompt")
+    total = _count(remaining.pop("prompt"))
     path: list[Message] = []
     field = "prompt"
     while node is not None:
-        role = role_of(required(node, "role", place, f"{field}."), _ROLES, place, f"{field}.role")
-        path.append(Message(role, clean(required(node, "text", place, f"{field}."), place, f"{field}.text")))
+        role = role_of(required(node, "role", location, f"{field}."), _ROLES, location, f"{field}.role")
+        path.append(Message(role, clean(required(node, "text", location, f"{field}."), location, f"{field}.text")))
         field += ".replies"
-        node = _best([mapped(reply, place, field) for reply in listed(node.get("replies") or [], place, field)])
+        node = _best([mapped(reply, location, field) for reply in listed(node.get("replies") or [], location, field)])
     read = len(path)
     while len(path) > 1 and path[-1].role == "user":  # a question that nobody answered teaches nothing
         path.pop()
     if total > read:
-        left[LEFT_OUT] = total - read
+        remaining[LEFT_OUT] = total - read
     return path
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.data.conversation import Message
-from workbench.data.fields import Place, clean, mapped, required
+from workbench.data.fields import Location, clean, mapped, required
 from workbench.data.flags import plain_name
 from workbench.data.formats.alpaca import joined
 from workbench.data.formats.base import NAMES, Format
@@ -45,38 +45,38 @@ def _marks(row: dict[str, Any]) -> int:
     return NAMES if _couple(row) else 0
 
 
-def _parse(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
-    asking, answering = _couple(left) or ("query", "response")
-    question, answer = (required(left, key, place) for key in (asking, answering))
+def _parse(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
+    asking, answering = _couple(remaining) or ("query", "response")
+    question, answer = (required(remaining, key, location) for key in (asking, answering))
     for key in (asking, answering):
-        left.pop(key)
-    asked = spoken(question, "user", place, asking)
-    answered = spoken(answer, "assistant", place, answering)
+        remaining.pop(key)
+    messages = spoken(question, "user", location, asking)
+    answered = spoken(answer, "assistant", location, answering)
     if isinstance(question, str):
-        asked = [Message("user", joined(question, _context(left, place)))]
-    before = history(left, place)
+        messages = [Message("user", joined(question, _context(remaining, location)))]
+    before = history(remaining, location)
     if isinstance(answer, str):
-        answered = [Message("assistant", answer, thinking=row_thinking(left, place, answer))]
-    return [*system_beside(left, [*asked, *answered], place), *before, *asked, *answered]
+        answered = [Message("assistant", answer, thinking=row_thinking(remaining, location, answer))]
+    return [*system_beside(remaining, [*messages, *answered], location), *before, *messages, *answered]
 
 
-def _context(left: dict[str, Any], place: Place) -> str:
+def _context(remaining: dict[str, Any], location: Location) -> str:
     """What the question is asked about, from a column of its own; takes it out of the row."""
-    key = next((key for key in left if plain_name(key) in _CONTEXTS and isinstance(left[key], str)), None)
-    return "" if key is None else clean(left.pop(key), place, key)
+    key = next((key for key in remaining if plain_name(key) in _CONTEXTS and isinstance(remaining[key], str)), None)
+    return "" if key is None else clean(remaining.pop(key), location, key)
 
 
-def spoken(value: object, role: str, place: Place, field: str) -> list[Message]:
+def spoken(value: object, role: str, location: Location, field: str) -> list[Message]:
     """A text as one message of ``role``; one message, or a list of them, as they are."""
     turns = [value] if isinstance(value, dict) else value
     if not isinstance(turns, (list, tuple)) or not turns:
-        return [Message(role, clean(value, place, field))]  # type: ignore[arg-type]
+        return [Message(role, clean(value, location, field))]  # type: ignore[arg-type]
     messages = []
     for index, turn in enumerate(turns):
         within = f"{field}[{index}]"
-        fields = dict(mapped(turn, place, within))
+        fields = dict(mapped(turn, location, within))
         names = ("from", "value") if "from" in fields else ("role", "content")
-        messages.append(message(fields, Shape(*names, SHAREGPT), place, within))
+        messages.append(message(fields, Shape(*names, SHAREGPT), location, within))
     return messages
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.data.columns import CHOSEN, REJECTED, present
 from workbench.data.conversation import Message
-from workbench.data.fields import Place, optional_text
+from workbench.data.fields import Location, optional_text
 from workbench.data.flags import plain_name
 from workbench.data.formats.alpaca import joined
 from workbench.data.formats.base import ANSWER, Format
@@ -43,40 +43,40 @@ def _marks(row: dict[str, Any]) -> int:
     chosen = _chosen(row)
     if not chosen or isinstance(row[chosen], (bool, int, float)) or _answered(row):
         return 0
-    asked = bool(_turns(row)) or any(present(row.get(key)) for key in _QUESTIONS)
-    return ANSWER if asked or any(plain_name(key) in REJECTED for key in row) else 0
+    has_question = bool(_turns(row)) or any(present(row.get(key)) for key in _QUESTIONS)
+    return ANSWER if has_question or any(plain_name(key) in REJECTED for key in row) else 0
 
 
-def _parse(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
-    key = _chosen(left) or "chosen"
-    chosen = left.pop(key, None)
-    whole = transcribed(chosen) if isinstance(chosen, str) else None
-    answer = whole or spoken(chosen, "assistant", place, key)
-    question = _question(left, place)
+def _parse(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
+    key = _chosen(remaining) or "chosen"
+    chosen = remaining.pop(key, None)
+    transcript = transcribed(chosen) if isinstance(chosen, str) else None
+    answer = transcript or spoken(chosen, "assistant", location, key)
+    question = _question(remaining, location)
     if answer[0].role != "assistant":  # the whole conversation, which begins with what the question says
         question = [] if [m.role for m in answer].count("user") else question
-    before = history(left, place)
-    return [*system_beside(left, [*question, *answer], place), *before, *question, *answer]
+    before = history(remaining, location)
+    return [*system_beside(remaining, [*question, *answer], location), *before, *question, *answer]
 
 
-def _question(left: dict[str, Any], place: Place) -> list[Message]:
+def _question(remaining: dict[str, Any], location: Location) -> list[Message]:
     """What was asked, in whatever layout, taken out of the row."""
-    turns = _turns(left)
+    turns = _turns(remaining)
     if turns:
-        return spoken(left.pop(turns), "user", place, turns)
-    key = next((key for key in _QUESTIONS if present(left.get(key))), "")
+        return spoken(remaining.pop(turns), "user", location, turns)
+    key = next((key for key in _QUESTIONS if present(remaining.get(key))), "")
     if not key:
         return []
-    value = left.pop(key)
+    value = remaining.pop(key)
     if isinstance(value, dict) and isinstance(value.get("messages"), list):
-        left["tools"] = value.get("tools") or left.get("tools")
-        return spoken(value["messages"], "user", place, f"{key}.messages")
+        remaining["tools"] = value.get("tools") or remaining.get("tools")
+        return spoken(value["messages"], "user", location, f"{key}.messages")
     if isinstance(value, str):
-        context = optional_text(left, "input", place)
-        left.pop("input", None)
+        context = optional_text(remaining, "input", location)
+        remaining.pop("input", None)
         written = transcribed(value)
         return written or [Message("user", joined(value, context))]
-    return spoken(value, "user", place, key)
+    return spoken(value, "user", location, key)
 
 
 FORMAT = Format("preference", "prompt, chosen, rejected", _marks, _parse, ("chosen",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.data.conversation import Message
-from workbench.data.fields import Place
+from workbench.data.fields import Location
 from workbench.data.formats.base import MARK, Format
 from workbench.data.turns import SHAREGPT, Shape, keep_extras, message, system_beside, take_turns
 
@@ -36,14 +36,16 @@ def misspelt_llava(row: dict[str, Any]) -> bool:
     return "conversations" not in row and _speaks(turns) and "role" not in turns[0]  # type: ignore[index]
 
 
-def parse(left: dict[str, Any], place: Place, extras: dict[str, Any]) -> list[Message]:
+def parse(remaining: dict[str, Any], location: Location, extras: dict[str, Any]) -> list[Message]:
     """The messages of a row's turns, ``from`` and ``value`` or ``role`` and ``content``, with the system text first."""
-    turns = [(field, dict(turn)) for field, turn in take_turns(left, turns_key(left) or "conversations", place)]
+    turns = [
+        (field, dict(turn)) for field, turn in take_turns(remaining, turns_key(remaining) or "conversations", location)
+    ]
     messages = []
     for field, rest in turns:
         names = ("role", "content") if "from" not in rest and "role" in rest else ("from", "value")
-        messages.append(message(rest, Shape(*names, SHAREGPT), place, field))
-    system = system_beside(left, messages, place)
+        messages.append(message(rest, Shape(*names, SHAREGPT), location, field))
+    system = system_beside(remaining, messages, location)
     for index, (_, rest) in enumerate(turns, len(system)):
         keep_extras(extras, index, rest)
     return system + messages

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.data.conversation import Message
-from workbench.data.fields import Place, clean, required
+from workbench.data.fields import Location, clean, required
 from workbench.data.formats.base import TEXT, Format
 
 
@@ -13,10 +13,10 @@ def _marks(row: dict[str, Any]) -> int:
     return TEXT if "text" in row else 0
 
 
-def _parse(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
-    words = clean(required(left, "text", place), place, "text")
-    del left["text"]
-    return [Message("assistant", words)]
+def _parse(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
+    content = clean(required(remaining, "text", location), location, "text")
+    del remaining["text"]
+    return [Message("assistant", content)]
 
 
 FORMAT = Format("text", "text", _marks, _parse, ("text",), plain=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.conversation import Message, Role
-from workbench.data.fields import BadRow, Place, clean, required
+from workbench.data.fields import BadRow, Location, clean, required
 from workbench.data.formats.base import RENDERED, Format
 
 _ROLES: dict[str, Role] = {
@@ -86,15 +86,15 @@ def _turns(text: str, style: _Style) -> list[Message]:
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     messages = [Message("system", opening)] if opening else []
     for mark, end in zip(marks, ends, strict=True):
-        words = style.ends.sub("", text[mark.end() : end]).strip()
+        content = style.ends.sub("", text[mark.end() : end]).strip()
         who = mark["who"].lower()
         if who == _INPUT and messages and messages[-1].role == "user":
-            messages[-1] = Message("user", f"{messages[-1].content}\n{words}" if words else messages[-1].content)
+            messages[-1] = Message("user", f"{messages[-1].content}\n{content}" if content else messages[-1].content)
             continue
         role = _ROLES.get(who)
         if role is None:
             return []
-        messages.append(Message(role, words))
+        messages.append(Message(role, content))
     return messages[:-1] if not messages[-1].content and messages[-1].role == "user" else messages
 
 
@@ -102,13 +102,13 @@ def _llama(text: str) -> list[Message] | None:
     """The turns of ``[INST] … [/INST] …``."""
     messages: list[Message] = []
     for match in _LLAMA.finditer(text):
-        asked = match["asked"]
-        system = _LLAMA_SYSTEM.match(asked)
+        question = match["asked"]
+        system = _LLAMA_SYSTEM.match(question)
         if system:
             messages.append(Message("system", system["system"].strip()))
-            asked = asked[system.end() :]
+            question = question[system.end() :]
         answer = match["answer"].strip().removesuffix("</s>").strip()
-        messages += [Message("user", asked.strip()), Message("assistant", answer)]
+        messages += [Message("user", question.strip()), Message("assistant", answer)]
     return messages or None
 
 
@@ -117,12 +117,12 @@ def _marks(row: dict[str, Any]) -> int:
     return RENDERED if isinstance(text, str) and transcribed(text) else 0
 
 
-def _parse(left: dict[str, Any], place: Place, _: dict[str, Any]) -> list[Message]:
-    text = clean(required(left, "text", place), place, "text")
+def _parse(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
+    text = clean(required(remaining, "text", location), location, "text")
     messages = transcribed(text)
     if messages is None:
-        raise BadRow("data.no_transcript", place, field="text")
-    del left["text"]
+        raise BadRow("data.no_transcript", location, field="text")
+    del remaining["text"]
     return messages
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.data.conversation import Message
-from workbench.data.fields import Place, clean, optional_text, required
+from workbench.data.fields import Location, clean, optional_text, required
 from workbench.data.flags import message_flag
 from workbench.data.formats.base import MARK, Format
 from workbench.data.formats.sharegpt import turns_key
@@ -18,15 +18,15 @@ def _marks(row: dict[str, Any]) -> int:
     return MARK if "conversation" in row and not turns_key(row) else 0
 
 
-def _parse(left: dict[str, Any], place: Place, extras: dict[str, Any]) -> list[Message]:
+def _parse(remaining: dict[str, Any], location: Location, extras: dict[str, Any]) -> list[Message]:
     messages: list[Message] = []
-    for field, turn in take_turns(left, "conversation", place):
+    for field, turn in take_turns(remaining, "conversation", location):
         asking, answering = next((pair for pair in _PAIRS if turn.keys() >= set(pair)), _PAIRS[0])
-        question = clean(required(turn, asking, place, f"{field}."), place, f"{field}.{asking}")
-        answer = clean(required(turn, answering, place, f"{field}."), place, f"{field}.{answering}")
-        system = optional_text(turn, "system", place, f"{field}.")
+        question = clean(required(turn, asking, location, f"{field}."), location, f"{field}.{asking}")
+        answer = clean(required(turn, answering, location, f"{field}."), location, f"{field}.{answering}")
+        system = optional_text(turn, "system", location, f"{field}.")
         rest = {k: v for k, v in turn.items() if k not in (asking, answering, "system", "need_eos_token", "sep")}
-        train = message_flag(rest, "assistant", place, field)
+        train = message_flag(rest, "assistant", location, field)
         if system:
             messages.append(Message("system", system))
         messages += [Message("user", question), Message("assistant", answer, train=train)]
