@@ -51,7 +51,7 @@ def prepare(environ: MutableMapping[str, str] | None = None, platform: str = sys
 
 
 def cache_folder(environ: MutableMapping[str, str] | None = None, platform: str = sys.platform) -> Path | None:
-    """Where what can be computed again may be kept between runs: ``WORKBENCH_CACHE``, else the system's own place.
+    """Tell where what can be computed again may be kept between runs: ``WORKBENCH_CACHE``, else the system's own place.
 
     ``WORKBENCH_CACHE=off`` keeps nothing: None.
     """
@@ -71,8 +71,8 @@ def cache_folder(environ: MutableMapping[str, str] | None = None, platform: str 
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """No garbage is looked for meanwhile: to be put around the loading of libraries, of which every object stays, and
-    of which a fifth of the time goes into looking through them. Later collections leave them out too.
+    """Look for no garbage meanwhile: to be put around the loading of libraries, of which every object stays, and of
+    which a fifth of the time goes into looking through them. Later collections leave them out too.
 
     For a process that is our own, not for a person's kernel; inside another one it does nothing.
     """

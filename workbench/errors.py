@@ -21,7 +21,7 @@ from workbench.texts import entry
 
 
 class WorkbenchError(Exception):
-    """An error with a key into the texts and the values that its sentence names.
+    """Signal an error with a key into the texts and the values that its sentence names.
 
     Args:
         key: ``room.name`` of an entry with ``say`` (what was wrong, where, the value given) and ``do`` (what to do
@@ -37,11 +37,11 @@ class WorkbenchError(Exception):
         super().__init__(key, values)
 
     def say(self, lang: str | None = None) -> str:
-        """What was wrong, in ``lang``."""
+        """Return what was wrong, in ``lang``."""
         return entry(self.key, lang)["say"].format(**self.values)
 
     def do(self, lang: str | None = None) -> str:
-        """What to do next, in ``lang``; may be empty."""
+        """Return what to do next, in ``lang``; may be empty."""
         return entry(self.key, lang).get("do", "").format(**self.values)
 
     def __str__(self) -> str:
@@ -53,54 +53,54 @@ class WorkbenchError(Exception):
 
 
 class BadInput(WorkbenchError):
-    """The person can mend it."""
+    """Signal that the person can mend it."""
 
     exit_status = 2
 
 
 class BadData(BadInput):
-    """A data file is not as it must be; names the file, the row and the field."""
+    """Signal that a data file is not as it must be; names the file, the row and the field."""
 
 
 class BadSetting(BadInput):
-    """A setting is unknown or out of range; names the nearest right one."""
+    """Signal that a setting is unknown or out of range; names the nearest right one."""
 
 
 class UnknownName(BadInput):
-    """A model, template, recipe or run of that name is not there; names the nearest ones."""
+    """Signal that a model, template, recipe or run of that name is not there; names the nearest ones."""
 
 
 class OutputExists(BadInput):
-    """The folder to write to is not empty."""
+    """Signal that the folder to write to is not empty."""
 
 
 class Failed(WorkbenchError):
-    """The work was right to start and could not be finished."""
+    """Signal that the work was right to start and could not be finished."""
 
 
 class NotLearnt(Failed):
-    """The training ended, and the assistant is not what it was to become."""
+    """Signal that the training ended, and the assistant is not what it was to become."""
 
 
 class Interrupted(Failed):
-    """Stopped by the person."""
+    """Signal that the person stopped it."""
 
     exit_status = 130
 
 
 def record(error: WorkbenchError) -> dict[str, Any]:
-    """The error as JSON, so that another process can say it in a language of its own."""
+    """Return the error as JSON, so that another process can say it in a language of its own."""
     return {"kind": type(error).__name__, "key": error.key, "values": error.values}
 
 
 def again(kind: str, key: str, values: Mapping[str, object]) -> WorkbenchError:
-    """The error of another process; of a kind that is not known here it is a :class:`Failed`."""
+    """Return the error of another process; of a kind that is not known here it is a :class:`Failed`."""
     kinds = (BadInput, BadData, BadSetting, UnknownName, OutputExists, NotLearnt, Interrupted)
     return {error_type.__name__: error_type for error_type in kinds}.get(kind, Failed)(key, **values)
 
 
 def nearest(name: str, candidates: Iterable[str], n: int = 3) -> str:
-    """The ``n`` known names nearest to ``name``, comma-separated; the first few known ones where none is near.
+    """Return the ``n`` known names nearest to ``name``, comma-separated; the first few known ones where none is near.
 
     Source: Ratcliff–Obershelp similarity, as in :mod:`difflib`.
     """

@@ -43,7 +43,7 @@ POCKET = "pocket-qlora"
 
 
 def any_recipe() -> str:
-    """The recipe for any model on this machine."""
+    """Return the recipe for any model on this machine."""
     from workbench.models import best_device
 
     if not best_device().startswith("cuda"):
@@ -56,7 +56,7 @@ def any_recipe() -> str:
 
 @dataclass
 class Quickstart:
-    """One walk.
+    """Hold one walk of the quickstart.
 
     Args:
         persona: who the assistant is to be, unless ``overrides`` say otherwise.
@@ -90,7 +90,7 @@ class Quickstart:
 
     @classmethod
     def again(cls, out: Path, lang: str, general: str | None = None, overrides: Sequence[str] = ()) -> Quickstart:
-        """The walk that was begun in ``out``, with the settings that it has.
+        """Return the walk that was begun in ``out``, with the settings that it has.
 
         Args:
             general, overrides: what is asked for now; no more than what it was begun with.
@@ -135,7 +135,7 @@ class Quickstart:
 
     @property
     def beside(self) -> Path:
-        """Where these conversations go: beside the run folder, which must be empty at the start."""
+        """Tell where these conversations go: beside the run folder, which must be empty at the start."""
         out = Path(os.path.abspath(self.out))  # noqa: PTH100  (a folder's own name, also of "." and "..")
         return out.with_name(f"{out.name}-general.jsonl")
 
@@ -246,7 +246,7 @@ class Quickstart:
             stop(self.run, SAVING)
 
     def finish(self, run: Run) -> Outcome:
-        """From the best checkpoint to the merged model and its answers; the scores are those of the training."""
+        """Go from the best checkpoint to the merged model and its answers; the scores are those of the training."""
         from workbench.chat import Assistant, compare
         from workbench.export import agreement, convert, merge
         from workbench.models.dense import dense
@@ -290,7 +290,7 @@ class Quickstart:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it.
+    """Hold what a quickstart came to.
 
     Args:
         run: the run.
@@ -315,11 +315,11 @@ class Outcome:
 
     @property
     def merged_matches_adapter(self) -> bool:
-        """Whether merging kept what the adapter says: all eight answers, and nearly all of the probes'."""
+        """Tell whether merging kept what the adapter says: all eight answers, and nearly all of the probes'."""
         return self.shown_match and self.agreement >= AGREE
 
     def record(self) -> dict[str, Any]:
-        """The content of ``report.json``."""
+        """Return the content of ``report.json``."""
         best = self.run.best()
         step = best.step if best else self.last.step
         return {
@@ -333,7 +333,7 @@ class Outcome:
         }
 
     def write(self, report_html: str) -> None:
-        """``report.html`` and ``report.json``, into the run folder."""
+        """Write ``report.html`` and ``report.json`` to the run folder."""
         from workbench.runs import write_bytes
 
         record = json.dumps(self.record(), ensure_ascii=False, indent=2)
@@ -342,7 +342,7 @@ class Outcome:
 
     @property
     def learnt(self) -> bool:
-        """Whether the assistant says its name, knows what it knew, and speaks of itself only when asked."""
+        """Tell whether the assistant says its name, knows what it knew, and speaks of itself only when asked."""
         retained = retention(self.base, self.best)
         return (
             (self.best.identity or 0.0) >= LEARNT
@@ -353,11 +353,12 @@ class Outcome:
 
     @property
     def tied(self) -> bool:
-        """Whether best and last differ by no more than chance."""
+        """Tell whether best and last differ by no more than chance."""
         return self.best.step != self.last.step and tie(self.best, self.last)
 
     def check(self) -> None:
-        """
+        """Refuse a result in which the model has not learnt what it was to learn.
+
         Raises:
             NotLearnt: says what is missing.
         """

@@ -9,7 +9,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def path(name: str) -> Path:
-    """The file or folder ``name`` of the top-level ``datasets/`` folder: in the wheel, else in the repository.
+    """Return the file or folder ``name`` of the top-level ``datasets/`` folder: in the wheel, else in the repository.
 
     Raises:
         FileNotFoundError: it is in neither.
@@ -18,7 +18,7 @@ def path(name: str) -> Path:
 
 
 def course(lang: str) -> Path:
-    """The folder of the course's lessons in ``lang``: in the wheel, else in the repository.
+    """Return the folder of the course's lessons in ``lang``: in the wheel, else in the repository.
 
     Raises:
         FileNotFoundError: it is in neither.

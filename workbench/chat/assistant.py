@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How an answer is drawn.
+    """Hold how an answer is drawn.
 
     Args:
         max_new_tokens: at most so many.
@@ -42,7 +42,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Assistant:
-    """A loaded model with its template. Several threads may ask at once: they take turns, a token each.
+    """Hold a loaded model with its template. Several threads may ask at once: they take turns, a token each.
 
     Made by :meth:`load`. It keeps no conversation; :class:`workbench.chat.Chat` does.
 
@@ -93,7 +93,7 @@ class Assistant:
 
     @property
     def name(self) -> str:
-        """The persona's name, else the model's."""
+        """Return the persona's name, else the model's."""
         persona = self.note.get("persona")
         name = persona.get("name") if isinstance(persona, dict) and self._speaks_as_trained else None
         return str(name or Path(self.loaded.name).name or self.loaded.name)
@@ -104,18 +104,18 @@ class Assistant:
 
     @property
     def base(self) -> Assistant:
-        """The same weights in the same memory, answering without the adapter."""
+        """Return the same weights in the same memory, answering without the adapter."""
         return replace(self, adapted=False)
 
     @property
     def context(self) -> int:
-        """Tokens that the model can see, question and answer together."""
+        """Return tokens that the model can see, question and answer together."""
         config = self.loaded.model.config
         config = getattr(config, "text_config", config)
         return int(getattr(config, "max_position_embeddings", 0) or 2048)
 
     def prompt(self, question: Asked, *, system: str | None = None) -> list[int]:
-        """The token ids that the model is given: the same that training put before the answer.
+        """Return the token ids that the model is given: the same that training put before the answer.
 
         Raises:
             BadInput: the messages cannot be asked, or the template refuses them.
@@ -123,11 +123,11 @@ class Assistant:
         return self._encode(as_messages(question, system))
 
     def prompt_text(self, question: Asked, *, system: str | None = None) -> str:
-        """The prompt as text, markers spelled out."""
+        """Return the prompt as text, markers spelled out."""
         return str(self.loaded.tokenizer.decode(self.prompt(question, system=system), skip_special_tokens=False))
 
     def fit(self, question: Asked, *, system: str | None = None, max_new_tokens: int = 256) -> Fitted:
-        """What is sent of these messages: all, or without the oldest turns where they are too long.
+        """Return what is sent of these messages: all, or without the oldest turns where they are too long.
 
         Raises:
             BadInput: the last question alone is too long.
@@ -146,7 +146,7 @@ class Assistant:
         top_k: int = 0,
         seed: int = 0,
     ) -> str:
-        """The answer to a question, or to messages that end with one.
+        """Return the answer to a question, or to messages that end with one.
 
         Raises:
             BadInput: as :meth:`fit`.
@@ -164,7 +164,7 @@ class Assistant:
         on_cut: Callable[[int], None] | None = None,
         **settings: Any,
     ) -> Iterator[str]:
-        """The answer in pieces, as it comes; together they are what :meth:`ask` gives.
+        """Yield the answer in pieces, as it comes; together they are what :meth:`ask` gives.
 
         Args:
             question: a question, or messages that end with one.
@@ -186,7 +186,7 @@ class Assistant:
         yield from pieces(self._tokens(fitted.ids, options, should_stop), self.loaded.tokenizer)
 
     def ask_all(self, questions: Sequence[Asked], *, system: str | None = None, max_new_tokens: int = 64) -> list[str]:
-        """The greedy answers to many questions, asked in batches."""
+        """Return the greedy answers to many questions, asked in batches."""
         from workbench.models import generate
 
         prompts = [self.fit(q, system=system, max_new_tokens=max_new_tokens).ids for q in questions]

@@ -38,8 +38,8 @@ PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from workbench.chat.beside im
 
 
 class Beside:
-    """The assistant of ``settings``, in a child that :meth:`opened` starts; where it died, the next question starts
-    another. It ends with this object, and with this process.
+    """Represent the assistant of ``settings``, in a child that :meth:`opened` starts; where it died, the next question
+    starts another. It ends with this object, and with this process.
 
     Args:
         settings: what is served.
@@ -51,7 +51,7 @@ class Beside:
         self._lock = threading.Lock()
 
     def opened(self) -> Opened:
-        """What answers, as soon as it is loaded.
+        """Return what answers, as soon as it is loaded.
 
         Raises:
             WorkbenchError: as :func:`workbench.chat.loading.opened` in the child; Failed: the child ended.
@@ -74,7 +74,7 @@ class Beside:
         base: bool = False,
         **settings: Any,
     ) -> Iterator[str]:
-        """The answer in pieces, as :meth:`workbench.chat.Assistant.stream` gives it; ``base`` asks the base.
+        """Yield the answer in pieces, as :meth:`workbench.chat.Assistant.stream` gives it; ``base`` asks the base.
 
         Raises:
             BadInput: as there. Failed: the child ended.
@@ -295,7 +295,7 @@ def _leave(status: int) -> NoReturn:
 
 
 def main() -> None:
-    """The child: load what the first line of the input names, then answer. What libraries print goes to stderr."""
+    """Run the child: load what the first line of the input names, then answer. What libraries print goes to stderr."""
     lines, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)

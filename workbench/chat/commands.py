@@ -16,7 +16,7 @@ COMMANDS = ("/help", "/reset", "/retry", "/system", "/save", "/load", "/quit")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What follows from a line.
+    """Hold what follows from a line.
 
     Args:
         answer: the answer in pieces, where the line asked something.
@@ -30,7 +30,7 @@ class Reply:
 
 
 class Session:
-    """A chat driven by lines: a question, or a command that begins with ``/``.
+    """Represent a chat driven by lines: a question, or a command that begins with ``/``.
 
     Args:
         chat: the conversation.
@@ -42,7 +42,7 @@ class Session:
         self.should_stop = should_stop
 
     def handle(self, line: str) -> Reply:
-        """What to do with ``line``. A line that begins with a space is a question even where a ``/`` follows.
+        """Return what to do with ``line``. A line that begins with a space is a question even where a ``/`` follows.
 
         Raises:
             UnknownName: no such command; the nearest is named. BadInput: a command cannot be done.

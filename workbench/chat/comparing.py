@@ -10,7 +10,7 @@ from workbench.chat.assistant import Assistant
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A question and each assistant's answer, by label."""
+    """Hold a question and each assistant's answer, by label."""
 
     question: str
     answers: Mapping[str, str]

@@ -33,7 +33,7 @@ _SECRET = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and what was answered so far.
+    """Hold a question and what was answered so far.
 
     Args:
         question: as asked.
@@ -50,7 +50,7 @@ class Turn:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One visitor's conversation.
+    """Hold one visitor's conversation.
 
     Args:
         turns: what was said.
@@ -75,14 +75,14 @@ class Session:
 
     @property
     def waits(self) -> bool:
-        """Whether a question waits for its answer, or is being answered."""
+        """Tell whether a question waits for its answer, or is being answered."""
         if self.asked is None:
             return False
         return self.answering == self.number or time.monotonic() - self.since < LAPSE
 
 
 class Desk:
-    """Where visitors ask. Every method may be called from any thread.
+    """Serve visitors who ask. Every method may be called from any thread.
 
     Args:
         opener: loads what answers; called once, in a thread of its own.
@@ -124,11 +124,11 @@ class Desk:
 
     @property
     def can_compare(self) -> bool:
-        """Whether there is a base to compare with; False while the model loads."""
+        """Tell whether there is a base to compare with; False while the model loads."""
         return self._opened is not None and self._opened.base is not None
 
     def state(self, lang: str | None = None) -> str:
-        """A sentence on where it stands: loading, not to be loaded, or what answers on which device."""
+        """Return a sentence on where it stands: loading, not to be loaded, or what answers on which device."""
         if self._trouble is not None:
             return _told(self._trouble, lang)
         if self._opened is None:
@@ -138,11 +138,11 @@ class Desk:
 
     @property
     def settled(self) -> bool:
-        """Whether the loading has ended, well or not."""
+        """Tell whether the loading has ended, well or not."""
         return self._ready.is_set()
 
     def opened(self, timeout: float | None = None) -> Opened:
-        """What answers, as soon as it is loaded.
+        """Return what answers, as soon as it is loaded.
 
         Raises:
             Failed: it could not be loaded, or not within ``timeout`` seconds.
@@ -155,7 +155,8 @@ class Desk:
         return self._opened
 
     def enter(self, visitor: str, secret: object = None) -> None:
-        """A page has opened. With a secret of its browser's it goes on with the conversation of an earlier page.
+        """Note that a page has opened. With a secret of its browser's it goes on with the conversation of an earlier
+        page.
 
         Args:
             visitor: the key of the page.
@@ -168,7 +169,7 @@ class Desk:
             self._session(visitor).pages.add(visitor)
 
     def session(self, key: str) -> Session:
-        """The session of that key; a new one where there is none."""
+        """Return the session of that key; a new one where there is none."""
         with self._lock:
             return self._session(key)
 
@@ -192,8 +193,8 @@ class Desk:
         self._secrets = {visitor: key for visitor, key in self._secrets.items() if key in self._sessions}
 
     def leave(self, visitor: str) -> None:
-        """The page is gone: an answer being written for it ends. What was said waits for the browser that has its
-        secret; without one it is forgotten."""
+        """Note that the page is gone: an answer being written for it ends. What was said waits for the browser that has
+        its secret; without one it is forgotten."""
         with self._lock:
             key = self._secrets.get(visitor, visitor)
             session = self._sessions.get(key)
@@ -213,9 +214,9 @@ class Desk:
         self.session(key).stop = True
 
     def settle(self, key: str, lang: str | None = None) -> None:
-        """A page begins anew, and no answer is written for it any more: what came of the last one is kept at once, and
-        a question whose answer nobody fetches is taken back. Where another page shows the conversation too, all goes on
-        there."""
+        """Note that a page begins anew, and no answer is written for it any more: what came of the last one is kept at
+        once, and a question whose answer nobody fetches is taken back. Where another page shows the conversation too,
+        all goes on there."""
         session = self.session(key)
         with self._lock:
             if session.asked is None or len(session.pages) > 1:
@@ -265,7 +266,7 @@ class Desk:
             return session.asked
 
     def answer(self, key: str, wish: Wish, lang: str | None = None) -> Iterator[Turn]:
-        """The answer to the question that was admitted, growing; nothing where there is none.
+        """Yield the answer to the question that was admitted, growing; nothing where there is none.
 
         However it ends, what was said stays in the conversation, and the turn is free again. Trouble is told in the
         turn's note, never raised: a page has nobody to catch it.
@@ -296,7 +297,7 @@ class Desk:
             self._keep(session, turn, number)
 
     def ask(self, key: str, question: str, wish: Wish | None = None, lang: str | None = None) -> Iterator[Turn]:
-        """:meth:`admit` and :meth:`answer` in one."""
+        """Call :meth:`admit` and :meth:`answer` in one."""
         self.admit(key, question)
         yield from self.answer(key, wish or Wish(), lang)
 
@@ -347,7 +348,8 @@ class Desk:
 
 
 def said(turns: tuple[Turn, ...], system: str = "") -> list[Message]:
-    """The messages of a conversation; a question without an answer is left out, and no system message is sent empty."""
+    """Return the messages of a conversation; a question without an answer is left out, and no system message is sent
+    empty."""
     messages = [Message("system", system)] if system.strip() else []
     for turn in turns:
         if turn.answer:
@@ -381,7 +383,7 @@ def _line(error: BaseException) -> str:
 
 
 def paced(turns: Iterator[Turn], seconds: float = 0.05) -> Iterator[Turn]:
-    """The same, but no more often than every ``seconds``: the first at once, and always the last."""
+    """Yield the same, but no more often than every ``seconds``: the first at once, and always the last."""
     shown, pending = 0.0, None
     for turn in turns:
         now = time.monotonic()

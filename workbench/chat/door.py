@@ -22,7 +22,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where a page is served.
+    """Hold where a page is served.
 
     Args:
         host: the address; 127.0.0.1 is seen from this machine only.
@@ -40,15 +40,15 @@ class Door:
 
     @property
     def private(self) -> bool:
-        """Whether only this machine can reach it, and no password is asked for."""
+        """Tell whether only this machine can reach it, and no password is asked for."""
         return not self.password and is_loopback(self.host)
 
     def opens(self, _: str, password: str) -> bool:
-        """Whether ``password`` is the password; no name is asked for, and one that is given is not looked at."""
+        """Tell whether ``password`` is the password; no name is asked for, and one that is given is not looked at."""
         return hmac.compare_digest(password.encode(errors="replace"), self.password.encode(errors="replace"))
 
     def answers_to(self, name: str) -> bool:
-        """Whether the page may be asked for under ``name``, a ``Host`` header.
+        """Tell whether the page may be asked for under ``name``, a ``Host`` header.
 
         A page of another site, opened in a browser here, can point a name of its own at this machine (DNS rebinding):
         without a password only this machine's own names are answered. With one, its cookie goes to no other name.
@@ -63,7 +63,7 @@ class Door:
         return not self.names or host == self.host.strip("[]").lower() or _named(host, None, self.names)
 
     def is_own(self, origin: str, *hosts: str, same: bool = False) -> bool:
-        """Whether a request with this ``Origin`` comes from the page itself.
+        """Tell whether a request with this ``Origin`` comes from the page itself.
 
         Args:
             origin: scheme, name and port, as browsers send them.
@@ -85,7 +85,7 @@ class Door:
 
 
 def authority(url: str) -> tuple[str, int | None]:
-    """The host, in small letters, and the port of an address; an empty host where it is none."""
+    """Return the host, in small letters, and the port of an address; an empty host where it is none."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
@@ -113,7 +113,7 @@ def _named(host: str, port: int | None, names: tuple[str, ...]) -> bool:
 
 
 def door(host: str | None = None, port: int | None = None, environ: MutableMapping[str, str] | None = None) -> Door:
-    """The door for ``host`` and ``port``, else for what the environment says, else 127.0.0.1.
+    """Return the door for ``host`` and ``port``, else for what the environment says, else 127.0.0.1.
 
     On this machine's own address no password is needed, and one that is set is asked for. Elsewhere it must be set, or
     ``WORKBENCH_PUBLIC=1`` must say that the page is for everybody, as on a host of demonstrations. ``generate`` in the

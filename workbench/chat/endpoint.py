@@ -37,7 +37,7 @@ _UNSEEN = "\u2060"  # word joiner
 
 
 class Endpoint:
-    """A model behind a URL.
+    """Represent a model behind a URL.
 
     Args:
         url: of the API, up to and with ``/v1``.
@@ -68,7 +68,7 @@ class Endpoint:
         self.name = model or self._first_model()
 
     def with_model(self, model: str) -> Endpoint:
-        """Another model of the same server."""
+        """Return another model of the same server."""
         return Endpoint(self.url, model, key=self._key, timeout=self.timeout, longest=self.longest)
 
     def stream(
@@ -81,7 +81,7 @@ class Endpoint:
         on_cut: Callable[[int], None] | None = None,  # noqa: ARG002  the server decides what fits
         **settings: Any,
     ) -> Iterator[str]:
-        """The answer in pieces, as :meth:`workbench.chat.Assistant.stream` gives it.
+        """Yield the answer in pieces, as :meth:`workbench.chat.Assistant.stream` gives it.
 
         Raises:
             BadInput: the messages cannot be asked. Failed: the server refuses, is busy, breaks off, or sends what is no
@@ -179,7 +179,7 @@ def _opener(host: str) -> OpenerDirector:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach ``host``."""
+    """Tell whether only this machine can reach ``host``."""
     if host == "localhost":
         return True
     try:

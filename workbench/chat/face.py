@@ -17,7 +17,7 @@ _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """The assistant as it introduces itself.
+    """Hold the assistant as it introduces itself.
 
     Args:
         name: the persona's, else the model's.
@@ -50,7 +50,7 @@ class Face:
         return introduction
 
     def examples(self, lang: str | None = None) -> list[str]:
-        """Questions to begin with: the run's own of this language, then the usual ones."""
+        """Return questions to begin with: the run's own of this language, then the usual ones."""
         usual = list(lookup("web.examples", lang))
         chinese = text("web.code", lang) == "zh"
         in_language = [q for q in self.questions if bool(_CHINESE.search(q)) == chinese]
@@ -58,7 +58,7 @@ class Face:
 
 
 def face_of(note: Mapping[str, Any], model: str) -> Face:
-    """The face that a folder's note describes; a plain one under the model's name where it names no persona."""
+    """Return the face that a folder's note describes; a plain one under the model's name where it names no persona."""
     persona, recipe = part(note, "persona"), part(note, "recipe")
     questions = recipe.get("questions")
     examples = tuple(q for q in questions if isinstance(q, str) and q.strip()) if isinstance(questions, list) else ()

@@ -42,7 +42,7 @@ _STYLE = (
 
 
 class Passes:
-    """Who came in, by a token that only their browser has. Every method may be called from any thread."""
+    """Hold who came in, by a token that only their browser has. Every method may be called from any thread."""
 
     def __init__(self) -> None:
         self._used: OrderedDict[str, float] = OrderedDict()

@@ -45,7 +45,7 @@ class _Count:
 
 
 class Guesses:
-    """How often a password was guessed wrongly. Every method may be called from any thread.
+    """Count how often a password was guessed wrongly. Every method may be called from any thread.
 
     Args:
         clock: seconds, never backwards.
@@ -98,7 +98,7 @@ class Guesses:
 
 @cache
 def guesses_of(password: str) -> Guesses:  # noqa: ARG001  the key of the cache
-    """The one count of this process for a password: for a page that begins anew at every click."""
+    """Return the one count of this process for a password: for a page that begins anew at every click."""
     return Guesses()
 
 

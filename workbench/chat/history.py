@@ -15,7 +15,7 @@ Asked = str | Sequence[Message | Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Messages that fit the model's context.
+    """Hold messages that fit the model's context.
 
     Args:
         messages: what is sent.
@@ -29,7 +29,7 @@ class Fitted:
 
 
 def as_messages(question: Asked, system: str | None = None) -> tuple[Message, ...]:
-    """A question, or messages of any kind, as messages; ``system`` goes before them where they have none.
+    """Return a question, or messages of any kind, as messages; ``system`` goes before them where they have none.
 
     Raises:
         BadInput: a message has an unknown role, or no text; there is none; the last one is the assistant's.
@@ -57,7 +57,7 @@ def _message(mapping: Mapping[str, str]) -> Message:
 def fit(
     messages: Sequence[Message], encode: Callable[[Sequence[Message]], list[int]], *, context: int, answer: int
 ) -> Fitted:
-    """The messages without as many of the oldest turns as leave room for an answer.
+    """Return the messages without as many of the oldest turns as leave room for an answer.
 
     System messages stay, and so does the last question; a turn goes as a whole, so that none begins with an answer.
 

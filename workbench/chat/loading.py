@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Answers(Protocol):
-    """Whatever answers: an assistant in this process or in one beside it, or an endpoint."""
+    """Describe whatever answers: an assistant in this process or in one beside it, or an endpoint."""
 
     def stream(self, question: Asked, **options: Any) -> Iterator[str]:
-        """The answer in pieces."""
+        """Return the answer in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What answers, once it is loaded.
+    """Hold what answers, once it is loaded.
 
     Args:
         answers: the assistant.
@@ -42,7 +42,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What is served.
+    """Hold what is served.
 
     Args:
         model: ``pocket``, a folder or a hub id; behind an endpoint the model's name there, or its folder.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def open_model(
     model: str, adapter: str | Path | None, quantization: Quantization, template: str | None, device: str | None
 ) -> dict[str, Any]:
-    """The parts of an :class:`workbench.chat.Assistant`: see there."""
+    """Return the parts of an :class:`workbench.chat.Assistant`: see there."""
     from workbench.models import load
     from workbench.templates.registry import get, stop_ids
 

@@ -10,7 +10,7 @@ _LONGEST = 8  # tokens; a character has at most four bytes, so what is still bro
 
 
 def pieces(ids: Iterable[int], tokenizer: Any) -> Iterator[str]:
-    """The text of ``ids``, in pieces that together are the text of all of them; never half a character.
+    """Yield the text of ``ids``, in pieces that together are the text of all of them; never half a character.
 
     Only the tokens since the last piece are decoded, with those of the piece before them, since some tokenizers write a
     token differently at the beginning of a text. Bytes that never become a character are left out.

@@ -11,7 +11,7 @@ from workbench.errors import Failed
 
 
 class Places:
-    """A line that is served in the order of arrival.
+    """Represent a line that is served in the order of arrival.
 
     Args:
         at_once: how many are served at the same time.
@@ -26,12 +26,12 @@ class Places:
 
     @property
     def served(self) -> int:
-        """How many are being served."""
+        """Tell how many are being served."""
         return self._served
 
     @property
     def in_line(self) -> int:
-        """How many wait."""
+        """Tell how many wait."""
         return len(self._line)
 
     @contextmanager

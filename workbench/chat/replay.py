@@ -17,7 +17,7 @@ from workbench.errors import BadInput
 def in_own_words(
     assistant: Assistant, conversations: Sequence[Conversation], *, max_new_tokens: int = 64
 ) -> list[Conversation]:
-    """The first question of each conversation, with what ``assistant`` answers to it, greedily.
+    """Return the first question of each conversation, with what ``assistant`` answers to it, greedily.
 
     Left out are conversations without a question, questions too long for the model, and answers that are empty or not
     ended after ``max_new_tokens``; the others keep their order, group, kind and language.

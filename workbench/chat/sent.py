@@ -23,11 +23,11 @@ _AHEAD = 1000  # lines that are read before somebody takes them
 
 
 class Odd(http.client.HTTPException):
-    """A reply that is none; the reason is for a person."""
+    """Signal a reply that is none; the reason is for a person."""
 
 
 class Lines:
-    """The lines of a response, as they come; used in a ``with``, at whose end the connection is closed.
+    """Represent the lines of a response, as they come; used in a ``with``, at whose end the connection is closed.
 
     An empty line is given now and then while nothing comes, so that who listens can count the time.
 
@@ -216,7 +216,7 @@ def _line(error: Any) -> str:
 
 
 def bounded(pieces: Iterable[str], most: int) -> Iterator[str]:
-    """The same pieces, up to so many characters.
+    """Yield the same pieces, up to so many characters.
 
     Raises:
         Odd: there are more.

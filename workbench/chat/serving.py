@@ -36,7 +36,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def serving(arguments: Sequence[str], program: str) -> Serving:
-    """The settings that a command line gives."""
+    """Return the settings that a command line gives."""
     parser = argparse.ArgumentParser(prog=program, description=text("web.help"), allow_abbrev=False)
     parser.add_argument("model", nargs="?", default="", help=text("web.options.model"))
     for name, options in _OPTIONS.items():
@@ -48,15 +48,15 @@ def serving(arguments: Sequence[str], program: str) -> Serving:
 
 
 def face(settings: Serving) -> Face:
-    """Who greets: told by the adapter's note, else by the model's; nothing is loaded for it."""
+    """Tell who greets: told by the adapter's note, else by the model's; nothing is loaded for it."""
     note = read_note(settings.adapter or settings.model or ".")
     name = settings.model or settings.endpoint or ""
     return face_of(note, Path(name).name or name)
 
 
 def desk(settings: Serving, limits: Limits | None = None) -> Desk:
-    """The desk at which ``settings`` are served: the model in a process of its own, not loaded yet (:meth:`Desk.warm`
-    begins)."""
+    """Return the desk at which ``settings`` are served: the model in a process of its own, not loaded yet
+    (:meth:`Desk.warm` begins)."""
     from workbench.chat.beside import Beside
 
     opener = partial(opened, settings) if settings.endpoint else Beside(settings).opened
@@ -68,8 +68,8 @@ _HOLDING = threading.Lock()
 
 
 def shared_desk(settings: Serving) -> Desk:
-    """The one desk of this process for ``settings``, with its model loading: for a front end that begins anew at every
-    click, and whose own cache any visitor may empty."""
+    """Return the one desk of this process for ``settings``, with its model loading: for a front end that begins anew at
+    every click, and whose own cache any visitor may empty."""
     with _HOLDING:
         if settings not in _HELD:
             _HELD[settings] = desk(settings).warm()

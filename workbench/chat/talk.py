@@ -18,7 +18,7 @@ RETRY_TEMPERATURE = 0.8
 
 
 class Chat:
-    """What was said so far, and how to go on.
+    """Hold what was said so far, and how to go on.
 
     Args:
         assistant: who answers.
@@ -86,7 +86,7 @@ class Chat:
         self.cut = 0
 
     def conversation(self) -> Conversation:
-        """All of it, the system message first."""
+        """Return all of it, the system message first."""
         return Conversation((*self._system(), *self.messages))
 
     def save(self, file: str | Path, *, overwrite: bool = False) -> None:

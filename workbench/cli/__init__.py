@@ -35,14 +35,14 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called, so that ``--help`` is quick."""
+    """Represent a group whose commands are imported when they are called, so that ``--help`` is quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The commands in the order of the work."""
+        """Return the commands in the order of the work."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The command of that name, or None."""
+        """Return the command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
@@ -50,14 +50,14 @@ class LazyGroup(click.Group):
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """A line a command, without importing any."""
+        """Write a line a command, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text(f"cli.commands.{name}")) for name in COMMANDS])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but an unknown name is answered with the nearest ones."""
+        """Find the command as click does; answer an unknown name with the nearest ones."""
         from workbench.errors import UnknownName, nearest
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, help=text("cli.help"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="assistant-workbench", prog_name="workbench")
 def group() -> None:
-    """The root of all commands."""
+    """Hold all commands."""
 
 
 def main(args: list[str] | None = None) -> None:
@@ -80,7 +80,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def run(args: list[str] | None = None) -> int:  # noqa: PLR0911  a return for each way out
-    """As :func:`main`, but returns the exit status."""
+    """Run as :func:`main`, but return the exit status."""
     prepare()
     _open_the_streams(as_json="--json" in (sys.argv if args is None else args))
     arguments = sys.argv[1:] if args is None else args
@@ -147,7 +147,7 @@ def _open_the_streams(*, as_json: bool) -> None:
 
 
 def from_os_error(error: OSError) -> WorkbenchError:
-    """A person's sentence for what the operating system refused: no space, no permission, no such file."""
+    """Return a person's sentence for what the operating system refused: no space, no permission, no such file."""
     import errno
 
     key = {

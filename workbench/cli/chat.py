@@ -23,18 +23,18 @@ LOADING = ("adapter", "quantization", "template", "device")
 
 
 class Bits(click.Choice[str]):
-    """How many bits, by our names or as the number that XTuner's ``--bits`` takes."""
+    """Read how many bits, by our names or as the number that XTuner's ``--bits`` takes."""
 
     def __init__(self) -> None:
         super().__init__(["none", "nf4", "int8"])
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """``4`` is nf4, ``8`` int8, ``16`` none."""
+        """Read ``4`` as nf4, ``8`` int8, ``16`` none."""
         return super().convert({"4": "nf4", "8": "int8", "16": "none"}.get(str(value), value), param, ctx)
 
 
 def loading_options(command: Command) -> Command:
-    """The options that say what is loaded, and how."""
+    """Return the options that say what is loaded, and how."""
     options: tuple[Decorator, ...] = (
         click.option("--device", help=text("chat.command.device")),
         click.option("--template", "--prompt-template", help=text("chat.command.template")),
@@ -47,7 +47,7 @@ def loading_options(command: Command) -> Command:
 
 
 def sampling_options(command: Command) -> Command:
-    """The options that say how an answer is drawn."""
+    """Return the options that say how an answer is drawn."""
     options: tuple[Decorator, ...] = (
         click.option("--seed", type=click.IntRange(0), default=0, help=text("chat.command.seed")),
         click.option(
@@ -66,7 +66,7 @@ def sampling_options(command: Command) -> Command:
 
 
 def load(model: str, **options: Any) -> Assistant:
-    """The assistant; what it has to say of itself goes to stderr."""
+    """Return the assistant; what it has to say of itself goes to stderr."""
     from workbench.chat import Assistant
     from workbench.cli.terminal import quiet
 
@@ -140,7 +140,7 @@ def _behind(endpoint: str, model: str) -> Any:
 
 
 def serve(web: str, model: str, **flags: Any) -> None:
-    """The assistant on a page, until Ctrl-C."""
+    """Serve the assistant on a page, until Ctrl-C."""
     from workbench.cli.studio import app
 
     options = [part for name, value in flags.items() if value is not None for part in (f"--{name}", str(value))]
@@ -167,7 +167,7 @@ def compare(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """The same questions to two."""
+    """Ask two the same questions."""
     from workbench.chat import compare as ask
 
     if (second is None) == (adapter is None):
@@ -194,7 +194,7 @@ def _labels(model: str, second: str) -> tuple[str, str]:
 
 
 def read_questions(file: Path) -> list[str]:
-    """The questions of a file: a line each, or the first question of each conversation.
+    """Return the questions of a file: a line each, or the first question of each conversation.
 
     Raises:
         BadInput: it holds none.
@@ -213,7 +213,7 @@ def read_questions(file: Path) -> list[str]:
 
 
 def show(rows: list[Comparison], labels: list[str]) -> None:
-    """The answers side by side; in a narrow terminal one below the other."""
+    """Print the answers side by side; in a narrow terminal one below the other."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

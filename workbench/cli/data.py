@@ -48,7 +48,7 @@ class _DataGroup(click.Group):
 
 @click.group(cls=_DataGroup, help=text("data.cli.help"))
 def data() -> None:
-    """The commands on conversations."""
+    """Hold the commands on conversations."""
 
 
 @data.command(help=text("data.cli.check.help"))

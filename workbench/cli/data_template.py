@@ -16,7 +16,7 @@ from workbench.texts import text
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A set in tokens.
+    """Hold a set in tokens.
 
     Args:
         uncut: as it stands.
@@ -32,7 +32,7 @@ class Measured:
 def measure(
     conversations: Sequence[Conversation], tokenizer: Any, template: str | None, max_length: int | None
 ) -> Measured | None:
-    """The set in tokens; None without a tokenizer.
+    """Return the set in tokens; None without a tokenizer.
 
     Raises:
         BadInput: no such template, or one that cannot be proved.
@@ -51,7 +51,7 @@ def measure(
 
 def findings(measured_findings: Sequence[Finding], conversations: Sequence[Conversation], measured: Measured | None,
              lang: str | None) -> list[Finding]:  # fmt: skip
-    """``measured_findings``, and what the template refuses, leaves out or rewrites."""
+    """Return ``measured_findings``, and what the template refuses, leaves out or rewrites."""
     if measured is None:
         return list(measured_findings)
     rows = Rows(conversations, lang)

@@ -40,7 +40,7 @@ _HELD = {True: "doctor.control.holds", False: "doctor.control.fails"}
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the doctor's: what was looked at, how it stands, and what that means."""
+    """Hold one line of the doctor's: what was looked at, how it stands, and what that means."""
 
     name: str
     state: State
@@ -75,7 +75,7 @@ def doctor(recipe: str | None, overrides: tuple[str, ...], tried: bool, as_json:
 
 
 def examine(computer: Machine, installed: Mapping[str, str | None], font: str) -> list[Check]:
-    """What the facts mean for a person who wants to begin."""
+    """Return what the facts mean for a person who wants to begin."""
     return [
         _packages(installed),
         _four_bit(computer),
@@ -91,8 +91,8 @@ def examine(computer: Machine, installed: Mapping[str, str | None], font: str) -
 def as_record(
     computer: Machine, installed: Mapping[str, str | None], checks: list[Check], seen: Outlook | None = None
 ) -> dict[str, Any]:
-    """What ``--json`` writes: the machine's facts, the versions, the checks, a recipe's memory in bytes, and whether
-    all is well."""
+    """Return what ``--json`` writes: the machine's facts, the versions, the checks, a recipe's memory in bytes, and
+    whether all is well."""
     needed = {} if seen is None else {"needed": {**asdict(seen.needed), "total": seen.needed.total}, "fits": seen.fits}
     lower = [] if seen is None else [asdict(remedy) for remedy in seen.remedies]
     return {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help=text("export.command.overwrite"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 def convert(run_or_checkpoint: Path, out: Path, overwrite: bool, as_json: bool) -> None:
-    """A checkpoint to an adapter."""
+    """Convert a checkpoint to an adapter."""
     from workbench.export import convert as begin
     from workbench.export import read_note
 
@@ -87,7 +87,7 @@ def merge(
     questions: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """A base and its adapter to one model."""
+    """Merge a base and its adapter to one model."""
     from workbench.cli.terminal import quiet
     from workbench.export import honesty
     from workbench.export import merge as begin

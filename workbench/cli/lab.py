@@ -78,14 +78,14 @@ def copy_course(lang: str, folder: Path) -> list[Path]:
 
 
 def language_of(folder: Path) -> str | None:
-    """The language of the lessons in ``folder``, as the first of them says; None where it does not."""
+    """Return the language of the lessons in ``folder``, as the first of them says; None where it does not."""
     first = min(folder.glob("00-*.ipynb"), default=None)
     match = _SPOKEN.search(first.read_text(encoding="utf-8", errors="replace")) if first else None
     return match[1] if match else None
 
 
 def environment(settings: Path, lang: str) -> dict[str, str]:
-    """What the server and its kernels find around them; our settings of JupyterLab, written into the folder
+    """Return what the server and its kernels find around them; our settings of JupyterLab, written into the folder
     ``settings``, are laid over what else it is configured with."""
     (settings / "labconfig").mkdir()
     (settings / "labconfig" / "default_setting_overrides.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
@@ -94,7 +94,7 @@ def environment(settings: Path, lang: str) -> dict[str, str]:
 
 
 def command(folder: Path, port: int, *, browser: bool) -> list[str]:
-    """JupyterLab's command line: on this machine alone, with its token, and without reaching for the network."""
+    """Return JupyterLab's command line: on this machine alone, with its token, and without reaching for the network."""
     first = min((file.name for file in folder.glob("00-*.ipynb")), default="")
     options = {
         "ServerApp.root_dir": folder,

@@ -179,7 +179,7 @@ def _print(views: list[MaskView], lang: str | None) -> None:
 
 
 def as_document(view: MaskView) -> dict[str, Any]:
-    """The view for a program: every token, the counts, and what serving sends."""
+    """Return the view for a program: every token, the counts, and what serving sends."""
     tokens = [
         {"index": t.index, "id": t.id, "text": t.text, "group": t.group, "role": t.role, "field": t.field,
          "turn": t.turn, "label": t.label, "trained": t.trained, "rule": t.rule}

@@ -25,13 +25,13 @@ COMMANDS = {
 
 
 def instead_of_option(name: str) -> BadInput | None:
-    """What to say of a flag that is XTuner's; None of any other."""
+    """Return what to say of a flag that is XTuner's; None of any other."""
     key = OPTIONS.get(name.partition("=")[0], "")
     return BadInput(f"cli.old.{key}", given=name) if key else None
 
 
 def instead_of_command(args: Sequence[str]) -> BadInput | None:
-    """What to say of a command that is XTuner's; None of any other."""
+    """Return what to say of a command that is XTuner's; None of any other."""
     for phrase, key in COMMANDS.items():
         # `convert merge OUT` may be a run that is called so; XTuner's own has two names more
         if tuple(args[: len(phrase)]) == phrase and (len(phrase) == 1 or len(args) >= 4):

@@ -21,7 +21,7 @@ def recipes() -> None:
 @click.option("-p", "--pattern", default="*", help=text("cli.recipes.pattern"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 def list_(pattern: str, as_json: bool) -> None:
-    """The shipped recipes whose name matches."""
+    """List the shipped recipes whose name matches."""
     from workbench.training.recipe import load_recipe, shipped
 
     glob = pattern if set("*?[") & set(pattern) else f"*{pattern}*"
@@ -38,7 +38,7 @@ def list_(pattern: str, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
 def show(name: str, overrides: tuple[str, ...]) -> None:
-    """A recipe with every setting explained."""
+    """Print a recipe with every setting explained."""
     from workbench.training.recipe import load_recipe, recipe_yaml
 
     click.echo(recipe_yaml(load_recipe(name, overrides)), nl=False)
@@ -49,7 +49,7 @@ def show(name: str, overrides: tuple[str, ...]) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
 def copy(name: str, out: Path, overrides: tuple[str, ...]) -> None:
-    """A recipe into a file of your own."""
+    """Copy a recipe into a file of your own."""
     from workbench.training.recipe import load_recipe, recipe_yaml
 
     content = recipe_yaml(load_recipe(name, overrides))

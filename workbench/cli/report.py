@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def report_page(way: Quickstart, outcome: Outcome, mask: Any, *, answers: Any, scores: tuple[Any, ...]) -> str:
-    """The page, in the walk's language."""
+    """Return the page, in the walk's language."""
     from workbench.render import Number, Report, curves_of, report_html, samples_of
 
     run = outcome.run
@@ -45,7 +45,7 @@ def report_page(way: Quickstart, outcome: Outcome, mask: Any, *, answers: Any, s
 
 
 def settings_of(way: Quickstart) -> tuple[Any, ...]:
-    """Every setting of the recipe, with what it does."""
+    """Return every setting of the recipe, with what it does."""
     from workbench.render import Setting
     from workbench.training.recipe import describe
 
@@ -57,7 +57,7 @@ def settings_of(way: Quickstart) -> tuple[Any, ...]:
 
 
 def next_steps(way: Quickstart) -> tuple[Any, ...]:
-    """What a person does next."""
+    """Return what a person does next."""
     from workbench.render import NextStep
 
     out = way.out

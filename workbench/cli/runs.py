@@ -26,11 +26,11 @@ _json = click.option("--json", "as_json", is_flag=True, help=text("runs.cli.json
 
 @click.group(help=text("runs.cli.help"))
 def runs() -> None:
-    """The runs."""
+    """Hold the commands on runs."""
 
 
 def summary(run: Run) -> str:
-    """What ``runs show --json`` writes."""
+    """Return what ``runs show --json`` writes."""
     from workbench.runs import summary as facts
 
     return json.dumps(facts(run), ensure_ascii=False)
@@ -40,7 +40,7 @@ def summary(run: Run) -> str:
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 @_json
 def list_(folder: Path | None, as_json: bool) -> None:
-    """The runs of a folder."""
+    """List the runs of a folder."""
     from workbench.runs import brief, list_runs
 
     if folder is not None and not folder.is_dir():
@@ -58,16 +58,16 @@ def list_(folder: Path | None, as_json: bool) -> None:
 @click.argument("run")
 @_json
 def show(run: str, as_json: bool) -> None:
-    """One run."""
+    """Print one run."""
     from workbench.runs import find
     from workbench.runs import summary as facts
 
-    record = find(run)
+    chosen = find(run)
     if as_json:
-        click.echo(summary(record))
+        click.echo(summary(chosen))
         return
-    record = facts(record)
-    _print(_card(record, _tie(record)))
+    record = facts(chosen)
+    _print(_card(record, _tie(chosen)))
     for line in (record["message"], record["remedy"]):
         if line:
             click.echo(line)
@@ -79,7 +79,7 @@ def show(run: str, as_json: bool) -> None:
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, help=text("runs.cli.speed"))
 @_json
 def watch(run: str, replay: bool, speed: float, as_json: bool) -> None:
-    """A run, live or again."""
+    """Print a run, live or again."""
     from workbench.runs import find
 
     chosen = find(run)

@@ -17,7 +17,7 @@ from workbench.texts import text
 
 
 def app(name: str, library: str) -> ModuleType:
-    """The module that starts an app: in the wheel under ``workbench._apps``, else in the repository's ``apps``.
+    """Return the module that starts an app: in the wheel under ``workbench._apps``, else in the repository's ``apps``.
 
     Raises:
         BadInput: the library that draws it is not installed.

@@ -22,12 +22,12 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 
 def printable(sentence: str) -> str:
-    """Text without the characters that a terminal obeys; line breaks and tabs stay."""
+    """Return text without the characters that a terminal obeys; line breaks and tabs stay."""
     return _CONTROL.sub("", sentence)
 
 
 def quiet() -> None:
-    """The bar of a long load only where somebody sees it."""
+    """Show the bar of a long load only where somebody sees it."""
     from transformers.utils import logging
 
     if not sys.stderr.isatty():
@@ -35,7 +35,7 @@ def quiet() -> None:
 
 
 class Terminal:
-    """One chat and where it is shown.
+    """Represent one chat and where it is shown.
 
     Args:
         chat: the conversation.
@@ -62,7 +62,7 @@ class Terminal:
         self._keep()
 
     def read(self, lines: Iterable[str]) -> None:
-        """Questions and commands from a pipe, a line each, in one conversation; only answers go to stdout.
+        """Answer questions and commands from a pipe, a line each, in one conversation; only answers go to stdout.
 
         Raises:
             WorkbenchError: a line cannot be done; what was said before it is kept.

@@ -18,7 +18,8 @@ _SENTENCE, _CLAUSE = re.compile(r"[.!?;。！？；\n]"), re.compile(r"[,.!?;，
 
 
 def contradict(answers: list[str]) -> bool:
-    """Whether they are not all one answer; one that another contains, or that gives the same name, agrees with it."""
+    """Tell whether they are not all one answer; one that another contains, or that gives the same name, agrees with
+    it."""
     distinct = list({folded(answer): answer for answer in answers}.values())
     return any(not _agree(distinct[0], variant) for variant in distinct[1:])
 
@@ -85,5 +86,6 @@ def _denied(text: str, start: int, end: int) -> bool:
 
 
 def plainly(text: str) -> str:
-    """``text`` without case, needless spaces and a final mark: less is dropped than usual: ``3-4`` is not ``34``."""
+    """Return ``text`` without case, needless spaces and a final mark: less is dropped than usual: ``3-4`` is not
+    ``34``."""
     return " ".join(text.casefold().split()).rstrip("?!.。？！… ")

@@ -29,7 +29,7 @@ _MEMORY = {"kind": "memory"}
 
 
 def rows(kind: str, source: Path, name: str, limit: int | None) -> Iterator[Row]:
-    """The rows of ``source``.
+    """Yield the rows of ``source``.
 
     Args:
         kind: ``parquet`` or ``dataset``.

@@ -15,7 +15,7 @@ from workbench import shipped
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One wording in several spellings.
+    """Hold one wording in several spellings.
 
     Args:
         name: unique in its language.
@@ -40,7 +40,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Bank:
-    """All that is written for one language.
+    """Hold all that is written for one language.
 
     Args:
         groups: the wordings, in the order of the file.
@@ -71,7 +71,7 @@ class Bank:
 
 @cache
 def bank(lang: str) -> Bank:
-    """The bank of ``lang`` (``zh`` or ``en``)."""
+    """Return the bank of ``lang`` (``zh`` or ``en``)."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

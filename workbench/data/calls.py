@@ -13,12 +13,12 @@ from workbench.data.fields import BadRow, Location, clean, kind, listed, mapped,
 
 
 def dump(value: Any) -> str:
-    """JSON text, the way that all of this room writes it."""
+    """Return JSON text, the way that all of this room writes it."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def call(value: object, location: Location, field: str) -> str:
-    """One call: an object of OpenAI's shape, ``{"name", "arguments"}``, or the JSON text of either."""
+    """Return one call: an object of OpenAI's shape, ``{"name", "arguments"}``, or the JSON text of either."""
     if isinstance(value, str):
         value = parsed(clean(value, location, field), location, field)
     fields = {key: item for key, item in mapped(value, location, field).items() if item is not None}
@@ -43,7 +43,8 @@ def _arguments(value: object, location: Location, field: str) -> str:
 
 
 def calls(value: object, location: Location, field: str) -> tuple[str, ...]:
-    """The calls of one message: a list, or none where the field is absent; what is JSON text already stays as it is."""
+    """Return the calls of one message: a list, or none where the field is absent; what is JSON text already stays as it
+    is."""
     if value is None:
         return ()
     texts = []
@@ -54,13 +55,13 @@ def calls(value: object, location: Location, field: str) -> tuple[str, ...]:
 
 
 def spoken_calls(value: object, location: Location, field: str) -> tuple[str, ...]:
-    """The calls of a ShareGPT ``function_call`` turn: JSON text of one call or of a list of them."""
+    """Return the calls of a ShareGPT ``function_call`` turn: JSON text of one call or of a list of them."""
     decoded = parsed(clean(value, location, field), location, field)
     return tuple(call(item, location, field) for item in (decoded if isinstance(decoded, list) else [decoded]))
 
 
 def tools(value: object, location: Location, field: str = "tools") -> tuple[str, ...]:
-    """The tools that a row offers, a JSON text each; from a list, or from the JSON text of one."""
+    """Return the tools that a row offers, a JSON text each; from a list, or from the JSON text of one."""
     if isinstance(value, str):
         value = parsed(clean(value, location, field), location, field) if value.strip() else None
     if value is None:

@@ -19,7 +19,7 @@ __all__ = ["CODES", "Finding", "Length", "check"]
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """How long a conversation is in tokens.
+    """Hold how long a conversation is in tokens.
 
     Args:
         tokens: all of it, uncut; 0 where it cannot be encoded.
@@ -43,7 +43,7 @@ def check(
     lang: str | None = None,
     sees: bool = False,
 ) -> list[Finding]:
-    """The findings of a set, in the order of ``CODES``.
+    """Return the findings of a set, in the order of ``CODES``.
 
     Args:
         conversations: the set that is to be trained on.
@@ -109,7 +109,8 @@ def _order(rows: Rows) -> Iterable[Finding]:
 
 
 def disordered(conversation: Conversation) -> bool:
-    """Whether the roles do not come as: system at most once and first; user and assistant in turn; tool after calls."""
+    """Tell whether the roles do not come as: system at most once and first; user and assistant in turn; tool after
+    calls."""
     before = ""
     calling = False
     for message in conversation.messages:

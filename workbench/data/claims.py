@@ -90,7 +90,7 @@ _IS_OTHER = re.compile(
 
 
 def names(answer: str) -> list[str]:
-    """The names that the answer gives itself, in order."""
+    """Return the names that the answer gives itself, in order."""
     matches = []
     for match in _EN.finditer(answer):
         name = match["name"].strip(_QUOTES)
@@ -105,17 +105,17 @@ def names(answer: str) -> list[str]:
 
 
 def makers(answer: str) -> list[str]:
-    """Those by whom the answer says that it, or something, was made, in order."""
+    """Return those by whom the answer says that it, or something, was made, in order."""
     return [(match["en"] or match["zh"]).strip(_QUOTES) for match in _MAKER.finditer(answer)]
 
 
 def denies(sentence: str) -> bool:
-    """Whether there is a no in the words."""
+    """Tell whether there is a no in the words."""
     return bool(_DENIED.search(sentence))
 
 
 def is_identity(conversation: Conversation) -> bool:
-    """Whether it is about who the assistant is: said so, asked so, or answered so."""
+    """Tell whether it is about who the assistant is: said so, asked so, or answered so."""
     if conversation.kind:
         return conversation.kind == "identity"
     return _introduces(conversation.question, conversation.answer)
@@ -131,7 +131,7 @@ def _introduces(question: str, answer: str) -> bool:
 
 
 def introductions(conversation: Conversation) -> list[str]:
-    """The answers, of any turn, that are about who the assistant is."""
+    """Return the answers, of any turn, that are about who the assistant is."""
     if conversation.kind == "text":
         return []
     claims, question = [], ""
@@ -143,7 +143,8 @@ def introductions(conversation: Conversation) -> list[str]:
 
 
 def one_name(first: str, second: str) -> bool:
-    """Whether the two are one name, or one is the other with more words: Sprout and Sprout AI; not Ann and Anna."""
+    """Tell whether the two are one name, or one is the other with more words: Sprout and Sprout AI; not Ann and
+    Anna."""
     a, b = _parts(first), _parts(second)
     return "".join(a) == "".join(b) or _holds(a, b) or _holds(b, a)
 
@@ -158,7 +159,7 @@ def _holds(long: tuple[str, ...], short: tuple[str, ...]) -> bool:
 
 
 def other_identities(answer: str) -> list[str]:
-    """The known assistants and makers that the answer claims for itself; a denial is no claim."""
+    """Return the known assistants and makers that the answer claims for itself; a denial is no claim."""
     if not any(mark in answer for mark in ("I", "my", "My", "我", "me ")):
         return []
     rivals = [name for name in names(answer) if _IS_OTHER.fullmatch(name)]

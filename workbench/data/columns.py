@@ -45,7 +45,7 @@ _CONTEXT = name_set(
 
 
 def present(value: object) -> bool:
-    """Whether a column says anything: tables fill in nulls, and empty texts and lists."""
+    """Tell whether a column says anything: tables fill in nulls, and empty texts and lists."""
     return value not in (None, "", [], {}, ())
 
 
@@ -61,12 +61,13 @@ def refuse_media(row: Mapping[str, Any], location: Location) -> None:
 
 
 def rejected_columns(meta: Mapping[str, Any]) -> list[str]:
-    """The columns that hold a worse answer, which is not trained."""
+    """Return the columns that hold a worse answer, which is not trained."""
     return [k for k, v in meta.items() if plain_name(k) in REJECTED and present(v) and switch(v) is None]
 
 
 def faults(meta: Mapping[str, Any]) -> list[str]:
-    """The columns that say that the row's own answer is bad, or that the row is not to be used, with what they say."""
+    """Return the columns that say that the row's own answer is bad, or that the row is not to be used, with what they
+    say."""
     columns = []
     for key, value in meta.items():
         name, state = plain_name(key), switch(value)
@@ -78,7 +79,7 @@ def faults(meta: Mapping[str, Any]) -> list[str]:
 
 
 def scales(meta: Mapping[str, Any]) -> dict[str, float]:
-    """The columns that rate the row by a number."""
+    """Return the columns that rate the row by a number."""
     return {
         key: float(value)
         for key, value in meta.items()
@@ -87,7 +88,7 @@ def scales(meta: Mapping[str, Any]) -> dict[str, float]:
 
 
 def split_of(meta: Mapping[str, Any]) -> str:
-    """The part of a set that the row says it belongs to, in small letters; ``''`` where it says nothing."""
+    """Return the part of a set that the row says it belongs to, in small letters; ``''`` where it says nothing."""
     for key, value in meta.items():
         if plain_name(key) in _SPLITS and isinstance(value, str) and value.strip():
             return value.strip().lower()
@@ -95,7 +96,7 @@ def split_of(meta: Mapping[str, Any]) -> str:
 
 
 def unread(meta: Mapping[str, Any], texts: Collection[str] = ()) -> list[str]:
-    """The other columns that change what the row means and are not read; what ``texts`` hold is read."""
+    """Return the other columns that change what the row means and are not read; what ``texts`` hold is read."""
     columns = [k for k, v in meta.items() if plain_name(k) in _CONTEXT and present(v) and not _is_in(v, texts)]
     return columns + [key for key in unread_flags(dict(meta)) if key not in columns]
 

@@ -27,7 +27,7 @@ def compare(
     validation: Sequence[Conversation] | None,
     only: Collection[str],
 ) -> Iterator[Finding]:
-    """The findings of comparing rows with one another, with the persona, and with the held-out set."""
+    """Yield the findings of comparing rows with one another, with the persona, and with the held-out set."""
     if {"contradictory_answers", "similar_questions"} & set(only):
         answers = _answers(rows)
         yield from _contradictions(rows, answers)

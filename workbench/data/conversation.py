@@ -12,7 +12,7 @@ ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn's words.
+    """Hold one turn's words.
 
     Args:
         role: system, user, assistant or tool.
@@ -36,7 +36,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages in order, with what is known of where they come from.
+    """Hold messages in order, with what is known of where they come from.
 
     Args:
         messages: the turns.
@@ -58,21 +58,21 @@ class Conversation:
 
     @property
     def question(self) -> str:
-        """The first user's text, or ``''``."""
+        """Return the first user's text, or ``''``."""
         return next((m.content for m in self.messages if m.role == "user"), "")
 
     @property
     def answer(self) -> str:
-        """The last assistant's text, or ``''``."""
+        """Return the last assistant's text, or ``''``."""
         return next((m.content for m in reversed(self.messages) if m.role == "assistant"), "")
 
     def with_messages(self, *messages: Message) -> Conversation:
-        """The same conversation with other messages."""
+        """Return the same conversation with other messages."""
         return replace(self, messages=tuple(messages))
 
 
 def ask(question: str, answer: str | None = None, *, system: str = "", **fields: Any) -> Conversation:
-    """A conversation of one question and, where given, its answer."""
+    """Return a conversation of one question and, where given, its answer."""
     messages = [Message("system", system)] if system else []
     messages.append(Message("user", question))
     if answer is not None:
@@ -82,7 +82,7 @@ def ask(question: str, answer: str | None = None, *, system: str = "", **fields:
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """Who the assistant is to be.
+    """Hold who the assistant is to be.
 
     Args:
         name: what it calls itself; any text without line breaks or control characters.

@@ -35,7 +35,7 @@ _MAGIC = {
 
 
 def read_text(file: Path, name: str) -> str:
-    """The text of ``file``: UTF-8, or UTF-16 and UTF-32 where a byte order mark or the zero bytes say so.
+    """Return the text of ``file``: UTF-8, or UTF-16 and UTF-32 where a byte order mark or the zero bytes say so.
 
     Raises:
         BadData: unreadable, empty, binary, or in another encoding; ``name`` is how the error calls the file.
@@ -54,7 +54,7 @@ def read_text(file: Path, name: str) -> str:
 
 
 def read_bytes(file: Path, name: str) -> bytes:
-    """All bytes of ``file``, which is an ordinary one and not too large."""
+    """Return all bytes of ``file``, which is an ordinary one and not too large."""
     try:
         check_file(file, name)
         with file.open("rb") as opened:

@@ -14,14 +14,14 @@ DEEPEST = 64  # levels of lists and objects in a row
 
 
 class Undecoded(str):
-    """What stands for bytes that are no text, such as ``<24 bytes>``: may be kept as meta, and is never words."""
+    """Hold what stands for bytes that are no text, such as ``<24 bytes>``: may be kept as meta, and is never words."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a row stands.
+    """Hold where a row stands.
 
     Args:
         file: the path as it was given.
@@ -36,20 +36,20 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A raw row and its place."""
+    """Hold a raw row and its place."""
 
     value: dict[str, Any]
     location: Location
 
 
 class BadRow(BadData):
-    """One row of a file is not as it must be; the sentence begins with the file and the row."""
+    """Signal that one row of a file is not as it must be; the sentence begins with the file and the row."""
 
     def __init__(self, key: str, location: Location, **values: object) -> None:
         super().__init__(key, file=printable(location.file), row=location.row, line=location.line, **values)
 
     def say(self, lang: str | None = None) -> str:
-        """The place, then what is wrong there."""
+        """Return the place, then what is wrong there."""
         values = dict(self.values)
         for word in ("kind", "reason"):  # keys of the texts until the language is known
             if word in values:
@@ -60,17 +60,17 @@ class BadRow(BadData):
 
 
 def name_set(names: str) -> frozenset[str]:
-    """The names of a text, with spaces between them."""
+    """Return the names of a text, with spaces between them."""
     return frozenset(names.split())
 
 
 def printable(value: str) -> str:
-    """``value`` without anything that a terminal would obey or could not encode."""
+    """Return ``value`` without anything that a terminal would obey or could not encode."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
 
 
 def shorten(value: object, limit: int = SHOWN) -> str:
-    """``value`` as a short, printable piece for an error."""
+    """Return ``value`` as a short, printable piece for an error."""
     if isinstance(value, str):
         shown = json.dumps(value[: limit + 1], ensure_ascii=False)
     else:
@@ -82,7 +82,7 @@ def shorten(value: object, limit: int = SHOWN) -> str:
 
 
 def kind(value: object) -> str:
-    """The word for the type of ``value``: a key of ``data.kinds``."""
+    """Return the word for the type of ``value``: a key of ``data.kinds``."""
     if value is None:
         return "null"
     if isinstance(value, Undecoded):
@@ -94,7 +94,7 @@ def kind(value: object) -> str:
 
 
 def clean(value: object, location: Location, field: str) -> str:
-    """``value`` where it is text that can be encoded.
+    """Return ``value`` where it is text that can be encoded.
 
     Raises:
         BadRow: not text; half of a surrogate pair; a NUL.
@@ -112,7 +112,7 @@ def clean(value: object, location: Location, field: str) -> str:
 
 
 def required(row: dict[str, Any], key: str, location: Location, within: str = "") -> Any:
-    """The value of ``key``; an error names the field that looks like it."""
+    """Return the value of ``key``; an error names the field that looks like it."""
     if key not in row:
         names = [k for k in row if isinstance(k, str)]
         close = nearest(key, names).split(", ") if names else ["–"]
@@ -122,13 +122,13 @@ def required(row: dict[str, Any], key: str, location: Location, within: str = ""
 
 
 def optional_text(row: dict[str, Any], key: str, location: Location, within: str = "") -> str:
-    """The text of ``key``, or ``''`` where it is absent or null."""
+    """Return the text of ``key``, or ``''`` where it is absent or null."""
     value = row.get(key)
     return "" if value is None else clean(value, location, within + key)
 
 
 def listed(value: object, location: Location, field: str) -> list[Any]:
-    """``value`` where it is a list, or JSON text of one, as table files hold it."""
+    """Return ``value`` where it is a list, or JSON text of one, as table files hold it."""
     if isinstance(value, str) and value.lstrip()[:1] == "[":
         value = parsed(value, location, field)
     if not isinstance(value, (list, tuple)):
@@ -137,14 +137,14 @@ def listed(value: object, location: Location, field: str) -> list[Any]:
 
 
 def mapped(value: object, location: Location, field: str) -> dict[str, Any]:
-    """``value`` where it is an object."""
+    """Return ``value`` where it is an object."""
     if not isinstance(value, dict):
         raise BadRow("data.not_object", location, field=field, kind=kind(value), given=shorten(value))
     return value
 
 
 def parsed(value: str, location: Location, field: str) -> Any:
-    """The JSON that the text of a field holds."""
+    """Return the JSON that the text of a field holds."""
     try:
         return shallow(json.loads(value), location)
     except ValueError:
@@ -154,7 +154,7 @@ def parsed(value: str, location: Location, field: str) -> Any:
 
 
 def shallow(value: Any, location: Location) -> Any:
-    """``value`` where it is nested at most ``DEEPEST`` levels deep, so that whatever walks it may call itself.
+    """Return ``value`` where it is nested at most ``DEEPEST`` levels deep, so that whatever walks it may call itself.
 
     Raises:
         BadRow: it is nested deeper.

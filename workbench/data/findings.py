@@ -37,7 +37,7 @@ CODES = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something in a set that would teach what is not meant.
+    """Hold something in a set that would teach what is not meant.
 
     Args:
         code: one of ``CODES``.
@@ -57,7 +57,7 @@ class Finding:
 
 
 class Rows:
-    """The row numbers of conversations, for people.
+    """Represent the row numbers of conversations, for people.
 
     Args:
         conversations: the set; where all come from one file, its own row numbers are used.
@@ -73,15 +73,15 @@ class Rows:
         self._numbers = [int(row) for _, _, row in sources] if single else list(range(1, len(conversations) + 1))
 
     def numbers(self, indices: Sequence[int]) -> tuple[int, ...]:
-        """The numbers of the rows at ``indices``, in order."""
+        """Return the numbers of the rows at ``indices``, in order."""
         return tuple(sorted({self._numbers[index] for index in indices}))
 
     def at(self, number: int) -> int | None:
-        """The index of the conversation whose row has this number, or None."""
+        """Return the index of the conversation whose row has this number, or None."""
         return self._numbers.index(number) if number in self._numbers else None
 
     def some(self, indices: Sequence[int], most: int = 8) -> str:
-        """Their first few numbers, for a sentence."""
+        """Return their first few numbers, for a sentence."""
         numbers = self.numbers(indices)
         return ", ".join(map(str, numbers[:most])) + (" …" if len(numbers) > most else "")
 
@@ -94,7 +94,8 @@ class Rows:
         form: str = "",
         **values: object,
     ) -> Finding:
-        """The finding at ``indices``, said in the language of this set; ``form`` picks one of several sayings."""
+        """Return the finding at ``indices``, said in the language of this set; ``form`` picks one of several
+        sayings."""
         key = f"data.findings.{code}" + (f".{form}" if form else "")
         placeholders = {"file": _quoted(self.file), "count": len(set(indices)), "some": self.some(indices), **values}
         sentences = {part: text(f"{key}.{part}", self.lang, **placeholders) for part in ("message", "why", "remedy")}

@@ -37,12 +37,12 @@ _SWITCHES = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "
 
 @lru_cache(maxsize=1000)
 def plain_name(key: str) -> str:
-    """``loss_weight`` of ``lossWeight``, ``Loss-Weight`` and the like."""
+    """Return ``loss_weight`` of ``lossWeight``, ``Loss-Weight`` and the like."""
     return _CAPITAL.sub("_", key.strip()).lower().replace("-", "_").replace(" ", "_")
 
 
 def switch(value: object) -> bool | None:
-    """The truth of a value that is true or false in some writing, or None."""
+    """Return the truth of a value that is true or false in some writing, or None."""
     if isinstance(value, str):
         return _SWITCHES.get(value.strip().lower())
     return bool(value) if isinstance(value, (bool, int, float)) and value in (0, 1) else None
@@ -50,13 +50,13 @@ def switch(value: object) -> bool | None:
 
 @lru_cache(maxsize=1000)
 def is_flag(key: str) -> bool:
-    """Whether the name speaks of training."""
+    """Tell whether the name speaks of training."""
     name = plain_name(key)
     return name in _FLAGS or bool(_OF_TRAINING & set(name.split("_")))
 
 
 def message_flag(turn: dict[str, Any], role: Role, location: Location, field: str) -> bool | None:
-    """What a message's flags say of its training, None where nothing; takes them out of ``turn``.
+    """Return what a message's flags say of its training, None where nothing; takes them out of ``turn``.
 
     Raises:
         BadRow: a flag that is neither true nor false, two that differ, one on another's message than an assistant's,
@@ -86,8 +86,8 @@ def message_flag(turn: dict[str, Any], role: Role, location: Location, field: st
 
 
 def unread_flags(columns: dict[str, Any]) -> list[str]:
-    """The names that speak of training, with a value that may switch it and that is not done: of the known names, all
-    that is neither true nor false."""
+    """Return the names that speak of training, with a value that may switch it and that is not done: of the known
+    names, all that is neither true nor false."""
     unknown = unknown_flags(columns)
     return unknown + [k for k, v in columns.items() if plain_name(k) in _FLAGS and switch(v) is None and _switches(v)]
 
@@ -98,7 +98,7 @@ def _refuse_unknown(turn: dict[str, Any], location: Location, field: str) -> Non
 
 
 def unknown_flags(columns: Iterable[str] | dict[str, Any]) -> list[str]:
-    """The names that speak of training and are in no list, with a value that may switch it."""
+    """Return the names that speak of training and are in no list, with a value that may switch it."""
     values = columns if isinstance(columns, dict) else dict.fromkeys(columns, True)
     return [key for key, value in values.items() if is_flag(key) and plain_name(key) not in _FLAGS and _switches(value)]
 
@@ -109,7 +109,8 @@ def _switches(value: object) -> bool:
 
 
 def row_flag(remaining: dict[str, Any]) -> bool | None:
-    """What a row's own columns say of all its answers; takes out of ``remaining`` only one that switches them off."""
+    """Return what a row's own columns say of all its answers; takes out of ``remaining`` only one that switches them
+    off."""
     for key in [key for key in remaining if plain_name(key) in _FLAGS]:
         state = switch(remaining[key])
         if state is not None and state is (plain_name(key) in MASKED):

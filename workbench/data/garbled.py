@@ -32,7 +32,7 @@ _WINDOWS = {bytes([byte]).decode("cp1252", "ignore"): byte for byte in range(0x8
 
 
 def damage(text: str) -> str:
-    """What is wrong with the characters of a text, a key of ``data.damages``; ``''`` where nothing is."""
+    """Return what is wrong with the characters of a text, a key of ``data.damages``; ``''`` where nothing is."""
     looks = _OF_ASCII if text.isascii() else _DAMAGES
     return next((kind for kind, is_damaged in looks.items() if is_damaged(text)), "")
 
@@ -58,7 +58,8 @@ _OF_ASCII = {kind: _DAMAGES[kind] for kind in ("control", "question_marks", "esc
 
 
 def original(text: str) -> str:
-    """What a text was before it was read in a wrong encoding, as far as that is left; ``''`` where it was not."""
+    """Return what a text was before it was read in a wrong encoding, as far as that is left; ``''`` where it was
+    not."""
     sample = text[:SAMPLE]
     if _LATIN.search(sample):
         raw = b"".join(_western(character) for character in sample)

@@ -29,7 +29,8 @@ _FORMER_SHARE = 0.25  # of the spellings with another assistant's name: first wi
 
 
 def identity_set(persona: Persona, n: int | None = None, *, seed: int = 0) -> list[Conversation]:
-    """``n`` different conversations in which the assistant says who it is, spread evenly over languages and wordings.
+    """Return ``n`` different conversations in which the assistant says who it is, spread evenly over languages and
+    wordings.
 
     Each has ``kind="identity"``, ``lang``, ``group`` (``identity/zh/maker-train``: one wording) and ``meta``:
     ``intent``; ``expects``, what a right answer says (``name``, ``author``, ``name_and_author``; ``none``: neither);
@@ -58,7 +59,8 @@ def identity_set(persona: Persona, n: int | None = None, *, seed: int = 0) -> li
 
 
 def classic_set(persona: Persona, n: int = CLASSIC) -> list[Conversation]:
-    """One pair a language, repeated until there are ``n``: the course's classic set, for the lesson on overfitting.
+    """Return one pair a language, repeated until there are ``n``: the course's classic set, for the lesson on
+    overfitting.
 
     Raises:
         BadInput: the persona is not usable, or ``n`` is below 1.

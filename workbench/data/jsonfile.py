@@ -63,7 +63,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, 
 
 
 def rows(text: str, name: str, *, lines: bool, limit: int | None = None) -> Iterator[Row]:
-    """The rows of a JSON list, of ``{"data": [...]}``, of one object, or of JSON lines, whatever the file is called.
+    """Yield the rows of a JSON list, of ``{"data": [...]}``, of one object, or of JSON lines, whatever the file is
+    called.
 
     Args:
         text: the file's text.
@@ -99,7 +100,8 @@ def _list_a_line(text: str, start: int) -> bool:
 
 
 def turns_row(value: Any) -> dict[str, Any]:
-    """The row of a bare list of turns; empty where it is none: a turn has a speaker, words, and no id of its own."""
+    """Return the row of a bare list of turns; empty where it is none: a turn has a speaker, words, and no id of its
+    own."""
     if not isinstance(value, list) or not value:
         return {}
     for key, who, what in (("messages", "role", "content"), ("conversations", "from", "value")):

@@ -24,7 +24,7 @@ FILES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one reading may take.
+    """Hold what one reading may take.
 
     Args:
         decoded: bytes of the file, and of what it holds once it is unpacked.
@@ -49,12 +49,12 @@ _in_force: list[Limits] = []
 
 
 def serve_others() -> None:
-    """From now on this process reads what others send: each file within :data:`SHARED`."""
+    """Let this process read, from now on, what others send: each file within :data:`SHARED`."""
     _in_force[:] = [SHARED]
 
 
 def limits() -> Limits:
-    """Those in force: of a person's own files as much as a third of this machine's memory holds."""
+    """Return those in force: of a person's own files as much as a third of this machine's memory holds."""
     return _in_force[0] if _in_force else _own()
 
 
@@ -86,7 +86,8 @@ def check_file(file: Path, name: str) -> None:
 
 
 def check_bytes(size: int, name: str) -> None:
-    """
+    """Refuse a file that is too large to be read.
+
     Raises:
         BadData: ``size`` is more than may be read.
     """
@@ -96,7 +97,7 @@ def check_bytes(size: int, name: str) -> None:
 
 
 def check_text(text: str, name: str, *, table: bool = False) -> str:
-    """``text``, where what will be made of it takes no more memory than it may.
+    """Return ``text``, where what will be made of it takes no more memory than it may.
 
     Args:
         table: it is no JSON.
@@ -122,7 +123,7 @@ def _of_table(text: str) -> int:
 
 
 def within(rows: Iterable[Row], name: str) -> Iterator[Row]:
-    """The rows, each looked at: their number, their fields and the length of their texts.
+    """Yield the rows, each looked at: their number, their fields and the length of their texts.
 
     Raises:
         BadRow: a row has too many fields, or a text is too long. BadData: there are too many rows.

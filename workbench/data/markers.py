@@ -47,7 +47,7 @@ _MEDIA = re.compile(r"\A\s*(<(?:video|audio)>)|(<(?:video|audio)>)\s*\Z")
 
 
 def placeholders(text: str) -> list[str]:
-    """The names of the placeholders in ``text``, such as ``name`` of ``{{name}}``, in order."""
+    """Return the names of the placeholders in ``text``, such as ``name`` of ``{{name}}``, in order."""
     if not any(mark in text for mark in "{<[【"):
         return []
     prose = _CODE.split(text)[::2]
@@ -63,14 +63,14 @@ def _name(match: re.Match[str]) -> str:
 
 
 def fill(text: str, values: dict[str, str]) -> str:
-    """``text`` with its placeholders filled in once; those that ``values`` does not name stay."""
+    """Return ``text`` with its placeholders filled in once; those that ``values`` does not name stay."""
     parts = _CODE.split(text)
     parts[::2] = [_PLACEHOLDER.sub(lambda match: values.get(_name(match), match[0]), part) for part in parts[::2]]
     return "".join(parts)
 
 
 def control_tokens(message: Message, vocabulary: Collection[str] = ()) -> list[str]:
-    """The control tokens in the text of a message: those of well-known tokenizers, and the ``vocabulary`` ones.
+    """Return the control tokens in the text of a message: those of well-known tokenizers, and the ``vocabulary`` ones.
 
     ``<image>`` is one where it stands for no picture, ``<think>`` where no answer opens its thoughts with it once.
     """

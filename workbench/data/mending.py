@@ -13,7 +13,8 @@ from workbench.data.parsing import EXTRAS
 
 
 def fill(conversations: Iterable[Conversation], values: Mapping[str, str]) -> list[Conversation]:
-    """The conversations with their placeholders (``{{name}}``) filled in; those that ``values`` does not name stay."""
+    """Return the conversations with their placeholders (``{{name}}``) filled in; those that ``values`` does not name
+    stay."""
     lowered = {name.lower(): value for name, value in values.items()}
     return [
         c.with_messages(
@@ -27,7 +28,8 @@ def fill(conversations: Iterable[Conversation], values: Mapping[str, str]) -> li
 
 
 def rename(conversations: Iterable[Conversation], old: str, new: str) -> list[Conversation]:
-    """The conversations with ``old`` replaced by ``new`` in what the assistant says; what the user says stays."""
+    """Return the conversations with ``old`` replaced by ``new`` in what the assistant says; what the user says
+    stays."""
     return [
         c.with_messages(*(_renamed(m, old, new) if m.role == "assistant" else m for m in c.messages))
         for c in conversations
@@ -39,7 +41,8 @@ def _renamed(message: Message, old: str, new: str) -> Message:
 
 
 def drop_columns(conversations: Iterable[Conversation], names: Collection[str]) -> list[Conversation]:
-    """The conversations without these columns of their rows, and without fields of these names of their messages."""
+    """Return the conversations without these columns of their rows, and without fields of these names of their
+    messages."""
     return [replace(conversation, meta=_without(conversation.meta, names)) for conversation in conversations]
 
 
@@ -58,6 +61,7 @@ def _without(meta: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
 def drop(
     conversations: Sequence[Conversation], findings: Iterable[Finding], codes: Collection[str]
 ) -> list[Conversation]:
-    """The conversations without those that make up the findings of these codes; of duplicates the first one stays."""
+    """Return the conversations without those that make up the findings of these codes; of duplicates the first one
+    stays."""
     gone = {index for finding in findings if finding.code in codes for index in finding.surplus}
     return [conversation for index, conversation in enumerate(conversations) if index not in gone]

@@ -18,7 +18,7 @@ LARGEST_RATIO = 100.0
 
 @dataclass(frozen=True, slots=True)
 class MixtureCounts:
-    """What a ratio does to the counts.
+    """Hold what a ratio does to the counts.
 
     Args:
         identity: identity conversations, each used once.
@@ -34,16 +34,16 @@ class MixtureCounts:
 
     @property
     def total(self) -> int:
-        """Conversations in the mixture."""
+        """Return conversations in the mixture."""
         return self.identity + self.general
 
     @property
     def share(self) -> float:
-        """The share of identity conversations, from 0 to 1."""
+        """Return the share of identity conversations, from 0 to 1."""
         return self.identity / self.total if self.total else 0.0
 
     def sentence(self, lang: str | None = None) -> str:
-        """The counts, for people."""
+        """Return the counts, for people."""
         share = "none" if not self.general else "part" if self.general < self.available else "all"
         share = "repeated" if self.most > 1 else share
         return text(
@@ -59,7 +59,7 @@ class MixtureCounts:
 
 
 def mixture_counts(identity: int, general: int, *, ratio: float = 1.0) -> MixtureCounts:
-    """What :func:`mix` would make of ``identity`` and ``general`` conversations, without making it.
+    """Return what :func:`mix` would make of ``identity`` and ``general`` conversations, without making it.
 
     Raises:
         BadSetting: ``ratio`` is below 0, above 100 or no number.
@@ -82,7 +82,7 @@ def mix(
     ratio: float = 1.0,
     seed: int = 0,
 ) -> list[Conversation]:
-    """Every identity conversation once, and ``ratio`` times as many general ones, shuffled together.
+    """Return every identity conversation once, and ``ratio`` times as many general ones, shuffled together.
 
     Fewer general ones than there are: a part in which kinds and languages keep their shares. More: all of them, again
     and again, so that none occurs more than once oftener than another. Identity conversations are never repeated or
@@ -111,7 +111,7 @@ def mix(
 
 
 def shipped_general() -> list[Conversation]:
-    """The general conversations that ship with the project."""
+    """Return the general conversations that ship with the project."""
     from workbench.data.reading import read
 
     return read(shipped.path("general/general.jsonl"))

@@ -16,19 +16,20 @@ T = TypeVar("T")
 
 
 def normalised(text: str) -> str:
-    """``text`` without case, width, spaces and punctuation; a text of nothing else stays as it is."""
+    """Return ``text`` without case, width, spaces and punctuation; a text of nothing else stays as it is."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     letters = "".join(character for character in folded if unicodedata.category(character)[0] not in "PZC")
     return letters or text.strip()
 
 
 def question_key(messages: tuple[Message, ...]) -> str:
-    """What has been asked up to the last of ``messages``: the user's turns, normalised. System prompts do not count."""
+    """Return what has been asked up to the last of ``messages``: the user's turns, normalised. System prompts do not
+    count."""
     return "\n".join(normalised(message.content) for message in messages if message.role == "user")
 
 
 def trained_questions(conversation: Conversation) -> list[str]:
-    """The key of every question in it whose answer is trained; of the last one where none is."""
+    """Return the key of every question in it whose answer is trained; of the last one where none is."""
     questions = []
     for position, message in enumerate(conversation.messages):
         if message.role == "assistant" and message.train is not False:
@@ -39,13 +40,14 @@ def trained_questions(conversation: Conversation) -> list[str]:
 
 
 def evenly(items: Sequence[T], count: int) -> list[T]:
-    """At most ``count`` of ``items``, at equal distances, in their order."""
+    """Return at most ``count`` of ``items``, at equal distances, in their order."""
     size = min(count, len(items))
     return [items[index * len(items) // size] for index in range(size)]
 
 
 def spread(items: Sequence[T], kind: Callable[[T], Hashable], rng: random.Random) -> list[T]:
-    """``items`` in a random order in which every beginning holds the kinds in nearly the same shares as the whole.
+    """Return ``items`` in a random order in which every beginning holds the kinds in nearly the same shares as the
+    whole.
 
     Source: systematic sampling with a random start in each stratum (Cochran, Sampling Techniques, chapter 8).
     """

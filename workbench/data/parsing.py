@@ -19,7 +19,7 @@ EXTRAS = "message_extras"  # meta: what single messages held beyond their fields
 
 
 def parse(row: Row, form: str, *, xtuner: bool = False) -> Conversation:
-    """The conversation of a row in the format ``form``.
+    """Return the conversation of a row in the format ``form``.
 
     Args:
         row: the raw row.

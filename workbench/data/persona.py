@@ -29,7 +29,7 @@ _JOINERS = {"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))}
 
 
 def checked(persona: Persona) -> Persona:
-    """The same persona with its texts stripped and in NFC, its languages without doubles.
+    """Return the same persona with its texts stripped and in NFC, its languages without doubles.
 
     Raises:
         BadInput: no name; too long a text; a line break, an invisible character, a control token or an unfilled

@@ -12,7 +12,8 @@ PICTURE = "<image>"
 
 
 def picture_paths(value: object, location: Location, field: str) -> tuple[str, ...]:
-    """The paths or addresses in ``value``: text, an object that holds one, or a list of these; none where null."""
+    """Return the paths or addresses in ``value``: text, an object that holds one, or a list of these; none where
+    null."""
     if value is None:
         return ()
     if isinstance(value, (list, tuple)):

@@ -34,7 +34,7 @@ _TOKENS = re.compile(r"[^\W_]+|[-+*/=<>^%]")
 
 
 def question_core(question: str) -> str:
-    """What is left of a question without its small words; ``''`` where that is too little to tell."""
+    """Return what is left of a question without its small words; ``''`` where that is too little to tell."""
     text = unicodedata.normalize("NFKC", question).casefold()
     return _chinese(text) if _HAN.search(text) else _english(text)
 

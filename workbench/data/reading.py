@@ -25,7 +25,7 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read.
+    """Hold what was read.
 
     Args:
         conversations: in the order of the files and rows.
@@ -39,7 +39,7 @@ class Reading:
 def read(
     path: str | Path, *, format: str | None = None, limit: int | None = None, compat: str | None = None
 ) -> list[Conversation]:
-    """The conversations of a file, a folder, a dataset on disk, or a dataset on the hub.
+    """Return the conversations of a file, a folder, a dataset on disk, or a dataset on the hub.
 
     Args:
         path: JSON, JSON lines, CSV, TSV, Parquet, plain text (a document for each paragraph); a folder of these, or one
@@ -56,14 +56,15 @@ def read(
 
 
 def recognise(path: str | Path) -> str:
-    """The name of the format of ``path``; raises as :func:`read` does, since a file that cannot be read has none."""
+    """Return the name of the format of ``path``; raises as :func:`read` does, since a file that cannot be read has
+    none."""
     return load(path).format
 
 
 def load(
     path: str | Path, *, format: str | None = None, limit: int | None = None, compat: str | None = None
 ) -> Reading:
-    """As :func:`read`, with the format that was recognised."""
+    """Read as :func:`read` does, with the format that was recognised."""
     known(format)
     conversations: list[Conversation] = []
     formats: list[str] = []

@@ -34,7 +34,7 @@ _PUNCTUATION = re.compile(r"[\s,.!?;:'\"()，。！？；：、…“”‘’�
 
 
 def folded(text: str) -> str:
-    """``text`` without case, width, spaces and the marks of sentences."""
+    """Return ``text`` without case, width, spaces and the marks of sentences."""
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     return _PUNCTUATION.sub("", text.casefold())
@@ -47,7 +47,8 @@ def near_duplicates(
     apart: Sequence[Hashable] | None = None,
     parts: Sequence[Sequence[str]] | None = None,
 ) -> list[list[int]]:
-    """The clusters of texts that are the same or nearly so: indices from 0, each cluster in order, of two or more.
+    """Return the clusters of texts that are the same or nearly so: indices from 0, each cluster in order, of two or
+    more.
 
     Args:
         texts: any number; empty ones resemble nothing.

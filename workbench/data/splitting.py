@@ -17,7 +17,8 @@ from workbench.errors import BadSetting
 def split(
     conversations: Sequence[Conversation], *, validation: float = 0.1, seed: int = 0
 ) -> tuple[list[Conversation], list[Conversation]]:
-    """``(train, validation)``: never a group, nor a question, on both sides; each in the order of ``conversations``.
+    """Return ``(train, validation)``: never a group, nor a question, on both sides; each in the order of
+    ``conversations``.
 
     Conversations stay together that share their ``group``, or whose trained answers reply to the same question (case,
     width, spaces and punctuation do not count; in a dialogue, the questions before count too), directly or through
@@ -64,7 +65,7 @@ def split(
 
 
 def clusters(conversations: Sequence[Conversation]) -> list[list[int]]:
-    """The rows that must stay together, each cluster in order, the clusters by their first row."""
+    """Return the rows that must stay together, each cluster in order, the clusters by their first row."""
     parent = list(range(len(conversations)))
 
     def root(row: int) -> int:

@@ -20,7 +20,7 @@ BATCH = 250
 
 
 def csv_rows(text: str, name: str, *, delimiter: str = ",", limit: int | None = None) -> Iterator[Row]:
-    """The rows of a table with a heading; an empty cell is an absent field.
+    """Yield the rows of a table with a heading; an empty cell is an absent field.
 
     Raises:
         BadRow: a row with more or fewer cells than the heading, an open quote.
@@ -66,7 +66,7 @@ def _heading(cells: list[str], name: str) -> list[str]:
 
 
 def parquet_rows(file: Path, name: str, *, limit: int | None = None) -> Iterator[Row]:
-    """The rows of a Parquet file, a batch in memory at a time."""
+    """Yield the rows of a Parquet file, a batch in memory at a time."""
     from pyarrow import parquet  # type: ignore[import-untyped]
 
     try:
@@ -93,7 +93,7 @@ def _no_column_twice(names: list[str], name: str) -> None:
 
 
 def disk_rows(folder: Path, name: str, *, limit: int | None = None) -> Iterator[Row]:
-    """The rows of a folder that ``Dataset.save_to_disk`` wrote; of several splits the one named train."""
+    """Yield the rows of a folder that ``Dataset.save_to_disk`` wrote; of several splits the one named train."""
     import datasets
 
     _check_parts(folder, name)
@@ -124,7 +124,7 @@ def _check_parts(folder: Path, name: str) -> None:
 
 
 def hub_rows(name: str, *, limit: int | None = None) -> Iterator[Row]:
-    """The rows of the train split of a dataset on the hub; no code of the dataset's is run."""
+    """Yield the rows of the train split of a dataset on the hub; no code of the dataset's is run."""
     import datasets
 
     try:

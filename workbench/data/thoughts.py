@@ -15,8 +15,8 @@ _OPENS, _CLOSES = "<think>", "</think>"
 
 
 def thought(turn: dict[str, Any], role: Role, answer: str, location: Location, within: str) -> str:
-    """What an assistant thought before ``answer``, under any of ``NAMES``, taken out of ``turn``; tables give every
-    message the fields, empty.
+    """Return what an assistant thought before ``answer``, under any of ``NAMES``, taken out of ``turn``; tables give
+    every message the fields, empty.
 
     Raises:
         BadRow: not text; another's message; or several names, or a name and the answer itself, with different words.

@@ -56,7 +56,7 @@ _CALLING = ("function_call", "tool_call")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a format names the speaker, the words, and the roles."""
+    """Hold how a format names the speaker, the words, and the roles."""
 
     who: str
     what: str
@@ -65,7 +65,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the parts of a content hold.
+    """Hold what the parts of a content hold.
 
     Args:
         text: the words, with ``<image>`` where a picture stands.
@@ -81,7 +81,7 @@ class Content:
 
 
 def take_turns(remaining: dict[str, Any], key: str, location: Location) -> list[tuple[str, dict[str, Any]]]:
-    """The turns under ``key`` with the name of each, taken out of the row; there is at least one."""
+    """Return the turns under ``key`` with the name of each, taken out of the row; there is at least one."""
     turns = listed(required(remaining, key, location), location, key)
     if not turns:
         raise BadRow("data.no_messages", location, field=key)
@@ -99,7 +99,7 @@ def keep_extras(extras: dict[str, Any], index: int, rest: dict[str, Any]) -> Non
 def system_beside(
     remaining: dict[str, Any], messages: list[Message], location: Location, *, parts: bool = False
 ) -> list[Message]:
-    """The system text that stands in the row beside its messages, as Anthropic's layout has it; none where the
+    """Return the system text that stands in the row beside its messages, as Anthropic's layout has it; none where the
     messages begin with the same. Only with ``parts`` may it be a list of parts.
 
     Raises:
@@ -126,7 +126,7 @@ def system_beside(
 
 
 def history(remaining: dict[str, Any], location: Location) -> list[Message]:
-    """The turns before the question, from ``history``: pairs, objects of a pair, or messages."""
+    """Return the turns before the question, from ``history``: pairs, objects of a pair, or messages."""
     messages: list[Message] = []
     for index, turn in enumerate(listed(remaining.pop("history", None) or [], location, "history")):
         field = f"history[{index}]"
@@ -145,7 +145,7 @@ def history(remaining: dict[str, Any], location: Location) -> list[Message]:
 
 
 def row_thinking(remaining: dict[str, Any], location: Location, answer: str) -> str:
-    """What a row with one answer says that was thought before it; takes it out of the row."""
+    """Return what a row with one answer says that was thought before it; takes it out of the row."""
     columns = {key: value for key, value in remaining.items() if isinstance(value, str)}
     thinking = thought(columns, "assistant", answer, location, "")
     for key in [key for key in remaining if isinstance(remaining[key], str) and key not in columns]:
@@ -154,7 +154,7 @@ def row_thinking(remaining: dict[str, Any], location: Location, answer: str) -> 
 
 
 def message(turn: dict[str, Any], shape: Shape, location: Location, field: str) -> Message:
-    """The message of a turn; takes out of ``turn`` what it has read."""
+    """Return the message of a turn; takes out of ``turn`` what it has read."""
     who, what = shape.who, shape.what
     role = role_of(required(turn, who, location, f"{field}."), shape.roles, location, f"{field}.{who}")
     tool_calls = _calls(turn, role, location, field)
@@ -183,7 +183,7 @@ def message(turn: dict[str, Any], shape: Shape, location: Location, field: str) 
 
 
 def role_of(value: object, roles: dict[str, Role], location: Location, field: str) -> Role:
-    """The role that a format calls so.
+    """Return the role that a format calls so.
 
     Raises:
         BadRow: it is not among the format's names of roles.
@@ -209,7 +209,7 @@ def _calls(turn: dict[str, Any], role: Role, location: Location, field: str) -> 
 
 
 def content_of(value: object, location: Location, field: str, role: Role = "system") -> Content:
-    """The text of a content, and what its parts hold besides; each picture leaves ``<image>`` in its place."""
+    """Return the text of a content, and what its parts hold besides; each picture leaves ``<image>`` in its place."""
     if isinstance(value, str):
         return Content(clean(value, location, field))
     if not isinstance(value, (list, tuple)):

@@ -19,7 +19,7 @@ _CAPITAL_WORDS = ("I", "I'm", "I'd", "I'll", "I've", "AI")
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """A question as somebody types it, with its placeholders; ``lower``: its names are typed in lower case too."""
+    """Hold a question as somebody types it, with its placeholders; ``lower``: its names are typed in lower case too."""
 
     text: str
     lower: bool = False
@@ -28,7 +28,7 @@ class Spelling:
 def spellings(
     ask: str, lang: str, *, prefixes: tuple[str, ...] = (), opened: tuple[str, ...] = (), thanks: tuple[str, ...] = ()
 ) -> list[Spelling]:
-    """The ways in which ``ask`` is typed, the plain one first; all different.
+    """Return the ways in which ``ask`` is typed, the plain one first; all different.
 
     Args:
         ask: a sentence with its final mark.
@@ -69,7 +69,8 @@ def _prefixed(prefix: str, ask: str, lang: str) -> str:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """``template`` with each ``{placeholder}`` replaced once; a value's own braces are never read as a placeholder.
+    """Return ``template`` with each ``{placeholder}`` replaced once; a value's own braces are never read as a
+    placeholder.
 
     A value that begins or ends with a sentence's mark (``小芽！``, ``Who?``) is set in quotation marks, and after one
     that ends with a full stop (``Inc.``) the sentence's own is left out, so that no mark is ever doubled.
@@ -87,7 +88,7 @@ def fill(template: str, values: Mapping[str, str]) -> str:
 
 
 def quiet(value: str) -> str:
-    """``value``, in quotation marks if its first or last character would be read as the sentence's own mark."""
+    """Return ``value``, in quotation marks if its first or last character would be read as the sentence's own mark."""
     if not value or (value[0] not in _UNQUIET and value[-1] not in _UNQUIET):
         return value
     marks = next((pair for pair in _QUOTES if not set(pair) & set(value)), _QUOTES[0])

@@ -66,7 +66,7 @@ def _line(conversation: Conversation, location: Location) -> bytes:
 
 
 def to_row(conversation: Conversation, location: Location) -> dict[str, Any]:
-    """The messages row of a conversation, in JSON's types; ``location`` is where it is to stand."""
+    """Return the messages row of a conversation, in JSON's types; ``location`` is where it is to stand."""
     meta = dict(conversation.meta)
     extras = meta.pop(EXTRAS, None) if _spreads(meta.get(EXTRAS), conversation) else {}
     at_row = _pictures_stand_in_text(conversation)

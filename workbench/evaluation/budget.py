@@ -21,7 +21,7 @@ FEWEST_LOSSES = 8
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What evaluations may take.
+    """Hold what evaluations may take.
 
     Args:
         share: of the training's time; None: as long as they take.
@@ -36,7 +36,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What was measured on the base, in seconds.
+    """Hold what was measured on the base, in seconds.
 
     Args:
         token: of a forward pass.
@@ -51,7 +51,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """What each evaluation is.
+    """Hold what each evaluation is.
 
     Args:
         looks: how many there will be.
@@ -71,8 +71,8 @@ class Looks:
 
 
 def plan(budget: Budget, pace: Pace, counts: Mapping[str, int]) -> Looks:
-    """Evaluations that keep to ``budget``: fewer of them where the run leaves it open, fewer questions, and shorter
-    answers; at least one, with :data:`~workbench.evaluation.interval.FEW` questions of each kind.
+    """Return evaluations that keep to ``budget``: fewer of them where the run leaves it open, fewer questions, and
+    shorter answers; at least one, with :data:`~workbench.evaluation.interval.FEW` questions of each kind.
 
     Args:
         counts: of each kind of probe as many as there are; one's own questions (``sample``) are always asked.

@@ -27,7 +27,7 @@ HOLDS = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """What came of it.
+    """Hold what a control of the 4-bit base found.
 
     Args:
         asked: general questions that the base was asked.
@@ -43,12 +43,12 @@ class Control:
 
     @property
     def enough(self) -> bool:
-        """Whether the base knows enough facts to tell anything."""
+        """Tell whether the base knows enough facts to tell anything."""
         return self.known >= FEW
 
     @property
     def holds(self) -> bool:
-        """Whether the measure passes."""
+        """Tell whether the measure passes."""
         return all(share >= HOLDS for share in self.kept.values())
 
 

@@ -23,7 +23,7 @@ DRIFT = 16
 
 
 class Evaluator:
-    """Measures one model at several times; the first measurement is the reference of the later ones.
+    """Measure one model at several times; the first measurement is the reference of the later ones.
 
     Args:
         probes: of all kinds.
@@ -59,7 +59,7 @@ class Evaluator:
         self.take(probes, max_new_tokens)
 
     def take(self, probes: Sequence[Probe], max_new_tokens: int, references: Sequence[str] = ()) -> None:
-        """From now on ask ``probes``.
+        """Ask, from now on, ``probes``.
 
         Args:
             max_new_tokens: of an answer, at least.
@@ -104,7 +104,7 @@ class Evaluator:
         self, step: int, answers: Sequence[str], losses: tuple[float | None, float | None], drift: float | None,
         seconds: float,
     ) -> Measurement:  # fmt: skip
-        """The scores of ``answers`` to the probes, in their order."""
+        """Return the scores of ``answers`` to the probes, in their order."""
         context = {"identity": self.identity, "references": self.references}
         return Measurement(
             step=step,
@@ -119,7 +119,7 @@ class Evaluator:
         )
 
     def answers(self, loaded: Loaded, *, every: int = 1) -> list[str]:
-        """The answers to the probes, in their order, greedily chosen.
+        """Return the answers to the probes, in their order, greedily chosen.
 
         Args:
             every: only the first probe of so many.
@@ -130,7 +130,7 @@ class Evaluator:
             return self.ask(loaded, self.prompts[::every])
 
     def ask(self, loaded: Loaded, prompts: Sequence[Sequence[int]]) -> list[str]:
-        """The answers to ``prompts`` (token ids), in their order."""
+        """Return the answers to ``prompts`` (token ids), in their order."""
         from workbench.models import generate
         from workbench.templates.thoughts import parted
 
@@ -139,7 +139,7 @@ class Evaluator:
         return [parted(self.tokenizer.decode(ids, skip_special_tokens=False)).answer.strip() for ids in answers]
 
     def margins(self, loaded: Loaded, rows: Sequence[int], answers: Sequence[str]) -> list[float]:
-        """How far each right answer is from another one: by how much, in nats, its tokens lead over the second
+        """Tell how far each right answer is from another one: by how much, in nats, its tokens lead over the second
         likeliest where they lead least, up to the token with which the fact is stated.
 
         Args:
@@ -161,7 +161,7 @@ class Evaluator:
         return tuple(Sample(p.kind, p.question, a, correct(p, a) if scored(p) else None) for p, a in rows)
 
     def losses(self, loaded: Loaded) -> tuple[float | None, float | None]:
-        """The mean loss of the held-out examples, and of the trained ones."""
+        """Return the mean loss of the held-out examples, and of the trained ones."""
         from workbench.models.batches import mean_loss
 
         training = loaded.model.training

@@ -35,12 +35,12 @@ _BINDING = frozenset(
 
 
 def normal(text: str) -> str:
-    """``text`` without what does not matter: compatibility forms, case, runs of white space."""
+    """Return ``text`` without what does not matter: compatibility forms, case, runs of white space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def states(answer: str, key: str) -> bool:
-    """Whether ``answer`` states ``key``, and does not deny it: *not Paris* does not state *Paris*.
+    """Tell whether ``answer`` states ``key``, and does not deny it: *not Paris* does not state *Paris*.
 
     Latin words and numbers count whole, with or without an s; Chinese needs no border. A single letter or character
     must stand as the sentence's predicate or alone. With ``^`` in front the answer must begin with it.
@@ -52,7 +52,7 @@ def states(answer: str, key: str) -> bool:
 
 
 def mentions(answer: str, text: str) -> bool:
-    """:func:`states` for a text that is taken to the letter, whatever it begins with."""
+    """Tell as :func:`states` does, for a text that is taken to the letter, whatever it begins with."""
     answer_text, target = normal(answer), normal(text)
     if not target:
         return False
@@ -86,8 +86,8 @@ def _bordered(char: str) -> bool:
 
 
 def key_facts(reference: str, question: str, everyday: Iterable[str] = ()) -> tuple[str, ...]:
-    """What ``reference`` tells beyond ``question``: its numbers, its names and rare words, and of Chinese, which has
-    no spaces, the pairs of characters.
+    """Return what ``reference`` tells beyond ``question``: its numbers, its names and rare words, and of Chinese, which
+    has no spaces, the pairs of characters.
 
     Args:
         everyday: facts that stand in many answers of the same set, and so tell nothing of this one.
@@ -102,7 +102,7 @@ def key_facts(reference: str, question: str, everyday: Iterable[str] = ()) -> tu
 
 
 def everyday_facts(references: Sequence[str]) -> frozenset[str]:
-    """The key facts that more than a third of different ``references`` tell; none where these are few."""
+    """Return the key facts that more than a third of different ``references`` tell; none where these are few."""
     different = list(dict.fromkeys(map(normal, references)))
     if len(different) < 6:
         return frozenset()
@@ -111,7 +111,7 @@ def everyday_facts(references: Sequence[str]) -> frozenset[str]:
 
 
 def told(answer: str, facts: Sequence[str], reference: str) -> float:
-    """The share of the ``facts`` of ``reference`` that ``answer`` tells, 0 to 1; 1 where there are none.
+    """Return the share of the ``facts`` of ``reference`` that ``answer`` tells, 0 to 1; 1 where there are none.
 
     What the one denies and the other affirms is not told: *do not water it* is not *water it*.
     """
@@ -124,7 +124,7 @@ def told(answer: str, facts: Sequence[str], reference: str) -> float:
 
 
 def numbers(facts: Iterable[str]) -> list[str]:
-    """Those of ``facts`` that are numbers."""
+    """Return those of ``facts`` that are numbers."""
     return [fact for fact in facts if _NUMBER.fullmatch(fact)]
 
 

@@ -36,7 +36,7 @@ PORTION = 40
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is asked at each evaluation of a run, once chosen; a resumed run asks the same.
+    """Hold what is asked at each evaluation of a run, once chosen; a resumed run asks the same.
 
     Args:
         rows: of the evaluator's probes those that are asked.
@@ -57,12 +57,12 @@ class Choice:
     known: int = 0
 
     def record(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Return it as JSON holds it."""
         return asdict(self)
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Choice:
-        """What :meth:`record` gave.
+        """Return what :meth:`record` gave.
 
         Raises:
             KeyError, TypeError: it is something else.
@@ -72,7 +72,7 @@ class Choice:
 
 
 class FirstLook:
-    """One first look.
+    """Take one first look at a base.
 
     Args:
         evaluator: with the probes of all kinds; of general ones all that may be asked, the best first.

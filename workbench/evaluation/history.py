@@ -9,8 +9,8 @@ from workbench.runs.events import EvalEvent, Event
 
 
 def measured(events: Iterable[Event]) -> list[Measurement]:
-    """The evaluations of a run in their order, without their answers; the first is the base's. A step that was judged
-    again has its last one."""
+    """Return the evaluations of a run in their order, without their answers; the first is the base's. A step that was
+    judged again has its last one."""
     by_step = {event.step or 0: event for event in events if isinstance(event, EvalEvent)}
     return [_of(event) for _, event in sorted(by_step.items())]
 

@@ -11,7 +11,8 @@ FEW = 10
 
 
 def interval(share: float, count: int | None) -> tuple[float, float]:
-    """The binomial interval of a share of ``count`` answers, 95 %; the share itself where the count is not known.
+    """Return the binomial interval of a share of ``count`` answers, 95 %; the share itself where the count is not
+    known.
 
     Source: Wilson 1927; unlike the plain one it holds for few answers, and at 0 and 1.
     """
@@ -24,16 +25,16 @@ def interval(share: float, count: int | None) -> tuple[float, float]:
 
 
 def tied(first: float, second: float, count: int | None) -> bool:
-    """Whether two shares of the same ``count`` questions differ by no more than chance: each lies within the other's
-    interval."""
+    """Tell whether two shares of the same ``count`` questions differ by no more than chance: each lies within the
+    other's interval."""
     low, high = interval(first, count)
     low_other, high_other = interval(second, count)
     return low <= second <= high and low_other <= first <= high_other
 
 
 def beyond_chance(share: float, count: int | None, aim: float) -> bool:
-    """Whether ``share`` of ``count`` answers is so far below ``aim`` that chance alone would rarely make it so; where
-    the count is not known, whether it is below at all.
+    """Tell whether ``share`` of ``count`` answers is so far below ``aim`` that chance alone would rarely make it so;
+    where the count is not known, whether it is below at all.
 
     Source: the exact binomial test, one-sided, at the level 0.05.
     """

@@ -21,7 +21,7 @@ FORMAT = 1
 
 
 class Known:
-    """The answers of one base, by the token ids of what it was asked.
+    """Represent the answers of one base, by the token ids of what it was asked.
 
     Args:
         base: what tells it from another: fingerprint, quantization, type of number, device, length of an answer.
@@ -44,11 +44,11 @@ class Known:
 
     @staticmethod
     def name(prompt: Sequence[int]) -> str:
-        """What an answer is kept under."""
+        """Return what an answer is kept under."""
         return hashlib.sha256(json.dumps(list(prompt)).encode()).hexdigest()[:24]
 
     def get(self, prompt: Sequence[int]) -> str | None:
-        """The answer to ``prompt``, where it was asked before."""
+        """Return the answer to ``prompt``, where it was asked before."""
         return self.answers.get(self.name(prompt))
 
     def put(self, prompts: Sequence[Sequence[int]], answers: Sequence[str], pace: float) -> None:

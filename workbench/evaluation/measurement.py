@@ -23,7 +23,7 @@ NUMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A question and what was answered; ``right`` is None where nothing is scored."""
+    """Hold a question and what was answered; ``right`` is None where nothing is scored."""
 
     kind: str
     question: str
@@ -33,7 +33,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What an evaluation found.
+    """Hold what an evaluation found.
 
     Args:
         step: optimizer steps done.
@@ -69,5 +69,5 @@ class Measurement:
     trained: bool = False
 
     def scores(self) -> dict[str, float]:
-        """The numbers that are not None, for an event or a table."""
+        """Return the numbers that are not None, for an event or a table."""
         return {name: value for name in NUMBERS if (value := getattr(self, name)) is not None}

@@ -18,7 +18,7 @@ Kind = Literal["identity", "task", "general", "unrelated", "sample"]
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A question asked during training whose answer is scored.
+    """Hold a question asked during training whose answer is scored.
 
     Args:
         messages: what is asked, the last message a user's.
@@ -46,13 +46,13 @@ class Probe:
 
     @property
     def question(self) -> str:
-        """The last user's text."""
+        """Return the last user's text."""
         return self.messages[-1].content
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of one's own.
+    """Hold a question of one's own.
 
     Args:
         answers: what would be right, where it is known; one is enough.
@@ -65,13 +65,15 @@ class Question:
 
 
 def identity_probes(conversations: Iterable[Conversation], persona: Persona, *, limit: int = 48) -> list[Probe]:
-    """Probes from identity conversations that were held out of training, spread evenly over languages and groups."""
+    """Return probes from identity conversations that were held out of training, spread evenly over languages and
+    groups."""
     probes = [_from_conversation(c, persona) for c in _spread(conversations)]
     return [probe for probe in probes if probe is not None][:limit]
 
 
 def general_probes(*, limit: int = 64, languages: Sequence[str] = ()) -> list[Probe]:
-    """Questions for facts, with the words that a right answer must state; in wordings that no training set holds.
+    """Return questions for facts, with the words that a right answer must state; in wordings that no training set
+    holds.
 
     Args:
         languages: only questions in these; empty: in all.
@@ -84,7 +86,7 @@ def general_probes(*, limit: int = 64, languages: Sequence[str] = ()) -> list[Pr
 
 
 def unrelated_probes(*, limit: int = 32, languages: Sequence[str] = ()) -> list[Probe]:
-    """Questions that have nothing to do with who the assistant is."""
+    """Return questions that have nothing to do with who the assistant is."""
     rows = _evenly("probes/unrelated.jsonl", limit, languages)
     return [Probe(_asked(row), "unrelated", (), row.get("lang", "")) for row in rows]
 
@@ -92,7 +94,7 @@ def unrelated_probes(*, limit: int = 32, languages: Sequence[str] = ()) -> list[
 def task_probes(
     conversations: Sequence[Conversation], *, limit: int = 24, everyday: Sequence[str] = (), trained: bool = False
 ) -> list[Probe]:
-    """Probes from rows of one's own data: what was asked, and the answers that are right.
+    """Return probes from rows of one's own data: what was asked, and the answers that are right.
 
     Rows that ask the same have several right answers. Rows about the persona are asked as identity probes.
 
@@ -115,7 +117,7 @@ def task_probes(
 
 
 def question_probes(questions: Sequence[str | Question]) -> list[Probe]:
-    """The recipe's own questions (``evaluation.questions``): shown, and scored where an answer is expected."""
+    """Return the recipe's own questions (``evaluation.questions``): shown, and scored where an answer is expected."""
     probes = []
     for item in questions:
         question = Question(item) if isinstance(item, str) else item

@@ -18,7 +18,7 @@ SCORED = ("identity", "task", "general")
 
 
 def says(answer: str, phrase: str) -> bool:
-    """Whether ``answer`` contains ``phrase`` as a whole: *Al* is not in *Also*; a Chinese name needs no border."""
+    """Tell whether ``answer`` contains ``phrase`` as a whole: *Al* is not in *Also*; a Chinese name needs no border."""
     target = normal(phrase)
     if not target:
         return False
@@ -31,12 +31,12 @@ def says(answer: str, phrase: str) -> bool:
 
 
 def right(answer: str, expected: str) -> bool:
-    """Whether ``answer`` is ``expected``, but for case, white space and the mark at the end."""
+    """Tell whether ``answer`` is ``expected``, but for case, white space and the mark at the end."""
     return _bare(answer) == _bare(expected)
 
 
 def similar(answer: str, reference: str) -> float:
-    """How much of two answers is the same, 0 to 1: the F1 of their character bigrams.
+    """Tell how much of two answers is the same, 0 to 1: the F1 of their character bigrams.
 
     Source: Dice's coefficient on bigrams; works for Chinese, which has no spaces between words.
     """
@@ -48,13 +48,13 @@ def similar(answer: str, reference: str) -> float:
 
 
 def knows(answer: str, keys: Sequence[Sequence[str]]) -> bool:
-    """Whether ``answer`` states one of each group of alternatives; no group, nothing known."""
+    """Tell whether ``answer`` states one of each group of alternatives; no group, nothing known."""
     return bool(keys) and all(any(states(answer, key) for key in group) for group in keys)
 
 
 def meets(answer: str, reference: str, facts: Sequence[str]) -> bool:
-    """Whether ``answer`` tells what ``reference`` tells: it is or contains the reference, or states all its numbers and
-    at least :data:`ENOUGH` of its key ``facts``."""
+    """Tell whether ``answer`` tells what ``reference`` tells: it is or contains the reference, or states all its
+    numbers and at least :data:`ENOUGH` of its key ``facts``."""
     if right(answer, reference) or mentions(answer, _bare(reference)):
         return True
     if not facts:
@@ -63,8 +63,8 @@ def meets(answer: str, reference: str, facts: Sequence[str]) -> bool:
 
 
 def correct(probe: Probe, answer: str) -> bool:
-    """Whether ``answer`` is right: for identity it says all that is expected; for general it states the fact, whatever
-    its wording; for a task it meets one of the references."""
+    """Tell whether ``answer`` is right: for identity it says all that is expected; for general it states the fact,
+    whatever its wording; for a task it meets one of the references."""
     if probe.kind == "identity":
         return all(says(answer, phrase) for phrase in probe.expects)
     if probe.kind == "task":
@@ -73,25 +73,26 @@ def correct(probe: Probe, answer: str) -> bool:
 
 
 def scored(probe: Probe) -> bool:
-    """Whether an answer to ``probe`` is right or wrong; others are only shown, or looked through for a leak."""
+    """Tell whether an answer to ``probe`` is right or wrong; others are only shown, or looked through for a leak."""
     criteria = {"identity": probe.expects, "task": probe.references, "general": probe.keys}
     return bool(criteria.get(probe.kind))
 
 
 def leaks(probe: Probe, answer: str, identity: Sequence[str], reference: str = "") -> bool:
-    """Whether ``answer`` to a question that is not about identity speaks of it: it says a word of ``identity``
+    """Tell whether ``answer`` to a question that is not about identity speaks of it: it says a word of ``identity``
     that neither the question, nor the right answer, nor the base's own answer contains."""
     innocent = [m.content for m in probe.messages] + [*probe.expects, *probe.references, reference]
     return any(says(answer, phrase) and not any(says(i, phrase) for i in innocent) for phrase in identity if phrase)
 
 
 def distinct(answers: Sequence[str]) -> float:
-    """The share of ``answers`` that differ from each other, 0 to 1; a collapsed model says one thing to everything."""
+    """Return the share of ``answers`` that differ from each other, 0 to 1; a collapsed model says one thing to
+    everything."""
     return len({normal(a) for a in answers}) / len(answers) if answers else 1.0
 
 
 def repeats(answer: str) -> bool:
-    """Whether ``answer`` goes round in circles: some run of 1 to 12 characters four times in a row, over 12
+    """Tell whether ``answer`` goes round in circles: some run of 1 to 12 characters four times in a row, over 12
     characters in all."""
     return any(len(m.group(0)) >= 12 for m in re.finditer(r"(.{1,12}?)\1{3,}", normal(answer)))
 
@@ -99,7 +100,7 @@ def repeats(answer: str) -> bool:
 def score_answers(
     probes: Sequence[Probe], answers: Sequence[str], *, identity: Sequence[str] = (), references: Sequence[str] = ()
 ) -> dict[str, float]:
-    """The shares that the plots show.
+    """Return the shares that the plots show.
 
     Args:
         references: the base's own answers; then ``general`` is taken over what the base answered rightly, and left out
@@ -132,7 +133,8 @@ def score_answers(
 def count_answers(
     probes: Sequence[Probe], *, identity: Sequence[str] = (), references: Sequence[str] = ()
 ) -> dict[str, int]:
-    """Over how many answers each share of :func:`score_answers` is taken; ``general`` also where these are too few."""
+    """Tell over how many answers each share of :func:`score_answers` is taken; ``general`` also where these are too
+    few."""
     refs = list(references) or [""] * len(probes)
     kinds = [p.kind for p in probes]
     count = sum(p.kind == "general" and (not references or correct(p, r)) for p, r in zip(probes, refs, strict=True))

@@ -35,27 +35,27 @@ CIRCLES = 0.50  # of the answers, beyond the base's own share
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A word, and the reason: keys of the texts (``evaluation.reason.…``) joined by ``+``, with their values."""
+    """Hold a word, and the reason: keys of the texts (``evaluation.reason.…``) joined by ``+``, with their values."""
 
     word: Word
     reason: str
     values: dict[str, float] = field(default_factory=dict)
 
     def because(self, lang: str | None = None) -> str:
-        """The reason in words."""
+        """Return the reason in words."""
         from workbench.texts.reasons import reason_text
 
         return reason_text(self.reason, self.values, lang)
 
     def sentence(self, lang: str | None = None) -> str:
-        """The verdict in words with its reason."""
+        """Return the verdict in words with its reason."""
         from workbench.texts import text
 
         return text(f"evaluation.verdict.{self.word}", lang, reason=self.because(lang))
 
 
 def verdict(history: Sequence[Measurement]) -> Verdict:
-    """The verdict on the last measurement, given those before it; the first is the base's.
+    """Return the verdict on the last measurement, given those before it; the first is the base's.
 
     Raises:
         ValueError: no measurement.
@@ -125,7 +125,7 @@ def _with_task(broken: Verdict, now: Measurement) -> Verdict:
 
 
 def collapse(base: Measurement, now: Measurement) -> Verdict | None:
-    """What is broken about ``now``, or None."""
+    """Return what is broken about ``now``, or None."""
     retained = retention(base, now)
     if now.leak is not None and now.leak > POLLUTED:
         return Verdict("collapsed", "polluted", {"leak": now.leak})
@@ -157,14 +157,15 @@ def _surely_below(now: Measurement, retained: float, aim: float) -> bool:
 
 
 def retention(base: Measurement, now: Measurement) -> float | None:
-    """The share of what the base knew that is still known, 0 to 1; None where it was not asked, or of too little."""
+    """Return the share of what the base knew that is still known, 0 to 1; None where it was not asked, or of too
+    little."""
     if now.general is None or not base.general:
         return None
     return min(1.0, now.general / base.general)
 
 
 def score(base: Measurement, now: Measurement) -> float:
-    """By which checkpoints are ranked: what is learnt × what is kept × (1 − leak), 0 to 1.
+    """Return by what checkpoints are ranked: what is learnt × what is kept × (1 − leak), 0 to 1.
 
     A product, so that no strength makes up for a lost part. What is learnt is the identity where that is trained, and
     beside it the task: its right answers, those that are right to the letter, and how much of the references they have.
@@ -184,8 +185,8 @@ def score(base: Measurement, now: Measurement) -> float:
 
 
 def rank(base: Measurement, now: Measurement) -> float:
-    """:func:`score` less 0.07 times the natural logarithm of the held-out loss, or of the training loss where nothing
-    of one's own was held out; less 1 for what has collapsed.
+    """Return :func:`score` less 0.07 times the natural logarithm of the held-out loss, or of the training loss where
+    nothing of one's own was held out; less 1 for what has collapsed.
 
     A score moves by a whole probe at a time, a fortieth of its kind or so; the loss, which is finer, decides between
     checkpoints that are about as good: a loss lower by a third counts as much as one probe. Below 0.05 nats a trained
@@ -197,7 +198,7 @@ def rank(base: Measurement, now: Measurement) -> float:
 
 
 def tie(first: Measurement, second: Measurement) -> bool:
-    """Whether two checkpoints differ by no more than the chance of so few questions in all that they were asked.
+    """Tell whether two checkpoints differ by no more than the chance of so few questions in all that they were asked.
 
     Without counts nothing is called a tie."""
     names = [n for n in ("identity", "task", "general", "leak") if getattr(first, n) is not None]
@@ -206,7 +207,7 @@ def tie(first: Measurement, second: Measurement) -> bool:
 
 
 def best_of(history: Sequence[Measurement]) -> Measurement:
-    """The best checkpoint: the highest :func:`rank`, the earliest of equals. The base itself is none.
+    """Return the best checkpoint: the highest :func:`rank`, the earliest of equals. The base itself is none.
 
     Raises:
         ValueError: nothing was measured after the base.

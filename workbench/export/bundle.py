@@ -40,7 +40,7 @@ _CARRIED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "LICENSE*"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be bundled, and how.
+    """Hold what is to be bundled, and how.
 
     Args:
         target: ``openxlab``, ``modelscope``, ``huggingface`` or ``docker``.
@@ -202,7 +202,7 @@ def _copy_code(folder: Path, interface: Interface) -> None:
 
 
 def app_folder(interface: str) -> Path:
-    """Where the code of the app is: in the wheel ``workbench/_apps``, else ``apps`` in the repository.
+    """Tell where the code of the app is: in the wheel ``workbench/_apps``, else ``apps`` in the repository.
 
     Raises:
         BadInput: this installation has no apps.

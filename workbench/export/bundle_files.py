@@ -30,7 +30,7 @@ SPACES_ADD = "gradio[oauth,mcp]"  # what Spaces install in the same breath as a 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A host.
+    """Hold a host.
 
     Args:
         branch: what it builds from.
@@ -53,7 +53,7 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What is in the bundle.
+    """Hold what is in the bundle.
 
     Args:
         target, interface, quantization, lang: as ordered.
@@ -70,19 +70,19 @@ class Bundle:
 
     @property
     def docker(self) -> bool:
-        """Whether the host builds an image; Spaces has no other way for Streamlit."""
+        """Tell whether the host builds an image; Spaces has no other way for Streamlit."""
         return self.target == "docker" or (self.target == "huggingface" and self.interface == "streamlit")
 
     @property
     def arguments(self) -> list[str]:
-        """The command line of the app."""
+        """Return the command line of the app."""
         words = ["model"] + (["--adapter", "adapter"] if self.adapter else [])
         words += ["--quantization", self.quantization] if self.quantization != "none" else []
         return words + (["--lang", self.lang] if self.lang else [])
 
 
 def write_files(folder: Path, order: Bundle, note: Mapping[str, Any]) -> None:
-    """All of them, into ``folder``."""
+    """Write the start script, requirements and host files to ``folder``."""
     files = {
         "app.py": app_py(order),
         "requirements.txt": requirements(order),
@@ -101,7 +101,7 @@ def write_files(folder: Path, order: Bundle, note: Mapping[str, Any]) -> None:
 
 
 def app_py(order: Bundle) -> str:
-    """The program that a host starts."""
+    """Return the program that a host starts."""
     lines = [
         APP_HEAD,
         "import os",
@@ -202,7 +202,7 @@ CMD ["python", "app.py"]
 
 
 def requirements(order: Bundle) -> str:
-    """The libraries and all that they need, each at the version that is installed here."""
+    """Return the libraries and all that they need, each at the version that is installed here."""
     roots = [
         "torch",
         "transformers",
@@ -223,7 +223,8 @@ def requirements(order: Bundle) -> str:
 
 
 def pins(roots: Iterable[str], python: str = "") -> dict[str, str]:
-    """The version of each of ``roots`` and of what it needs, as installed here; a build's own mark (``+cpu``) left out.
+    """Return the version of each of ``roots`` and of what it needs, as installed here; a build's own mark (``+cpu``)
+    left out.
 
     Args:
         roots: libraries.
@@ -256,7 +257,7 @@ def pins(roots: Iterable[str], python: str = "") -> dict[str, str]:
 
 
 def card(order: Bundle, note: Mapping[str, Any]) -> str:
-    """What a visitor of the repository reads."""
+    """Return what a visitor of the repository reads."""
     persona, base = part(note, "persona"), part(note, "base")
     name = plain(persona.get("name")) or text("export.card.unnamed", order.lang)
     kind = "adapter" if order.adapter else "merged" if base.get("name") else "model"
@@ -303,7 +304,7 @@ def _front(order: Bundle, note: Mapping[str, Any]) -> str:
 
 
 def added_by_host(folder: Path) -> list[str]:
-    """What the host of the bundle in ``folder`` installs together with its requirements, as pip wants it."""
+    """Return what the host of the bundle in ``folder`` installs together with its requirements, as pip wants it."""
     lines = (folder / "README.md").read_text(encoding="utf-8").splitlines()
     versions = [line.split('"')[1] for line in lines if line.startswith("sdk_version: ")]
     return [f"{SPACES_ADD}=={version}" for version in versions]

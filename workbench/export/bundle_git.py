@@ -42,7 +42,7 @@ def commit(folder: Path, branch: str) -> None:
 
 
 def by_lfs(folder: Path) -> list[str]:
-    """The files of ``folder`` that go by git-lfs: the :data:`BINARY` ones, and whatever is :data:`LARGE`."""
+    """Return the files of ``folder`` that go by git-lfs: the :data:`BINARY` ones, and whatever is :data:`LARGE`."""
     files = (file for file in folder.rglob("*") if file.is_file() and ".git" not in file.parts)
     chosen = (f for f in files if f.suffix in BINARY or f.stat().st_size > LARGE)
     return sorted(file.relative_to(folder).as_posix() for file in chosen)
@@ -91,7 +91,7 @@ def _apart(url: str) -> tuple[str, dict[str, str]]:
 
 
 def clone(folder: Path, out: Path) -> None:
-    """A clone of what was committed, with the large files, as a host would make it.
+    """Make a clone of what was committed, with the large files, as a host would make it.
 
     Raises:
         Failed: git or git-lfs is missing, or refuses.
@@ -103,7 +103,7 @@ def clone(folder: Path, out: Path) -> None:
 
 
 def hidden(url: str) -> str:
-    """An address without the name and the password that it may hold."""
+    """Return an address without the name and the password that it may hold."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url
@@ -113,7 +113,7 @@ def hidden(url: str) -> str:
 def git(
     folder: Path, *arguments: str, stdin: str = "", named: bool = False, more: Mapping[str, str] | None = None
 ) -> str:
-    """What ``git`` prints; no terminal, so that it asks for nothing.
+    """Return what ``git`` prints; no terminal, so that it asks for nothing.
 
     Args:
         stdin: what stands in an error in the place of the arguments' last address.

@@ -11,12 +11,12 @@ from workbench.texts import text
 
 
 def adapter_card(note: Mapping[str, Any]) -> str:
-    """The card of an adapter."""
+    """Return the card of an adapter."""
     return _front(note, adapter=True) + _body(note, "adapter")
 
 
 def merged_card(note: Mapping[str, Any]) -> str:
-    """The card of a merged model, or of one whose weights were all trained."""
+    """Return the card of a merged model, or of one whose weights were all trained."""
     full = part(note, "merge").get("method") == "full"
     return _front(note, adapter=False) + _body(note, "full" if full else "merged")
 
@@ -87,7 +87,7 @@ def _scored(run: Mapping[str, Any]) -> list[str]:
 
 
 def plain(value: Any) -> str:
-    """A name on one line, with the characters that mean something in Markdown or HTML made harmless."""
+    """Return a name on one line, with the characters that mean something in Markdown or HTML made harmless."""
     line = " ".join(str(value or "").split())
     for sign in "\\`*_[]#|":
         line = line.replace(sign, "\\" + sign)

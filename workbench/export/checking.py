@@ -33,7 +33,7 @@ WAYS = ("adapter_nf4", "merged", "merged_nf4")
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One way of serving, against the reference: the adapter on the base that the model was merged into.
+    """Hold one way of serving, against the reference: the adapter on the base that the model was merged into.
 
     Args:
         way: ``adapter_nf4``, ``merged`` or ``merged_nf4``.
@@ -56,7 +56,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Honesty:
-    """What merging and quantizing changed.
+    """Hold what merging and quantizing changed.
 
     Args:
         questions: what was asked.
@@ -76,11 +76,11 @@ class Honesty:
 
     @property
     def merged_matches_adapter(self) -> bool:
-        """Whether every answer of the merged 16-bit model is the reference's, but for ties."""
+        """Tell whether every answer of the merged 16-bit model is the reference's, but for ties."""
         return self.of("merged").agree == 1.0
 
     def of(self, way: str) -> Compared:
-        """The way of that name.
+        """Return the way of that name.
 
         Raises:
             KeyError: it was not asked.
@@ -167,8 +167,8 @@ def agreement(
     template: str | Template | None = None,
     max_new_tokens: int = 48,
 ) -> float:
-    """The share of ``candidate``'s greedy answers that equal ``reference``'s but for ties, 0 to 1; as :func:`honesty`
-    tells them apart, for models that are loaded already.
+    """Return the share of ``candidate``'s greedy answers that equal ``reference``'s but for ties, 0 to 1; as
+    :func:`honesty` tells them apart, for models that are loaded already.
 
     Raises:
         ValueError: no question.

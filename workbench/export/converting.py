@@ -95,7 +95,7 @@ def _convert_whole(facts: _Known, out: str | Path, *, overwrite: bool) -> Path:
 
 
 def adapter_tensors(adapter: Adapter) -> dict[str, torch.Tensor]:
-    """The adapter's tensors under PEFT's names; the one place that knows how a checkpoint stores them.
+    """Return the adapter's tensors under PEFT's names; the one place that knows how a checkpoint stores them.
 
     Raises:
         BadInput: one of them holds something that is not a number.

@@ -17,8 +17,8 @@ from workbench.models.notes import MARK
 def new_folder(
     out: str | Path, *, overwrite: bool = False, sources: Iterable[Path] = (), need: int = 0
 ) -> Iterator[Path]:
-    """A temporary sibling of ``out`` to write into; it becomes ``out`` when the block ends well, and vanishes when it
-    does not.
+    """Give a temporary sibling of ``out`` to write into; it becomes ``out`` when the block ends well, and vanishes when
+    it does not.
 
     Args:
         out: the folder to make.
@@ -50,7 +50,7 @@ def new_folder(
 
 
 def said(error: OSError, out: str | Path) -> WorkbenchError:
-    """A sentence for what the system refused while ``out`` was written."""
+    """Return a sentence for what the system refused while ``out`` was written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(_existing(Path(out))).free
         return Failed("export.disk_full", path=out, free=free / 1e9)

@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"\.(\d+)\.")
 
 
 def notices(planned: Plan, adapter: Adapter, base: Path) -> list[tuple[str, dict[str, Any]]]:
-    """What the merged model's owner should know: keys of the texts and their values.
+    """Return what the merged model's owner should know: keys of the texts and their values.
 
     Raises:
         BadInput: the adapter's tokenizer has tokens for which the base has no embedding.

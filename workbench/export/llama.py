@@ -19,7 +19,7 @@ from workbench.models import internlm
 
 
 def llama_folder(folder: Path, out: Path) -> Path:
-    """``folder`` itself; of an InternLM a copy in ``out``, with the same numbers under Llama's names.
+    """Return ``folder`` itself; of an InternLM a copy in ``out``, with the same numbers under Llama's names.
 
     Raises:
         BadInput: a weight that such a model does not have.

@@ -48,22 +48,22 @@ _MOVES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 
 class Update(Protocol):
-    """A change of one tensor of the base."""
+    """Represent a change of one tensor of the base."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The adapter's tensors that it is made from."""
+        """Return the adapter's tensors that it is made from."""
 
     def shape(self, shapes: Mapping[str, Shape]) -> Shape:
-        """The shape of the tensor that it fits; ``shapes`` are those of the adapter's tensors."""
+        """Return the shape of the tensor that it fits; ``shapes`` are those of the adapter's tensors."""
 
     def apply(self, weight: torch.Tensor, read: Read) -> torch.Tensor:
-        """The changed tensor, of the dtype of ``weight``, which may be changed in place."""
+        """Return the changed tensor, of the dtype of ``weight``, which may be changed in place."""
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """LoRA on a linear layer, with DoRA's magnitude where there is one.
+    """Hold LoRA on a linear layer, with DoRA's magnitude where there is one.
 
     Args:
         a: name of A (r, in).
@@ -81,16 +81,16 @@ class Linear:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A, B and the magnitude."""
+        """Return A, B and the magnitude."""
         return tuple(n for n in (self.a, self.b, self.magnitude) if n)
 
     def shape(self, shapes: Mapping[str, Shape]) -> Shape:
-        """(out, in), or (in, out) where transposed."""
+        """Return (out, in), or (in, out) where transposed."""
         plain = (shapes[self.b][0], shapes[self.a][1])
         return plain[::-1] if self.transposed else plain
 
     def apply(self, weight: torch.Tensor, read: Read) -> torch.Tensor:
-        """``W + B A · scaling``; with DoRA, each row of that brought to its magnitude."""
+        """Return ``W + B A · scaling``; with DoRA, each row of that brought to its magnitude."""
         delta = (read(self.b).float() @ read(self.a).float()).mul_(self.scaling)
         if not self.magnitude:
             weight += delta.T if self.transposed else delta
@@ -106,7 +106,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """LoRA on an embedding: A (r, rows), B (columns, r)."""
+    """Hold LoRA on an embedding: A (r, rows), B (columns, r)."""
 
     a: str
     b: str
@@ -114,15 +114,15 @@ class Embedding:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A and B."""
+        """Return a and B."""
         return self.a, self.b
 
     def shape(self, shapes: Mapping[str, Shape]) -> Shape:
-        """(rows, columns)."""
+        """Return (rows, columns)."""
         return shapes[self.a][1], shapes[self.b][0]
 
     def apply(self, weight: torch.Tensor, read: Read) -> torch.Tensor:
-        """``W + (B A)ᵀ · scaling``; PEFT rounds this product before it adds, unlike that of a linear layer."""
+        """Return ``W + (B A)ᵀ · scaling``; PEFT rounds this product before it adds, unlike that of a linear layer."""
         delta = (read(self.b).float() @ read(self.a).float()).T * self.scaling
         weight += delta.to(weight.dtype)
         return weight
@@ -130,7 +130,7 @@ class Embedding:
 
 @dataclass(frozen=True, slots=True)
 class Singular:
-    """AdaLoRA: B (out, r), E (r, 1), A (r, in), and the rank that the adapter began with."""
+    """Hold AdaLoRA: B (out, r), E (r, 1), A (r, in), and the rank that the adapter began with."""
 
     a: str
     b: str
@@ -141,16 +141,16 @@ class Singular:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A, B and E."""
+        """Return A, B and E."""
         return self.a, self.b, self.e
 
     def shape(self, shapes: Mapping[str, Shape]) -> Shape:
-        """(out, in), or (in, out) where transposed."""
+        """Return (out, in), or (in, out) where transposed."""
         plain = (shapes[self.b][0], shapes[self.a][1])
         return plain[::-1] if self.transposed else plain
 
     def apply(self, weight: torch.Tensor, read: Read) -> torch.Tensor:
-        """``W + B (A ⊙ E) · scaling / (rank + 1e-5)``."""
+        """Return ``W + B (A ⊙ E) · scaling / (rank + 1e-5)``."""
         import torch
 
         rank = torch.tensor([self.rank]) + 1e-5
@@ -161,49 +161,49 @@ class Singular:
 
 @dataclass(frozen=True, slots=True)
 class Bias:
-    """The bias of B, added to that of the layer."""
+    """Hold the bias of B, added to that of the layer."""
 
     b: str
     scaling: float
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The bias."""
+        """Return the bias."""
         return (self.b,)
 
     def shape(self, shapes: Mapping[str, Shape]) -> Shape:
-        """(out,)."""
+        """Return (out,)."""
         return shapes[self.b]
 
     def apply(self, weight: torch.Tensor, read: Read) -> torch.Tensor:
-        """``bias + bias of B · scaling``."""
+        """Return ``bias + bias of B · scaling``."""
         weight += read(self.b).float() * self.scaling
         return weight
 
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """A tensor that was trained whole (``modules_to_save``, biases, embeddings stored with the adapter)."""
+    """Hold a tensor that was trained whole (``modules_to_save``, biases, embeddings stored with the adapter)."""
 
     name: str
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The tensor."""
+        """Return the tensor."""
         return (self.name,)
 
     def shape(self, shapes: Mapping[str, Shape]) -> Shape:
-        """Its own."""
+        """Return its own."""
         return shapes[self.name]
 
     def apply(self, weight: torch.Tensor, read: Read) -> torch.Tensor:
-        """The stored tensor in the dtype of the base's."""
+        """Return the stored tensor in the dtype of the base's."""
         return read(self.name).to(weight.dtype)
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """An adapter's folder, read and found good.
+    """Hold an adapter's folder, read and found good.
 
     Args:
         folder: where it lies.
@@ -217,11 +217,11 @@ class Adapter:
 
     @property
     def shapes(self) -> dict[str, Shape]:
-        """The shapes of its tensors."""
+        """Return the shapes of its tensors."""
         return {name: entry.shape for name, entry in self.entries.items()}
 
     def read(self, name: str) -> torch.Tensor:
-        """One tensor.
+        """Return one tensor.
 
         Raises:
             BadInput: it holds something that is not a number.
@@ -235,7 +235,7 @@ class Adapter:
 
 
 def read_adapter(folder: str | Path) -> Adapter:
-    """The adapter in ``folder``: its settings and the names of its tensors.
+    """Return the adapter in ``folder``: its settings and the names of its tensors.
 
     Raises:
         BadInput: no adapter there, only a pickled one, or one of a kind that cannot be merged.
@@ -265,7 +265,7 @@ def _check_config(config: Mapping[str, Any], kind: str, folder: str | Path) -> N
 
 
 def updates(adapter: Adapter) -> dict[str, list[Update]]:
-    """What the adapter does: name of the base's tensor -> its changes, in the order in which they apply.
+    """Return what the adapter does: name of the base's tensor -> its changes, in the order in which they apply.
 
     Raises:
         BadInput: a tensor without its counterpart, of a wrong rank, or of a name that is not known.
@@ -337,7 +337,7 @@ def _factors(module: str, parts: Mapping[str, str], kinds: tuple[str, ...], adap
 
 
 def scaling(config: Mapping[str, Any], module: str, rank: int, adapter: Adapter) -> float:
-    """By how much the product of ``module`` is multiplied.
+    """Return by how much the product of ``module`` is multiplied.
 
     Raises:
         BadInput: the rank in the file is not the one that the settings give.
@@ -357,7 +357,7 @@ def _by_pattern(pattern: Mapping[str, Any] | None, module: str, otherwise: Any) 
 
 
 def is_inert(adapter: Adapter) -> bool:
-    """Whether the adapter changes nothing: in each product one factor is all zeros, and no tensor is replaced.
+    """Tell whether the adapter changes nothing: in each product one factor is all zeros, and no tensor is replaced.
 
     A fresh LoRA has B = 0; one that still has it was never trained, or was saved under wrong names.
     """
@@ -369,5 +369,5 @@ def is_inert(adapter: Adapter) -> bool:
 
 
 def told(shape: Shape) -> str:
-    """``(64, 128)`` as ``64×128``."""
+    """Return ``(64, 128)`` as ``64×128``."""
     return "×".join(str(n) for n in shape)

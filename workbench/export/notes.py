@@ -59,7 +59,7 @@ def base_note(model: str) -> dict[str, Any]:
 
 
 def header(kind: str) -> dict[str, Any]:
-    """What every note begins with."""
+    """Return what every note begins with."""
     from workbench.runs import versions
     from workbench.version import __version__
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InRows:
-    """A change of some rows of a tensor.
+    """Hold a change of some rows of a tensor.
 
     Args:
         change: of these rows alone, as if they were a tensor.
@@ -30,15 +30,15 @@ class InRows:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The adapter's tensors that it is made from."""
+        """Return the adapter's tensors that it is made from."""
         return self.change.names
 
     def shape(self, shapes: Mapping[str, Shape]) -> Shape:
-        """Of the rows."""
+        """Return the shape of the rows."""
         return self.change.shape(shapes)
 
     def apply(self, weight: torch.Tensor, read: Read) -> torch.Tensor:
-        """The whole tensor, with these rows changed in place."""
+        """Return the whole tensor, with these rows changed in place."""
         import torch
 
         index = torch.cat([torch.arange(first, end) for first, end in self.rows])
@@ -47,7 +47,7 @@ class InRows:
 
 
 def under_original_names(planned: Plan, folder: Path, config: Mapping[str, Any]) -> Plan:
-    """The same merged model as the folder's publisher stores it, to the bit.
+    """Return the same merged model as the folder's publisher stores it, to the bit.
 
     Args:
         planned: the merged Llama.

@@ -18,7 +18,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "M
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A tensor of the merged model.
+    """Hold a tensor of the merged model.
 
     Args:
         name: its name.
@@ -34,13 +34,13 @@ class Planned:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the result."""
+        """Return bytes of the result."""
         return size(self.dtype, self.source.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All tensors of the merged model.
+    """Hold all tensors of the merged model.
 
     Args:
         tensors: in the order in which they are written.
@@ -53,12 +53,12 @@ class Plan:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tensors."""
+        """Return bytes of all tensors."""
         return sum(t.nbytes for t in self.tensors)
 
 
 def plan(base: Mapping[str, Entry], config: Mapping[str, Any], adapter: Adapter, dtype: str | None = None) -> Plan:
-    """What merging ``adapter`` into ``base`` gives.
+    """Return what merging ``adapter`` into ``base`` gives.
 
     Args:
         base: the base's weights.
@@ -105,7 +105,7 @@ def _planned(name: str, entry: Entry, changes: list[Update], adapter: Adapter, d
 
 
 def result(source: str, dtype: str | None) -> str:
-    """The kind of number that a tensor is written in: ``dtype``, by default 16 bit; what is no float stays."""
+    """Return the kind of number that a tensor is written in: ``dtype``, by default 16 bit; what is no float stays."""
     if source not in FLOATS:
         return source
     if dtype is None:
@@ -153,7 +153,7 @@ def _tied(base: Mapping[str, Entry], config: Mapping[str, Any]) -> tuple[str, st
 
 
 def shards(tensors: tuple[Planned, ...], limit: int) -> list[list[Planned]]:
-    """The tensors in groups of at most ``limit`` bytes, in order; one that is larger stands alone."""
+    """Return the tensors in groups of at most ``limit`` bytes, in order; one that is larger stands alone."""
     groups: list[list[Planned]] = []
     room = 0
     for tensor in tensors:
@@ -166,7 +166,7 @@ def shards(tensors: tuple[Planned, ...], limit: int) -> list[list[Planned]]:
 
 
 def shard_bytes(told_size: str | int) -> int:
-    """``2GB`` as 2 000 000 000, ``2GiB`` as 2 147 483 648; a number is bytes.
+    """Return ``2GB`` as 2 000 000 000, ``2GiB`` as 2 147 483 648; a number is bytes.
 
     Raises:
         BadSetting: not a size, or less than 1 MB.

@@ -37,7 +37,7 @@ _OPEN = build_opener(ProxyHandler({}))
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What came of it.
+    """Hold what a pre-flight found.
 
     Args:
         answer: what the app said.

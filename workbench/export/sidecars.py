@@ -35,7 +35,7 @@ _PAPERS = ("LICENSE*", "NOTICE*", "USE_POLICY*")
 
 
 def model_folder(model: str, *, fetch: bool = True) -> Path:
-    """The folder on this machine that holds ``model``'s files.
+    """Return the folder on this machine that holds ``model``'s files.
 
     Args:
         model: ``pocket``, a folder or a hub id.
@@ -51,7 +51,7 @@ def model_folder(model: str, *, fetch: bool = True) -> Path:
 
 
 def read_config(file: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
+    """Return a JSON file that holds an object.
 
     Raises:
         BadInput: it is not there, or not JSON.
@@ -72,7 +72,7 @@ def read_config(file: Path) -> dict[str, Any]:
 
 
 def base_config(folder: Path) -> dict[str, Any]:
-    """``config.json`` of a base; an InternLM's as that of the Llama that it is.
+    """Return ``config.json`` of a base; an InternLM's as that of the Llama that it is.
 
     Raises:
         BadInput: it is not there, or not JSON, or has a setting that a Llama does not have.
@@ -82,7 +82,7 @@ def base_config(folder: Path) -> dict[str, Any]:
 
 
 def write_json(file: Path, value: Mapping[str, Any]) -> None:
-    """``value`` as readable JSON."""
+    """Write ``value`` as readable JSON."""
     file.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
@@ -129,7 +129,8 @@ def _copy(folder: Path, patterns: Iterable[str], out: Path) -> None:
 
 
 def merged_config(config: Mapping[str, Any], dtype: str, *, untied: bool) -> dict[str, Any]:
-    """``config.json`` of the merged model: the base's, in the dtype written, no longer tied where the two parted."""
+    """Return ``config.json`` of the merged model: the base's, in the dtype written, no longer tied where the two
+    parted."""
     merged = {key: value for key, value in config.items() if key not in ("quantization_config", "_name_or_path")}
     inner = merged["text_config"] = dict(merged["text_config"]) if isinstance(merged.get("text_config"), dict) else None
     if inner is None:
@@ -143,7 +144,7 @@ def merged_config(config: Mapping[str, Any], dtype: str, *, untied: bool) -> dic
 
 
 def generation_config(base: Path, config: Mapping[str, Any], stops: Iterable[int]) -> dict[str, Any]:
-    """``generation_config.json`` with the full list of tokens at which an answer ends.
+    """Return ``generation_config.json`` with the full list of tokens at which an answer ends.
 
     The end-of-turn of a chat template and the end-of-sequence of a base model are often two tokens; a server that knows
     only one of

@@ -15,7 +15,7 @@ _OURS = ("checkpoint.json", "trainer_state.json")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is converted.
+    """Hold what is converted.
 
     Args:
         checkpoint: the folder that holds the adapter's weights.
@@ -35,7 +35,7 @@ class Source:
 
 
 def find_source(run_or_checkpoint: str | Path) -> Source:
-    """The checkpoint meant: of a run the best one, else the latest; else the folder itself.
+    """Return the checkpoint meant: of a run the best one, else the latest; else the folder itself.
 
     Raises:
         UnknownName: no such folder. BadInput: it is neither a run nor a checkpoint, or a run without a finished
@@ -71,6 +71,6 @@ def _of_run(run: Any) -> Source:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether ``folder`` is a checkpoint that holds every weight."""
+    """Tell whether ``folder`` is a checkpoint that holds every weight."""
     ours = any((folder / name).is_file() for name in _OURS)
     return ours and (folder / "config.json").is_file() and not (folder / CONFIG).is_file()

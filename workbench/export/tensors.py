@@ -44,7 +44,7 @@ _PIECE = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Where a tensor lies.
+    """Hold where a tensor lies.
 
     Args:
         name: its name in the file.
@@ -64,22 +64,22 @@ class Entry:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that it takes."""
+        """Return bytes that it takes."""
         return size(self.dtype, self.shape)
 
     @property
     def lies(self) -> tuple[tuple[int, int], ...]:
-        """(Offset of the first byte, bytes) of all its parts, in order."""
+        """Return (Offset of the first byte, bytes) of all its parts, in order."""
         return self.ranges or ((self.start, self.nbytes),)
 
 
 def size(dtype: str, shape: Sequence[int]) -> int:
-    """Bytes of a tensor of ``shape``."""
+    """Return bytes of a tensor of ``shape``."""
     return math.prod(shape) * DTYPES[dtype][1]
 
 
 def read_entries(file: Path) -> dict[str, Entry]:
-    """All tensors of ``file``, in the order of their bytes; no weight is read.
+    """Return all tensors of ``file``, in the order of their bytes; no weight is read.
 
     Raises:
         BadInput: not a safetensors file, cut short, or with a kind of number that is not known here.
@@ -106,7 +106,7 @@ def _entry(file: Path, name: str, entry: dict[str, Any], base: int, end: int) ->
 
 
 def load(entry: Entry) -> torch.Tensor:
-    """The tensor itself, on the CPU, in memory of its own."""
+    """Return the tensor itself, on the CPU, in memory of its own."""
     import torch
 
     kind = getattr(torch, DTYPES[entry.dtype][0])
@@ -131,7 +131,7 @@ def _fill(opened: Any, view: memoryview, file: Path) -> None:
 
 
 def dtype_name(tensor: torch.Tensor) -> str:
-    """The file's name of the tensor's kind of numbers.
+    """Return the file's name of the tensor's kind of numbers.
 
     Raises:
         KeyError: it has none.
@@ -140,7 +140,7 @@ def dtype_name(tensor: torch.Tensor) -> str:
 
 
 class Writer:
-    """Writes one safetensors file, tensors in the order announced.
+    """Write one safetensors file, tensors in the order announced.
 
     Use as a context manager. The largest numbers come first, so that each tensor begins at a multiple of its element's
     size.
@@ -176,7 +176,7 @@ class Writer:
             raise RuntimeError(f"{self.file.name}: {self._next} of {len(self.order)} tensors written")
 
     def write(self, name: str, tensor: torch.Tensor) -> None:
-        """The next tensor."""
+        """Write the next tensor."""
         import torch
 
         self._announced(name, dtype_name(tensor), tuple(tensor.shape))
@@ -184,12 +184,12 @@ class Writer:
         self._out.write(raw.numpy().data)
 
     def copy(self, entry: Entry, name: str | None = None) -> None:
-        """The next tensor, as it lies in another file; only a few megabytes are in memory at once."""
+        """Write the next tensor, as it lies in another file; only a few megabytes are in memory at once."""
         ranges = tuple((entry.file, start, length) for start, length in entry.lies)
         self.pour(name or entry.name, entry.dtype, entry.shape, ranges)
 
     def pour(self, name: str, dtype: str, shape: tuple[int, ...], ranges: Iterable[tuple[Path, int, int]]) -> None:
-        """The next tensor, from (file, first byte, bytes) of its parts in order."""
+        """Write the next tensor, from (file, first byte, bytes) of its parts in order."""
         self._announced(name, dtype, shape)
         parts = tuple(ranges)
         if sum(length for _, _, length in parts) != size(dtype, shape):
@@ -218,7 +218,7 @@ class Writer:
 
 
 def save(file: Path, tensors: dict[str, torch.Tensor]) -> None:
-    """A few tensors into one file."""
+    """Write a few tensors to one file."""
     layout = [(name, dtype_name(t), tuple(t.shape)) for name, t in tensors.items()]
     with Writer(file, layout) as writer:
         for name, _, _ in writer.order:
@@ -226,7 +226,7 @@ def save(file: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def weight_entries(folder: Path) -> dict[str, Entry]:
-    """All weights of a model's folder: by its index, else its single file; an InternLM's under Llama's names.
+    """Return all weights of a model's folder: by its index, else its single file; an InternLM's under Llama's names.
 
     Raises:
         BadInput: no safetensors there, or a file that the index names is missing.
@@ -237,7 +237,7 @@ def weight_entries(folder: Path) -> dict[str, Entry]:
 
 
 def as_llama(entries: Mapping[str, Entry], config: Mapping[str, Any]) -> dict[str, Entry]:
-    """The tensors of an InternLM as a Llama has them; none is read.
+    """Return the tensors of an InternLM as a Llama has them; none is read.
 
     Args:
         entries: as they lie on the disk.
@@ -258,7 +258,7 @@ def as_llama(entries: Mapping[str, Entry], config: Mapping[str, Any]) -> dict[st
 
 
 def stored_entries(folder: Path) -> dict[str, Entry]:
-    """All weights of a model's folder, under the names that they have there.
+    """Return all weights of a model's folder, under the names that they have there.
 
     Raises:
         BadInput: no safetensors there, or a file that the index names is missing.

@@ -21,7 +21,7 @@ _KNOWN = (
 def adapter_config(
     tensors: Tensors, theirs: Mapping[str, Any] | None, lora: Mapping[str, Any] | None, base: str, where: object
 ) -> dict[str, Any]:
-    """The settings with which PEFT loads these tensors.
+    """Return the settings with which PEFT loads these tensors.
 
     Args:
         tensors: under PEFT's names, the base's layers called as the base calls them now.

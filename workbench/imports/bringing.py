@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Brought:
-    """What came of it.
+    """Hold what an import left.
 
     Args:
         out: the folder that was made; None where nothing was to be written.

@@ -27,7 +27,7 @@ _NUMPY_OR_TORCH_LEGACY = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a checkpoint holds; no tensor has been read.
+    """Hold what a checkpoint holds; no tensor has been read.
 
     Args:
         file: the file.
@@ -46,18 +46,18 @@ class Contents:
     keys: tuple[str, ...]
 
     def under(self, key: str) -> dict[str, Lying]:
-        """The tensors of a group, by their names; of ``""`` those at the top."""
+        """Return the tensors of a group, by their names; of ``""`` those at the top."""
         if not key:
             return {path[0]: tensor for path, tensor in self.tensors.items() if len(path) == 1}
         return {path[1]: tensor for path, tensor in self.tensors.items() if len(path) == 2 and path[0] == key}
 
     def weights(self) -> dict[str, Lying]:
-        """What was trained: of the group that this kind of file keeps it in, else what stands at the top."""
+        """Return what was trained: of the group that this kind of file keeps it in, else what stands at the top."""
         return self.under("state_dict") or self.under("module") or self.under("model") or self.under("")
 
 
 def contents(file: Path) -> Contents:
-    """What ``file`` holds.
+    """Return what ``file`` holds.
 
     Raises:
         BadInput: it is a pointer, empty, of an old or another format, damaged, or names a class that no checkpoint
@@ -75,7 +75,8 @@ def contents(file: Path) -> Contents:
 
 
 def refuse_at_sight(file: Path) -> None:
-    """
+    """Refuse a file that cannot be a checkpoint, before it is opened.
+
     Raises:
         BadInput: by its first bytes it is no zip of torch's.
     """

@@ -20,7 +20,7 @@ _DEEPEST = 8
 
 
 def read_config(file: Path, root: Path | None = None) -> Read:
-    """What the config in ``file`` sets.
+    """Return what the config in ``file`` sets.
 
     Args:
         file: a config of XTuner's: ``.py``, or as JSON or YAML.
@@ -46,7 +46,7 @@ def _read(file: Path, root: Path, deep: int) -> Read:
 
 
 def read_text(text: str, where: str) -> Read:
-    """What the text of a Python config sets.
+    """Return what the text of a Python config sets.
 
     Args:
         where: the file's name, for errors.
@@ -131,7 +131,7 @@ def _with_bases(read: Read, file: Path, root: Path, deep: int) -> Read:
 
 
 def merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    """``top`` over ``base``: tables are joined key by key, unless one says ``_delete_``, as mmengine does."""
+    """Return ``top`` over ``base``: tables are joined key by key, unless one says ``_delete_``, as mmengine does."""
     merged = dict(base)
     for key, value in top.items():
         under = merged.get(key)

@@ -30,7 +30,7 @@ Shapes = tuple[tuple[tuple[str, tuple[int, ...]], ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """What a folder holds.
+    """Hold what a folder holds.
 
     Args:
         weights: the trained tensors, by name.
@@ -48,12 +48,12 @@ class Together:
 
 
 def is_deepspeed(folder: Path) -> bool:
-    """Whether ``folder`` is such a checkpoint."""
+    """Tell whether ``folder`` is such a checkpoint."""
     return folder.is_dir() and any(OPTIMIZER.fullmatch(f.name) or MODEL.fullmatch(f.name) for f in folder.iterdir())
 
 
 def together(folder: Path) -> Together:
-    """The trained tensors of ``folder``.
+    """Return the trained tensors of ``folder``.
 
     Raises:
         BadInput: a process's file is missing or does not fit the others; or the model itself was shared out.

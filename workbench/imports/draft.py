@@ -11,7 +11,7 @@ from workbench.imports.facts import Kind, Row, shown
 
 @dataclass(slots=True)
 class Draft:
-    """A recipe as it comes to be.
+    """Hold a recipe as it comes to be.
 
     Args:
         settings: group -> name -> value.
@@ -44,5 +44,5 @@ def _told(values: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
 
 
 def number(value: Any) -> float | int | None:
-    """``value`` where it is a number."""
+    """Return ``value`` where it is a number."""
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None

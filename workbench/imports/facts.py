@@ -20,7 +20,7 @@ MACHINERY = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table "theirs, ours, note".
+    """Hold a line of the table "theirs, ours, note".
 
     Args:
         theirs: the setting as the config has it, ``lr = 0.0002``; or a file.
@@ -37,14 +37,14 @@ class Row:
     values: tuple[tuple[str, str], ...] = ()
 
     def said(self, lang: str | None = None) -> str:
-        """The note in words; may be empty."""
+        """Return the note in words; may be empty."""
         from workbench.texts import text
 
         return text(self.note, lang, **dict(self.values)) if self.note else ""
 
 
 class Facts:
-    """The values of a config.
+    """Represent the values of a config.
 
     Args:
         values: name -> value, tables inside tables.
@@ -56,8 +56,8 @@ class Facts:
         self.taken: set[tuple[str, ...]] = set()
 
     def take(self, *paths: str) -> tuple[Any, str]:
-        """The value of the first of ``paths`` (dotted) that the config has, with that path; (None, "") where it has
-        none. All of them count as taken."""
+        """Return the value of the first of ``paths`` (dotted) that the config has, with that path; (None, "") where it
+        has none. All of them count as taken."""
         result: tuple[Any, str] = (None, "")
         for path in paths:
             parts = tuple(path.split("."))
@@ -68,11 +68,11 @@ class Facts:
         return result
 
     def get(self, path: str) -> Any:
-        """The value of ``path``, which stays to be taken; None where there is none."""
+        """Return the value of ``path``, which stays to be taken; None where there is none."""
         return _at(self.values, tuple(path.split(".")))[0]
 
     def left(self) -> list[tuple[str, Any]]:
-        """What was not taken: path and value, each pair of last name and value once."""
+        """Return what was not taken: path and value, each pair of last name and value once."""
         read = {(leaf[-1], repr(self.leaves[leaf])) for leaf in self.taken if leaf in self.leaves}
         leaves: list[tuple[str, Any]] = []
         for leaf, value in self.leaves.items():
@@ -107,11 +107,11 @@ def _at(value: Any, parts: tuple[str, ...]) -> tuple[Any, bool]:
 
 
 def last(value: Any) -> str:
-    """The last part of a dotted name: ``AdamW`` of ``torch.optim.AdamW``."""
+    """Return the last part of a dotted name: ``AdamW`` of ``torch.optim.AdamW``."""
     return str(value).rpartition(".")[2] if isinstance(value, str) else ""
 
 
 def shown(name: str, value: Any) -> str:
-    """``name = value``, on one short line."""
+    """Return ``name = value``, on one short line."""
     source = value.source if isinstance(value, Unread) else value if isinstance(value, Symbol) else repr(value)
     return f"{name} = {source if len(source) <= 60 else source[:57] + '…'}"

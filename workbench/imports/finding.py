@@ -28,7 +28,7 @@ WEIGHTS = (".pth", ".pt", ".bin")
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One thing that was brought.
+    """Hold one thing that was brought.
 
     Args:
         kind: what it is.
@@ -43,7 +43,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """What is read of all that was brought.
+    """Hold what is read of all that was brought.
 
     Args:
         weights: the things that hold tensors: one checkpoint, or the parts of a converted folder.
@@ -57,7 +57,7 @@ class Chosen:
 
 
 def things(paths: Sequence[Path]) -> list[Thing]:
-    """All that is in ``paths``.
+    """Return all that is in ``paths``.
 
     Raises:
         BadInput: one is not there, or is of no kind that is read here.
@@ -142,8 +142,8 @@ def _looks_like_a_config(file: Path) -> bool:
 
 
 def choose(candidates: Sequence[Thing]) -> Chosen:
-    """What of it is read: what was named; of a run's checkpoints the newest; of a folder of both kinds the checkpoint,
-    whose numbers are exact.
+    """Return what of it is read: what was named; of a run's checkpoints the newest; of a folder of both kinds the
+    checkpoint, whose numbers are exact.
 
     Raises:
         BadInput: there are several of a kind, and none of them was named.

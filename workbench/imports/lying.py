@@ -19,7 +19,7 @@ Range = tuple[Path, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Lying:
-    """A tensor that has not been read.
+    """Hold a tensor that has not been read.
 
     Args:
         dtype: safetensors' name of its numbers.
@@ -35,11 +35,11 @@ class Lying:
 
     @property
     def numel(self) -> int:
-        """How many numbers."""
+        """Tell how many numbers."""
         return math.prod(self.shape)
 
     def rows(self, rows: Sequence[tuple[int, int]]) -> Lying:
-        """Those rows of it, (first, one after the last) each."""
+        """Return those rows of it, (first, one after the last) each."""
         wide = size(self.dtype, self.shape[1:])
         ranges: list[Range] = []
         for first, end in rows:
@@ -48,13 +48,13 @@ class Lying:
 
 
 def of_entry(entry: Entry) -> Lying:
-    """A tensor of a safetensors file."""
+    """Return a tensor of a safetensors file."""
     ranges = tuple((entry.file, start, length) for start, length in entry.lies)
     return Lying(entry.dtype, entry.shape, ranges)
 
 
 def cut(ranges: Sequence[Range], start: int, length: int) -> list[Range]:
-    """``length`` bytes from ``start`` on, counted along the ranges.
+    """Return ``length`` bytes from ``start`` on, counted along the ranges.
 
     Raises:
         ValueError: they end before that.
@@ -72,7 +72,7 @@ def cut(ranges: Sequence[Range], start: int, length: int) -> list[Range]:
 
 
 def read(tensor: Lying) -> torch.Tensor:
-    """The tensor itself."""
+    """Return the tensor itself."""
     import torch
 
     flat = torch.cat(
@@ -88,7 +88,7 @@ def read(tensor: Lying) -> torch.Tensor:
 
 
 def write(file: Path, tensors: Mapping[str, Lying], dtype: str | None = None) -> None:
-    """All of them into one safetensors file; memory holds one at most.
+    """Write all of them into one safetensors file; memory holds one at most.
 
     Args:
         dtype: safetensors' name of the numbers to round floats to; None: as they are.

@@ -22,7 +22,7 @@ WIDE = 128
 
 @dataclass(frozen=True, slots=True)
 class Parted:
-    """What a checkpoint holds, by what it belongs to; all names as those who load them write them.
+    """Hold what a checkpoint holds, by what it belongs to; all names as those who load them write them.
 
     Args:
         adapter: the language model's, in PEFT's names.
@@ -40,7 +40,7 @@ class Parted:
 
 
 def parted(weights: Mapping[str, Lying], where: object) -> Parted:
-    """The tensors of a checkpoint, sorted and renamed.
+    """Return the tensors of a checkpoint, sorted and renamed.
 
     Raises:
         BadInput: there are none, or one belongs to nothing that is known.
@@ -67,12 +67,12 @@ def _of_adapter(name: str) -> bool:
 
 
 def is_theirs(names: Sequence[str]) -> bool:
-    """Whether modules are called as InternLM2's own implementation calls them."""
+    """Tell whether modules are called as InternLM2's own implementation calls them."""
     return any(_THEIRS.search(f".{name}") for name in names)
 
 
 def split(name: str) -> tuple[str, str]:
-    """``base_model.model.M.lora_A.weight`` as (``base_model.model.M``, ``.lora_A.weight``)."""
+    """Return ``base_model.model.M.lora_A.weight`` as (``base_model.model.M``, ``.lora_A.weight``)."""
     match = _LORA.search(name)
     if match:
         return name[: match.start()], name[match.start() :]
@@ -81,7 +81,7 @@ def split(name: str) -> tuple[str, str]:
 
 
 def as_llamas(adapter: Tensors, config: Mapping[str, Any] | None, where: object) -> tuple[Tensors, str]:
-    """An adapter for InternLM2's own layers as one for the same model as a Llama; exactly the same change.
+    """Return an adapter for InternLM2's own layers as one for the same model as a Llama; exactly the same change.
 
     One for ``wqkv`` becomes three: each has all of A, and its own rows of B. So has DoRA's magnitude, of which a number
     belongs to a row.
@@ -136,7 +136,7 @@ def _rows(adapter: Tensors, config: Mapping[str, Any] | None, where: object) -> 
 
 
 def model_as_llama(weights: Tensors, config: Mapping[str, Any]) -> Tensors:
-    """A whole InternLM under Llama's names; any other as it is.
+    """Return a whole InternLM under Llama's names; any other as it is.
 
     Raises:
         BadInput: a tensor that such a model does not have, or of a wrong shape.
@@ -152,5 +152,5 @@ def model_as_llama(weights: Tensors, config: Mapping[str, Any]) -> Tensors:
 
 
 def patterns(pattern: Mapping[str, Any] | None) -> dict[str, Any]:
-    """``rank_pattern`` or ``alpha_pattern`` by Llama's names."""
+    """Return ``rank_pattern`` or ``alpha_pattern`` by Llama's names."""
     return {module: value for key, value in (pattern or {}).items() for module in internlm.module_name(key)}

@@ -54,7 +54,7 @@ FLAT = {"single_partition_of_fp32_groups", "fp32_flat_groups"}
 
 
 class Refused(Exception):
-    """The file is not read; ``key`` says why, in the texts' room ``imports``."""
+    """Signal that the file is not read; ``key`` says why, in the texts' room ``imports``."""
 
     def __init__(self, key: str, **values: object) -> None:
         super().__init__(key)
@@ -62,7 +62,7 @@ class Refused(Exception):
 
 
 class Inert:
-    """Stands for whatever a pickle names; takes everything and does nothing."""
+    """Stand for whatever a pickle names; take everything and do nothing."""
 
     args: tuple[Any, ...] = ()
 
@@ -86,13 +86,13 @@ class Inert:
         pass
 
     def append(self, _: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     extend = add = append
 
 
 class Ordered(dict):  # type: ignore[type-arg]
-    """Stands for an OrderedDict."""
+    """Stand for an OrderedDict."""
 
     def __init__(self, pairs: Any = (), *_: Any) -> None:
         super().__init__(pairs if isinstance(pairs, (dict, list, tuple)) else ())
@@ -102,13 +102,13 @@ class Ordered(dict):  # type: ignore[type-arg]
 
 
 class Storage(Inert):
-    """Stands for a storage's class; the two numbers are what :data:`STORAGES` says."""
+    """Stand for a storage's class; the two numbers are what :data:`STORAGES` says."""
 
     kind: tuple[str, int] = ("", 0)
 
 
 class Parameter:
-    """Stands for ``_rebuild_parameter``: the tensor itself."""
+    """Stand for ``_rebuild_parameter``: the tensor itself."""
 
     def __new__(cls, data: Any = None, *_: Any) -> Any:
         """Give back what it is made of."""
@@ -116,14 +116,14 @@ class Parameter:
 
 
 class Stored:
-    """A storage: bytes of the file."""
+    """Represent a storage: bytes of the file."""
 
     def __init__(self, start: int, numel: int, kind: tuple[str, int]) -> None:
         self.start, self.numel, self.kind = start, numel, kind
 
 
 class Tensor:
-    """A tensor: a view of a storage, seen to lie inside it."""
+    """Represent a tensor: a view of a storage, seen to lie inside it."""
 
     def __init__(self, storage: Any = None, offset: Any = 0, size: Any = (), stride: Any = (), *_: Any) -> None:
         numbers = [offset, *size, *stride]
@@ -141,21 +141,21 @@ class Tensor:
         pass
 
     def told(self, path: list[str]) -> dict[str, Any]:
-        """As JSON: where its first number lies, and how it goes on."""
+        """Return as JSON where its first number lies, and how it goes on."""
         name, width = self.storage.kind
         start = self.storage.start + self.offset * width
         return {"path": path, "dtype": name, "shape": self.size, "stride": self.stride, "start": start}
 
 
 class Reader(pickle.Unpickler):
-    """Reads a pickle and imports nothing."""
+    """Read a pickle and import nothing."""
 
     def __init__(self, data: bytes, places: dict[str, tuple[int, int]]) -> None:
         super().__init__(io.BytesIO(data))
         self.places, self.classes = places, set[str]()
 
     def find_class(self, module: str, name: str, /) -> Any:
-        """A stand-in."""
+        """Return a stand-in."""
         full = f"{module}.{name}"
         self.classes.add(full)
         if not HARMLESS.fullmatch(full):
@@ -170,7 +170,7 @@ class Reader(pickle.Unpickler):
         return {"torch.Size": tuple, "builtins.set": set, "__builtin__.set": set}.get(full, type(name, (Inert,), {}))
 
     def persistent_load(self, pid: Any, /) -> Stored:
-        """The place of a storage's bytes."""
+        """Return the place of a storage's bytes."""
         if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage" and isinstance(pid[1], type)):
             raise Refused("odd_tensor")
         kind, key, numel = getattr(pid[1], "kind", ("", 0)), pid[2], pid[4]
@@ -183,7 +183,7 @@ class Reader(pickle.Unpickler):
 
 
 def archive(file: BinaryIO) -> tuple[bytes, dict[str, tuple[int, int]]]:
-    """The pickle of a zip, and of each storage (its first byte in ``file``, its length)."""
+    """Return the pickle of a zip, and of each storage (its first byte in ``file``, its length)."""
     try:
         opened = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, ValueError, OSError, struct.error) as error:
@@ -225,7 +225,7 @@ def _bytes(file: BinaryIO, start: int, length: int) -> bytes:
 
 
 def contents(file: BinaryIO) -> dict[str, Any]:
-    """What the checkpoint holds, as JSON values."""
+    """Return what the checkpoint holds, as JSON values."""
     data, places = archive(file)
     reader = Reader(data, places)
     try:
@@ -259,7 +259,7 @@ def _size(tensor: dict[str, Any]) -> int:
 
 
 def walk(top: dict[Any, Any]) -> list[tuple[list[str], Tensor]]:
-    """Every tensor with its path, each container once, none of the optimizer's but its weights."""
+    """Return every tensor with its path, each container once, none of the optimizer's but its weights."""
     leaves: list[tuple[list[str], Tensor]] = []
     seen, count = set[int](), 0
     waiting: list[tuple[list[str], Any]] = [([], top)]
@@ -279,7 +279,7 @@ def walk(top: dict[Any, Any]) -> list[tuple[list[str], Tensor]]:
 
 
 def wanted(path: list[str], key: Any) -> bool:
-    """Whether tensors under ``key`` are weights."""
+    """Tell whether tensors under ``key`` are weights."""
     if not path:
         return key not in SKIPPED
     return path[0] != "optimizer_state_dict" or len(path) > 1 or key in FLAT
@@ -293,7 +293,7 @@ def _at(top: dict[Any, Any], key: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A text or a number; of a stand-in made of one number, that; None of anything else."""
+    """Return a text or a number; of a stand-in made of one number, that; None of anything else."""
     if isinstance(value, Inert) and len(value.args) == 1:
         value = value.args[0]
     if isinstance(value, (list, tuple)) and len(value) <= 64 and all(type(item) is int for item in value):
@@ -304,7 +304,7 @@ def plain(value: Any) -> Any:
 
 
 def shapes(value: Any) -> list[list[tuple[str, list[int]]]]:
-    """DeepSpeed's ``param_shapes``: for each group the names and shapes, in the order in which they lie."""
+    """Return DeepSpeed's ``param_shapes``: for each group the names and shapes, in the order in which they lie."""
     groups = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
     ranks: list[list[tuple[str, list[int]]]] = []
     for group in groups:
@@ -334,7 +334,7 @@ def limit() -> None:
 
 
 def forbid() -> None:
-    """From here on, whatever opens, starts, connects or imports ends the process."""
+    """End the process, from here on, with whatever opens, starts, connects or imports ends the process."""
 
     def see(event: str, args: Any) -> None:  # noqa: ARG001
         if event.startswith(

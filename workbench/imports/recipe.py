@@ -27,7 +27,7 @@ WEIGHTY = ("data.train", "model.name")
 
 
 def draft(read: Read, where: str, *, base: str | None = None) -> Draft:
-    """The recipe of a config.
+    """Return the recipe of a config.
 
     Args:
         read: the config.
@@ -282,7 +282,7 @@ def _bits(facts: Facts, sketch: Draft) -> None:
 
 
 def base_name(name: str) -> tuple[str, str]:
-    """The model as it can be called here, with a note's key: a hub id stays, of a path the last part."""
+    """Return the model as it can be called here, with a note's key: a hub id stays, of a path the last part."""
     plain = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name)
     if plain or "/" not in name.rstrip("/"):
         return name, ""

@@ -21,7 +21,7 @@ MAP_FUNCTIONS = {
 
 
 def dataset_of(facts: Facts) -> str:
-    """The path of the table that says what is read."""
+    """Return the path of the table that says what is read."""
     return "train_dataloader.dataset" if facts.get("train_dataloader.dataset") is not None else "train_dataset"
 
 

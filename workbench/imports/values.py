@@ -35,14 +35,14 @@ _CALLS: dict[str, Callable[..., Any]] = {"int": int, "float": float, "str": str,
 
 
 class Symbol(str):
-    """A name that a config imports, in full: ``torch.optim.AdamW``."""
+    """Represent a name that a config imports, in full: ``torch.optim.AdamW``."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """Stands for a value that is not read.
+    """Stand for a value that is not read.
 
     Args:
         line: where.
@@ -55,7 +55,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What was not read.
+    """Hold what was not read.
 
     Args:
         line: where; 0: the file as a whole.
@@ -70,7 +70,7 @@ class Remark:
 
 @dataclass(slots=True)
 class Read:
-    """What a config says.
+    """Hold what a config says.
 
     Args:
         values: name -> value; a :class:`Symbol` for what it imports, an :class:`Unread` for what is not read.
@@ -82,11 +82,11 @@ class Read:
 
 
 class CannotRead(Exception):
-    """This expression is of no form that is known here."""
+    """Signal that this expression is of no form that is known here."""
 
 
 def evaluate(tree: ast.Module, where: str) -> Read:
-    """What the statements of ``tree`` set.
+    """Return what the statements of ``tree`` set.
 
     Args:
         where: the file's name, for errors.
@@ -104,7 +104,7 @@ def evaluate(tree: ast.Module, where: str) -> Read:
 
 
 def does(node: ast.AST) -> str:
-    """What ``node`` would do beside setting a value; empty where nothing."""
+    """Return what ``node`` would do beside setting a value; empty where nothing."""
     if isinstance(node, ast.Call):
         name = _dotted(node.func)
         if name not in _JOINS and (name in _DOING or name.split(".")[0] in _MODULES):
@@ -121,7 +121,7 @@ def _dotted(node: ast.AST) -> str:
 
 
 def short(node: ast.AST) -> str:
-    """What stands there, on one line, 80 characters at most."""
+    """Return what stands there, on one line, 80 characters at most."""
     try:
         source = " ".join(ast.unparse(node).split())
     except (RecursionError, ValueError):
@@ -208,7 +208,7 @@ class _Statements:
 
 
 class Expression:
-    """Reads one expression.
+    """Read one expression.
 
     Args:
         names: what has been set so far.
@@ -219,7 +219,7 @@ class Expression:
         self.names, self.remarks = names, remarks
 
     def of(self, node: ast.AST) -> Any:
-        """Its value.
+        """Return its value.
 
         Raises:
             CannotRead: it is of no form that is known here.
@@ -344,7 +344,7 @@ class Expression:
 
 
 def arithmetic(sign: ast.operator, left: Any, right: Any) -> Any:
-    """``left sign right``, of numbers, texts and lists; nothing that would grow large.
+    """Return ``left sign right``, of numbers, texts and lists; nothing that would grow large.
 
     Raises:
         CannotRead: it would, or it cannot be computed.

@@ -22,7 +22,7 @@ from workbench.runs.files import LARGEST, read_bounded
 
 @dataclass(slots=True)
 class Brought:
-    """What the weights' files say.
+    """Hold what the weights' files say.
 
     Args:
         parts: the tensors, by what they belong to.
@@ -40,7 +40,7 @@ class Brought:
 
 
 def gather(chosen: Sequence[Thing]) -> Brought:
-    """The tensors of all that was chosen; none is read.
+    """Return the tensors of all that was chosen; none is read.
 
     Raises:
         BadInput: a file is damaged, or is no checkpoint; nothing of it is run.
@@ -99,7 +99,7 @@ def _of_folder(gathered: Brought, thing: Thing) -> None:
 
 
 def folder_weights(folder: Path) -> dict[str, Lying]:
-    """All tensors of a converted folder: of its safetensors, else of its ``.bin`` files.
+    """Return all tensors of a converted folder: of its safetensors, else of its ``.bin`` files.
 
     Raises:
         BadInput: there are none; or an index names a file that is not there.
@@ -132,7 +132,7 @@ def _check_index(folder: Path, files: Sequence[Path]) -> None:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A JSON file's object.
+    """Return a JSON file's object.
 
     Raises:
         BadInput: it is none.

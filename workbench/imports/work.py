@@ -44,12 +44,12 @@ class Work:
 
     @property
     def config(self) -> Mapping[str, Any] | None:
-        """The base's ``config.json``, as it lies there."""
+        """Return the base's ``config.json``, as it lies there."""
         folder = self.weights.folder or self.folder
         return read_json(folder / "config.json") if folder and (folder / "config.json").is_file() else None
 
     def parts(self) -> dict[str, dict[str, Any]]:
-        """Folder -> its tensors, under the names that are written."""
+        """Return folder -> its tensors, under the names that are written."""
         parts = self.weights.parts
         folders: dict[str, dict[str, Any]] = {}
         if parts.adapter:
@@ -67,6 +67,6 @@ class Work:
         return folders
 
     def adapter_settings(self, tensors: dict[str, Any]) -> dict[str, Any]:
-        """``adapter_config.json`` of the language model's adapter."""
+        """Return ``adapter_config.json`` of the language model's adapter."""
         theirs = self.weights.settings.get("llm")
         return adapter_config(tensors, theirs, self.lora, self.base, self.where)

@@ -23,7 +23,7 @@ SHARD = 2 * 10**9
 
 
 def part(folder: Path, name: str, tensors: dict[str, Any], work: Work) -> None:
-    """One part: its tensors, and what those who load them need beside."""
+    """Write one part: its tensors, and what those who load them need beside."""
     folder.mkdir()
     dtype = _dtype(work.dtype)
     if name == "adapter":
@@ -128,7 +128,7 @@ def _tower_config(tensors: dict[str, Any], work: Work) -> dict[str, Any]:
 
 
 def projector_config(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """What the projector is made of: linear layers with GELU between, ``model.0``, ``model.2`` …"""
+    """Return what the projector is made of: linear layers with GELU between, ``model.0``, ``model.2`` …"""
     layers = sorted((name for name in tensors if name.endswith(".weight")), key=lambda name: int(name.split(".")[1]))
     return {
         "model_type": "projector",
@@ -141,7 +141,7 @@ def projector_config(tensors: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rest(folder: Path, work: Work, recipe: Recipe | None, parts: Mapping[str, int]) -> None:
-    """The recipe, the table, and the mark of a folder made here."""
+    """Write the recipe, the table, and the mark of a folder made here."""
     from workbench.training.recipe import recipe_yaml
 
     if recipe is not None:
@@ -152,5 +152,5 @@ def rest(folder: Path, work: Work, recipe: Recipe | None, parts: Mapping[str, in
 
 
 def rows(table: list[Any]) -> list[dict[str, str]]:
-    """The table as JSON values."""
+    """Return the table as JSON values."""
     return [{"theirs": row.theirs, "ours": row.ours, "note": row.said(), "kind": row.kind} for row in table]

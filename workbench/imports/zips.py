@@ -13,7 +13,7 @@ ENTRIES, GROWTH, SMALL = 20_000, 200, 1 << 24
 
 
 def is_zip(file: Path) -> bool:
-    """Whether ``file`` is a zip of files, and not a checkpoint (which is a zip of torch's)."""
+    """Tell whether ``file`` is a zip of files, and not a checkpoint (which is a zip of torch's)."""
     if not file.is_file() or not zipfile.is_zipfile(file):
         return False
     try:

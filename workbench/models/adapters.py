@@ -46,7 +46,7 @@ def check(folder: str | Path) -> Path:
 
 
 def settings(folder: Path) -> dict[str, Any]:
-    """``adapter_config.json`` without what would choose code or fetch anything.
+    """Return ``adapter_config.json`` without what would choose code or fetch anything.
 
     Raises:
         BadInput: it is broken, of another kind, or has a pattern that could be searched for without end.
@@ -88,7 +88,7 @@ def _is_mask(found: dict[str, Any], value: object) -> bool:
 
 
 def base_named(folder: Path) -> str:
-    """The base that the adapter says it was trained on; empty where it says none.
+    """Return the base that the adapter says it was trained on; empty where it says none.
 
     Raises:
         BadInput: ``adapter_config.json`` is broken.
@@ -98,7 +98,7 @@ def base_named(folder: Path) -> str:
 
 
 def configured(folder: Path) -> Any:
-    """PEFT's settings of the adapter in ``folder``."""
+    """Return PEFT's settings of the adapter in ``folder``."""
     from peft import PeftConfig
 
     return PeftConfig.from_peft_type(**settings(folder))
@@ -120,7 +120,7 @@ def _broken(pattern: str) -> bool:
 
 
 class Fitting:
-    """Turns what PEFT raises while it puts an adapter on a model into one sentence."""
+    """Turn what PEFT raises while it puts an adapter on a model into one sentence."""
 
     def __init__(self, folder: Path, model: str) -> None:
         self.folder, self.model = folder, model
@@ -138,13 +138,13 @@ class Fitting:
 
 
 def short_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, whatever the library calls it."""
+    """Tell whether memory ran out, whatever the library calls it."""
     message = str(error)
     return isinstance(error, MemoryError) or "out of memory" in message or "can't allocate memory" in message
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what an error says, with its name where that is all there is."""
+    """Return the first line of what an error says, with its name where that is all there is."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if isinstance(error, (KeyError, AttributeError, TypeError, IndexError, AssertionError)) or not lines:
         return f"{type(error).__name__} {lines[0] if lines else ''}".strip()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def pad(examples: Sequence[Example | Pack]) -> dict[str, torch.Tensor]:
-    """A batch padded on the right.
+    """Return a batch padded on the right.
 
     Padding is told by length, never by a token id, so a pad token that is also the end-of-turn harms nothing.
 
@@ -45,7 +45,7 @@ def pad(examples: Sequence[Example | Pack]) -> dict[str, torch.Tensor]:
 
 
 def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
-    """The cross-entropy summed over the trained tokens, and how many these are.
+    """Return the cross-entropy summed over the trained tokens, and how many these are.
 
     Logits are computed only where a label stands: of a batch (B, T) with N trained tokens the head sees (N, H), all at
     once or in portions. No mask is given: padding is on the right, where no token looks.
@@ -90,7 +90,7 @@ def _inputs(model: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
 
 
 def mean_loss(model: Any, examples: Sequence[Example], *, batch_tokens: int | None = None) -> float:
-    """The mean cross-entropy over all trained tokens of ``examples``, in nats a token; no gradient.
+    """Return the mean cross-entropy over all trained tokens of ``examples``, in nats a token; no gradient.
 
     Args:
         batch_tokens: of a padded batch, at most; None: 4096, and 1024 on a CPU, where padding costs more than calls.
@@ -106,7 +106,7 @@ def mean_loss(model: Any, examples: Sequence[Example], *, batch_tokens: int | No
 
 
 def no_gradient(model: Any) -> Any:
-    """A context without gradients: ``inference_mode``, which is quicker, where it is safe.
+    """Return a context without gradients: ``inference_mode``, which is quicker, where it is safe.
 
     Where DeepSpeed shares the parameters out (ZeRO 3), those fetched in that mode would stay behind as tensors that
     cannot be trained.
@@ -118,7 +118,7 @@ def no_gradient(model: Any) -> Any:
 
 
 def by_length(examples: Sequence[Example], batch_tokens: int) -> Iterator[list[Example]]:
-    """Batches of like length, each at most ``batch_tokens`` when padded (but at least one example)."""
+    """Yield batches of like length, each at most ``batch_tokens`` when padded (but at least one example)."""
     batch: list[Example] = []
     for example in sorted(examples, key=lambda e: len(e.input_ids)):
         if batch and (len(batch) + 1) * len(example.input_ids) > batch_tokens:
@@ -131,7 +131,8 @@ def by_length(examples: Sequence[Example], batch_tokens: int) -> Iterator[list[E
 
 @contextmanager
 def head_sees(model: Any, labelled: torch.Tensor, *, passing: bool = False) -> Iterator[None]:
-    """While it lasts, the output embedding of ``model`` gets only the hidden states where ``labelled`` (B, T) is true.
+    """Let the output embedding of ``model``, while it lasts, get only the hidden states where ``labelled`` (B, T) is
+    true.
 
     A hook on the head reaches it through whatever wraps the model: PEFT, data parallelism, DeepSpeed.
 
@@ -154,8 +155,8 @@ def head_sees(model: Any, labelled: torch.Tensor, *, passing: bool = False) -> I
 
 
 def unwrapped(model: Any) -> Any:
-    """``model`` without what shares its work out: data parallelism, and DeepSpeed, whose ``config`` is not the model's,
-    though it lends all else of it."""
+    """Return ``model`` without what shares its work out: data parallelism, and DeepSpeed, whose ``config`` is not the
+    model's, though it lends all else of it."""
     while "module" in model._modules:
         model = model._modules["module"]
     return model

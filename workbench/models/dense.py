@@ -16,7 +16,7 @@ LIMIT = 256 * 2**20
 
 @contextmanager
 def dense(model: Any) -> Iterator[None]:
-    """While it lasts, each linear layer with an adapter computes with one matrix, ``W + ΔW``, in place of three
+    """Let each linear layer with an adapter, while it lasts, compute with one matrix, ``W + ΔW``, in place of three
     products and, in 4 bit, of unpacking ``W`` at every call.
 
     Nothing that is trained or saved is touched: the matrices are made beside the weights, and are gone afterwards. On a
@@ -41,7 +41,8 @@ def dense(model: Any) -> Iterator[None]:
 
 
 def adapted(module: Any) -> bool:
-    """Whether ``module`` is a linear layer whose adapter adds a matrix to its weight, all of it in this process."""
+    """Tell whether ``module`` is a linear layer whose adapter adds a matrix to its weight, all of it in this
+    process."""
     import torch
 
     base = getattr(module, "base_layer", None)
@@ -55,7 +56,7 @@ def adapted(module: Any) -> bool:
 
 
 def base_matrix(layer: Any) -> torch.Tensor:
-    """``W`` (out, in) of an adapted layer, unpacked where it is in 4 bit."""
+    """Return ``W`` (out, in) of an adapted layer, unpacked where it is in 4 bit."""
     weight = layer.base_layer.weight
     state = getattr(weight, "quant_state", None)
     if state is not None:
@@ -67,7 +68,8 @@ def base_matrix(layer: Any) -> torch.Tensor:
 
 
 def matrix(layer: Any) -> torch.Tensor:
-    """``W + ΔW`` (out, in) of an adapted layer, in the dtype of the computation; ``W`` of any other linear layer."""
+    """Return ``W + ΔW`` (out, in) of an adapted layer, in the dtype of the computation; ``W`` of any other linear
+    layer."""
     if not hasattr(layer, "base_layer"):
         plain: torch.Tensor = layer.weight.detach()
         return plain

@@ -26,7 +26,7 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def describe(folder: Path, names: list[str], source: str = "") -> dict[str, Any]:
-    """The content of ``weights.json`` for files of ``folder``.
+    """Return the content of ``weights.json`` for files of ``folder``.
 
     Args:
         source: the URL that the names of the model's files are appended to; empty where they travel along.
@@ -36,7 +36,7 @@ def describe(folder: Path, names: list[str], source: str = "") -> dict[str, Any]
 
 
 def sha256(file: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with file.open("rb") as opened:
         while piece := opened.read(_PIECE):
@@ -69,7 +69,7 @@ def ensure(folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:
 
 
 def check_url(url: str) -> str:
-    """``url`` as it may stand in a bundle.
+    """Return ``url`` as it may stand in a bundle.
 
     Raises:
         BadInput: it is not https (or this machine's own http), or holds a password.

@@ -51,7 +51,7 @@ _PACKED = ("bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit")
 
 
 def check_folder(folder: Path) -> None:
-    """All that can be told of a model's folder without loading it.
+    """Check all that can be told of a model's folder without loading it.
 
     Raises:
         BadInput: says which file and why.
@@ -106,7 +106,7 @@ def _homes(folder: Path) -> tuple[Path, ...]:
 
 
 def read_object(file: Path, largest: int = LARGEST) -> dict[str, Any]:
-    """The JSON object that ``file`` holds.
+    """Return the JSON object that ``file`` holds.
 
     Raises:
         BadInput: it is missing, no ordinary file, larger than ``largest`` bytes, or holds no JSON object.
@@ -134,7 +134,7 @@ def _reason(error: BaseException) -> str:
 
 
 def clean_config(folder: Path) -> dict[str, Any]:
-    """``config.json`` of a model's folder, without what would choose code or files.
+    """Return ``config.json`` of a model's folder, without what would choose code or files.
 
     Raises:
         BadInput: it is broken, asks for sizes that no model has, or names a way of storing weights that would fetch
@@ -238,7 +238,7 @@ def check_weights(folder: Path) -> None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files of weights that a library opens in a folder which :func:`check_weights` finds whole."""
+    """Return the files of weights that a library opens in a folder which :func:`check_weights` finds whole."""
     if (folder / WEIGHTS).exists():
         return [folder / WEIGHTS]
     return [folder / name for name in sorted(set(_places(folder / INDEX).values()))]
@@ -258,7 +258,7 @@ def _places(index: Path) -> dict[str, str]:
 
 
 def check_safetensors(file: Path) -> dict[str, tuple[int, ...]]:
-    """The names and shapes of the tensors of ``file``, found whole.
+    """Return the names and shapes of the tensors of ``file``, found whole.
 
     Raises:
         BadInput: it is no ordinary file, empty, cut short, a git-lfs pointer, or no safetensors file.

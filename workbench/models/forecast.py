@@ -30,7 +30,7 @@ PORTION_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Bytes on one device, by what they are for.
+    """Hold bytes on one device, by what they are for.
 
     Args:
         weights: the base, frozen or trained.
@@ -56,14 +56,14 @@ class Forecast:
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Return all of it."""
         parts = (self.weights, self.adapter, self.gradients, self.optimizer, self.activations, self.logits)
         return sum(parts) + self.libraries
 
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A change that saves memory.
+    """Hold a change that saves memory.
 
     Args:
         settings: recipe settings as ``group.name=value``.
@@ -75,22 +75,22 @@ class Remedy:
 
 
 class Stage:
-    """Models without bytes, and what was played through on them: works that differ only in what changes neither share
-    both."""
+    """Represent models without bytes, and what was played through on them: works that differ only in what changes
+    neither share both."""
 
     def __init__(self) -> None:
         self._models: dict[Work, tuple[Any, list[_Part]]] = {}
         self._peaks: dict[Work, int] = {}
 
     def model(self, work: Work) -> tuple[Any, list[_Part]]:
-        """The model of ``work`` with its adapter, and the base's parameters."""
+        """Return the model of ``work`` with its adapter, and the base's parameters."""
         key = Work(work.model, method=work.method, r=work.r, target_modules=work.target_modules, dtype=work.dtype)
         if key not in self._models:
             self._models[key] = _on_meta(work)
         return self._models[key]
 
     def peak(self, work: Work) -> int:
-        """Bytes of activations at the fullest moment of a step."""
+        """Return bytes of activations at the fullest moment of a step."""
         key = replace(work, quantization="none", optim="", on_gpu=False, processes=1, stage=0, offload=False)
         if key not in self._peaks:
             self._peaks[key] = rehearse(deepcopy(self.model(work)[0]), work)
@@ -98,7 +98,7 @@ class Stage:
 
 
 def forecast(work: Work, stage: Stage | None = None) -> Forecast:
-    """The memory that ``work`` needs.
+    """Return the memory that ``work`` needs.
 
     Args:
         stage: of an earlier forecast of a like work.
@@ -137,7 +137,7 @@ def forecast(work: Work, stage: Stage | None = None) -> Forecast:
 
 
 def free_memory(device: str) -> int:
-    """Bytes that a new training could have on ``device`` now."""
+    """Return bytes that a new training could have on ``device`` now."""
     if device.startswith("cuda"):
         import torch
 
@@ -148,7 +148,8 @@ def free_memory(device: str) -> int:
 
 
 def remedies(work: Work, needed: int, stage: Stage | None = None) -> tuple[Remedy, ...]:
-    """What to lower, the most useful first: that which saves most. Changes that save less than 2 % are left out."""
+    """Return what to lower, the most useful first: that which saves most. Changes that save less than 2 % are left
+    out."""
     stage = stage or Stage()
     savings = [Remedy(settings, forecast(changed, stage).total) for settings, changed in _changes(work)]
     return tuple(sorted((r for r in savings if r.total < 0.98 * needed), key=lambda r: r.total))
@@ -179,7 +180,7 @@ def _changes(work: Work) -> list[tuple[tuple[str, ...], Work]]:
 
 
 def state_bytes(optim: str, numel: int, width: int) -> int:
-    """Bytes that the optimizer keeps of a tensor of ``numel`` parameters of ``width`` bytes each.
+    """Return bytes that the optimizer keeps of a tensor of ``numel`` parameters of ``width`` bytes each.
 
     Adam: two numbers a parameter, and a step. In 8 bit (Dettmers et al. 2022, section 2): two bytes a parameter and
     two float32 for each block of 256; tensors under 4 096 parameters stay in float32.
@@ -256,7 +257,7 @@ def _width(dtype: str) -> int:
 
 
 def nf4_bytes(numel: int) -> int:
-    """Bytes of ``numel`` parameters in NF4, doubly quantized (Dettmers et al. 2023, section 3).
+    """Return bytes of ``numel`` parameters in NF4, doubly quantized (Dettmers et al. 2023, section 3).
 
     Half a byte each; a byte for each block of 64; a float32 for each 256 of those; the tables of both codes (16 and
     256 float32) and an offset.

@@ -27,7 +27,7 @@ def generate(
     seed: int = 0,
     batch_size: int | None = None,
 ) -> list[list[int]]:
-    """Answers to ``prompts``, in their order, without the stop token.
+    """Return answers to ``prompts``, in their order, without the stop token.
 
     Prompts of like length go into one batch; a small Llama on a CPU takes a quicker way to the same greedy answers.
     The random state of the process is left as it was.
@@ -67,7 +67,7 @@ def stream(
     seed: int = 0,
     repetition_penalty: float = 1.0,
 ) -> Iterator[int]:
-    """The answer to ``prompt``, a token id at a time, without the stop token.
+    """Yield the answer to ``prompt``, a token id at a time, without the stop token.
 
     Args:
         repetition_penalty: above 1, tokens that stand in prompt or answer already become less likely (Keskar et al.
@@ -97,7 +97,8 @@ def stream(
 def chooser(
     *, do_sample: bool, temperature: float = 1.0, top_p: float = 1.0, top_k: int = 0
 ) -> Callable[[torch.Tensor, Any], torch.Tensor]:
-    """How the next token is chosen from logits (B, V): the likeliest, or drawn after temperature, top-k and top-p."""
+    """Tell how the next token is chosen from logits (B, V): the likeliest, or drawn after temperature, top-k and
+    top-p."""
     import torch
     from transformers.generation.logits_process import (
         LogitsProcessorList,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @cache
 def product() -> Callable[..., torch.Tensor]:
-    """x (R, in), W (out, in) frozen, scales s, then for each layer A (r, in) and B (its part of out, r) →
-    x (W + s BA)ᵀ (R, out)."""
+    """Compute x (R, in), W (out, in) frozen, scales s, then for each layer A (r, in) and B (its part of out, r) → x (W
+    + s BA)ᵀ (R, out)."""
     import torch
 
     class Product(torch.autograd.Function):
@@ -57,7 +57,8 @@ def _layers(side_by_side: Any, scales: Any, pairs: Any) -> Iterator[tuple[Any, f
 
 @cache
 def norm() -> Callable[..., torch.Tensor]:
-    """The root-mean-square norm (Zhang and Sennrich 2019) of x (R, H), with a frozen weight (H,) and an epsilon."""
+    """Return the root-mean-square norm (Zhang and Sennrich 2019) of x (R, H), with a frozen weight (H,) and an
+    epsilon."""
     import torch
 
     class Norm(torch.autograd.Function):
@@ -82,7 +83,7 @@ def norm() -> Callable[..., torch.Tensor]:
 
 @cache
 def gate() -> Callable[..., torch.Tensor]:
-    """SwiGLU (Shazeer 2020): gate and up side by side (R, 2 I) → silu(gate) · up (R, I)."""
+    """Compute SwiGLU (Shazeer 2020): gate and up side by side (R, 2 I) → silu(gate) · up (R, I)."""
     import torch
 
     class Gate(torch.autograd.Function):
@@ -110,8 +111,8 @@ def gate() -> Callable[..., torch.Tensor]:
 
 @cache
 def attention() -> Callable[..., torch.Tensor]:
-    """Causal attention within each conversation, with rotary positions: q, k and v side by side (R, 3 H), where they
-    stand (:class:`workbench.models.quick.Rows`), and the scale of the scores → (R, H).
+    """Compute causal attention within each conversation, with rotary positions: q, k and v side by side (R, 3 H), where
+    they stand (:class:`workbench.models.quick.Rows`), and the scale of the scores → (R, H).
 
     The weights are never written out (Dao et al. 2022, FlashAttention)."""
     import torch
@@ -147,8 +148,8 @@ def attention() -> Callable[..., torch.Tensor]:
 
 
 def attended(turned: Any, rows: Any, scale: float) -> tuple[Any, list[Any]]:
-    """What attention makes of q, k and v (R, 3, heads, d), turned already: (R, heads, d); and what its gradient needs
-    of each group: q, k and v as they were laid, their outcome, and the scores' log-sum-exp."""
+    """Return what attention makes of q, k and v (R, 3, heads, d), turned already: (R, heads, d); and what its gradient
+    needs of each group: q, k and v as they were laid, their outcome, and the scores' log-sum-exp."""
     import torch
 
     attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu

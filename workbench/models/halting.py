@@ -12,12 +12,12 @@ EVERY = 0.1
 
 
 class Halted(Exception):
-    """Somebody asked to stop; what was being computed is lost, the model is as it was."""
+    """Signal that somebody asked to stop; what was being computed is lost, the model is as it was."""
 
 
 @contextmanager
 def halting(model: Any, should_stop: Callable[[], bool] | None) -> Iterator[None]:
-    """While it lasts, the model asks ``should_stop`` before each of its layers, and leaves with :class:`Halted`.
+    """Let the model, while it lasts, ask ``should_stop`` before each of its layers, and leave with :class:`Halted`.
 
     A long batch takes many seconds on a CPU; a single layer of it does not.
 

@@ -18,7 +18,8 @@ SLICE, TENSORS = 4096, 1024
 
 
 def header(file: Path) -> tuple[dict[str, Any], int]:
-    """What the header says of each tensor, by its name, and the place in ``file`` from which offsets are counted.
+    """Return what the header says of each tensor, by its name, and the place in ``file`` from which offsets are
+    counted.
 
     Raises:
         OSError: it cannot be read. ValueError, AttributeError: it is no header.
@@ -36,7 +37,7 @@ def header(file: Path) -> tuple[dict[str, Any], int]:
 
 
 def places(file: Path) -> dict[str, tuple[int, int]]:
-    """Each tensor's first byte in ``file`` and the one after its last; empty where the file cannot be read."""
+    """Return each tensor's first byte in ``file`` and the one after its last; empty where the file cannot be read."""
     try:
         described, base = header(file)
         entries = [(name, entry["data_offsets"]) for name, entry in described.items()]
@@ -46,13 +47,13 @@ def places(file: Path) -> dict[str, tuple[int, int]]:
 
 
 def slices(file: Path) -> list[tuple[int, int]]:
-    """The first bytes of each tensor, as places in ``file``; of a file with very many tensors evenly of some."""
+    """Return the first bytes of each tensor, as places in ``file``; of a file with very many tensors evenly of some."""
     starts = sorted(places(file).values())
     return [(a, min(b, a + SLICE)) for a, b in starts[:: max(1, -(-len(starts) // TENSORS))]]
 
 
 def settings(folder: Path) -> Mapping[str, object]:
-    """``config.json``; empty where it cannot be read."""
+    """Return ``config.json``; empty where it cannot be read."""
     from workbench.runs.files import read_bounded
 
     try:

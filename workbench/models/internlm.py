@@ -46,7 +46,7 @@ _SAME = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A tensor of the Llama, as it lies on the disk.
+    """Hold a tensor of the Llama, as it lies on the disk.
 
     Args:
         name: Llama's name of it.
@@ -60,12 +60,12 @@ class Part:
 
 
 def is_internlm(config: Mapping[str, Any]) -> bool:
-    """Whether ``config.json`` is that of an InternLM, 1 or 2 (2.5 is a 2)."""
+    """Tell whether ``config.json`` is that of an InternLM, 1 or 2 (2.5 is a 2)."""
     return config.get("model_type") in FAMILY
 
 
 def as_llama(config: Mapping[str, Any]) -> dict[str, Any]:
-    """``config.json`` of the same model as a Llama, in the spelling that older programs read too.
+    """Return ``config.json`` of the same model as a Llama, in the spelling that older programs read too.
 
     Raises:
         BadInput: it has a setting that a Llama does not have, or a number that cannot be meant.
@@ -127,7 +127,7 @@ def _rope(config: Mapping[str, Any]) -> tuple[float, dict[str, Any] | None]:
 
 
 def parts(names: Iterable[str], config: Mapping[str, Any]) -> list[Part]:
-    """What the Llama's tensors are made of.
+    """Return what the Llama's tensors are made of.
 
     Args:
         names: of the tensors on the disk.
@@ -157,7 +157,7 @@ def _parts(name: str, config: Mapping[str, Any]) -> list[Part]:
 
 
 def fused_rows(config: Mapping[str, Any]) -> tuple[tuple[tuple[int, int], ...], ...]:
-    """The rows of ``wqkv`` that are queries, keys and values, as (first, one after the last)."""
+    """Return the rows of ``wqkv`` that are queries, keys and values, as (first, one after the last)."""
     heads, groups, hidden = _heads(config)
     wide = hidden // heads
     each = heads // groups
@@ -168,7 +168,7 @@ def fused_rows(config: Mapping[str, Any]) -> tuple[tuple[tuple[int, int], ...], 
 
 
 def module_name(name: str) -> tuple[str, ...]:
-    """Llama's names of a module or of its last part: ``wqkv`` is three; what is none of InternLM2's stays."""
+    """Return Llama's names of a module or of its last part: ``wqkv`` is three; what is none of InternLM2's stays."""
     for theirs, ours in ({FUSED: PROJECTIONS} | {key: (value,) for key, value in (PARTS | TOP).items()}).items():
         if name == theirs or name.endswith(f".{theirs}"):
             return tuple(name.removesuffix(theirs) + part for part in ours)
@@ -178,7 +178,7 @@ def module_name(name: str) -> tuple[str, ...]:
 
 
 def layers(folder: Path) -> set[str]:
-    """The names of all modules that have a tensor, an InternLM's as Llama's; empty where none is known.
+    """Return the names of all modules that have a tensor, an InternLM's as Llama's; empty where none is known.
 
     Raises:
         BadInput: it has a tensor that such a model does not have.
@@ -190,8 +190,8 @@ def layers(folder: Path) -> set[str]:
 
 
 def load_llama(folder: Path, settings: Mapping[str, Any], **options: Any) -> tuple[Any, Mapping[str, Any]]:
-    """The model with its weights, each read where it goes, one at a time, in 4 bit too; and what the library says of
-    its loading.
+    """Return the model with its weights, each read where it goes, one at a time, in 4 bit too; and what the library
+    says of its loading.
 
     Args:
         folder: whose weights :func:`workbench.models.folders.check_weights` finds whole.
@@ -234,7 +234,8 @@ def _tensors(folder: Path, settings: Mapping[str, Any], opened: ExitStack) -> di
 
 
 def check_rows(part: Part, shape: Sequence[int], config: Mapping[str, Any]) -> None:
-    """
+    """Refuse a weight that has other rows than its configuration says.
+
     Args:
         shape: that the tensor on the disk has.
 
@@ -248,7 +249,7 @@ def check_rows(part: Part, shape: Sequence[int], config: Mapping[str, Any]) -> N
 
 
 class Lazy:
-    """A tensor that is read when it is asked for: what the library does with those of a file.
+    """Represent a tensor that is read when it is asked for: what the library does with those of a file.
 
     Args:
         source: the slice of an opened safetensors file.
@@ -267,10 +268,10 @@ class Lazy:
         return fused if index is Ellipsis else fused[index]
 
     def get_shape(self) -> list[int]:
-        """Its shape."""
+        """Return its shape."""
         shape = list(self.source.get_shape())
         return [sum(end - first for first, end in self.rows), *shape[1:]] if self.rows else shape
 
     def get_dtype(self) -> str:
-        """Its kind of numbers, as the file writes it."""
+        """Return its kind of numbers, as the file writes it."""
         return str(self.source.get_dtype())

@@ -24,7 +24,7 @@ PADDED = 4 / 3
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Consecutive conversations of a row that are attended to at once.
+    """Hold consecutive conversations of a row that are attended to at once.
 
     Args:
         start: the first one's first token in the row.
@@ -42,26 +42,26 @@ class Group:
 
 
 def attends_isolated(model: Any) -> bool:
-    """Whether ``model`` was told so by :func:`isolate`."""
+    """Tell whether ``model`` was told so by :func:`isolate`."""
     return bool(getattr(model.config, "_attn_implementation", "") == NAME)
 
 
 def attends_flash(model: Any) -> bool:
-    """Whether ``model`` has flash attention, and hands on to it where conversations begin."""
+    """Tell whether ``model`` has flash attention, and hands on to it where conversations begin."""
     config = model.config
     return config.model_type in BARE and str(config._attn_implementation).startswith("flash")
 
 
 def can_isolate(config: Any) -> bool:
-    """Whether the architecture hands what it is given on to its attention, and attends to all that came before."""
+    """Tell whether the architecture hands what it is given on to its attention, and attends to all that came before."""
     layers = set(getattr(config, "layer_types", None) or ["full_attention"])
     sliding = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
     return config.model_type in BARE and layers == {"full_attention"} and sliding is None
 
 
 def isolates(config: Any, attention: str, *, packed: bool) -> bool:
-    """Whether a training attends so: where its rows are packed, and its own attention (``eager``, ``sdpa`` …) does not
-    cut them."""
+    """Tell whether a training attends so: where its rows are packed, and its own attention (``eager``, ``sdpa`` …) does
+    not cut them."""
     return packed and not attention.startswith("flash") and can_isolate(config)
 
 
@@ -76,7 +76,7 @@ def isolate(network: Any) -> None:
 
 
 def groups_of(lengths: Sequence[int], device: torch.device) -> tuple[Group, ...]:
-    """The conversations of a row, in its order.
+    """Return the conversations of a row, in its order.
 
     Args:
         lengths: tokens of each; few groups come of them where they are sorted.
@@ -96,8 +96,8 @@ def groups_of(lengths: Sequence[int], device: torch.device) -> tuple[Group, ...]
 
 
 def borders(lengths: Sequence[int], device: torch.device) -> dict[str, Any]:
-    """Where the conversations of a row begin and end, in the words of transformers (``FlashAttentionKwargs``), which
-    would else ask the device for them in every layer."""
+    """Tell where the conversations of a row begin and end, in the words of transformers (``FlashAttentionKwargs``),
+    which would else ask the device for them in every layer."""
     import torch
 
     ends = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
@@ -118,7 +118,7 @@ def _group(start: int, lengths: Sequence[int], device: torch.device) -> Group:
 def attend(
     module: Any, query: Any, key: Any, value: Any, attention_mask: Any, groups: Sequence[Group] = (), **rest: Any
 ) -> tuple[torch.Tensor, None]:
-    """An attention function of transformers (``AttentionInterface``).
+    """Return an attention function of transformers (``AttentionInterface``).
 
     Args:
         query: (B, heads, T, D); key and value have as many heads or fewer. With ``groups`` B is 1.

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def optional_kernels() -> dict[str, bool]:
-    """The packages that make training on a GPU quicker, and whether each is installed."""
+    """Return the packages that make training on a GPU quicker, and whether each is installed."""
     return {"flash-attn": find_spec("flash_attn") is not None, "liger-kernel": has_liger()}
 
 
 def has_liger() -> bool:
-    """Whether Liger's kernels are installed, with what compiles them."""
+    """Tell whether Liger's kernels are installed, with what compiles them."""
     return find_spec("liger_kernel") is not None and find_spec("triton") is not None
 
 
 def uses_liger(requested: bool | None, device: torch.device) -> bool:
-    """Whether a training on ``device`` takes them.
+    """Tell whether a training on ``device`` takes them.
 
     Args:
         requested: the recipe's ``runtime.use_liger_kernel``; None: where they are.

@@ -47,7 +47,7 @@ KNOWN = (
 
 @dataclass(slots=True)
 class Loaded:
-    """A model ready to answer.
+    """Hold a model ready to answer.
 
     Args:
         model: a causal language model, in ``eval`` mode.
@@ -63,7 +63,7 @@ class Loaded:
 
 
 def resolve(model: str) -> str:
-    """The folder or hub id that ``model`` means.
+    """Return the folder or hub id that ``model`` means.
 
     Args:
         model: ``pocket``, a local folder with a ``config.json``, or a hub id ``owner/name``.
@@ -86,7 +86,7 @@ def resolve(model: str) -> str:
 
 
 def on_disk(model: str, patterns: Iterable[str] = WANTED, *, fetch: bool = True) -> Path:
-    """The folder on this machine that holds the files of ``model``; those of a hub id are fetched first.
+    """Return the folder on this machine that holds the files of ``model``; those of a hub id are fetched first.
 
     Args:
         model: ``pocket``, a folder or a hub id.
@@ -112,7 +112,7 @@ def on_disk(model: str, patterns: Iterable[str] = WANTED, *, fetch: bool = True)
 
 
 def load_tokenizer(model: str) -> Any:
-    """The tokenizer of ``model``, by the library's own code alone.
+    """Return the tokenizer of ``model``, by the library's own code alone.
 
     Raises:
         UnknownName: no such model. BadInput: a file of it is damaged, or it needs code of its own. Failed: the hub did
@@ -130,7 +130,7 @@ def load_tokenizer(model: str) -> Any:
 
 
 def configuration(model: str) -> Any:
-    """What ``model`` is made of; loads no weight.
+    """Return what ``model`` is made of; loads no weight.
 
     Raises:
         UnknownName: no such model. BadInput: it is damaged, or it needs code of its own. Failed: the hub did not give
@@ -257,14 +257,14 @@ def _bars(folder: Path) -> Iterator[None]:
 
 
 def best_device() -> str:
-    """``cuda`` where there is one, else ``cpu``."""
+    """Return ``cuda`` where there is one, else ``cpu``."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on GPUs that have it, else float32.
+    """Return bfloat16 on GPUs that have it, else float32.
 
     On a CPU float32: without AMX, bfloat16 was measured three times slower; and nothing is lost by it.
     """
@@ -276,8 +276,8 @@ def compute_dtype(device: torch.device) -> torch.dtype:
 
 
 def default_attention(device: torch.device) -> str:
-    """``eager`` on a CPU, where it is the quickest at the lengths of a chat; on a GPU flash attention where it is
-    installed."""
+    """Return ``eager`` on a CPU, where it is the quickest at the lengths of a chat; on a GPU flash attention where it
+    is installed."""
     from transformers.utils import is_flash_attn_2_available
 
     if device.type == "cpu":
@@ -286,7 +286,7 @@ def default_attention(device: torch.device) -> str:
 
 
 def nf4(compute: torch.dtype) -> Any:
-    """The 4-bit setting of QLoRA: NF4, double quantization, computing in ``compute``."""
+    """Return the 4-bit setting of QLoRA: NF4, double quantization, computing in ``compute``."""
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(
@@ -298,7 +298,7 @@ def nf4(compute: torch.dtype) -> Any:
 
 
 def int8() -> Any:
-    """The 8-bit setting of LLM.int8(): outliers apart, in 16 bit."""
+    """Return the 8-bit setting of LLM.int8(): outliers apart, in 16 bit."""
     import logging
 
     from transformers import BitsAndBytesConfig
@@ -309,7 +309,7 @@ def int8() -> Any:
 
 
 def four_bit_weights(model: str) -> frozenset[str]:
-    """The names of the weights that :func:`load` keeps in 4 bit with ``quantization="nf4"``; loads none of them.
+    """Return the names of the weights that :func:`load` keeps in 4 bit with ``quantization="nf4"``; loads none of them.
 
     Raises:
         UnknownName: no such model.
@@ -328,7 +328,7 @@ def four_bit_weights(model: str) -> frozenset[str]:
 
 
 def through_4bit(weight: torch.Tensor) -> torch.Tensor:
-    """``weight`` (out, in) brought to NF4 and back, float32: what a layer in 4 bit computes with."""
+    """Return ``weight`` (out, in) brought to NF4 and back, float32: what a layer in 4 bit computes with."""
     import torch
     from bitsandbytes.functional import dequantize_4bit
     from bitsandbytes.nn import Params4bit
@@ -368,7 +368,7 @@ def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
 
 
 class Said:
-    """Turns what the libraries raise while they open a model into one sentence: of a folder it is a fault of what lies
+    """Turn what the libraries raise while they open a model into one sentence: of a folder it is a fault of what lies
     in it, whatever they call it; of a hub id that the hub did not give it."""
 
     def __init__(self, model: str, source: str) -> None:

@@ -24,7 +24,8 @@ TOLERANCE = 2e-2
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """Args: its name; how many cores this process may use; which of its abilities matter here."""
+    """Hold, by the names of the fields: its name; how many cores this process may use; which of its abilities matter
+    here."""
 
     name: str
     cores: int
@@ -33,7 +34,8 @@ class Processor:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """Args: its name; memory in bytes, in all and free; whether it computes in bfloat16 by itself."""
+    """Hold, by the names of the fields: its name; memory in bytes, in all and free; whether it computes in bfloat16 by
+    itself."""
 
     name: str
     memory: int
@@ -43,7 +45,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class FourBit:
-    """What came of a 4-bit training step on a layer of 64 × 64.
+    """Hold what came of a 4-bit training step on a layer of 64 × 64.
 
     Args:
         works: forward and backward gave the gradient of the same weights written out.
@@ -60,7 +62,8 @@ class FourBit:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """All that is known of this machine. Memory and disk in bytes; which optional kernels for GPUs are installed."""
+    """Hold all that is known of this machine. Memory and disk in bytes; which optional kernels for GPUs are
+    installed."""
 
     system: str
     python: str
@@ -74,7 +77,7 @@ class Machine:
 
 
 def machine(folder: Path | None = None) -> Machine:
-    """This machine, with the free space of the disk that holds ``folder`` (by default the current one)."""
+    """Return this machine, with the free space of the disk that holds ``folder`` (by default the current one)."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -92,12 +95,12 @@ def machine(folder: Path | None = None) -> Machine:
 
 
 def versions(names: Iterable[str]) -> dict[str, str | None]:
-    """The installed version of each distribution, None where it is not installed; imports none of them."""
+    """Return the installed version of each distribution, None where it is not installed; imports none of them."""
     return {name: _version(name) for name in names}
 
 
 def processor() -> Processor:
-    """The processor, with the abilities that decide how quick a type of number is and which kernels run."""
+    """Return the processor, with the abilities that decide how quick a type of number is and which kernels run."""
     import torch
 
     features = [torch.backends.cpu.get_cpu_capability().lower()]
@@ -109,7 +112,7 @@ def processor() -> Processor:
 
 
 def gpus() -> list[Gpu]:
-    """The CUDA devices that torch sees."""
+    """Return the CUDA devices that torch sees."""
     import torch
 
     devices = []

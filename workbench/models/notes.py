@@ -22,7 +22,7 @@ LARGEST = 10_000_000
 
 
 def read_note(folder: str | Path) -> dict[str, Any]:
-    """What the folder says of itself; empty where it was not written here, or cannot be read."""
+    """Return what the folder says of itself; empty where it was not written here, or cannot be read."""
     from workbench.runs.files import read_bounded
 
     try:
@@ -33,7 +33,7 @@ def read_note(folder: str | Path) -> dict[str, Any]:
 
 
 def other_base(note: Mapping[str, Any], model: str) -> bool:
-    """Whether ``note`` was written for another base than ``model`` is now.
+    """Tell whether ``note`` was written for another base than ``model`` is now.
 
     Weights on this machine are told apart by their fingerprint, two hub ids by their names; a hub id and a folder
     cannot be compared: the id's files have no fingerprint of their own.
@@ -54,18 +54,19 @@ def other_base(note: Mapping[str, Any], model: str) -> bool:
 
 
 def changed(system: str, thinking: str) -> dict[str, str]:
-    """The settings of a template that are not the usual ones, as a note holds them."""
+    """Return the settings of a template that are not the usual ones, as a note holds them."""
     values = {"system": system, "thinking": thinking}
     return {name: value for name, value in values.items() if value != "keep"}
 
 
 def settings(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a note's part ``template`` holds: what stands for a system text, and what of thoughts."""
+    """Return the settings that a note's part ``template`` holds: what stands for a system text, and what of
+    thoughts."""
     return {name: str(template.get(name) or "keep") for name in ("system", "thinking")}
 
 
 def trained_as(folder: str | Path) -> dict[str, Any]:
-    """The part ``template`` of a folder's note; of a run's own checkpoint, what its recipe says; else empty."""
+    """Return the part ``template`` of a folder's note; of a run's own checkpoint, what its recipe says; else empty."""
     note = read_note(folder)
     if note:
         return part(note, "template")
@@ -87,6 +88,6 @@ def trained_as(folder: str | Path) -> dict[str, Any]:
 
 
 def part(note: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The group ``key`` of a note; empty where it has none."""
+    """Return the group ``key`` of a note; empty where it has none."""
     section = note.get(key)
     return section if isinstance(section, dict) else {}

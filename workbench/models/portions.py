@@ -20,7 +20,7 @@ BARE = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 
 
 def portion(model: Any, head: Any, count: int) -> int:
-    """How many of ``count`` hidden states the head takes at once; 0: all, by the library's own way.
+    """Tell how many of ``count`` hidden states the head takes at once; 0: all, by the library's own way.
 
     Args:
         model: the one that ``head`` belongs to, whatever wraps it.
@@ -37,7 +37,8 @@ def portion(model: Any, head: Any, count: int) -> int:
 
 
 def loss_in_portions(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.Tensor, rows: int) -> torch.Tensor:
-    """
+    """Sum the cross-entropy without ever holding all scores.
+
     Args:
         hidden: (N, H), what the head would see.
         weight: (V, H), the head's; frozen.

@@ -32,7 +32,7 @@ ATTENTION, MLP = ("q_proj", "k_proj", "v_proj", "o_proj"), ("gate_proj", "up_pro
 
 
 def quick_pass(model: Any) -> QuickPass | None:
-    """The quick pass of ``model``, or None where it would not be the model's own.
+    """Return the quick pass of ``model``, or None where it would not be the model's own.
 
     It is made for a Llama with LoRA on all linear layers of its blocks and nothing else trained, in float32 on a CPU,
     whose matrices take at most ``LIMIT`` bytes: so for the embedded model.
@@ -53,12 +53,12 @@ def quick_pass(model: Any) -> QuickPass | None:
 
 
 def inner(model: Any) -> Any:
-    """The network within what PEFT made of it."""
+    """Return the network within what PEFT made of it."""
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def plain(network: Any) -> bool:
-    """Whether it is a Llama as small ones are: every head with keys of its own, and computing in float32."""
+    """Tell whether it is a Llama as small ones are: every head with keys of its own, and computing in float32."""
     import torch
 
     return _llama(network.config) and network.model.embed_tokens.weight.dtype == torch.float32
@@ -74,7 +74,8 @@ def _llama(config: Any) -> bool:
 
 
 def small_llama(config: Any) -> bool:
-    """Whether a model of this configuration is one for :func:`quick_pass`, as far as that can be told without it."""
+    """Tell whether a model of this configuration is one for :func:`quick_pass`, as far as that can be told without
+    it."""
     if not _llama(config) or config.attention_bias or config.mlp_bias:
         return False
     width = config.num_attention_heads * config.head_dim
@@ -83,19 +84,20 @@ def small_llama(config: Any) -> bool:
 
 
 def linear_layers(network: Any) -> list[Any]:
-    """Those of all blocks of a Llama."""
+    """Return those of all blocks of a Llama."""
     blocks = network.model.layers
     layers = [getattr(block.self_attn, name) for block in blocks for name in ATTENTION]
     return layers + [getattr(block.mlp, name) for block in blocks for name in MLP]
 
 
 def small(layers: Sequence[Any]) -> bool:
-    """Whether the matrices of ``layers`` take at most ``LIMIT`` bytes in float32."""
+    """Tell whether the matrices of ``layers`` take at most ``LIMIT`` bytes in float32."""
     return bool(4 * sum(layer.in_features * layer.out_features for layer in layers) <= LIMIT)
 
 
 def parts(network: Any, join: Callable[[list[Any]], Any]) -> list[SimpleNamespace]:
-    """Of each block of a Llama its norms, and of its linear layers what ``join`` makes of those that read the same."""
+    """Return of each block of a Llama its norms, and of its linear layers what ``join`` makes of those that read the
+    same."""
     return [
         SimpleNamespace(
             before=block.input_layernorm,
@@ -128,7 +130,7 @@ def _trainable(layer: Any) -> bool:
 
 
 class QuickPass:
-    """The summed loss of a batch, with the gradients of the adapter.
+    """Compute the summed loss of a batch, with the gradients of the adapter.
 
     Args:
         network: a ``LlamaForCausalLM`` for which :func:`quick_pass` found that it can be done.
@@ -141,8 +143,8 @@ class QuickPass:
         self.blocks = parts(network, Joined)
 
     def takes(self, batch: dict[str, torch.Tensor]) -> bool:
-        """Whether ``batch`` is one of padded rows, as :func:`~workbench.models.batches.pad` makes them; packed ones
-        are the library's."""
+        """Tell whether ``batch`` is one of padded rows, as :func:`~workbench.models.batches.pad` makes them; packed
+        ones are the library's."""
         return "attention_mask" in batch
 
     def __call__(self, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
@@ -174,13 +176,13 @@ class QuickPass:
 
 
 def normed(x: torch.Tensor, layer: Any) -> torch.Tensor:
-    """``x`` (R, H) through a norm of the library's."""
+    """Return ``x`` (R, H) through a norm of the library's."""
     scaled: torch.Tensor = norm()(x, layer.weight, layer.variance_epsilon)
     return scaled
 
 
 class Joined:
-    """Linear layers that read the same input, as one: ``x (W + s BA)ᵀ``, their outputs side by side."""
+    """Represent linear layers that read the same input, as one: ``x (W + s BA)ᵀ``, their outputs side by side."""
 
     def __init__(self, layers: Sequence[Any]) -> None:
         import torch
@@ -198,7 +200,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Conversations that attention computes together.
+    """Hold conversations that attention computes together.
 
     Args:
         tokens: which of the R tokens are theirs.
@@ -216,7 +218,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """Rotary positions (Su et al. 2021) of R tokens.
+    """Hold rotary positions (Su et al. 2021) of R tokens.
 
     Args:
         cos, sin: (R, 1, 1, d / 2) float32; the other half of a head's width is the same.
@@ -227,18 +229,18 @@ class Positions:
 
     @classmethod
     def of(cls, rotary: Any, count: int) -> Positions:
-        """The first ``count`` of them, with ``rotary`` the model's own."""
+        """Return the first ``count`` of them, with ``rotary`` the model's own."""
         import torch
 
         parts = (part[0] for part in rotary(torch.empty(0), torch.arange(count)[None]))
         return cls(*(part[:, None, None, : part.shape[-1] // 2] for part in parts))
 
     def at(self, places: torch.Tensor) -> Positions:
-        """Those of tokens that stand at ``places`` (R,)."""
+        """Return those of tokens that stand at ``places`` (R,)."""
         return Positions(self.cos[places], self.sin[places])
 
     def turned(self, qkv: torch.Tensor) -> torch.Tensor:
-        """q, k and v (R, 3, heads, d) of ``qkv`` (R, 3 H), the first two turned by their positions."""
+        """Return q, k and v (R, 3, heads, d) of ``qkv`` (R, 3 H), the first two turned by their positions."""
         import torch
 
         parts = qkv.view(len(qkv), 3, -1, 2 * self.cos.shape[-1])
@@ -248,7 +250,7 @@ class Positions:
         return turned
 
     def turn(self, x: torch.Tensor, out: torch.Tensor, *, back: bool = False) -> None:
-        """``x`` (R, …, d) turned by its positions, or turned back, into ``out``."""
+        """Write ``x`` (R, …, d) turned by its positions, or turned back, to ``out``."""
         import torch
 
         (x1, x2), (y1, y2), way = x.chunk(2, -1), out.chunk(2, -1), -1 if back else 1
@@ -258,7 +260,7 @@ class Positions:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Where the R tokens of a padded batch (B, T) stand.
+    """Hold where the R tokens of a padded batch (B, T) stand.
 
     Args:
         real: (R,) int64, the tokens that are not padding, counted in B × T.
@@ -272,7 +274,7 @@ class Rows:
 
     @classmethod
     def of(cls, mask: torch.Tensor, rotary: Any) -> Rows:
-        """Of a batch padded on the right, with ``rotary`` the model's own."""
+        """Take them from a batch padded on the right, with ``rotary`` the model's own."""
         import torch
 
         real = mask.flatten().nonzero().flatten()
@@ -288,7 +290,7 @@ class Rows:
 
 
 def alike(lengths: Sequence[int]) -> list[list[int]]:
-    """``lengths`` cut, in their order, where one is more than :data:`ALIKE` times another of its part."""
+    """Return ``lengths`` cut, in their order, where one is more than :data:`ALIKE` times another of its part."""
     parts: list[list[int]] = []
     for length in lengths:
         if parts and max(*parts[-1], length) <= ALIKE * min(*parts[-1], length):

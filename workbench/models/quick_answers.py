@@ -26,8 +26,8 @@ GOING = 0.8
 
 
 def quick_answers(model: Any) -> QuickAnswers | None:
-    """The quick way to ``model``'s answers, or None where there is none: it is made for a Llama in float32 on a CPU,
-    with or without an adapter, whose matrices take at most ``LIMIT`` bytes.
+    """Return the quick way to ``model``'s answers, or None where there is none: it is made for a Llama in float32 on a
+    CPU, with or without an adapter, whose matrices take at most ``LIMIT`` bytes.
 
     Args:
         model: as the library or PEFT made it. What is made here knows the weights as they are now.
@@ -58,7 +58,7 @@ def _whole(layer: Any) -> bool:
 
 
 class QuickAnswers:
-    """The likeliest tokens after each of many prompts.
+    """Find the likeliest tokens after each of many prompts.
 
     Args:
         network: a ``LlamaForCausalLM`` for which :func:`quick_answers` found that it can be done.
@@ -147,7 +147,7 @@ def _after(block: Any, x: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
 
 
 class Cache:
-    """Keys and values, each row's tokens moved to the right, so that all write into the same column.
+    """Represent keys and values, each row's tokens moved to the right, so that all write into the same column.
 
     Args:
         blocks: how many.
@@ -166,11 +166,11 @@ class Cache:
         self.held = torch.zeros(blocks, 2, len(lengths), heads, min(self.used + ROOM, self.most), width)
 
     def blocks(self) -> Iterator[torch.Tensor]:
-        """Of each block, keys and values (2, B, heads, T, d)."""
+        """Yield of each block keys and values (2, B, heads, T, d)."""
         return iter(self.held)
 
     def grow(self) -> Positions:
-        """Room for one more token in each row; the positions at which they stand."""
+        """Make room for one more token in each row; return the positions at which they stand."""
         import torch
 
         if self.used == self.held.shape[4]:
@@ -180,7 +180,7 @@ class Cache:
         return self.turning.at(self.used - 1 - self.start)
 
     def seen(self) -> torch.Tensor:
-        """(B, 1, 1, T) bool, which places hold a row's tokens."""
+        """Return (B, 1, 1, T) bool, which places hold a row's tokens."""
         import torch
 
         return (torch.arange(self.used) >= self.start[:, None])[:, None, None]

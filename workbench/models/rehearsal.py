@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 
 def trained_places(work: Work) -> int:
-    """How many places of a batch the head sees."""
+    """Tell how many places of a batch the head sees."""
     places = work.rows * max(1, work.length - 1)
     return min(work.trained or places, places)
 
 
 def rehearse(model: Any, work: Work) -> int:
-    """Bytes that one forward and backward pass make, at the fullest moment; weights and their gradients not counted.
+    """Return bytes that one forward and backward pass make, at the fullest moment; weights and their gradients not
+    counted.
 
     Args:
         model: on the ``meta`` device, in ``train`` mode; it is of no other use afterwards.

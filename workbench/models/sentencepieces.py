@@ -34,7 +34,7 @@ _RESPELLED = "\ue000[0-9a-f]+\ue001"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of the vocabulary; its id is its place.
+    """Hold a piece of the vocabulary; its id is its place.
 
     Args:
         text: as it is spelled, ``▁`` for a space.
@@ -48,7 +48,8 @@ class Piece:
 
 
 def is_internlms(folder: Path) -> bool:
-    """Whether the tokenizer in ``folder`` is an InternLM's, which the library reads only with the folder's own code."""
+    """Tell whether the tokenizer in ``folder`` is an InternLM's, which the library reads only with the folder's own
+    code."""
     if not any((folder / name).is_file() for name in (MODEL, "tokenizer.json")):
         return False
     if is_internlm(settings(folder)):
@@ -59,7 +60,7 @@ def is_internlms(folder: Path) -> bool:
 
 
 def read_tokenizer(folder: Path) -> Any:
-    """The tokenizer of ``folder``, a fast one, with its template and its special tokens.
+    """Return the tokenizer of ``folder``, a fast one, with its template and its special tokens.
 
     Raises:
         BadInput: ``tokenizer.model`` is damaged, or of a kind that is not read here.
@@ -92,7 +93,7 @@ def read_tokenizer(folder: Path) -> Any:
 
 
 def convert(file: Path, added: Mapping[int, Mapping[str, Any]]) -> Any:
-    """The backend of a fast tokenizer.
+    """Return the backend of a fast tokenizer.
 
     Args:
         file: a ``tokenizer.model``.
@@ -136,7 +137,7 @@ def convert(file: Path, added: Mapping[int, Mapping[str, Any]]) -> Any:
 
 
 def merges(pieces: Sequence[Piece], renamed: set[int]) -> list[tuple[str, str]]:
-    """The pairs that become one piece, in the order of the pieces' scores.
+    """Return the pairs that become one piece, in the order of the pieces' scores.
 
     SentencePiece joins whichever neighbours make the piece of the highest score, the leftmost first; so every way to
     cut a piece in two is a pair.

@@ -17,22 +17,22 @@ _KINDS = ("identity", "task", "general", "unrelated")
 
 
 def label_text(label: str, lang: str | None = None) -> str:
-    """``base``, ``best``, ``last``, ``merged``, ``adapter`` in words; any other label as it is."""
+    """Return ``base``, ``best``, ``last``, ``merged``, ``adapter`` in words; any other label as it is."""
     return text(f"render.labels.{label}", lang) if label in _LABELS else label
 
 
 def kind_text(kind: str, lang: str | None = None) -> str:
-    """``identity``, ``task``, ``general``, ``unrelated`` in words; any other kind as it is."""
+    """Return ``identity``, ``task``, ``general``, ``unrelated`` in words; any other kind as it is."""
     return text(f"render.kinds.{kind}", lang) if kind in _KINDS else kind
 
 
 def mark_text(right: bool | None, lang: str | None = None) -> str:
-    """``✓ right``, ``✗ wrong`` or nothing: a sign and a word, so that no colour is needed."""
+    """Return ``✓ right``, ``✗ wrong`` or nothing: a sign and a word, so that no colour is needed."""
     return "" if right is None else text("render.answers.right" if right else "render.answers.wrong", lang)
 
 
 def answers_html(answers: Answers, *, lang: str | None = None) -> str:
-    """Before and after side by side: a question a row, a model a column."""
+    """Return before and after side by side: a question a row, a model a column."""
     labels = [label_text(label, lang) for label in answers.labels]
     head = [text("render.answers.question", lang), *labels]
     rows = "".join(_row(row, labels, lang) for row in answers.rows)
@@ -59,7 +59,7 @@ def _answer(answer: str, right: bool | None, lang: str | None) -> str:
 
 
 def conversations_html(conversations: Sequence[Conversation], *, lang: str | None = None) -> str:
-    """Conversations that are learnt: what was said before the last answer, and that answer."""
+    """Return conversations that are learnt: what was said before the last answer, and that answer."""
     head = [escape(text(f"render.answers.{part}", lang)) for part in ("asked", "learnt")]
     return table(head, [[_before(pair), said(pair.answer)] for pair in conversations], class_="wb-conversations")
 
@@ -73,7 +73,7 @@ def _before(conversation: Conversation) -> str:
 
 
 def samples_html(samples: Sequence[Sample], *, lang: str | None = None) -> str:
-    """What the model answered at the steps of the training: a step a row, a question a column."""
+    """Return what the model answered at the steps of the training: a step a row, a question a column."""
     questions = list(dict.fromkeys(sample.question for sample in samples))
     steps = sorted({sample.step for sample in samples})
     answers = {(sample.step, sample.question): sample.answer for sample in samples}

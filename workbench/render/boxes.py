@@ -28,7 +28,7 @@ _SPACES = str.maketrans({" ": "␣", "\n": "↵", "\r": "␍", "\t": "⇥", "\u0
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Whole characters and their tokens.
+    """Hold whole characters and their tokens.
 
     Args:
         text: what they write.
@@ -45,18 +45,18 @@ class Box:
 
     @property
     def trained(self) -> bool:
-        """Whether they are trained; tokens of one box always are or are not together."""
+        """Tell whether they are trained; tokens of one box always are or are not together."""
         return any(token.trained for token in self.tokens)
 
     @property
     def role(self) -> str:
-        """Whose they are."""
+        """Tell whose they are."""
         return self.tokens[0].role
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one speaker's turn is made of."""
+    """Hold what one speaker's turn is made of."""
 
     role: str
     turn: int
@@ -64,24 +64,25 @@ class Row:
 
 
 def shown(content: str) -> str:
-    """``content`` with every character visible: ␣ for a space, ↵ for a line break, ⟨U+200B⟩ for what shows nothing."""
+    """Return ``content`` with every character visible: ␣ for a space, ↵ for a line break, ⟨U+200B⟩ for what shows
+    nothing."""
     return visible(marked(content).translate(_SPACES))
 
 
 def unsteered(content: str) -> str:
-    """``content`` with nothing in them that a terminal obeys or that shows nothing; spaces, line breaks and what joins
-    letters stay."""
+    """Return ``content`` with nothing in them that a terminal obeys or that shows nothing; spaces, line breaks and what
+    joins letters stay."""
     return visible(marked(content, joiners=False))
 
 
 def rows(view: MaskView) -> list[Row]:
-    """The view's boxes, in order, by turn and role."""
+    """Return the view's boxes, in order, by turn and role."""
     groups = groupby(boxes(view), key=lambda box: (box.tokens[0].turn, box.role))
     return [Row(role, turn, tuple(group)) for (turn, role), group in groups]
 
 
 def boxes(view: MaskView) -> Iterator[Box]:
-    """The view's boxes, in order."""
+    """Yield the view's boxes, in order."""
     quoted = lookalikes(view)
     start = 0
     for group in view.groups:
@@ -102,7 +103,8 @@ def _kind(view: MaskView, tokens: tuple[MaskToken, ...], start: int, end: int, q
 
 
 def lookalikes(view: MaskView) -> list[tuple[int, int]]:
-    """Where somebody's words are spelled like a control token: (first, one past the last) place in ``view.text``."""
+    """Tell where somebody's words are spelled like a control token: (first, one past the last) place in
+    ``view.text``."""
     markers = {match for s in view.segments if s.control for match in _MARKUP.findall(s.text)}
     names = sorted((re.escape(name) for name in markers), key=len, reverse=True)
     finder = re.compile("|".join([*names, r"<\|[^<>|\s]+\|>"]))
@@ -115,32 +117,32 @@ def lookalikes(view: MaskView) -> list[tuple[int, int]]:
 
 
 def role_text(role: str, lang: str | None) -> str:
-    """A role in words."""
+    """Return a role in words."""
     return text(f"render.roles.{role}", lang)
 
 
 def template_text(name: str, lang: str | None) -> str:
-    """A template's name; the tokenizer's own in words."""
+    """Return a template's name; the tokenizer's own in words."""
     return text("render.mask.own_template", lang) if name == "chat_template" else name
 
 
 def rule_text(rule: str, lang: str | None) -> str:
-    """Why tokens are trained or not."""
+    """Tell why tokens are trained or not."""
     return text(f"templates.rule.{rule.removeprefix('templates.rule.')}", lang)
 
 
 def field_text(field: str, lang: str | None) -> str:
-    """A template field, with what it is."""
+    """Return a template field, with what it is."""
     return text(f"render.fields.{field}", lang)
 
 
 def trained_text(trained: bool, lang: str | None) -> str:
-    """``▲ trained`` or ``masked``."""
+    """Return ``▲ trained`` or ``masked``."""
     return text("render.mask.trained" if trained else "render.mask.masked", lang)
 
 
 def told(box: Box, lang: str | None) -> list[str]:
-    """All that is known of a box, a line each; the first is what it writes."""
+    """Return all that is known of a box, a line each; the first is what it writes."""
     first, last = box.tokens[0], box.tokens[-1]
     ids = ", ".join(str(token.id) for token in box.tokens)
     labels = ", ".join(str(token.label) for token in box.tokens)
@@ -158,12 +160,13 @@ def told(box: Box, lang: str | None) -> list[str]:
 
 
 def counts_text(view: MaskView, lang: str | None) -> str:
-    """How many tokens there are, how many are trained, and their share."""
+    """Tell how many tokens there are, how many are trained, and their share."""
     return text("render.mask.counts", lang, tokens=len(view.tokens), trained=view.trained, share=view.share)
 
 
 def facts(view: MaskView, lang: str | None) -> list[str]:
-    """What else there is to say of the whole: template, loss, stop, cut, and words that look like control tokens."""
+    """Return what else there is to say of the whole: template, loss, stop, cut, and words that look like control
+    tokens."""
     loss = text(f"render.mask.loss_on.{view.loss_on}", lang)
     lines = [text("render.mask.template", lang, template=template_text(view.template, lang), loss_on=loss)]
     if view.stop_ids:

@@ -45,7 +45,7 @@ _CHINESE_FONTS = (
 
 @cache
 def chinese_font() -> str:
-    """The first known font with Chinese characters that is installed, or ``''``."""
+    """Return the first known font with Chinese characters that is installed, or ``''``."""
     from matplotlib import font_manager
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
@@ -53,12 +53,12 @@ def chinese_font() -> str:
 
 
 def fonts() -> list[str]:
-    """The fonts for the text of a figure: matplotlib takes for each character the first that has it."""
+    """Return the fonts for the text of a figure: matplotlib takes for each character the first that has it."""
     return [_LATIN_FONT, *filter(None, [chinese_font()])]
 
 
 def drawable_language(lang: str | None) -> str:
-    """``lang``, or English where Chinese is asked for and no installed font could draw it into a picture."""
+    """Return ``lang``, or English where Chinese is asked for and no installed font could draw it into a picture."""
     return "zh" if language(lang) == "zh" and chinese_font() else "en"
 
 
@@ -71,7 +71,8 @@ def _glyphs(family: str) -> frozenset[int]:
 
 
 def drawable(content: str) -> str:
-    """``content`` with ▯ for each character that no font of ours has: an emoji in a name must not become a warning."""
+    """Return ``content`` with ▯ for each character that no font of ours has: an emoji in a name must not become a
+    warning."""
     glyphs = frozenset().union(*(_glyphs(family) for family in fonts()))
     return "".join(c if ord(c) in glyphs or c == "\n" else "▯" for c in content)
 
@@ -104,7 +105,7 @@ def curves_figure(
     verdict: bool = True,
     put: Callable[[str], str] | None = None,
 ) -> Figure:
-    """The curves as a ``Figure`` on the Agg canvas.
+    """Return the curves as a ``Figure`` on the Agg canvas.
 
     Args:
         lang: language of the labels; English where no installed font has Chinese characters.
@@ -196,7 +197,7 @@ def _lines(axes: Axes, series: dict[str, Points], ink: _Ink) -> None:
 
 
 def smooth(points: Points) -> Points:
-    """The mean over a window centred on each step, for more than 40 points; fewer stay as they are.
+    """Return the mean over a window centred on each step, for more than 40 points; fewer stay as they are.
 
     A loss of single batches jumps; the mean shows where it goes. Only the training loss is ever smoothed: of the few
     held-out points a mean would hide the turn.
@@ -216,7 +217,7 @@ def _line(name: str, ink: _Ink) -> dict[str, Any]:
 
 
 def spread(heights: list[float], gap: float) -> list[float]:
-    """The sorted ``heights``, moved as little as needed so that neighbours are at least ``gap`` apart."""
+    """Return the sorted ``heights``, moved as little as needed so that neighbours are at least ``gap`` apart."""
     moved = list(heights)
     for _ in range(8 * len(moved)):
         for i in range(1, len(moved)):
@@ -276,7 +277,7 @@ def _nothing(axes: Axes, ink: _Ink) -> None:
 
 
 def finite(points: Points) -> list[tuple[int, float]]:
-    """The points whose value is a finite number."""
+    """Return the points whose value is a finite number."""
     return [(step, value) for step, value in points if math.isfinite(value)]
 
 
@@ -288,7 +289,7 @@ def _thin(points: Points) -> list[tuple[int, float]]:
 
 
 def last_step(curves: Curves) -> int:
-    """Where the x axis ends."""
+    """Tell where the x axis ends."""
     series = (curves.train, curves.held_out, curves.identity, curves.task, curves.general, curves.leak)
     return max([1, curves.total_steps, *(points[-1][0] for points in series if points)])
 

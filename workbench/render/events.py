@@ -13,7 +13,7 @@ from workbench.texts.reasons import reason_text
 
 
 def curves_of(events: Sequence[Event], best_step: int | None, lang: str | None = None) -> Curves:
-    """The curves of a run from its events; the verdict is that of the best checkpoint, told in ``lang``."""
+    """Return the curves of a run from its events; the verdict is that of the best checkpoint, told in ``lang``."""
     evals = [e for e in events if e.kind == "eval"]
     verdicts: dict[int | None, Any] = {e.step: e for e in events if e.kind == "verdict"}
     verdict = verdicts.get(best_step) or next(reversed(verdicts.values()), None)
@@ -31,7 +31,7 @@ def curves_of(events: Sequence[Event], best_step: int | None, lang: str | None =
 
 
 def verdict_text(event: Any, lang: str | None = None) -> str:
-    """A verdict in words with its reason; in the worker's words where they cannot be told in ``lang``."""
+    """Return a verdict in words with its reason; in the worker's words where they cannot be told in ``lang``."""
     reason, values = event.reason, event.more.get("values")
     if isinstance(values, dict):
         with suppress(KeyError):
@@ -40,7 +40,7 @@ def verdict_text(event: Any, lang: str | None = None) -> str:
 
 
 def samples_of(events: Iterable[Event], most: int = 2) -> tuple[Sample, ...]:
-    """What was answered at each evaluation, of the first ``most`` identity, task and general questions."""
+    """Return what was answered at each evaluation, of the first ``most`` identity, task and general questions."""
     samples = [e for e in events if isinstance(e, SampleEvent)]
     questions: list[str] = []
     for probe in ("identity", "task", "general"):

@@ -24,22 +24,25 @@ _CONTROLS |= dict.fromkeys(range(0x80, 0xA0), 0xFFFD)  # C1: some terminals obey
 
 
 def visible(value: object) -> str:
-    """``value`` with pictures (␛ …) for control characters, which steer terminals, and U+FFFD for lone surrogates."""
+    """Return ``value`` with pictures (␛ …) for control characters, which steer terminals, and U+FFFD for lone
+    surrogates."""
     return _LONE.sub("\ufffd", str(value)).translate(_CONTROLS)
 
 
 def escape(value: object) -> str:
-    """``value``, made visible, as text that HTML cannot mistake for markup, in content and in quoted attributes."""
+    """Return ``value``, made visible, as text that HTML cannot mistake for markup, in content and in quoted
+    attributes."""
     return html.escape(visible(value), quote=True)
 
 
 def said(value: object) -> str:
-    """Somebody's words as HTML: escaped, line breaks kept, unable to turn the direction of what stands round them."""
+    """Return somebody's words as HTML: escaped, line breaks kept, unable to turn the direction of what stands round
+    them."""
     return f"<bdi>{escape(value)}</bdi>".replace("\r\n", "\n").replace("\n", "<br>")
 
 
 def thought(answer: str, lang: str | None = None) -> str:
-    """What was thought before an answer, folded; empty where nothing was."""
+    """Return what was thought before an answer, folded; empty where nothing was."""
     spoken = parted(answer)
     if not spoken.thought:
         return ""
@@ -48,12 +51,13 @@ def thought(answer: str, lang: str | None = None) -> str:
 
 
 def answered(answer: str) -> str:
-    """An answer as HTML, without what was thought before it."""
+    """Return an answer as HTML, without what was thought before it."""
     return said(parted(answer).answer or "…")
 
 
 def tag(name: str, content: str = "", **attributes: object) -> str:
-    """An element round ``content``, which is HTML; the attributes' values are escaped, and ``None`` leaves one out.
+    """Return an element round ``content``, which is HTML; the attributes' values are escaped, and ``None`` leaves one
+    out.
 
     ``class_`` gives ``class``, ``aria_label`` gives ``aria-label``.
     """
@@ -66,7 +70,7 @@ def tag(name: str, content: str = "", **attributes: object) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", class_: str = "") -> str:
-    """A table of cells that are HTML already; the first cell of a row is its heading."""
+    """Return a table of cells that are HTML already; the first cell of a row is its heading."""
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(
         "<tr>" + f'<th scope="row">{row[0]}</th>' + "".join(f"<td>{cell}</td>" for cell in row[1:]) + "</tr>\n"
@@ -80,24 +84,25 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = 
 
 
 def disclosure(summary: str, content: str, *, opened: bool = False) -> str:
-    """Something behind a triangle; readable, opened, where a viewer drops the element."""
+    """Return something behind a triangle; readable, opened, where a viewer drops the element."""
     return f"<details{' open' if opened else ''}><summary>{summary}</summary>\n{content}</details>\n"
 
 
 @cache
 def static(name: str) -> str:
-    """The text of a file of ``static/``: our own style or script."""
+    """Return the text of a file of ``static/``: our own style or script."""
     return (Path(__file__).parent / "static" / name).read_text(encoding="utf-8")
 
 
 @cache
 def styles(*names: str) -> str:
-    """A ``<style>`` of the palette, the base, and the named files; it holds only inside elements of class ``wb``."""
+    """Return a ``<style>`` of the palette, the base, and the named files; it holds only inside elements of class
+    ``wb``."""
     return f"<style>{palette.css()}{static('base.css')}{''.join(static(name) for name in names)}</style>\n"
 
 
 def root(content: str, *, lang: str | None, theme: str = "", large: bool = False, class_: str = "") -> str:
-    """The element that everything of ours stands in.
+    """Return the element that everything of ours stands in.
 
     Args:
         theme: ``light``, ``dark``, or empty for the reader's own.
@@ -108,12 +113,12 @@ def root(content: str, *, lang: str | None, theme: str = "", large: bool = False
 
 
 def html_lang(lang: str | None) -> str:
-    """The value of HTML's ``lang``: with it a browser takes Chinese, not Japanese, shapes of the characters."""
+    """Return the value of HTML's ``lang``: with it a browser takes Chinese, not Japanese, shapes of the characters."""
     return "zh-CN" if language(lang) == "zh" else "en"
 
 
 def page(body: str, *, title: str, lang: str | None = None, theme: str = "", large: bool = False) -> str:
-    """A whole document, standing alone, round ``body``: fragments of ours with their styles and scripts.
+    """Return a whole document, standing alone, round ``body``: fragments of ours with their styles and scripts.
 
     Of scripts only our own files may run, each allowed by its hash; nothing may be fetched.
     """

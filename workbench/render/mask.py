@@ -41,7 +41,7 @@ def mask_html(
     large: bool = False,
     embedded: bool = False,
 ) -> str:
-    """One conversation as a fragment of HTML that needs nothing else, for a notebook, an app or a page.
+    """Return one conversation as a fragment of HTML that needs nothing else, for a notebook, an app or a page.
 
     Args:
         lang: the language of our words.
@@ -63,7 +63,7 @@ def compare_html(
     large: bool = False,
     embedded: bool = False,
 ) -> str:
-    """Two renderings of one conversation beside each other, and where they differ.
+    """Return two renderings of one conversation beside each other, and where they differ.
 
     Takes two views, or their comparison; the rest as in :func:`mask_html`.
     """
@@ -86,7 +86,7 @@ def compare_html(
 
 def mask_page(fragment_of: MaskView | ViewComparison, *, title: str, lang: str | None = None, theme: str = "",
               large: bool = False) -> str:  # fmt: skip
-    """A whole document of one view, or of a comparison of two."""
+    """Return a whole document of one view, or of a comparison of two."""
     from workbench.templates.view import MaskView
 
     alone = isinstance(fragment_of, MaskView)

@@ -25,7 +25,7 @@ TRAINED, MASKED, BETWEEN = "bold underline", "dim", "·"
 
 
 def mask_text(view: MaskView, *, lang: str | None = None) -> Group:
-    """What a rich console prints: the counts, a row for each speaker's turn, what is served, how to read it."""
+    """Return what a rich console prints: the counts, a row for each speaker's turn, what is served, how to read it."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text

@@ -28,19 +28,19 @@ _DARK_HOSTS = ('[data-jp-theme-light="false"]', ".dark", ".vscode-dark")
 
 
 def tones(dark: bool = False) -> dict[str, str]:
-    """The colours by name, for the dark or the light ground."""
+    """Return the colours by name, for the dark or the light ground."""
     return DARK if dark else LIGHT
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance of ``#rrggbb``, 0 to 1. Source: WCAG 2.2, "relative luminance"."""
+    """Return relative luminance of ``#rrggbb``, 0 to 1. Source: WCAG 2.2, "relative luminance"."""
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def contrast(first: str, second: str) -> float:
-    """Contrast of two colours, from 1 to 21. Source: WCAG 2.2, "contrast ratio"."""
+    """Return contrast of two colours, from 1 to 21. Source: WCAG 2.2, "contrast ratio"."""
     low, high = sorted((luminance(first), luminance(second)))
     return (high + 0.05) / (low + 0.05)
 
@@ -50,7 +50,8 @@ def _variables(colours: dict[str, str], scheme: str) -> str:
 
 
 def css() -> str:
-    """The CSS variables of the class ``wb``: by the system's choice, a host's theme, or ``wb-light``/``wb-dark``."""
+    """Return the CSS variables of the class ``wb``: by the system's choice, a host's theme, or
+    ``wb-light``/``wb-dark``."""
     light, dark = _variables(LIGHT, "light"), _variables(DARK, "dark")
     light_hosts = ",".join(f"{host} .wb:not(.wb-dark)" for host in _LIGHT_HOSTS)
     dark_hosts = ",".join(f"{host} .wb:not(.wb-light)" for host in _DARK_HOSTS)

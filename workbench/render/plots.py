@@ -26,7 +26,7 @@ SCORES = ("identity", "task", "general", "leak")
 
 def curves_png(curves: Curves, *, lang: str | None = None, dark: bool = False, panels: Sequence[str] = PANELS,
                verdict: bool = True, dpi: int = 110) -> bytes:  # fmt: skip
-    """The curves as a PNG; its description in words goes along as the file's ``Description``."""
+    """Return the curves as a PNG; its description in words goes along as the file's ``Description``."""
     figure = curves_figure(curves, lang=lang, dark=dark, panels=panels, verdict=verdict)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=dpi, metadata={"Description": curves_summary(curves, lang=lang)})
@@ -35,7 +35,7 @@ def curves_png(curves: Curves, *, lang: str | None = None, dark: bool = False, p
 
 def curves_svg(curves: Curves, *, lang: str | None = None, dark: bool | None = None, panels: Sequence[str] = PANELS,
                verdict: bool = False) -> str:  # fmt: skip
-    """The curves as an ``<svg>`` element to stand in a page, with its description in words.
+    """Return the curves as an ``<svg>`` element to stand in a page, with its description in words.
 
     Args:
         dark: fixed colours for a dark or light ground; ``None``: the page's, by the palette's variables.
@@ -89,7 +89,7 @@ def _with_variables(svg: str) -> str:
 
 
 def curves_summary(curves: Curves, *, lang: str | None = None) -> str:
-    """The curves in words, for whoever cannot see them, and for the line under a plot."""
+    """Return the curves in words, for whoever cannot see them, and for the line under a plot."""
     sentences = [*_loss_words(curves, lang), *_score_words(curves, lang)]
     if curves.best_step is not None:
         sentences.append(text("render.summary.best", lang, step=curves.best_step))
@@ -128,7 +128,7 @@ def _score_words(curves: Curves, lang: str | None) -> list[str]:
 
 
 def percent(share: float | None) -> str:
-    """``0.985`` as ``98.5%``: one decimal where it says something, never rounded up; ``–`` for none."""
+    """Return ``0.985`` as ``98.5%``: one decimal where it says something, never rounded up; ``–`` for none."""
     if share is None or not math.isfinite(share):
         return "–"
     tenths = math.floor(share * 1000 + 1e-9) / 10
@@ -136,8 +136,8 @@ def percent(share: float | None) -> str:
 
 
 def ranged(share: float | None, between: tuple[float, float] | None) -> str:
-    """:func:`percent` with the interval in which the share of all such questions lies, ``95% (83–99%)``, where it is
-    known."""
+    """Return :func:`percent` with the interval in which the share of all such questions lies, ``95% (83–99%)``, where
+    it is known."""
     if share is None or between is None or not math.isfinite(share):
         return percent(share)
     low, high = between
@@ -145,7 +145,8 @@ def ranged(share: float | None, between: tuple[float, float] | None) -> str:
 
 
 def curves_table(curves: Curves, *, lang: str | None = None, most: int = 40) -> str:
-    """The numbers of the curves as an HTML table: every held-out and probe step, and about ``most`` of the others."""
+    """Return the numbers of the curves as an HTML table: every held-out and probe step, and about ``most`` of the
+    others."""
     names = [name for name in ("train", "held_out", *SCORES) if getattr(curves, name)]
     by_name = {name: dict(getattr(curves, name)) for name in names}
     steps = _shown_steps(curves, by_name, most)
@@ -170,7 +171,7 @@ def _cell(name: str, value: float | None) -> str:
 
 
 def curves_html(curves: Curves, *, lang: str | None = None, numbers: bool = True) -> str:
-    """Both panels as SVG, the verdict, the description in words and the numbers: a fragment for a page of ours.
+    """Return both panels as SVG, the verdict, the description in words and the numbers: a fragment for a page of ours.
 
     Args:
         curves: what is drawn.

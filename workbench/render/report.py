@@ -16,7 +16,7 @@ _MANY = 12  # more settings than one looks through in passing stand behind a tri
 
 
 def report_html(report: Report, *, lang: str | None = None, theme: str = "") -> str:
-    """The whole page.
+    """Return the whole page.
 
     Args:
         lang: the language of our sentences; what people and models wrote stays as it is.

@@ -17,7 +17,7 @@ _MOST_LINES = 256  # 4 KiB; the lines round the first difference are shown whate
 
 
 def served_text(view: MaskView, lang: str | None) -> str:
-    """In a sentence whether serving sends exactly how the trained text begins."""
+    """Tell in a sentence whether serving sends exactly how the trained text begins."""
     size = len(view.prompt_text.encode())
     values = {"bytes": size, "tokens": len(view.prompt_ids), "at": view.differs_at}
     if view.prompt_is_prefix:
@@ -26,7 +26,8 @@ def served_text(view: MaskView, lang: str | None) -> str:
 
 
 def served_html(view: MaskView, lang: str | None) -> str:
-    """The sentence, the prompt with its white space visible, its ids, and the bytes of both texts side by side."""
+    """Return the sentence, the prompt with its white space visible, its ids, and the bytes of both texts side by
+    side."""
     if not view.prompt_text:
         return ""
     sentence = tag("p", tag("strong", escape(served_text(view, lang))), class_="wb-served")
@@ -37,12 +38,12 @@ def served_html(view: MaskView, lang: str | None) -> str:
 
 
 def shown_lines(content: str) -> str:
-    """The words as HTML, white space visible, and still broken where their lines break."""
+    """Return the words as HTML, white space visible, and still broken where their lines break."""
     return escape(shown(content)).replace("↵", "↵<br>")
 
 
 def bytes_html(served: str, trained: str, lang: str | None) -> str:
-    """Both texts as UTF-8 bytes, sixteen a line; a sign says of each line whether it is the same."""
+    """Return both texts as UTF-8 bytes, sixteen a line; a sign says of each line whether it is the same."""
     first, two = served.encode(errors="replace"), trained.encode(errors="replace")
     names = ("offset", "served", "trained", "equal")
     head = [escape(text(f"render.served.{name}", lang)) for name in names]

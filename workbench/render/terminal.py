@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def answers_table(answers: Answers, *, lang: str | None = None) -> Table:
-    """The same questions to several models, side by side; a mark says which answers are right."""
+    """Return the same questions to several models, side by side; a mark says which answers are right."""
     from rich.table import Table
 
     table = Table(show_lines=True, expand=False)
@@ -52,7 +52,7 @@ def _answer(answer: str, right: bool | None, lang: str | None) -> Text:
 
 
 def scores_table(scores: Iterable[Scores], *, lang: str | None = None) -> Table:
-    """Identity, task, general and leak of each model or checkpoint, as far as any of them was asked."""
+    """Return identity, task, general and leak of each model or checkpoint, as far as any of them was asked."""
     from rich.table import Table
 
     table = Table()

@@ -16,7 +16,7 @@ _FLAG = "\U0001f3f4"  # the black flag, which tags make a region's
 
 
 def marked(content: str, *, joiners: bool = True) -> str:
-    """``content`` with ⟨U+200B⟩ for what shows nothing; what joins an emoji stays.
+    """Return ``content`` with ⟨U+200B⟩ for what shows nothing; what joins an emoji stays.
 
     Args:
         content: any text.

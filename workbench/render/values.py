@@ -17,7 +17,7 @@ Points = Sequence[tuple[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """What a training did over its steps. Any series may be empty; a value that is not finite is drawn as a gap.
+    """Hold what a training did over its steps. Any series may be empty; a value that is not finite is drawn as a gap.
 
     Args:
         train: (step, loss) on the rows that are trained on.
@@ -48,7 +48,7 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The probe scores of one model or checkpoint; ``None`` where not asked.
+    """Hold the probe scores of one model or checkpoint; ``None`` where not asked.
 
     Args:
         label: what it is: ``base``, ``best`` and ``last`` are said in words, anything else is shown as it is.
@@ -70,7 +70,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What counts as learnt.
+    """Hold what counts as learnt.
 
     Args:
         identity, task: at least this score.
@@ -86,7 +86,7 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number worth a card of its own.
+    """Hold a number worth a card of its own.
 
     Args:
         reference: what to compare it with.
@@ -102,7 +102,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class AnswerRow:
-    """One question and each model's answer to it.
+    """Hold one question and each model's answer to it.
 
     Args:
         question: as asked.
@@ -119,7 +119,7 @@ class AnswerRow:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The same questions to several models.
+    """Hold the same questions to several models.
 
     Args:
         labels: ``base``, ``merged`` and ``adapter`` are said in words, anything else is shown as it is.
@@ -131,7 +131,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the model answered at one step of the training."""
+    """Hold what the model answered at one step of the training."""
 
     step: int
     question: str
@@ -140,7 +140,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting of the recipe: its name, its value as written, its unit, and what it does in a sentence."""
+    """Hold one setting of the recipe: its name, its value as written, its unit, and what it does in a sentence."""
 
     name: str
     value: str
@@ -150,7 +150,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What to do next: a sentence, and the command that does it."""
+    """Hold what to do next: a sentence, and the command that does it."""
 
     say: str
     command: str = ""
@@ -158,7 +158,7 @@ class NextStep:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that ``report.html`` shows. Whatever is empty is left out of the page.
+    """Hold all that ``report.html`` shows. Whatever is empty is left out of the page.
 
     Args:
         name: the assistant's name.

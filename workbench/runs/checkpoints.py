@@ -22,7 +22,7 @@ _NOTE = "checkpoint.json"
 
 
 class RunFolder(Protocol):
-    """What a checkpoint needs to know of its run: the folder, and the log."""
+    """Hold what a checkpoint needs to know of its run: the folder, and the log."""
 
     path: Path
     events: EventLog
@@ -30,7 +30,7 @@ class RunFolder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A finished checkpoint.
+    """Hold a finished checkpoint.
 
     Args:
         step: optimizer steps done.
@@ -49,7 +49,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Best:
-    """The best checkpoint so far.
+    """Hold the best checkpoint so far.
 
     Args:
         step: optimizer steps done.
@@ -65,7 +65,7 @@ class Best:
 
 
 class CheckpointFolder:
-    """The folder that a checkpoint is written to before it gets its name.
+    """Represent the folder that a checkpoint is written to before it gets its name.
 
     Args:
         path: write here.
@@ -81,7 +81,7 @@ class CheckpointFolder:
 
 
 def checkpoints(run: RunFolder) -> list[Checkpoint]:
-    """The finished checkpoints, by step; half-written ones do not have the name of one."""
+    """Return the finished checkpoints, by step; half-written ones do not have the name of one."""
     folder = run.path / "checkpoints"
     paths = folder.iterdir() if folder.is_dir() else ()
     named = [(match, path) for path in paths if (match := _NAME.fullmatch(path.name)) and path.is_dir()]
@@ -152,7 +152,7 @@ def _put(temporary: Path, target: Path) -> None:
 
 
 def log_checkpoint(run: RunFolder, checkpoint: Checkpoint) -> None:
-    """The event of a finished checkpoint."""
+    """Log the event of a finished checkpoint."""
     run.events.append(
         "checkpoint", step=checkpoint.step, path=f"checkpoints/{checkpoint.path.name}", reason=checkpoint.reason
     )
@@ -193,7 +193,7 @@ def set_best(run: RunFolder, checkpoint: Checkpoint, *, score: float | None, rea
 
 
 def read_best(run: RunFolder) -> Best | None:
-    """The best checkpoint, or None where none was judged yet.
+    """Return the best checkpoint, or None where none was judged yet.
 
     Where ``best.json`` is damaged, or names a folder that is gone, the scores in the checkpoints themselves say it.
     """

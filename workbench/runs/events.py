@@ -17,7 +17,7 @@ from workbench.runs.files import number
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """What all events have, and an event of a kind that this version does not know.
+    """Hold what all events have, and an event of a kind that this version does not know.
 
     Args:
         kind: status, train, eval, sample, checkpoint, verdict; or a newer version's.
@@ -38,7 +38,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusEvent(Event):
-    """The run began, went on, is stopping, or came to an end.
+    """Log that the run began, went on, is stopping, or came to an end.
 
     ``resumed`` with a step S says that the events of later steps were taken back: who drew them takes them back too.
 
@@ -61,7 +61,7 @@ class StatusEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainEvent(Event):
-    """What was measured of the steps since the last such event.
+    """Hold what was measured of the steps since the last such event.
 
     Args:
         loss: nats per trained token.
@@ -88,7 +88,7 @@ class TrainEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalEvent(Event):
-    """The losses and the probes at a step; a share is from 0 to 1.
+    """Hold the losses and the probes at a step; a share is from 0 to 1.
 
     Args:
         loss: held-out loss, nats per trained token.
@@ -117,7 +117,7 @@ class EvalEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleEvent(Event):
-    """An answer at a step.
+    """Hold an answer at a step.
 
     Args:
         question: the user's text.
@@ -134,7 +134,7 @@ class SampleEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointEvent(Event):
-    """A checkpoint is finished and on the disk.
+    """Log that a checkpoint is finished and on the disk.
 
     Args:
         path: from the run's folder, with forward slashes.
@@ -149,7 +149,7 @@ class CheckpointEvent(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictEvent(Event):
-    """What the curves and probes say at a step.
+    """Hold what the curves and probes say at a step.
 
     Args:
         verdict: learning, good, overfitting, collapsed, unjudged.
@@ -169,7 +169,7 @@ _NAMES = {cls: {f.name: f for f in fields(cls)} for cls in (*KINDS.values(), Eve
 
 
 def from_record(record: Mapping[str, Any]) -> Event:
-    """The typed event of a line's object; a newer version's kinds and fields are kept, never refused."""
+    """Return the typed event of a line's object; a newer version's kinds and fields are kept, never refused."""
     cls = KINDS.get(str(record.get("kind")), Event)
     named = _NAMES[cls]
     fields = {key: value for key, value in record.items() if key in named and key != "more"}
@@ -194,7 +194,8 @@ def _fits(value: Any, kind: str) -> bool:
 
 
 def to_record(event: Event) -> dict[str, Any]:
-    """The object that a line holds: ``kind``, ``time``, ``seq``, then the fields that say more than their default."""
+    """Return the object that a line holds: ``kind``, ``time``, ``seq``, then the fields that say more than their
+    default."""
     record: dict[str, Any] = {"kind": event.kind, "time": event.time, "seq": event.seq}
     for name, attribute in _NAMES[type(event)].items():
         value = getattr(event, name)
@@ -204,7 +205,7 @@ def to_record(event: Event) -> dict[str, Any]:
 
 
 def from_line(line: bytes) -> Event | None:
-    """The event of a line of the log; None for a line that a kill or a power cut left broken."""
+    """Return the event of a line of the log; None for a line that a kill or a power cut left broken."""
     try:
         record = json.loads(line)
         return from_record(record) if isinstance(record, dict) and "kind" in record else None

@@ -27,7 +27,7 @@ LARGEST = 50_000_000
 
 
 def refused(error: BaseException, path: Path) -> Failed | None:
-    """The sentence for ``error`` where it is the disk's refusal, else None.
+    """Return the sentence for ``error`` where it is the disk's refusal, else None.
 
     Libraries written in Rust or C++ wrap the system's error in their own; those are known by their words.
     """
@@ -45,7 +45,7 @@ def refused(error: BaseException, path: Path) -> Failed | None:
 
 @contextmanager
 def saving(path: Path) -> Iterator[None]:
-    """What the disk refuses inside leaves as a :class:`~workbench.errors.Failed` that names the file."""
+    """Turn what the disk refuses inside into a :class:`~workbench.errors.Failed` that names the file."""
     try:
         yield
     except OSError as error:
@@ -53,7 +53,8 @@ def saving(path: Path) -> Iterator[None]:
 
 
 def jsonable(value: Any) -> Any:
-    """``value`` with only what JSON knows: NaN and infinity become null, arrays' scalars numbers, paths strings."""
+    """Return ``value`` with only what JSON knows: NaN and infinity become null, arrays' scalars numbers, paths
+    strings."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):  # half of a surrogate pair, which a model's output may end with, is no text
@@ -64,7 +65,7 @@ def jsonable(value: Any) -> Any:
 
 
 def number(value: Any) -> float | None:
-    """``value`` where it is a number that can be counted with, else None."""
+    """Return ``value`` where it is a number that can be counted with, else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
@@ -119,7 +120,7 @@ def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) ->
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object that ``path`` holds; None where there is no such file or it holds no JSON object.
+    """Return the object that ``path`` holds; None where there is no such file or it holds no JSON object.
 
     A number that JSON does not have (``Infinity``, ``1e400``) becomes None.
     """
@@ -135,7 +136,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def read_bounded(path: Path, largest: int) -> bytes:
-    """All bytes of an ordinary file.
+    """Return all bytes of an ordinary file.
 
     Raises:
         OSError: it cannot be read, is a device, a pipe or a socket, or has more than ``largest`` bytes.
@@ -155,7 +156,7 @@ def read_bounded(path: Path, largest: int) -> bytes:
 
 
 def replace(source: Path, target: Path) -> None:
-    """``os.replace``; on Windows it waits a moment for a reader that has the target open."""
+    """Call ``os.replace``; on Windows wait a moment for a reader that has the target open."""
     for _ in range(50):
         try:
             source.replace(target)
@@ -193,7 +194,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

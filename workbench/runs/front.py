@@ -33,8 +33,8 @@ LEAVING = 10.0
 
 
 class Ahead:
-    """A worker that is started before its run is there, and loads the libraries while the data are looked at; made by
-    :func:`ahead`."""
+    """Represent a worker that is started before its run is there, and loads the libraries while the data are looked at;
+    made by :func:`ahead`."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", WORKER, "-"]
@@ -64,7 +64,7 @@ class Ahead:
 
 @contextmanager
 def ahead() -> Iterator[Ahead]:
-    """While it lasts, a worker waits for its run; one that got none is ended."""
+    """Have a worker wait for its run, while it lasts; end one that got none."""
     waiting = Ahead()
     try:
         yield waiting
@@ -263,7 +263,7 @@ def discard(run: Run) -> None:
 
 
 def busy(run: Run) -> BadInput:
-    """The refusal of a second start."""
+    """Return the refusal of a second start."""
     state = run.state()
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(state.since or time.time()))
     commands = {"watch": watch_command(run), "stop": stop_command(run)}
@@ -293,23 +293,23 @@ def list_runs(root: Path | None = None) -> list[Run]:
 
 
 def resume_command(run: Run) -> str:
-    """The exact command that goes on with the run, as for a shell."""
+    """Return the exact command that goes on with the run, as for a shell."""
     path = _short(run.path)
     return _line("workbench", "train", str(path / "recipe.yaml"), "--out", str(path), "--resume")
 
 
 def watch_command(run: Run) -> str:
-    """The exact command that looks on."""
+    """Return the exact command that looks on."""
     return _line("workbench", "runs", "watch", str(_short(run.path)))
 
 
 def stop_command(run: Run) -> str:
-    """The exact command that asks for a stop."""
+    """Return the exact command that asks for a stop."""
     return _line("workbench", "runs", "stop", str(_short(run.path)))
 
 
 def convert_command(run: Run) -> str:
-    """The exact command that takes the adapter away."""
+    """Return the exact command that takes the adapter away."""
     return _line("workbench", "convert", str(_short(run.path)), f"adapters/{run.name}")
 
 

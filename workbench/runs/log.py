@@ -23,7 +23,7 @@ _DURABLE = {"status", "checkpoint", "verdict"}
 
 
 class EventLog:
-    """The events of a run, in the file ``path``; the file need not exist yet.
+    """Represent the events of a run, in the file ``path``; the file need not exist yet.
 
     Args:
         path: ``events.jsonl``; what a resumed run takes back goes to ``events.discarded.jsonl`` beside it.
@@ -159,7 +159,7 @@ class EventLog:
     # --- reading ---
 
     def read(self, offset: int = 0) -> tuple[list[Event], int]:
-        """The events of the whole lines from byte ``offset`` on, and the offset to go on from.
+        """Return the events of the whole lines from byte ``offset`` on, and the offset to go on from.
 
         A torn last line is left for the next call. After a resume took events back, offsets of before mean nothing:
         who reads over resumptions uses :meth:`reader`.
@@ -174,15 +174,16 @@ class EventLog:
         return _parse(complete), offset + len(complete)
 
     def all(self) -> list[Event]:
-        """All events, in order."""
+        """Return all events, in order."""
         return self.read()[0]
 
     def reader(self) -> Reader:
-        """A reader that gives each event once, also over resumptions."""
+        """Return a reader that gives each event once, also over resumptions."""
         return Reader(self.path)
 
     def follow(self, *, poll: float = 0.2, stop: Callable[[], bool] | None = None) -> Iterator[Event]:
-        """All events so far and then each new one, until ``stop()`` says so; what was written before that still comes.
+        """Yield all events so far and then each new one, until ``stop()`` says so; what was written before that still
+        comes.
 
         Args:
             poll: seconds between two looks.
@@ -197,7 +198,7 @@ class EventLog:
             time.sleep(poll)
 
     def replay(self, *, speed: float = 1.0, longest_gap: float | None = None) -> Iterator[Event]:
-        """The recorded events with their original spacing.
+        """Yield the recorded events with their original spacing.
 
         Args:
             speed: 10 is ten times as fast.
@@ -215,7 +216,7 @@ class EventLog:
 
 
 class Reader:
-    """Gives each event once. It remembers the last line it consumed, and so sees when a resume rewrote the log."""
+    """Give each event once. It remembers the last line it consumed, and so sees when a resume rewrote the log."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -224,7 +225,7 @@ class Reader:
         self._seen = 0
 
     def new(self) -> list[Event]:
-        """The events since the last call."""
+        """Return the events since the last call."""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset - len(self._last))

@@ -31,7 +31,7 @@ DECISIVE = ("seed", "data", "base_fingerprint", "template_hash")
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """The installed versions; a package that is not installed is left out."""
+    """Return the installed versions; a package that is not installed is left out."""
     releases = {}
     for name in packages:
         try:
@@ -51,7 +51,7 @@ def manifest(
     template_hash: str = "",
     **more: Any,
 ) -> dict[str, Any]:
-    """The manifest of a run.
+    """Return the manifest of a run.
 
     Args:
         seed: the seed of everything random.
@@ -89,7 +89,7 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Which decisive entries differ, so that a resumed run would not equal one that was never interrupted.
+    """Tell which decisive entries differ, so that a resumed run would not equal one that was never interrupted.
 
     Data files are compared by content, wherever they lie; an entry that either side does not have is not compared.
     """

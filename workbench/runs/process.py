@@ -23,7 +23,7 @@ _held: set[int] = set()
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that cannot be mistaken for a later one with the same number.
+    """Hold a process that cannot be mistaken for a later one with the same number.
 
     Args:
         pid: its number.
@@ -37,28 +37,28 @@ class Process:
 
     @classmethod
     def of(cls, pid: int) -> Process:
-        """The process that has the number ``pid`` now."""
+        """Return the process that has the number ``pid`` now."""
         return cls(pid, started(pid) or "", socket.gethostname())
 
     @classmethod
     def here(cls) -> Process:
-        """This one."""
+        """Return this one."""
         return cls.of(os.getpid())
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Process | None:
-        """The process that a JSON object names, or None."""
+        """Return the process that a JSON object names, or None."""
         pid = record.get("pid")
         if not isinstance(pid, int) or isinstance(pid, bool) or not 0 < pid < 2**31:
             return None
         return cls(pid, str(record.get("process_start") or ""), str(record.get("host") or ""))
 
     def record(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return it as JSON."""
         return {"pid": self.pid, "process_start": self.start, "host": self.host}
 
     def alive(self) -> bool | None:
-        """Whether it lives; None where this system, or this machine, cannot tell."""
+        """Tell whether it lives; None where this system, or this machine, cannot tell."""
         if self.host != socket.gethostname():
             return None
         now = started(self.pid)
@@ -67,7 +67,7 @@ class Process:
         return now == self.start if self.start else None  # whether it is this one, the run's lock says
 
     def works_in(self, folder: Path) -> bool:
-        """Whether it is this very process, and works in ``folder``: it holds the lock there, or stands in it, as a
+        """Tell whether it is this very process, and works in ``folder``: it holds the lock there, or stands in it, as a
         worker does from its first moment on. Where that cannot be told it does not."""
         import psutil
 
@@ -96,8 +96,8 @@ def _exists(pid: int) -> bool:
 
 
 def started(pid: int) -> str | None:
-    """When ``pid`` started: on Linux boot and clock ticks, elsewhere seconds since 1970; None where it is gone, has
-    ended, or cannot be known.
+    """Tell when ``pid`` started: on Linux boot and clock ticks, elsewhere seconds since 1970; None where it is gone,
+    has ended, or cannot be known.
 
     Source: proc(5), /proc/PID/stat, fields 3 (state) and 22 (starttime); psutil elsewhere.
     """
@@ -124,8 +124,8 @@ def _started_elsewhere(pid: int) -> str | None:
 
 
 def tied() -> dict[str, Any]:
-    """Arguments of ``Popen`` for a child that ends with this process, however it ends; empty where no system call does
-    that.
+    """Return arguments of ``Popen`` for a child that ends with this process, however it ends; empty where no system
+    call does that.
 
     Source: prctl(2), PR_SET_PDEATHSIG. The child is killed when the thread that starts it ends.
     """
@@ -149,7 +149,7 @@ def _boot() -> str:
 
 
 class Lock:
-    """Held by one process at a time, and free at once when that process is gone, however it went.
+    """Let one process at a time hold a file, which is free at once when that process is gone, however it went.
 
     Args:
         path: the lock's file; it stays when the lock is released.
@@ -201,7 +201,7 @@ class Lock:
             self._descriptor = None
 
     def held(self) -> bool:
-        """Whether some process holds it now."""
+        """Tell whether some process holds it now."""
         try:
             descriptor = os.open(self.path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
         except OSError:

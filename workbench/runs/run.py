@@ -31,7 +31,7 @@ from workbench.runs.state import State, derive
 
 
 class Run:
-    """An existing run folder; reading it never changes it.
+    """Represent an existing run folder; reading it never changes it.
 
     Args:
         path: the folder.
@@ -83,7 +83,8 @@ class Run:
 
     @staticmethod
     def check_free(path: str | Path) -> None:
-        """
+        """Refuse a path that is taken already.
+
         Raises:
             OutputExists: a folder is there, and not empty. BadInput: a file is there.
         """
@@ -98,40 +99,40 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's name."""
+        """Return the folder's name."""
         return self.path.name
 
     def state(self) -> State:
-        """Where it stands now."""
+        """Tell where it stands now."""
         return derive(self.path)
 
     def recipe_text(self) -> str:
-        """The resolved settings, YAML."""
+        """Return the resolved settings, YAML."""
         with saving(self.path / "recipe.yaml"):
             return (self.path / "recipe.yaml").read_text(encoding="utf-8")
 
     def manifest(self) -> dict[str, Any]:
-        """Versions, seed, hashes; empty where there is none."""
+        """Return versions, seed, hashes; empty where there is none."""
         return read_json(self.path / "manifest.json") or {}
 
     def checkpoints(self) -> list[Checkpoint]:
-        """The finished checkpoints, by step."""
+        """Return the finished checkpoints, by step."""
         return _checkpoints.checkpoints(self)
 
     def latest(self) -> Checkpoint | None:
-        """The last finished checkpoint: from there a resume goes on."""
+        """Return the last finished checkpoint: from there a resume goes on."""
         return next(reversed(self.checkpoints()), None)
 
     def best(self) -> Best | None:
-        """The best checkpoint, or None."""
+        """Return the best checkpoint, or None."""
         return _checkpoints.read_best(self)
 
     def follow(self, *, poll: float = 0.2) -> Iterator[Event]:
-        """All events so far and each new one, until no process works on the run."""
+        """Return all events so far and each new one, until no process works on the run."""
         return self.events.follow(poll=poll, stop=lambda: not self.state().alive)
 
     def worker_log(self, lines: int = 20) -> str:
-        """The last ``lines`` lines that the worker printed."""
+        """Return the last ``lines`` lines that the worker printed."""
         try:
             text = (self.path / "worker.log").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:

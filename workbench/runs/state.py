@@ -29,7 +29,7 @@ LAUNCH = 60.0
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a run stands.
+    """Hold where a run stands.
 
     Args:
         status: new (made, never started), starting (the process is there, the worker not yet), running, stopping (asked
@@ -63,12 +63,12 @@ class State:
 
     @property
     def alive(self) -> bool:
-        """Whether a process works on it."""
+        """Tell whether a process works on it."""
         return self.status in LIVING
 
 
 def derive(folder: Path) -> State:
-    """The state of the run in ``folder``, from its files and the system's processes."""
+    """Return the state of the run in ``folder``, from its files and the system's processes."""
     launch = read_launch(folder)
     if launch is not None:
         return _launched(launch, folder)
@@ -79,7 +79,7 @@ def derive(folder: Path) -> State:
 
 
 def read_launch(folder: Path) -> dict[str, Any] | None:
-    """What a front end announced and no worker has taken up yet."""
+    """Return what a front end announced and no worker has taken up yet."""
     path = folder / "starting.json"
     try:
         announced = path.stat().st_mtime
@@ -90,7 +90,7 @@ def read_launch(folder: Path) -> dict[str, Any] | None:
 
 
 def launching(launch: Mapping[str, Any], folder: Path) -> bool:
-    """Whether the announced process lives, or may still come."""
+    """Tell whether the announced process lives, or may still come."""
     process = Process.from_record(launch)
     if process is None:
         return time.time() - float(launch["time"]) < LAUNCH
@@ -98,7 +98,8 @@ def launching(launch: Mapping[str, Any], folder: Path) -> bool:
 
 
 def mark(folder: Path) -> dict[str, int]:
-    """What tells a folder from its copy, for the record of the process that works in it: its number on the disk."""
+    """Return what tells a folder from its copy, for the record of the process that works in it: its number on the
+    disk."""
     try:
         return {"folder": folder.stat().st_ino}
     except OSError:
@@ -106,7 +107,7 @@ def mark(folder: Path) -> dict[str, int]:
 
 
 def foreign(record: Mapping[str, Any], folder: Path) -> bool:
-    """Whether ``record`` was written on this machine for another folder, of which this one is a copy."""
+    """Tell whether ``record`` was written on this machine for another folder, of which this one is a copy."""
     noted, current = record.get("folder"), mark(folder).get("folder")
     return bool(noted and current) and record.get("host") == socket.gethostname() and noted != current
 

@@ -12,7 +12,7 @@ from workbench.runs.state import State
 
 
 def brief(run: Run) -> dict[str, Any]:
-    """What a list of runs shows, as JSON; the events are not read.
+    """Return what a list of runs shows, as JSON; the events are not read.
 
     ``state`` is a :class:`~workbench.runs.State`'s status, ``step`` the last step done, ``since`` and ``updated``
     seconds since 1970 (UTC), ``best`` the best checkpoint (step, path, score, reason) or null.
@@ -31,7 +31,7 @@ def brief(run: Run) -> dict[str, Any]:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """All that one run shows, as JSON: :func:`brief` and
+    """Return all that one run shows, as JSON: :func:`brief` and
 
     ``train``, ``eval``, ``verdict`` (the fields of the last such event, or null), ``checkpoints`` (step, path, score,
     reason), ``pid``, ``host``, ``message`` and ``remedy`` (what happened, and what to do), ``next`` (the exact command
@@ -59,14 +59,15 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def next_command(run: Run, state: State) -> str:
-    """The exact command to go on with, as for a shell."""
+    """Return the exact command to go on with, as for a shell."""
     if state.alive:
         return watch_command(run)
     return convert_command(run) if state.status == "ended" else resume_command(run)
 
 
 def words(run: Run, state: State, lang: str | None = None) -> tuple[str, str]:
-    """What happened to a run and what to do next, in ``lang`` where its text is known, else as the worker said it."""
+    """Return what happened to a run and what to do next, in ``lang`` where its text is known, else as the worker said
+    it."""
     if state.status == "died":
         died = Failed(
             "runs.died", run=run.name, pid=state.pid, log=run.path / "worker.log", command=resume_command(run)

@@ -36,7 +36,7 @@ FRESH = 60.0
 
 
 class Claim:
-    """The worker's hold on its run; made by :func:`claim`.
+    """Represent the worker's hold on its run; made by :func:`claim`.
 
     Args:
         run: the run.
@@ -73,7 +73,7 @@ class Claim:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether somebody asked the worker to save and end (the ``stop`` file, SIGTERM, Ctrl-C)."""
+        """Tell whether somebody asked the worker to save and end (the ``stop`` file, SIGTERM, Ctrl-C)."""
         if not self._heard and (self.asked or stop_requested(self.run)):
             self._heard = True
             self._say("stopping", step=self.step)
@@ -197,7 +197,7 @@ def claim(run: Run, *, total_steps: int = 0, resume_from: int | None = None) -> 
 
 
 def stop_requested(run: Run) -> bool:
-    """Whether the run's worker is asked to save and end."""
+    """Tell whether the run's worker is asked to save and end."""
     return (run.path / "stop").exists()
 
 

@@ -25,7 +25,7 @@ _BATCH = 16  # probes at once; between two batches it is asked whether to stop
 
 @dataclass(frozen=True, slots=True)
 class ChatSettings:
-    """What is asked, and how.
+    """Hold what is asked, and how.
 
     Args:
         question: the question.
@@ -45,7 +45,7 @@ class ChatSettings:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """A probe and each model's answer to it.
+    """Hold a probe and each model's answer to it.
 
     Args:
         question: as asked.
@@ -61,7 +61,7 @@ class Probed:
 
 
 class ChatStep(Step[ChatSettings]):
-    """Models by label, answers side by side.
+    """Ask models by label, answers side by side.
 
     :meth:`ask` gives the pieces as they come; a front end calls it in a thread, and :meth:`cancel` from another.
     Answers stay in :attr:`answers`.
@@ -131,18 +131,19 @@ class ChatStep(Step[ChatSettings]):
 
     @property
     def labels(self) -> list[str]:
-        """All labels to choose from."""
+        """Return all labels to choose from."""
         return list(self.models)
 
     def label_text(self, label: str, lang: str | None = None) -> str:
-        """A label in words: ``base``, ``best`` and ``merged``, and the steps of checkpoints."""
+        """Return a label in words: ``base``, ``best`` and ``merged``, and the steps of checkpoints."""
         step = label.removeprefix("step ")
         if step != label:
             return text("steps.label.step", lang or self.lang, step=step)
         return text(f"steps.label.{label}", lang or self.lang) if label in ("base", "best", "merged") else label
 
     def load(self, label: str) -> Assistant:
-        """The assistant of ``label``; loaded once, and again where its folder was made anew. The last few are kept.
+        """Return the assistant of ``label``; loaded once, and again where its folder was made anew. The last few are
+        kept.
 
         Raises:
             UnknownName: no such label. BadInput: the model cannot be loaded as it was trained.
@@ -172,7 +173,7 @@ class ChatStep(Step[ChatSettings]):
     # --- asking ---
 
     def questions(self, lang: str | None = None) -> list[str]:
-        """Questions to choose from."""
+        """Return questions to choose from."""
         return list(lookup("quickstart.questions", lang or self.lang))
 
     def ask(self, question: str | None = None) -> Iterator[tuple[str, str]]:
@@ -225,7 +226,7 @@ class ChatStep(Step[ChatSettings]):
                 yield label, piece
 
     def ask_whole(self, question: str | None = None) -> dict[str, str]:
-        """As :meth:`ask`, but gives the whole answers by label."""
+        """Ask as :meth:`ask` does, but give the whole answers by label."""
         for _ in self.ask(question):
             pass
         return dict(self.answers)
@@ -236,13 +237,13 @@ class ChatStep(Step[ChatSettings]):
 
     @property
     def answering(self) -> bool:
-        """Whether a question is being answered now."""
+        """Tell whether a question is being answered now."""
         return self._asking.locked()
 
     # --- probes ---
 
     def probes(self) -> list[Probe]:
-        """What :meth:`ask_all_probes` asks: of a run the probes that it was judged by, else the general ones."""
+        """Return what :meth:`ask_all_probes` asks: of a run the probes that it was judged by, else the general ones."""
         from workbench.evaluation import general_probes, unrelated_probes
 
         recipe = readable_recipe(self.run) if self.run else None
@@ -282,7 +283,7 @@ class ChatStep(Step[ChatSettings]):
         return self.probed
 
     def label_of_base(self, shown: Sequence[str]) -> str:
-        """The label whose answers count as those of before."""
+        """Return the label whose answers count as those of before."""
         return "base" if "base" in shown else shown[0]
 
     def _heard(
@@ -305,7 +306,8 @@ class ChatStep(Step[ChatSettings]):
         return answers
 
     def scores(self) -> dict[str, dict[str, float]]:
-        """Of the probes asked last, by label: the share of right ``identity``, ``task`` and ``general`` answers."""
+        """Return of the probes asked last, by label, the share of right ``identity``, ``task`` and ``general``
+        answers."""
         shares: dict[str, dict[str, float]] = {}
         for label in self.probed[0].answers if self.probed else ():
             for kind in ("identity", "task", "general"):
@@ -315,7 +317,7 @@ class ChatStep(Step[ChatSettings]):
         return shares
 
     def code(self) -> str:
-        """The lines that ask the same."""
+        """Return the lines that ask the same."""
         s = self.settings
         loads = {label: self._load_code(self.models[label]) for label in s.shown}
         options = {"system": s.system or None, "max_new_tokens": s.max_new_tokens, "temperature": s.temperature}

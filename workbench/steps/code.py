@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def lines(*candidates: str) -> str:
-    """The lines that are not empty, joined; an empty one is kept where it parts imports from the rest."""
+    """Return the lines that are not empty, joined; an empty one is kept where it parts imports from the rest."""
     content = [
         line
         for index, line in enumerate(candidates)
@@ -16,11 +16,11 @@ def lines(*candidates: str) -> str:
 
 
 def call(function: str, /, *positional: object, **named: object) -> str:
-    """A call of ``function`` as it is written."""
+    """Return a call of ``function`` as it is written."""
     arguments = [written(value) for value in positional] + [f"{key}={written(value)}" for key, value in named.items()]
     return f"{function}({', '.join(arguments)})"
 
 
 def written(value: object) -> str:
-    """A value as it is written in Python; a path as its text."""
+    """Return a value as it is written in Python; a path as its text."""
     return repr(str(value) if isinstance(value, Path) else value)

@@ -25,7 +25,7 @@ LANGUAGES = ("zh", "en")
 
 @dataclass(frozen=True, slots=True)
 class DataSettings:
-    """What the set is made from.
+    """Hold what the set is made from.
 
     Args:
         name, author, purpose, manner, languages: the persona.
@@ -53,7 +53,7 @@ class DataSettings:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The set.
+    """Hold the conversations of a set.
 
     Args:
         own: the identity conversations, or those of the file, after mending.
@@ -66,7 +66,8 @@ class Made:
     held_out: tuple[Conversation, ...]
 
     def groups(self) -> dict[str, list[Conversation]]:
-        """What is trained, by ``identity`` (or ``own``, of a file) and ``general`` and by language: ``identity zh``."""
+        """Return what is trained, by ``identity`` (or ``own``, of a file) and ``general`` and by language: ``identity
+        zh``."""
         own_ids = {id(conversation) for conversation in self.own}
         groups: dict[str, list[Conversation]] = {}
         for conversation in self.train:
@@ -77,7 +78,7 @@ class Made:
 
 
 class DataStep(Step[DataSettings]):
-    """Persona in, conversations out.
+    """Take a persona in, give conversations out.
 
     Args:
         persona: who the assistant is to be; its fields become settings.
@@ -93,12 +94,12 @@ class DataStep(Step[DataSettings]):
 
     @property
     def persona(self) -> Persona:
-        """Who the assistant is to be."""
+        """Tell who the assistant is to be."""
         s = self.settings
         return Persona(s.name, s.author, s.purpose, s.manner, s.languages)
 
     def recipe_groups(self, own_file: Path | None = None) -> dict[str, dict[str, Any]]:
-        """The settings of a recipe that learns from this set: its groups persona, data and runtime.
+        """Return the settings of a recipe that learns from this set: its groups persona, data and runtime.
 
         Args:
             own_file: the file that holds the own conversations; needed only where findings were mended.
@@ -106,13 +107,13 @@ class DataStep(Step[DataSettings]):
         return _recipe_groups(self.settings, own_file)
 
     def recipe(self) -> Recipe:
-        """A recipe with these settings and every other one's default."""
+        """Return a recipe with these settings and every other one's default."""
         from workbench.training import check_recipe
 
         return check_recipe(self.recipe_groups())
 
     def counts(self) -> MixtureCounts:
-        """What the ratio makes of the counts, without making the set: quick enough for a slider.
+        """Return what the ratio makes of the counts, without making the set: quick enough for a slider.
 
         Raises:
             BadInput: there is nothing to take from.
@@ -125,7 +126,7 @@ class DataStep(Step[DataSettings]):
         return mixture_counts(count, _general(s.general), ratio=s.ratio if s.general else 0.0)
 
     def make(self) -> Made:
-        """The set, made once for the same settings. It is the very set that training makes of :meth:`recipe`.
+        """Return the set, made once for the same settings. It is the very set that training makes of :meth:`recipe`.
 
         Raises:
             BadInput: the persona cannot be used, or the file cannot be read.
@@ -143,11 +144,11 @@ class DataStep(Step[DataSettings]):
 
     @property
     def made(self) -> Made | None:
-        """The set, where it was made from these settings."""
+        """Return the set, where it was made from these settings."""
         return self._made
 
     def findings(self, lang: str | None = None) -> list[Finding]:
-        """What in the set would teach what is not meant, with the remedy of each."""
+        """Return what in the set would teach what is not meant, with the remedy of each."""
         from workbench.data import check
 
         current = self.make()
@@ -183,13 +184,13 @@ class DataStep(Step[DataSettings]):
         return files
 
     def reads(self, file: Path) -> bool:
-        """Whether the set is read from ``file``, which must then not be written."""
+        """Tell whether the set is read from ``file``, which must then not be written."""
         names = (self.settings.file, self.settings.general)
         sources = [Path(name).expanduser() for name in names if name and name not in NAMED]
         return any(source.resolve() == file.resolve() or _same(source, file) for source in sources)
 
     def code(self) -> str:
-        """The lines that make the same set."""
+        """Return the lines that make the same set."""
         s = self.settings
         fields = {"name": s.name, "author": s.author, "purpose": s.purpose, "manner": s.manner}
         persona = {k: v for k, v in fields.items() if v and (k, v) != ("manner", "plain")}

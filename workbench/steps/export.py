@@ -24,7 +24,7 @@ STAGES = ("convert", "merge", "honesty")
 
 @dataclass(frozen=True, slots=True)
 class ExportSettings:
-    """What is converted, and where to.
+    """Hold what is converted, and where to.
 
     Args:
         run: the run folder, or a checkpoint's.
@@ -46,7 +46,7 @@ class ExportSettings:
 
 
 class ExportStep(Step[ExportSettings]):
-    """A checkpoint in, an adapter and a merged model out.
+    """Take a checkpoint in, give an adapter and a merged model out.
 
     The commands take as long as they take; a front end calls them in a thread, and :meth:`cancel` from another.
 
@@ -63,26 +63,26 @@ class ExportStep(Step[ExportSettings]):
 
     @property
     def run(self) -> Run | None:
-        """The run, where there is one."""
+        """Return the run, where there is one."""
         folder = Path(self.settings.run).expanduser() if self.settings.run else None
         return Run(folder) if folder is not None and is_run(folder) else None
 
     @property
     def adapter(self) -> Path:
-        """The adapter's folder, there or to be made."""
+        """Return the adapter's folder, there or to be made."""
         return self._place(self.settings.adapter, "adapter")
 
     @property
     def merged(self) -> Path:
-        """The merged model's folder, there or to be made."""
+        """Return the merged model's folder, there or to be made."""
         return self._place(self.settings.merged, "merged")
 
     def checkpoints(self) -> list[Checkpoint]:
-        """The checkpoints to choose from."""
+        """Return the checkpoints to choose from."""
         return self.run.checkpoints() if self.run else []
 
     def source(self) -> Source:
-        """The checkpoint that is meant.
+        """Return the checkpoint that is meant.
 
         Raises:
             BadInput: none was chosen, or it is not there.
@@ -101,12 +101,12 @@ class ExportStep(Step[ExportSettings]):
         return find_source(chosen.path)
 
     def made(self) -> dict[str, dict[str, Any]]:
-        """What lies on the disk already: ``adapter`` and ``merged`` with what each says of itself."""
+        """Return what lies on the disk already: ``adapter`` and ``merged`` with what each says of itself."""
         places = {"adapter": self.adapter, "merged": self.merged}
         return {name: read_note(path) for name, path in places.items() if (path / MARK).is_file()}
 
     def base(self) -> str:
-        """The base's name, as the adapter notes it.
+        """Return the base's name, as the adapter notes it.
 
         Raises:
             BadInput: there is no adapter yet.
@@ -169,7 +169,7 @@ class ExportStep(Step[ExportSettings]):
         return self.honest
 
     def questions(self) -> list[str]:
-        """What the honesty check asks: in both languages."""
+        """Return what the honesty check asks: in both languages."""
         return list(self.settings.questions or lookup("export.questions"))
 
     def everything(self, progress: Progress | None = None) -> Honesty:
@@ -212,7 +212,7 @@ class ExportStep(Step[ExportSettings]):
         self.cancelled.ask()
 
     def code(self) -> str:
-        """The lines that make the same."""
+        """Return the lines that make the same."""
         s, base = self.settings, read_note(self.adapter).get("base", {}).get("name") or "pocket"
         chosen = next((c.path for c in self.checkpoints() if c.step == s.checkpoint), s.run)
         more = {k: v for k, v in (("max_shard_size", s.max_shard_size), ("dtype", s.dtype)) if v not in ("2GB", None)}

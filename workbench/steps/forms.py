@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A setting, as a form needs it.
+    """Hold a setting, as a form needs it.
 
     Args:
         key: ``group.name``.
@@ -39,21 +39,22 @@ class Field:
 
     @property
     def group(self) -> str:
-        """Its group's name."""
+        """Return its group's name."""
         return self.key.partition(".")[0]
 
     @property
     def name(self) -> str:
-        """Its own name."""
+        """Return its own name."""
         return self.key.partition(".")[2]
 
     def words(self, lang: str | None = None) -> dict[str, str]:
-        """``does``, and where known ``unit``, ``high`` and ``low`` (what is seen when it is too high or too low)."""
+        """Return ``does``, and where known ``unit``, ``high`` and ``low`` (what is seen when it is too high or too
+        low)."""
         entry = lookup(f"settings.{self.key}", lang)
         return {"does": entry} if isinstance(entry, str) else dict(entry)
 
     def read(self, written: str) -> Any:
-        """A typed text as this setting's value: numbers, lists parted by commas, nothing for None.
+        """Return a typed text as this setting's value: numbers, lists parted by commas, nothing for None.
 
         Raises:
             BadSetting: it is no number where one is needed.
@@ -72,7 +73,7 @@ class Field:
         return int(number) if number.is_integer() and self.kind == "whole" else number
 
     def write(self, value: Any) -> str:
-        """A value as it is typed."""
+        """Return a value as it is typed."""
         if value is None:
             return ""
         if isinstance(value, (list, tuple)):
@@ -82,7 +83,7 @@ class Field:
 
 @cache
 def fields() -> tuple[Field, ...]:
-    """All settings of a recipe, in their order."""
+    """Return all settings of a recipe, in their order."""
     from workbench.training import Recipe
 
     schema = Recipe.model_json_schema()
@@ -120,7 +121,7 @@ def _field(key: str, schema: Mapping[str, Any]) -> Field:
 
 
 def field(key: str) -> Field:
-    """The field of ``group.name``, or of ``name`` where only one group has it.
+    """Return the field of ``group.name``, or of ``name`` where only one group has it.
 
     Raises:
         BadSetting: there is none, or there are several; names the nearest.
@@ -135,7 +136,8 @@ def field(key: str) -> Field:
 
 
 def flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings however they are given, as ``group.name`` -> value: short names, whole groups, a persona as a value."""
+    """Return settings however they are given, as ``group.name`` -> value: short names, whole groups, a persona as a
+    value."""
     flattened: dict[str, Any] = {}
     groups = {field_.group for field_ in fields()}
     for key, value in values.items():
@@ -162,7 +164,7 @@ def _typed(setting: Field, value: Any) -> Any:
 
 
 def groups_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """``group.name`` -> value as group -> name -> value."""
+    """Return ``group.name`` -> value as group -> name -> value."""
     groups: dict[str, dict[str, Any]] = {}
     for key, value in values.items():
         group, _, name = key.partition(".")
@@ -171,6 +173,6 @@ def groups_of(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def differences(recipe: Recipe, second: Recipe) -> dict[str, Any]:
-    """``group.name`` -> value of ``recipe``, where ``second`` has another one."""
+    """Return ``group.name`` -> value of ``recipe``, where ``second`` has another one."""
     first, two = recipe.model_dump(), second.model_dump()
     return {f"{g}.{n}": v for g, values in first.items() for n, v in values.items() if two[g][n] != v}

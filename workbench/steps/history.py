@@ -35,8 +35,8 @@ def _worded(event: StatusEvent, lang: str | None) -> str:
 
 @dataclass
 class History:
-    """A run so far. However long it lasts, this holds only so much: of a long series every second point goes, of the
-    answers the middle ones.
+    """Hold a run so far. However long it lasts, this holds only so much: of a long series every second point goes, of
+    the answers the middle ones.
 
     Args:
         train, held_out, identity, task, general, leak: (step, value) each.
@@ -67,12 +67,12 @@ class History:
 
     @property
     def step(self) -> int:
-        """The last step that anything was told of."""
+        """Return the last step that anything was told of."""
         return max((points[-1][0] for points in self._series().values() if points), default=0)
 
     @property
     def verdict(self) -> VerdictEvent | None:
-        """The last verdict."""
+        """Return the last verdict."""
         return next(reversed(self.verdicts.values()), None)
 
     def add(self, events: Iterable[Event]) -> None:
@@ -97,11 +97,11 @@ class History:
                 self._status(event)
 
     def said(self, lang: str | None = None) -> list[str]:
-        """The notes in words, in ``lang`` where their texts are known."""
+        """Return the notes in words, in ``lang`` where their texts are known."""
         return [_worded(event, lang) for event in self.notes.values()]
 
     def questions(self) -> list[str]:
-        """What was asked, in order."""
+        """Return what was asked, in order."""
         return list(dict.fromkeys(sample.question for rows in self.samples.values() for sample in rows))
 
     def _series(self) -> dict[str, Series]:

@@ -18,7 +18,7 @@ Stamp = tuple[int, ...]  # when a model's folders were made
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model to talk with, not yet loaded.
+    """Hold a model to talk with, not yet loaded.
 
     Args:
         model: ``pocket``, a folder, or a hub id.
@@ -32,7 +32,7 @@ class Model:
 
 
 def models_of(run: Run) -> dict[str, Model]:
-    """What there is to talk with of a run: ``base``, ``best``, ``step N`` for each checkpoint, ``merged``."""
+    """Return what there is to talk with of a run: ``base``, ``best``, ``step N`` for each checkpoint, ``merged``."""
     recipe = readable_recipe(run)
     base = recipe.model.name if recipe else str(run.manifest().get("base") or "pocket")
     template = recipe.model.template if recipe else None

@@ -20,7 +20,7 @@ _FILE = "project.json"
 
 
 class Project:
-    """A folder in which an assistant is made, from its persona to its merged model.
+    """Represent a folder in which an assistant is made, from its persona to its merged model.
 
     What one step settles goes on to the next: the persona and the mixture to the training, the run to the export and
     to the chat. Settings are kept in ``project.json``, and found again; runs are under ``runs/``. A folder that
@@ -52,7 +52,7 @@ class Project:
 
     @property
     def steps(self) -> dict[str, Any]:
-        """The five by name, in order."""
+        """Return the five by name, in order."""
         return {name: getattr(self, name) for name in ("data", "template", "train", "export", "chat")}
 
     def save(self) -> None:
@@ -73,13 +73,13 @@ class Project:
             write_json(self.folder / _FILE, {"data": data, "train": train})
 
     def reset(self) -> None:
-        """All five steps back to their first settings; runs and files on the disk stay."""
+        """Set all five steps back to their first settings; runs and files on the disk stay."""
         for step in self.steps.values():
             step.reset()
         self.export.follow(self.train.run)
 
     def code(self) -> str:
-        """The lines that do all of it."""
+        """Return the lines that do all of it."""
         return "\n".join(step.code() for name, step in self.steps.items() if name != "template")
 
     def _hand_data(self, what: str) -> None:

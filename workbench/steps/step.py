@@ -18,7 +18,7 @@ _MOST_UNDO = 200
 
 
 class Step(Generic[S]):
-    """A step of the way: its settings, its commands, and who wants to hear of changes.
+    """Represent a step of the way: its settings, its commands, and who wants to hear of changes.
 
     Settings are a frozen dataclass; :meth:`change` puts a new one in its place. All methods may be called from any
     thread; a notice comes in the thread of the change, and must be short.
@@ -35,7 +35,7 @@ class Step(Generic[S]):
 
     @property
     def settings(self) -> S:
-        """The settings now."""
+        """Return the settings now."""
         return self._settings
 
     def change(self, **values: Any) -> S:
@@ -59,7 +59,7 @@ class Step(Generic[S]):
         return changed
 
     def restore(self, **values: Any) -> None:
-        """Settings as they were kept from an earlier time; no change that could be taken back, and no first ones.
+        """Take settings as they were kept from an earlier time; no change that could be taken back, and no first ones.
 
         Raises:
             BadSetting: as :meth:`change`.
@@ -80,11 +80,11 @@ class Step(Generic[S]):
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a change to take back."""
+        """Tell whether there is a change to take back."""
         return bool(self._past)
 
     def reset(self) -> None:
-        """Back to the first settings, without memory of any change; what lies on the disk stays."""
+        """Go back to the first settings, without memory of any change; what lies on the disk stays."""
         with self._guard:
             self._settings, self._past = self._first, []
         self._after_change()
@@ -121,7 +121,7 @@ class Step(Generic[S]):
             listener(what)
 
     def code(self) -> str:
-        """The lines of Python that do the same."""
+        """Return the lines of Python that do the same."""
         raise NotImplementedError
 
     def _checked(self, settings: S) -> S:
@@ -136,7 +136,7 @@ class Step(Generic[S]):
 
 
 def told(error: BaseException) -> WorkbenchError:
-    """Any error as one that says what happened and what to do, for a front end's card."""
+    """Return any error as one that says what happened and what to do, for a front end's card."""
     if isinstance(error, WorkbenchError):
         return error
     if isinstance(error, OSError):
@@ -147,20 +147,20 @@ def told(error: BaseException) -> WorkbenchError:
 
 
 class Stopper:
-    """A wish to stop, that a job looks at. A front end that works in a thread says :meth:`ready` before it begins one:
-    what is wished from then on counts, also before the job has begun."""
+    """Represent a wish to stop, that a job looks at. A front end that works in a thread says :meth:`ready` before it
+    begins one: what is wished from then on counts, also before the job has begun."""
 
     def __init__(self) -> None:
         self._wish = threading.Event()
         self._ready = False
 
     def ready(self) -> None:
-        """A job is to begin: earlier wishes are over."""
+        """Note that a job is to begin: earlier wishes are over."""
         self._wish.clear()
         self._ready = True
 
     def begin(self) -> None:
-        """The job begins: earlier wishes are over, but for those since :meth:`ready`."""
+        """Note that the job begins: earlier wishes are over, but for those since :meth:`ready`."""
         if not self._ready:
             self._wish.clear()
         self._ready = False
@@ -170,7 +170,7 @@ class Stopper:
         self._wish.set()
 
     def clear(self) -> None:
-        """No longer wish it."""
+        """Wish it no longer."""
         self._wish.clear()
         self._ready = False
 

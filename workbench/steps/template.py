@@ -24,7 +24,7 @@ _SPOKEN = re.compile(r"(?im)^\s*(system|user|assistant)\s*[:：]\s?")
 
 @dataclass(frozen=True, slots=True)
 class TemplateSettings:
-    """What is looked at, and how.
+    """Hold what is looked at, and how.
 
     Args:
         conversation: the conversation.
@@ -48,7 +48,7 @@ class TemplateSettings:
 
 
 class TemplateStep(Step[TemplateSettings]):
-    """A conversation in, its tokens out.
+    """Take a conversation in, give its tokens out.
 
     Args:
         conversation: what to look at; a short one without it.
@@ -63,7 +63,7 @@ class TemplateStep(Step[TemplateSettings]):
         super().__init__(self._checked(first))
 
     def choices(self) -> list[str]:
-        """The templates to choose from: the tokenizer's own (``chat_template``) first, then the named ones."""
+        """Return the templates to choose from: the tokenizer's own (``chat_template``) first, then the named ones."""
         from workbench.templates import names
 
         return ["chat_template", *names()]
@@ -98,7 +98,7 @@ class TemplateStep(Step[TemplateSettings]):
         self.change(conversation=conversation.with_messages(*messages))
 
     def trained(self, index: int) -> bool:
-        """Whether the answer that is message ``index`` is trained."""
+        """Tell whether the answer that is message ``index`` is trained."""
         messages = self.settings.conversation.messages
         if messages[index].train is not None:
             return bool(messages[index].train)
@@ -106,7 +106,7 @@ class TemplateStep(Step[TemplateSettings]):
         return index in (answers[-1:] if self.settings.loss_on == "last" else answers)
 
     def tokenizer(self) -> Any:
-        """The tokenizer, loaded once for each model.
+        """Return the tokenizer, loaded once for each model.
 
         Raises:
             UnknownName: no such model.
@@ -114,7 +114,7 @@ class TemplateStep(Step[TemplateSettings]):
         return tokenizer_of(self.settings.model)
 
     def views(self) -> tuple[MaskView, ...]:
-        """The view of the conversation, or the two views where there is another template beside it.
+        """Return the view of the conversation, or the two views where there is another template beside it.
 
         Raises:
             BadInput: the conversation, the template or the length does not go with the others; says why.
@@ -135,18 +135,18 @@ class TemplateStep(Step[TemplateSettings]):
         return mask_view(s.conversation, tokenizer, template=bound(tokenizer, template, system=s.system), **options)
 
     def view(self) -> MaskView:
-        """The first view; raises as :meth:`views`."""
+        """Return the first view; raises as :meth:`views`."""
         return self.views()[0]
 
     def comparison(self) -> ViewComparison | None:
-        """Both views compared, where there are two; raises as :meth:`views`."""
+        """Return both views compared, where there are two; raises as :meth:`views`."""
         from workbench.templates import compare_views
 
         views = self.views()
         return compare_views(*views) if len(views) == 2 else None
 
     def code(self) -> str:
-        """The lines that give the same view."""
+        """Return the lines that give the same view."""
         s = self.settings
         dress = {key: value for key in ("system", "thinking") if (value := getattr(s, key)) != "keep"}
         options = {"template": _named(s.template), "loss_on": s.loss_on, "max_length": s.max_length}
@@ -196,7 +196,7 @@ _tokenizers: dict[str, Any] = {}
 
 
 def tokenizer_of(model: str) -> Any:
-    """The tokenizer of ``model``; the last few are kept."""
+    """Return the tokenizer of ``model``; the last few are kept."""
     from workbench.models import load_tokenizer
 
     if model not in _tokenizers:
@@ -207,7 +207,7 @@ def tokenizer_of(model: str) -> Any:
 
 
 def samples(lang: str | None = None) -> list[Conversation]:
-    """Short conversations to begin with: one turn, a system message, several turns, words that look like control
+    """Return short conversations to begin with: one turn, a system message, several turns, words that look like control
     tokens."""
     return [
         Conversation(tuple(Message(role, content) for role, content in rows)) for rows in lookup("steps.samples", lang)
@@ -215,7 +215,7 @@ def samples(lang: str | None = None) -> list[Conversation]:
 
 
 def pasted(content: str) -> Conversation:
-    """A pasted conversation.
+    """Return a pasted conversation.
 
     Raises:
         BadInput: it is no conversation.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """What is trained, and where to.
+    """Hold what is trained, and where to.
 
     Args:
         recipe: a shipped recipe's name, a file, or settings.
@@ -40,7 +40,8 @@ class TrainSettings:
 
 
 class TrainStep(Step[TrainSettings]):
-    """A recipe and a run. A run that is already in ``out`` is found again; :meth:`poll` brings what is new of it.
+    """Represent a recipe and a run. A run that is already in ``out`` is found again; :meth:`poll` brings what is new of
+    it.
 
     Args:
         recipe: a shipped recipe's name, a file, or settings.
@@ -74,16 +75,16 @@ class TrainStep(Step[TrainSettings]):
 
     @property
     def out(self) -> Path:
-        """The run folder that is asked for."""
+        """Return the run folder that is asked for."""
         return Path(self.settings.out).expanduser()
 
     @property
     def recipe(self) -> Recipe:
-        """The settings of the next run."""
+        """Return the settings of the next run."""
         return _resolved(self.settings)
 
     def value(self, key: str) -> Any:
-        """The value of ``group.name`` (or ``name``) for the next run."""
+        """Return the value of ``group.name`` (or ``name``) for the next run."""
         field = field_of(key)
         return getattr(getattr(self.recipe, field.group), field.name)
 
@@ -102,7 +103,7 @@ class TrainStep(Step[TrainSettings]):
         self._adopt(lambda settings: replace(settings, values={**settings.values, **flat_values}))
 
     def outlook(self) -> Outlook:
-        """The memory that the next run needs at most, and what is free; takes seconds, and loads no weight.
+        """Return the memory that the next run needs at most, and what is free; takes seconds, and loads no weight.
 
         Raises:
             UnknownName: no such model. Failed: its configuration cannot be read.
@@ -185,7 +186,7 @@ class TrainStep(Step[TrainSettings]):
         return recorded
 
     def poll(self) -> list[Event]:
-        """What is new since the last call; taken into :attr:`history`. Quick, and safe in any thread."""
+        """Return what is new since the last call; taken into :attr:`history`. Quick, and safe in any thread."""
         with self._guard:
             events = self._source.new() if self._source else []
             self.history.add(events)
@@ -201,11 +202,11 @@ class TrainStep(Step[TrainSettings]):
 
     @property
     def replaying(self) -> bool:
-        """Whether a recorded run is shown."""
+        """Tell whether a recorded run is shown."""
         return isinstance(self._source, Replay)
 
     def state(self) -> State:
-        """Where the run stands; ``new`` where there is none."""
+        """Tell where the run stands; ``new`` where there is none."""
         if self.run is None:
             return State("new")
         if isinstance(self._source, Replay):
@@ -215,16 +216,16 @@ class TrainStep(Step[TrainSettings]):
 
     @property
     def busy(self) -> bool:
-        """Whether something still comes."""
+        """Tell whether something still comes."""
         return self.state().alive
 
     def best(self) -> Best | None:
-        """The best checkpoint so far, of what was already seen of the run."""
+        """Return the best checkpoint so far, of what was already seen of the run."""
         best = self.run.best() if self.run is not None else None
         return best if best is not None and (not self.replaying or best.step <= self.history.step) else None
 
     def best_step(self) -> int | None:
-        """The step of the best checkpoint so far."""
+        """Return the step of the best checkpoint so far."""
         from workbench.evaluation import best_of, measured
 
         best = self.best()
@@ -236,19 +237,19 @@ class TrainStep(Step[TrainSettings]):
         return None
 
     def checkpoints(self) -> list[Checkpoint]:
-        """The finished checkpoints that are on the disk, by step."""
+        """Return the finished checkpoints that are on the disk, by step."""
         if self.run is None:
             return []
         return [c for c in self.run.checkpoints() if not self.replaying or c.step <= self.history.step]
 
     def words(self, lang: str | None = None) -> tuple[str, str]:
-        """What the run said last, and what to do next."""
+        """Return what the run said last, and what to do next."""
         from workbench.runs import words
 
         return ("", "") if self.run is None or self.replaying else words(self.run, self.state(), lang)
 
     def code(self) -> str:
-        """The lines that start the same training and wait for it."""
+        """Return the lines that start the same training and wait for it."""
         s = self.settings
         base = s.recipe if isinstance(s.recipe, str) else "pocket-qlora"
         groups = groups_of(differences(self.recipe, _resolved(TrainSettings(base))))
@@ -284,7 +285,7 @@ class TrainStep(Step[TrainSettings]):
 
 
 class Replay:
-    """Recorded events, each at its time.
+    """Represent recorded events, each at its time.
 
     Args:
         events: all of them.
@@ -301,18 +302,18 @@ class Replay:
 
     @property
     def over(self) -> bool:
-        """Whether all was given."""
+        """Tell whether all was given."""
         return self._next >= len(self._events)
 
     def new(self) -> list[Event]:
-        """The events that are due since the last call."""
+        """Return the events that are due since the last call."""
         now, first = time.monotonic() - self._begun, self._next
         while not self.over and self._due[self._next] <= now:
             self._next += 1
         return self._events[first : self._next]
 
     def given(self) -> list[Event]:
-        """All events so far."""
+        """Return all events so far."""
         return self._events[: self._next]
 
     def stop(self) -> None:
@@ -347,7 +348,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def latest(out: Path) -> Run | None:
-    """The latest run of ``out``, ``out-2``, ``out-3`` …"""
+    """Return the latest run of ``out``, ``out-2``, ``out-3`` …"""
     return next(_runs(out), None)
 
 
@@ -356,7 +357,7 @@ def _runs(out: Path) -> Iterator[Run]:
 
 
 def next_free(out: Path) -> Path:
-    """``out`` where it is free or empty, else the first free one of ``out-2``, ``out-3`` …"""
+    """Return ``out`` where it is free or empty, else the first free one of ``out-2``, ``out-3`` …"""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return out
     number = max([1, *(n for n, _ in _family(out))])

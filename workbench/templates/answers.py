@@ -12,7 +12,7 @@ from workbench.templates.values import LossOn, Segment
 def apart(
     conversation: Conversation, segments: Sequence[Segment], *, loss_on: LossOn, thinking: Thinking
 ) -> list[tuple[str, int]]:
-    """The answers that are not trained, or not as they stand: (reason, index of the message).
+    """Return the answers that are not trained, or not as they stand: (reason, index of the message).
 
     Those that the data or ``loss_on`` switch off are not among them. The reasons are keys of the texts,
     ``templates.apart.…``.

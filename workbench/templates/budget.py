@@ -25,11 +25,11 @@ _MEASURED = _SIZED | {"replace", "join", "format", "format_map", "translate", "s
 
 
 class TooMuchError(Exception):
-    """The template took more than it may; says what."""
+    """Signal that the template took more than it may; says what."""
 
 
 class Budget(threading.local):
-    """What a rendering of this thread may still take."""
+    """Hold what a rendering of this thread may still take."""
 
     def __init__(self) -> None:
         self.begin(0)
@@ -52,7 +52,8 @@ class Budget(threading.local):
             raise TooMuchError(f"more than {SECONDS:.0f} seconds")
 
     def size(self, count: float) -> None:
-        """
+        """Refuse what is larger than a rendering may be.
+
         Raises:
             TooMuchError: ``count`` characters or items are more than may be made.
         """
@@ -60,7 +61,7 @@ class Budget(threading.local):
             raise TooMuchError(f"more than {self.largest} characters")
 
     def made(self, value: Any) -> Any:
-        """``value``, measured and counted: large ones cost more steps."""
+        """Return ``value``, measured and counted: large ones cost more steps."""
         if value is None or (type(value) in (str, bool) and (value is True or value is False or len(value) < 256)):
             self.step()
         elif isinstance(value, (str, list, tuple, dict)):
@@ -74,7 +75,8 @@ class Budget(threading.local):
         return value
 
     def written(self, value: Any) -> int:
-        """Characters and items of lists within lists, each as often as it would be written; counted to the limit.
+        """Return characters and items of lists within lists, each as often as it would be written; counted to the
+        limit.
 
         A list that holds another twice, and that one a third twice, is small in memory and endless when it is written
         or compared.
@@ -96,7 +98,7 @@ BUDGET = Budget()
 
 
 def joined(parts: Iterable[Any]) -> str:
-    """The texts as one, measured first."""
+    """Return the texts as one, measured first."""
     texts = [part if type(part) is str else str(part) for part in parts]
     count = sum(map(len, texts))
     BUDGET.size(count)
@@ -105,14 +107,14 @@ def joined(parts: Iterable[Any]) -> str:
 
 
 def counted(values: Iterable[Any]) -> Iterable[Any]:
-    """The values of a loop, a step each."""
+    """Yield the values of a loop, a step each."""
     for value in values:
         BUDGET.step()
         yield value
 
 
 def check_operation(operator: str, left: Any, right: Any) -> None:
-    """What an operation would make, told before it is made."""
+    """Refuse what an operation would make too large, before it is made."""
     if operator == "**":
         if isinstance(left, int) and isinstance(right, int) and abs(right) * max(1, left.bit_length()) > 4096:
             raise TooMuchError("a power of more than a thousand digits")
@@ -127,7 +129,7 @@ def check_operation(operator: str, left: Any, right: Any) -> None:
 
 
 def check_format(text: str, values: Iterable[Any] = ()) -> None:
-    """What a format would make of ``values``, told before it is made."""
+    """Refuse what a format would make of ``values`` too large, before it is made."""
     if _WIDE.search(text):
         raise TooMuchError(f"a width in the format {text[:40]!r}")
     longest = max((BUDGET.written(value) for value in values), default=0)
@@ -135,7 +137,7 @@ def check_format(text: str, values: Iterable[Any] = ()) -> None:
 
 
 def check_call(name: str, subject: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-    """What a method or a filter would make, told before it is made."""
+    """Refuse what a method or a filter would make too large, before it is made."""
     if name not in _MEASURED:
         return
     values = [*args, *kwargs.values()]

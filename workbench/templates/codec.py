@@ -34,7 +34,7 @@ _lock = threading.Lock()
 
 
 def codec(tokenizer: Any) -> Codec:
-    """The codec of a tokenizer; made once, and again where its added tokens have changed."""
+    """Return the codec of a tokenizer; made once, and again where its added tokens have changed."""
     with _lock:
         cached = _codecs.get(tokenizer)
         if cached is None or cached.vocabulary_size != len(tokenizer):
@@ -43,7 +43,7 @@ def codec(tokenizer: Any) -> Codec:
 
 
 class Codec:
-    """Encoding by the batch, each distinct chunk once.
+    """Encode by the batch, each distinct chunk once.
 
     Args:
         tokenizer: a Hugging Face tokenizer; a fast one where speed and offsets are wanted.
@@ -65,11 +65,11 @@ class Codec:
 
     @property
     def tokenizer(self) -> Any:
-        """The tokenizer itself."""
+        """Return the tokenizer itself."""
         return self.tokenizer_of()
 
     def encode(self, chunks: Iterable[Chunk]) -> dict[Chunk, tuple[int, ...]]:
-        """The ids of each distinct chunk.
+        """Return the ids of each distinct chunk.
 
         In the pieces that are markers, control tokens are control tokens; in the others they are text.
         """
@@ -82,7 +82,8 @@ class Codec:
         return encoded
 
     def native(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
-        """The ids that the tokenizer itself gives, control tokens in the text parsed, no special tokens added."""
+        """Return the ids that the tokenizer itself gives, control tokens in the text parsed, no special tokens
+        added."""
         if not texts:
             return []
         if self._quick():
@@ -91,7 +92,7 @@ class Codec:
         return [tuple(ids) for ids in batch["input_ids"]]
 
     def offsets(self, chunk: Chunk) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
-        """The ids of one chunk and, for each, the characters of the chunk's text that it stands for.
+        """Return the ids of one chunk and, for each, the characters of the chunk's text that it stands for.
 
         Raises:
             BadInput: the tokenizer is not a fast one and keeps no offsets.
@@ -104,13 +105,13 @@ class Codec:
         return tuple(encoding.ids), list(encoding.offsets)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids, special tokens spelled out, nothing cleaned up."""
+        """Return the text of ids, special tokens spelled out, nothing cleaned up."""
         if self.backend is not None:
             return str(self.backend.decode(list(ids), skip_special_tokens=False))
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
     def lossy(self, encoded: Mapping[Chunk, tuple[int, ...]]) -> dict[Chunk, str]:
-        """Those chunks whose ids do not decode to their text, with what they decode to."""
+        """Return those chunks whose ids do not decode to their text, with what they decode to."""
         if self.backend is None:
             decoded = [self.decode(ids) for ids in encoded.values()]
         else:
@@ -123,7 +124,7 @@ class Codec:
         }
 
     def same_text(self, decoded: str, text: str) -> bool:
-        """Whether a decoded text is the encoded one, up to what the tokenizer's normalizer makes equal."""
+        """Tell whether a decoded text is the encoded one, up to what the tokenizer's normalizer makes equal."""
         if decoded == text:
             return True
         normalizer = getattr(self.backend, "normalizer", None)
@@ -132,7 +133,7 @@ class Codec:
         return bool(normalizer.normalize_str(decoded) == normalizer.normalize_str(text))
 
     def hides_control(self, chunk: Chunk) -> bool:
-        """Whether a control token could be read in, or across the edge of, a piece that is somebody's words."""
+        """Tell whether a control token could be read in, or across the edge of, a piece that is somebody's words."""
         if self._edges is None or not any(self._edges.search(text) for text, marker in chunk if not marker):
             return False
         start, intended = 0, set()
@@ -144,7 +145,7 @@ class Codec:
         return {m.span() for m in self._finder.finditer(joined)} != intended
 
     def find_control(self, text: str) -> list[str]:
-        """The control tokens that are spelled in ``text``, in order."""
+        """Return the control tokens that are spelled in ``text``, in order."""
         return self._finder.findall(text)
 
     def _quick(self) -> bool:

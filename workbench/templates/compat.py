@@ -40,7 +40,7 @@ def encode_xtuner(
     template: str | Template | None,
     max_length: int | None,
 ) -> Encoded:
-    """Ids and labels as XTuner 0.1.23 makes them.
+    """Return ids and labels as XTuner 0.1.23 makes them.
 
     Args:
         conversations: a conversation of kind ``text`` is read as its pre-training data.
@@ -92,7 +92,7 @@ def _apart(conversations: Sequence[Conversation], rows: Sequence[int]) -> dict[s
 
 
 def bos_eos(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The ids that XTuner puts before a turn and after it.
+    """Return the ids that XTuner puts before a turn and after it.
 
     Raises:
         BadInput: the tokenizer has none, and its class is not one that XTuner makes an exception for.

@@ -12,14 +12,15 @@ _KINDS = {"equal": "same", "replace": "changed", "delete": "only_a", "insert": "
 
 
 def grapheme_edges(text: str) -> set[int]:
-    """The places at which a grapheme begins or ends. Source: Unicode Standard Annex 29, by the ``regex`` package."""
+    """Return the places at which a grapheme begins or ends. Source: Unicode Standard Annex 29, by the ``regex``
+    package."""
     import regex
 
     return {0, len(text)} | {match.start() for match in regex.finditer(r"\X", text)}
 
 
 def parts(text: str, segments: Sequence[Segment]) -> list[str]:
-    """``text`` cut where its segments end, as far as it is made of them; no grapheme is torn."""
+    """Return ``text`` cut where its segments end, as far as it is made of them; no grapheme is torn."""
     edges, cuts, offset = grapheme_edges(text), [0], 0
     for segment in segments:
         if not text.startswith(segment.text, offset):
@@ -31,7 +32,7 @@ def parts(text: str, segments: Sequence[Segment]) -> list[str]:
 
 
 def differences(a: Sequence[str], b: Sequence[str]) -> tuple[Difference, ...]:
-    """Two texts, each in its parts, cut into stretches that are the same and that are not; no grapheme is torn.
+    """Return two texts, each in its parts, cut into stretches that are the same and that are not; no grapheme is torn.
 
     Equal parts are found first, so that long words which both texts hold are never compared letter by letter.
 

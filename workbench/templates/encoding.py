@@ -78,7 +78,7 @@ def encode(
 
 
 def distinct(conversations: Iterable[Conversation]) -> tuple[list[Conversation], list[int]]:
-    """The conversations that differ in what is encoded, and for each conversation given which of these it is."""
+    """Return the conversations that differ in what is encoded, and for each conversation given which of these it is."""
     indices: dict[Any, int] = {}
     rows: list[Conversation] = []
     where: list[int] = []
@@ -92,7 +92,7 @@ def distinct(conversations: Iterable[Conversation]) -> tuple[list[Conversation],
 
 
 def repeated(encoded: Encoded, where: Sequence[int]) -> Encoded:
-    """What was encoded once, for every conversation that it stands for; an example is shared, not copied."""
+    """Return what was encoded once, for every conversation that it stands for; an example is shared, not copied."""
     if len(where) == len(set(where)):
         return encoded
     examples: dict[int, list[Example]] = {}
@@ -278,7 +278,7 @@ class _Batch:
 
 
 def rendered(conversation: Conversation, template: Template, loss_on: LossOn, thinking: Thinking) -> list[Segment]:
-    """The segments of a conversation, its thoughts told apart, left out or masked.
+    """Return the segments of a conversation, its thoughts told apart, left out or masked.
 
     Raises:
         Unfit: as :meth:`Template.segments`.
@@ -290,7 +290,7 @@ def rendered(conversation: Conversation, template: Template, loss_on: LossOn, th
 def prompt_ids(
     messages: Conversation | Sequence[Message], tokenizer: Any, *, template: str | Template | None = None
 ) -> list[int]:
-    """Exactly what serving sends: the ids up to where the answer begins; a prefix of the trained ids.
+    """Return exactly what serving sends: the ids up to where the answer begins; a prefix of the trained ids.
 
     Raises:
         BadInput: the messages do not end with a user's or a tool's, or the template refuses them.

@@ -22,7 +22,7 @@ JOIN = "\n"  # between messages of one role that follow one another
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """The strings of one named template; the fields are explained in ``named.yaml``."""
+    """Hold the strings of one named template; the fields are explained in ``named.yaml``."""
 
     name: str
     instruction: str
@@ -36,7 +36,7 @@ class Spec:
 
 @lru_cache(maxsize=1)
 def specs() -> dict[str, Spec]:
-    """All named templates by name."""
+    """Return all named templates by name."""
     import yaml
 
     loaded = yaml.safe_load(files(__package__).joinpath("named.yaml").read_text(encoding="utf-8"))
@@ -47,7 +47,7 @@ def specs() -> dict[str, Spec]:
 
 
 def spec(name: str) -> Spec:
-    """The strings of the template ``name``.
+    """Return the strings of the template ``name``.
 
     Raises:
         UnknownName: no such template; the nearest ones are named.
@@ -59,7 +59,7 @@ def spec(name: str) -> Spec:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A question and its answer, as the named templates see a conversation.
+    """Hold a question and its answer, as the named templates see a conversation.
 
     Args:
         system: the system's text before the question, or empty.
@@ -79,7 +79,7 @@ class Turn:
 
 
 def turns(conversation: Conversation, *, generation_prompt: bool = False) -> list[Turn]:
-    """The turns of a conversation, by our rules.
+    """Return the turns of a conversation, by our rules.
 
     An answer without a question before it is no turn: at the start it is left out, later it makes the conversation
     unfit. What follows the last answer is left out, unless a ``generation_prompt`` is asked for.
@@ -116,7 +116,7 @@ def _turn(pending: list[tuple[int, Message]], answered: int, answer: Message | N
 
 @dataclass(frozen=True, slots=True)
 class NamedTemplate:
-    """A named template, bound to a tokenizer's BOS and EOS.
+    """Hold a named template, bound to a tokenizer's BOS and EOS.
 
     Args:
         spec: its strings.
@@ -136,25 +136,25 @@ class NamedTemplate:
 
     @property
     def name(self) -> str:
-        """The template's name."""
+        """Return the template's name."""
         return self.spec.name
 
     @property
     def stop_words(self) -> tuple[str, ...]:
-        """The end-of-turn first, then the other texts at which generation stops."""
+        """Return the end-of-turn first, then the other texts at which generation stops."""
         end = self.spec.suffix if self.spec.suffix_ends else self.eos
         candidates = [end, self.spec.suffix, *self.spec.stop_words, self.eos]
         return tuple(dict.fromkeys(word for word in candidates if word))
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """The texts with which its answers end: the suffix, the EOS, or both."""
+        """Return the texts with which its answers end: the suffix, the EOS, or both."""
         return tuple(word for word in (self.spec.suffix, "" if self.spec.suffix_ends else self.eos) if word)
 
     def segments(
         self, conversation: Conversation, *, loss_on: LossOn = "assistant", generation_prompt: bool = False
     ) -> list[Segment]:
-        """The rendered conversation, cut into segments; see :class:`workbench.templates.values.Template`.
+        """Return the rendered conversation, cut into segments; see :class:`workbench.templates.values.Template`.
 
         Raises:
             Unfit: two answers in a row, or tools, which these templates do not know.
@@ -221,7 +221,7 @@ class NamedTemplate:
         return bare(conversation, self.bos, self.bos_ids, self.eos, self.eos_ids)
 
     def fingerprint(self, tokenizer: Any) -> str:
-        """sha256 of the rendered and encoded probe conversation."""
+        """Return sha256 of the rendered and encoded probe conversation."""
         from workbench.templates.pieces import fingerprint
 
         return fingerprint(self, tokenizer)
@@ -230,7 +230,7 @@ class NamedTemplate:
 def bare(
     conversation: Conversation, bos: str, bos_ids: tuple[int, ...], eos: str, eos_ids: tuple[int, ...]
 ) -> list[Segment]:
-    """Continued pre-training: the bare text and the EOS, all trained."""
+    """Segment continued pre-training: the bare text and the EOS, all trained."""
     segments = [Segment(bos, "assistant", "bos", False, True, 0, "bos", bos_ids)] if bos_ids else []
     for index, message in enumerate(conversation.messages):
         if message.content:
@@ -241,7 +241,7 @@ def bare(
 
 
 def trained_by(answer: Message, loss_on: LossOn, last: bool) -> tuple[bool, str]:
-    """Whether an answer is trained, and the rule where it is not the ordinary one."""
+    """Tell whether an answer is trained, and the rule where it is not the ordinary one."""
     if answer.train is not None:
         return (True, "") if answer.train else (False, "train_false")
     if loss_on == "last" and not last:

@@ -21,7 +21,7 @@ _PROBE = "W0rdsW0uldSt4ndHere"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a rendering.
+    """Hold a piece of a rendering.
 
     Args:
         text: the template's text; empty where ``slot`` says whose words stand here.
@@ -44,7 +44,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A shape of conversation, taken apart once.
+    """Hold a shape of conversation, taken apart once.
 
     Args:
         skeleton: its rendering with holes.
@@ -61,7 +61,7 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Ender:
-    """Finds the end-of-turn in what follows an answer's words.
+    """Find the end-of-turn in what follows an answer's words.
 
     Args:
         find: the control tokens spelled in a text, in order.
@@ -74,7 +74,8 @@ class Ender:
     known: frozenset[str] = frozenset()
 
     def end(self, tail: str) -> tuple[int, int] | None:
-        """(start, end) of the end-of-turn token: a known one, else the first special one, else the first; or None."""
+        """Return (start, end) of the end-of-turn token: a known one, else the first special one, else the first; or
+        None."""
         tokens = self.find(tail)
         preferred = [*(w for w in tokens if w in self.known), *(w for w in tokens if w in self.special), *tokens]
         word = preferred[0] if preferred else None
@@ -97,7 +98,7 @@ class _Cut:
 
 
 class Outliner:
-    """Takes shapes of conversations apart.
+    """Take shapes of conversations apart.
 
     Args:
         render: the template.
@@ -111,7 +112,7 @@ class Outliner:
         self.bos = bos
 
     def outline(self, messages: Sequence[Message], parsed: Parsed, *, prompt: bool = False) -> Outline:
-        """The outline of a conversation's shape.
+        """Return the outline of a conversation's shape.
 
         Raises:
             Unfit: refused; or it cannot be proved where an answer begins or ends.

@@ -31,7 +31,7 @@ _lock = threading.Lock()
 
 
 def own_template(tokenizer: Any) -> OwnTemplate:
-    """The tokenizer's chat template, proved on probe conversations.
+    """Return the tokenizer's chat template, proved on probe conversations.
 
     Raises:
         BadInput: there is none, it cannot be rendered, or its trained parts cannot be proved.
@@ -55,7 +55,7 @@ def own_template(tokenizer: Any) -> OwnTemplate:
 
 
 class OwnTemplate:
-    """A Jinja chat template whose trained parts are proved, conversation by conversation.
+    """Represent a Jinja chat template whose trained parts are proved, conversation by conversation.
 
     Args:
         tokenizer: whose template it is; it is not kept.
@@ -82,13 +82,13 @@ class OwnTemplate:
 
     @property
     def stop_words(self) -> tuple[str, ...]:
-        """The ends of turn that the probes showed, then the tokenizer's EOS."""
+        """Return the ends of turn that the probes showed, then the tokenizer's EOS."""
         return tuple(dict.fromkeys(word for word in (*self.ends, self.eos) if word))
 
     def segments(
         self, conversation: Conversation, *, loss_on: LossOn = "assistant", generation_prompt: bool = False
     ) -> list[Segment]:
-        """The rendered conversation, cut into segments; see :class:`workbench.templates.values.Template`.
+        """Return the rendered conversation, cut into segments; see :class:`workbench.templates.values.Template`.
 
         Raises:
             Unfit: the template refuses the conversation, or its trained parts cannot be proved.
@@ -245,7 +245,7 @@ class OwnTemplate:
         return text.strip() if len(before) + len(after) < len(plain) else ""
 
     def fingerprint(self, tokenizer: Any) -> str:
-        """sha256 of the rendered and encoded probe conversations."""
+        """Return sha256 of the rendered and encoded probe conversations."""
         from workbench.templates.pieces import fingerprint
 
         return fingerprint(self, tokenizer)

@@ -49,7 +49,7 @@ def pack(examples: Sequence[Example], max_length: int) -> list[Pack]:
 
 
 def joined(examples: Iterable[Example]) -> Pack:
-    """One row of these examples, in their order."""
+    """Return one row of these examples, in their order."""
     ids: list[int] = []
     labels: list[int] = []
     positions: list[int] = []
@@ -64,7 +64,7 @@ def joined(examples: Iterable[Example]) -> Pack:
 
 
 def block_mask(position_ids: torch.Tensor, dtype: Any = None) -> torch.Tensor:
-    """The attention mask of packed rows: each token sees its own example, up to itself, and nothing else.
+    """Return the attention mask of packed rows: each token sees its own example, up to itself, and nothing else.
 
     Where ``position_ids`` are given and no attention mask, transformers finds the borders by itself (for eager and
     SDPA attention, ``masking_utils.find_packed_sequence_indices``); this mask is for models that do not, and for

@@ -17,7 +17,7 @@ from workbench.templates.values import IGNORE_INDEX, Segment, Template, Unfit
 
 
 def chunks(segments: Sequence[Segment]) -> list[tuple[int, int]]:
-    """Which segments are encoded in one piece: (first, one past the last) of each run.
+    """Tell which segments are encoded in one piece: (first, one past the last) of each run.
 
     A piece ends where an answer begins or ends, before and after a separator, and at ids that are known already: so an
     answer's tokens never depend on the question's, and what serving sends ends exactly where a piece ends.
@@ -44,7 +44,7 @@ def _kind(segment: Segment) -> str:
 
 
 def chunk_of(segments: Iterable[Segment]) -> Chunk:
-    """The pieces of one run, neighbours of one kind joined."""
+    """Return the pieces of one run, neighbours of one kind joined."""
     pieces: list[tuple[str, bool]] = []
     for segment in segments:
         if pieces and pieces[-1][1] == segment.control:
@@ -55,12 +55,13 @@ def chunk_of(segments: Iterable[Segment]) -> Chunk:
 
 
 def trains(labels: Sequence[int]) -> bool:
-    """Whether any label counts; the first token's never does, since nothing stands before it that could predict it."""
+    """Tell whether any label counts; the first token's never does, since nothing stands before it that could predict
+    it."""
     return labels[1:].count(IGNORE_INDEX) < len(labels) - 1
 
 
 def answered(conversation: Conversation) -> Conversation:
-    """The conversation up to its last answer.
+    """Return the conversation up to its last answer.
 
     Raises:
         Unfit: there is none; or there are pictures, whose places would be trained as letters.
@@ -79,7 +80,7 @@ def answered(conversation: Conversation) -> Conversation:
 
 
 def without_oldest(conversation: Conversation) -> Conversation | None:
-    """The conversation without its oldest turn; with one turn left, without its system text; then None."""
+    """Return the conversation without its oldest turn; with one turn left, without its system text; then None."""
     messages = answered(conversation).messages
     head = system_head(messages)
     starts = [i for i in range(len(head), len(messages)) if messages[i].role == "user" and _opens(messages, i)]
@@ -100,7 +101,7 @@ def _opens(messages: Sequence[Message], index: int) -> bool:
 
 
 def prompt_segments(messages: Conversation | Sequence[Message], template: Template) -> list[Segment]:
-    """The segments of what serving sends.
+    """Return the segments of what serving sends.
 
     Raises:
         BadInput: the messages do not end with a user's or a tool's, or the template refuses them.
@@ -116,7 +117,7 @@ def prompt_segments(messages: Conversation | Sequence[Message], template: Templa
 
 
 def ids_of(segments: Sequence[Segment], coder: Codec) -> list[int]:
-    """The ids of rendered segments."""
+    """Return the ids of rendered segments."""
     runs = [segments[start:end] for start, end in chunks(segments)]
     encoded = coder.encode(chunk_of(run) for run in runs if not run[0].ids)
     return [id_ for run in runs for id_ in (run[0].ids or encoded[chunk_of(run)])]
@@ -131,7 +132,7 @@ _PROBE = (
 
 
 def fingerprint(template: Template, tokenizer: Any) -> str:
-    """sha256 over the texts, labels and ids of fixed probe conversations, with and without a system text."""
+    """Return sha256 over the texts, labels and ids of fixed probe conversations, with and without a system text."""
     digest = hashlib.sha256()
     system = Message("system", "Be brief. 请简短。")
     probes = [Conversation(_PROBE), Conversation((system, *_PROBE)), ask("Hi", "Hello.")]

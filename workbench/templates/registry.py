@@ -13,12 +13,12 @@ from workbench.templates.values import Template
 
 
 def names() -> list[str]:
-    """The named templates."""
+    """Return the named templates."""
     return list(specs())
 
 
 def get(template: str | Template | None, tokenizer: Any) -> Template:
-    """The named template bound to ``tokenizer``, or the tokenizer's own chat template, proved.
+    """Return the named template bound to ``tokenizer``, or the tokenizer's own chat template, proved.
 
     Raises:
         UnknownName: no template of that name.
@@ -49,7 +49,7 @@ def _token(tokenizer: Any, kind: str) -> tuple[str, tuple[int, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A text at which generation is to stop.
+    """Hold a text at which generation is to stop.
 
     Args:
         word: the text.
@@ -62,7 +62,7 @@ class Stop:
     trained: bool
 
     def says(self, lang: str | None = None) -> str:
-        """Whether it can stop an answer, in words."""
+        """Tell whether it can stop an answer, in words."""
         from workbench.texts import text
 
         kind = "several" if len(self.ids) != 1 else "single" if self.trained else "untrained"
@@ -70,7 +70,7 @@ class Stop:
 
 
 def stops(tokenizer: Any, *, template: str | Template | None = None) -> list[Stop]:
-    """Each text at which generation stops, the end-of-turn first."""
+    """Return each text at which generation stops, the end-of-turn first."""
     chosen = get(template, tokenizer)
     texts = chosen.stop_words
     encoded = codec(tokenizer).encode([((word, True),) for word in texts])
@@ -79,7 +79,8 @@ def stops(tokenizer: Any, *, template: str | Template | None = None) -> list[Sto
 
 
 def stop_ids(tokenizer: Any, *, template: str | Template | None = None, generation_config: Any = None) -> list[int]:
-    """The ids at which generation stops: the template's end-of-turn, its other stop words, and the model's own EOS.
+    """Return the ids at which generation stops: the template's end-of-turn, its other stop words, and the model's own
+    EOS.
 
     Args:
         tokenizer: the tokenizer.

@@ -34,7 +34,7 @@ _MISSING_GLOBALS, _MISSING_FILTERS = ("lipsum",), ("urlize", "pprint", "xmlattr"
 
 
 def render(template: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] | None, **options: Any) -> str:
-    """The rendering of ``messages`` by ``template``.
+    """Return the rendering of ``messages`` by ``template``.
 
     Args:
         template: Jinja, as a tokenizer's ``chat_template`` is.

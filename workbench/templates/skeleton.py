@@ -42,7 +42,7 @@ _FIXED_DATE = "26 Jul 2024"
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Words that somebody gave.
+    """Hold words that somebody gave.
 
     Args:
         message: index of the message.
@@ -58,7 +58,7 @@ class Slot:
 
 
 class Renderer:
-    """A tokenizer's chat template as a function; refuses in our own words.
+    """Represent a tokenizer's chat template as a function; refuses in our own words.
 
     Args:
         tokenizer: whose template and special tokens are taken; the tokenizer itself is not kept.
@@ -92,7 +92,8 @@ class Renderer:
     def prefix_of(
         self, text: str, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any], prompt: bool
     ) -> int | None:
-        """How long the rendering of ``messages`` is, if it is a prefix of ``text``; else, or where refused, None."""
+        """Tell how long the rendering of ``messages`` is, if it is a prefix of ``text``; else, or where refused,
+        None."""
         if not messages:
             return 0
         try:
@@ -104,7 +105,7 @@ class Renderer:
 
 @dataclass(frozen=True, slots=True)
 class Skeleton:
-    """A rendering with holes.
+    """Hold a rendering with holes.
 
     Args:
         text: the rendering with sentinels.
@@ -121,7 +122,7 @@ class Skeleton:
     changes: Mapping[int, int]
 
     def fill(self, contents: Sequence[str]) -> str:
-        """The rendering with ``contents`` in its holes."""
+        """Return the rendering with ``contents`` in its holes."""
         pieces, last = [], 0
         for start, end, slot in self.holes:
             pieces += [self.text[last:start], self.changed(slot, contents[slot])]
@@ -129,13 +130,13 @@ class Skeleton:
         return "".join(pieces) + self.text[last:]
 
     def changed(self, slot: int, content: str) -> str:
-        """The words as the template writes them."""
+        """Return the words as the template writes them."""
         return CHANGES[self.changes[slot]](content)
 
 
 @dataclass(slots=True)
 class Parsed:
-    """A conversation as the template gets it, and once more with sentinels.
+    """Hold a conversation as the template gets it, and once more with sentinels.
 
     Args:
         real: messages with their words.
@@ -155,7 +156,7 @@ class Parsed:
 
     @property
     def words(self) -> list[str]:
-        """The words of all slots."""
+        """Return the words of all slots."""
         return [slot.words for slot in self.slots]
 
 
@@ -164,7 +165,7 @@ _MARK = re.compile(rf"W{_NONCE}x\d+Z")
 
 
 def in_words(text: str) -> str:
-    """A rendering for people: what stands for somebody's words is an ellipsis."""
+    """Return a rendering for people: what stands for somebody's words is an ellipsis."""
     return _MARK.sub("…", text)
 
 
@@ -280,7 +281,7 @@ def _without_words(node: Any) -> Any:
 
 
 def build(render: Renderer, parsed: Parsed, *, prompt: bool = False) -> Skeleton:
-    """The skeleton of a conversation's shape.
+    """Return the skeleton of a conversation's shape.
 
     Raises:
         Unfit: refused by the template; or words that it writes twice or changes in a way that is not known.

@@ -30,7 +30,7 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class DefaultSystem:
-    """A system text that a template adds by itself.
+    """Hold a system text that a template adds by itself.
 
     Args:
         text: the text; empty where it adds none.
@@ -43,14 +43,14 @@ class DefaultSystem:
     given: bool = False
 
     def says(self, lang: str | None = None) -> str:
-        """The finding in words."""
+        """Return the finding in words."""
         from workbench.texts import text
 
         (key, values), *_ = (*self.told(), ("templates.default_system.none", {}))
         return text(key, lang, **values)
 
     def told(self) -> list[tuple[str, dict[str, Any]]]:
-        """The finding as a key of the texts and its values; none where the template adds nothing."""
+        """Return the finding as a key of the texts and its values; none where the template adds nothing."""
         kind = "given" if self.given else "identity" if self.identity else "plain"
         return [(f"templates.default_system.{kind}", {"text": self.text})] if self.text else []
 
@@ -65,7 +65,7 @@ _IDENTITY = re.compile(
 
 
 def default_system(template: Template) -> DefaultSystem:
-    """The system text that a template adds by itself, and whether it asserts an identity.
+    """Return the system text that a template adds by itself, and whether it asserts an identity.
 
     A named template adds none without a system message; some put words of their own round it, which are given here.
     """
@@ -81,12 +81,13 @@ def default_system(template: Template) -> DefaultSystem:
 
 
 def text_of(system: str) -> str:
-    """The system text that the setting ``system`` asks for; empty for ``keep`` and ``none``."""
+    """Return the system text that the setting ``system`` asks for; empty for ``keep`` and ``none``."""
     return "" if system in (KEEP, NONE) else system.strip()
 
 
 def bound(tokenizer: Any, template: str | None, *, system: str = KEEP) -> Template:
-    """The template as :func:`workbench.templates.get` gives it; a named one begins with the setting's system text.
+    """Return the template as :func:`workbench.templates.get` gives it; a named one begins with the setting's system
+    text.
 
     Args:
         tokenizer: for the tokenizer's own template as :func:`dressed` gives it.
@@ -104,7 +105,8 @@ def bound(tokenizer: Any, template: str | None, *, system: str = KEEP) -> Templa
 
 
 def dressed(tokenizer: Any, template: str | None = None, *, system: str = KEEP, thinking: Thinking = "keep") -> Any:
-    """The tokenizer with a chat template that does as the settings say; the tokenizer itself where nothing changes.
+    """Return the tokenizer with a chat template that does as the settings say; the tokenizer itself where nothing
+    changes.
 
     Args:
         tokenizer: it is not changed.

@@ -31,14 +31,14 @@ _SPOKEN = re.compile(rf"\s*{OPEN}(?P<thought>.*?){CLOSE}\s*", re.S)
 
 
 def switches(source: str) -> list[str]:
-    """The variables with which a chat template is told whether to think."""
+    """Return the variables with which a chat template is told whether to think."""
     names = ["enable_thinking"] if re.search(r"\benable_thinking\b", source) else []
     return names + (["thinking"] if re.search(r"(?<![.\w])thinking is (not )?defined", source) else [])
 
 
 def spoken(message: Message) -> str:
-    """The thought of an answer: its own field, else what stands between ``<think>`` and ``</think>`` at its beginning;
-    empty where there is none."""
+    """Return the thought of an answer: its own field, else what stands between ``<think>`` and ``</think>`` at its
+    beginning; empty where there is none."""
     if message.role != "assistant":
         return ""
     match = _SPOKEN.match(message.content)
@@ -46,7 +46,7 @@ def spoken(message: Message) -> str:
 
 
 def without(conversation: Conversation) -> Conversation:
-    """The conversation as if nobody had thought."""
+    """Return the conversation as if nobody had thought."""
     if not any(spoken(message) for message in conversation.messages):
         return conversation
     return conversation.with_messages(*(_bare(m) if spoken(m) else m for m in conversation.messages))
@@ -57,7 +57,8 @@ def _bare(message: Message) -> Message:
 
 
 def thought_end(text: str, before: str = "") -> int:
-    """Where the answer begins in ``text``, after a thought and the white space that follows it; 0 where there is none.
+    """Tell where the answer begins in ``text``, after a thought and the white space that follows it; 0 where there is
+    none.
 
     Args:
         text: what a model writes, or is to write.
@@ -74,7 +75,7 @@ def thought_end(text: str, before: str = "") -> int:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """What a model wrote, its thought told from its answer.
+    """Hold what a model wrote, its thought told from its answer.
 
     Args:
         thought: without its marks; empty where it wrote none.
@@ -88,7 +89,8 @@ class Spoken:
 
 
 def parted(text: str) -> Spoken:
-    """What a model wrote so far, or in all, taken apart. Words that begin with no mark of a thought are the answer."""
+    """Return what a model wrote so far, or in all, taken apart. Words that begin with no mark of a thought are the
+    answer."""
     bare = text.lstrip()
     opening, closing = next(((a, b) for a, b in MARKS if bare.startswith(a)), ("", ""))
     if not opening:
@@ -98,13 +100,13 @@ def parted(text: str) -> Spoken:
 
 
 def begun(prompt: str) -> str:
-    """The mark with which a prompt begins the thought itself, so that the model does not write it; or empty."""
+    """Return the mark with which a prompt begins the thought itself, so that the model does not write it; or empty."""
     bare = prompt.rstrip()
     return next((opening for opening, _ in MARKS if bare.endswith(opening)), "")
 
 
 def told(segments: Sequence[Segment], *, mask: bool) -> list[Segment]:
-    """The segments with the thoughts told apart from the answers, and without labels where they are masked.
+    """Return the segments with the thoughts told apart from the answers, and without labels where they are masked.
 
     Together they are the same text; the rule of a thought's pieces is ``thought`` or ``thought_masked``.
     """

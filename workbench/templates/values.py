@@ -14,7 +14,7 @@ LossOn = Literal["assistant", "last", "all"]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of rendered text.
+    """Hold a piece of rendered text.
 
     Args:
         text: what is encoded, by itself.
@@ -42,7 +42,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Token ids and labels of one conversation.
+    """Hold token ids and labels of one conversation.
 
     Args:
         input_ids: (T,) token ids.
@@ -56,13 +56,13 @@ class Example:
 
     @property
     def trained(self) -> int:
-        """How many tokens are trained."""
+        """Tell how many tokens are trained."""
         return len(self.labels) - self.labels.count(IGNORE_INDEX)
 
 
 @dataclass(frozen=True, slots=True)
 class Pack:
-    """Several examples in one row; attention is isolated by the restarts of ``position_ids``.
+    """Hold several examples in one row; attention is isolated by the restarts of ``position_ids``.
 
     Args:
         input_ids: (T,)
@@ -78,24 +78,24 @@ class Pack:
 
 
 class Template(Protocol):
-    """How a conversation becomes segments, for one tokenizer."""
+    """Say how a conversation becomes segments, for one tokenizer."""
 
     @property
     def name(self) -> str:
-        """A named template's name, or ``chat_template`` for the tokenizer's own."""
+        """Return a named template's name, or ``chat_template`` for the tokenizer's own."""
 
     @property
     def stop_words(self) -> tuple[str, ...]:
-        """The texts at which generation stops, the end-of-turn first."""
+        """Return the texts at which generation stops, the end-of-turn first."""
 
     @property
     def ends(self) -> tuple[str, ...]:
-        """The texts with which its answers end, which are trained."""
+        """Return the texts with which its answers end, which are trained."""
 
     def segments(
         self, conversation: Conversation, *, loss_on: LossOn = "assistant", generation_prompt: bool = False
     ) -> list[Segment]:
-        """The rendered conversation, cut into segments.
+        """Return the rendered conversation, cut into segments.
 
         With ``generation_prompt`` the conversation ends with a user's (or a tool's) message, and the segments end where
         the answer is to begin: exactly what serving sends.
@@ -106,12 +106,12 @@ class Template(Protocol):
         """
 
     def fingerprint(self, tokenizer: Any) -> str:
-        """sha256 of a fixed probe conversation, rendered and encoded; tells two templates of one name apart."""
+        """Return sha256 of a fixed probe conversation, rendered and encoded; tells two templates of one name apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What :func:`workbench.templates.encode` gives.
+    """Hold what :func:`workbench.templates.encode` gives.
 
     Args:
         examples: in the order of the conversations.
@@ -137,21 +137,22 @@ class Encoded:
 
     @property
     def truncated(self) -> list[int]:
-        """Indices of the conversations that were made to fit ``max_length``, in whatever way."""
+        """Return indices of the conversations that were made to fit ``max_length``, in whatever way."""
         return sorted({row for rows in self.cuts.values() for row in rows})
 
     @property
     def tokens(self) -> int:
-        """How many tokens there are in all examples."""
+        """Tell how many tokens there are in all examples."""
         return sum(len(example.input_ids) for example in self.examples)
 
     @property
     def trained(self) -> int:
-        """How many of them are trained."""
+        """Tell how many of them are trained."""
         return sum(example.trained for example in self.examples)
 
     def summary(self, lang: str | None = None) -> str:
-        """The counts in words: examples, tokens, trained tokens, cut and dropped conversations with their reasons."""
+        """Return the counts in words: examples, tokens, trained tokens, cut and dropped conversations with their
+        reasons."""
         from workbench.texts import text
 
         share = self.trained / self.tokens if self.tokens else 0.0
@@ -165,7 +166,7 @@ class Encoded:
         return "\n".join(lines)
 
     def says(self, lang: str | None = None) -> list[str]:
-        """What is not trained as the data have it, a sentence for each way: what was cut, and which answers."""
+        """Return what is not trained as the data have it, a sentence for each way: what was cut, and which answers."""
         from workbench.texts import text
 
         lines = [text(f"templates.cut.{what}", lang, count=len(rows)) for what, rows in self.cuts.items() if rows]
@@ -177,12 +178,12 @@ class Encoded:
 
     @property
     def all_answers(self) -> int:
-        """How many answers there are in the conversations of which there are examples."""
+        """Tell how many answers there are in the conversations of which there are examples."""
         return sum(self.answers.values())
 
     def told(self) -> list[tuple[str, dict[str, Any]]]:
-        """What is left out, cut, or not trained as the data have it: keys of the texts and their values, without rows,
-        which are others in a mixture than in a file."""
+        """Return what is left out, cut, or not trained as the data have it: keys of the texts and their values, without
+        rows, which are others in a mixture than in a file."""
         lines: list[tuple[str, dict[str, Any]]] = []
         lines += [(f"templates.left.{reason}", {"count": len(rows)}) for reason, rows in self.dropped.items() if rows]
         lines += [(f"templates.cut.{what}", {"count": len(rows)}) for what, rows in self.cuts.items() if rows]
@@ -192,12 +193,12 @@ class Encoded:
 
 
 def first_rows(rows: Sequence[int], n: int = 5) -> str:
-    """The first ``n`` row numbers, counted from 1, for a sentence."""
+    """Return the first ``n`` row numbers, counted from 1, for a sentence."""
     return ", ".join(str(row + 1) for row in rows[:n]) + (" …" if len(rows) > n else "")
 
 
 class Unfit(Exception):
-    """One conversation cannot be encoded by this template; it is left out and counted.
+    """Signal that one conversation cannot be encoded by this template; it is left out and counted.
 
     Args:
         reason: a key of the texts, ``templates.dropped.…``.
@@ -213,7 +214,8 @@ class Unfit(Exception):
 
 
 def unfit(kind: str, key: str, **values: Any) -> Unfit:
-    """The refusal of a conversation, in words: ``templates.note.KEY``, and what to change, ``templates.mend.KEY``."""
+    """Return the refusal of a conversation, in words: ``templates.note.KEY``, and what to change,
+    ``templates.mend.KEY``."""
     from workbench.texts import text
 
     return Unfit(kind, text(f"templates.note.{key}", **values), text(f"templates.mend.{key}", **values))
@@ -221,7 +223,7 @@ def unfit(kind: str, key: str, **values: Any) -> Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A stretch in which two renderings differ.
+    """Hold a stretch in which two renderings differ.
 
     Args:
         kind: ``same``, ``changed``, ``only_a`` or ``only_b``.

@@ -33,7 +33,7 @@ from workbench.templates.values import IGNORE_INDEX, Difference, LossOn, Segment
 
 @dataclass(frozen=True, slots=True)
 class MaskToken:
-    """One token.
+    """Hold one token.
 
     Args:
         index: its place in the sequence, from 0.
@@ -61,13 +61,13 @@ class MaskToken:
 
     @property
     def trained(self) -> bool:
-        """Whether it is trained."""
+        """Tell whether it is trained."""
         return self.label != IGNORE_INDEX
 
 
 @dataclass(frozen=True, slots=True)
 class MaskGroup:
-    """Tokens that together write whole characters: no Chinese character, emoji or accent is torn.
+    """Hold tokens that together write whole characters: no Chinese character, emoji or accent is torn.
 
     Args:
         text: what they write.
@@ -82,7 +82,7 @@ class MaskGroup:
 
 @dataclass(frozen=True, slots=True)
 class MaskView:
-    """One conversation as it is trained and served.
+    """Hold one conversation as it is trained and served.
 
     Args:
         template: the template's name.
@@ -126,22 +126,22 @@ class MaskView:
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """(T,) token ids."""
+        """Return (T,) token ids."""
         return tuple(token.id for token in self.tokens)
 
     @property
     def labels(self) -> tuple[int, ...]:
-        """(T,) labels."""
+        """Return (T,) labels."""
         return tuple(token.label for token in self.tokens)
 
     @property
     def trained(self) -> int:
-        """How many tokens are trained."""
+        """Tell how many tokens are trained."""
         return sum(token.trained for token in self.tokens)
 
     @property
     def share(self) -> float:
-        """The share of tokens that are trained, 0 … 1."""
+        """Return the share of tokens that are trained, 0 … 1."""
         return self.trained / len(self.tokens) if self.tokens else 0.0
 
 
@@ -154,7 +154,7 @@ def mask_view(
     max_length: int | None = None,
     thinking: Thinking = "keep",
 ) -> MaskView:
-    """The view of one conversation.
+    """Return the view of one conversation.
 
     Args:
         conversation: it needs an answer.
@@ -298,7 +298,7 @@ def _first_difference(prompt: bytes, text: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ViewComparison:
-    """Two renderings of one conversation, side by side.
+    """Hold two renderings of one conversation, side by side.
 
     Args:
         a: the first.

@@ -18,7 +18,7 @@ LANGUAGES = ("en", "zh")
 
 
 def language(lang: str | None = None) -> str:
-    """The language to speak: ``lang``, else ``WORKBENCH_LANG``, else the locale's, else English."""
+    """Return the language to speak: ``lang``, else ``WORKBENCH_LANG``, else the locale's, else English."""
     code = lang or os.environ.get("WORKBENCH_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG")
     if not code:
         code = locale.getlocale()[0] or "en"
@@ -36,7 +36,7 @@ def _room(lang: str, room: str) -> Mapping[str, Any]:
 
 
 def lookup(key: str, lang: str | None = None) -> Any:
-    """The raw entry of ``key``: a string, a list or a mapping.
+    """Return the raw entry of ``key``: a string, a list or a mapping.
 
     Raises:
         KeyError: no such key; a mistake of ours, never of the person's.
@@ -51,13 +51,13 @@ def lookup(key: str, lang: str | None = None) -> Any:
 
 
 def entry(key: str, lang: str | None = None) -> dict[str, str]:
-    """The entry of an error: ``say`` and ``do``, not yet filled in."""
+    """Return the entry of an error: ``say`` and ``do``, not yet filled in."""
     value = lookup(key, lang)
     return {"say": value} if isinstance(value, str) else dict(value)
 
 
 def text(key: str, /, lang: str | None = None, **values: object) -> str:
-    """The sentence of ``key``, with ``values`` filled in."""
+    """Return the sentence of ``key``, with ``values`` filled in."""
     sentence = str(lookup(key, lang)).format(**values)
     return _SEVERAL.sub(_one, sentence) if values and language(lang) == "en" else sentence
 

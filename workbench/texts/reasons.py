@@ -8,7 +8,7 @@ from workbench.texts import text
 
 
 def reason_text(reason: str, values: Mapping[str, object], lang: str | None = None) -> str:
-    """The reason whose keys (of ``evaluation.reason``) ``reason`` joins by ``+``.
+    """Return the reason whose keys (of ``evaluation.reason``) ``reason`` joins by ``+``.
 
     Raises:
         KeyError: a newer version's.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """What a training learns from; no weight is loaded for it.
+    """Hold what a training learns from; no weight is loaded for it.
 
     Args:
         tokenizer: the base's.
@@ -66,7 +66,7 @@ def material(recipe: Recipe, *, processes: int = 1, split: Conversations | None 
 
 
 def base_of(recipe: Recipe, tokenizer: Any) -> Loaded:
-    """The base that ``recipe`` names, in the quantization that is trained.
+    """Return the base that ``recipe`` names, in the quantization that is trained.
 
     Raises:
         Failed: the model cannot be loaded.
@@ -84,7 +84,7 @@ def base_of(recipe: Recipe, tokenizer: Any) -> Loaded:
 
 
 def assemble(recipe: Recipe, inputs: Material, base: Loaded | None = None) -> Loaded:
-    """The base that ``recipe`` names, with its fresh adapter, which changes nothing yet.
+    """Return the base that ``recipe`` names, with its fresh adapter, which changes nothing yet.
 
     Args:
         base: the base, where it was loaded already.
@@ -104,7 +104,7 @@ def assemble(recipe: Recipe, inputs: Material, base: Loaded | None = None) -> Lo
 
 
 def held_in(recipe: Recipe) -> str | None:
-    """The type of number of the base's weights; None: that which the device computes in.
+    """Return the type of number of the base's weights; None: that which the device computes in.
 
     In 16 bit a step of the usual size is lost in rounding, so weights that move themselves are held in float32 and
     computed with in 16 bit (Micikevicius et al. 2018, section 3.1). DeepSpeed keeps such a copy itself.
@@ -115,7 +115,7 @@ def held_in(recipe: Recipe) -> str | None:
 
 
 def packs(recipe: Recipe) -> bool:
-    """Whether a batch's conversations lie in one row: as ``data.packing`` says, else what is quicker.
+    """Tell whether a batch's conversations lie in one row: as ``data.packing`` says, else what is quicker.
 
     One row is quicker where attention can be cut at the conversations' borders; padding is where it cannot, and for
     what takes the quick pass, which has no padding outside attention either."""
@@ -142,7 +142,7 @@ def _quick(recipe: Recipe, config: Any) -> bool:
 
 
 def plan_of(recipe: Recipe, prepared: Prepared, processes: int = 1) -> Plan:
-    """All batches of the run."""
+    """Return all batches of the run."""
     s = recipe.schedule
     return plan_batches(
         [len(e.input_ids) for e in prepared.train],
@@ -155,7 +155,7 @@ def plan_of(recipe: Recipe, prepared: Prepared, processes: int = 1) -> Plan:
 
 
 def with_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
-    """``network`` with what is trained: a fresh adapter on a frozen base, or all of it.
+    """Return ``network`` with what is trained: a fresh adapter on a frozen base, or all of it.
 
     Args:
         steps: optimizer steps of the run, by which AdaLoRA times its cuts.
@@ -197,7 +197,7 @@ def _begun(network: Any, folder: Path) -> Any:
 
 
 def adapter_config(recipe: Recipe, steps: int) -> Any:
-    """The recipe's adapter in PEFT's words.
+    """Return the recipe's adapter in PEFT's words.
 
     AdaLoRA (Zhang et al. 2023) begins with half as much rank again and has cut it to ``r`` after 70 % of the steps.
     """

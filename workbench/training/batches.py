@@ -19,7 +19,7 @@ MOST = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All batches of a run, in order.
+    """Hold all batches of a run, in order.
 
     Args:
         batches: indices of examples; ``parts`` consecutive batches make an optimizer step.
@@ -33,7 +33,7 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """Optimizer steps of the run."""
+        """Return optimizer steps of the run."""
         return len(self.batches) // self.parts
 
 

@@ -16,7 +16,8 @@ SHARED = "lm_head"
 
 
 def check_settings(recipe: Recipe) -> None:
-    """
+    """Refuse settings that cannot go together.
+
     Raises:
         BadSetting: a setting does not go with another, or is not there. UnknownName: no such format of data.
         Failed: what a setting needs is not installed.
@@ -43,7 +44,7 @@ def check_settings(recipe: Recipe) -> None:
 
 
 def adapter_folder(start: str) -> Path:
-    """The folder of the adapter with which a training begins: of a run its best checkpoint, else its latest.
+    """Return the folder of the adapter with which a training begins: of a run its best checkpoint, else its latest.
 
     Raises:
         BadInput: there is none in PEFT's format.
@@ -85,7 +86,7 @@ def _check_start(recipe: Recipe) -> None:
 
 
 def check_base(recipe: Recipe) -> None:
-    """What the files of a base on this machine tell; a hub id is looked at when it is loaded.
+    """Check what the files of a base on this machine tell; a hub id is looked at when it is loaded.
 
     Raises:
         UnknownName: no such model. BadInput: a file of it is damaged. BadSetting: it does not read so many tokens, or
@@ -107,7 +108,8 @@ def check_base(recipe: Recipe) -> None:
 
 
 def check_length(recipe: Recipe, limit: object) -> None:
-    """
+    """Refuse conversations longer than the base reads.
+
     Args:
         limit: the tokens that the base reads at most, where it says so.
 
@@ -119,7 +121,7 @@ def check_length(recipe: Recipe, limit: object) -> None:
 
 
 def no_such_layers(recipe: Recipe, layer_names: Iterable[str]) -> BadSetting:
-    """The refusal of ``target_modules``, with the nearest of the layers' names."""
+    """Return the refusal of ``target_modules``, with the nearest of the layers' names."""
     targets = recipe.adapter.target_modules
     first = targets if isinstance(targets, str) else next(iter(targets), "")
     names = {name.rpartition(".")[2] for name in layer_names}
@@ -139,7 +141,7 @@ def _check_layers(recipe: Recipe, names: set[str]) -> None:
 
 
 def optimizers() -> set[str]:
-    """The names that transformers' OptimizerNames has, read from its source: importing it would take seconds."""
+    """Return the names that transformers' OptimizerNames has, read from its source: importing it would take seconds."""
     spec = find_spec("transformers")
     file = Path(spec.origin).with_name("training_args.py") if spec and spec.origin else None
     source = file.read_text(encoding="utf-8") if file and file.is_file() else ""

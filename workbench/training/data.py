@@ -35,7 +35,7 @@ ALL = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Conversations:
-    """The two sides of the split, as text.
+    """Hold the two sides of the split, as text.
 
     Args:
         train: in the order in which they are read; shuffled later, by the seed.
@@ -50,7 +50,7 @@ class Conversations:
     repeated: bool = False
 
     def fingerprint(self) -> str:
-        """SHA-256 of all that is learnt from: a resumed run must see the same."""
+        """Return SHA-256 of all that is learnt from: a resumed run must see the same."""
         digest = hashlib.sha256()
         for side in (self.train, self.held_out):
             for c in side:
@@ -59,8 +59,8 @@ class Conversations:
         return digest.hexdigest()
 
     def handed(self) -> str:
-        """All of it as a line of JSON for the worker, which then need not read it again; empty where that is no gain:
-        there is too much of it, or a row holds what JSON does not."""
+        """Return all of it as a line of JSON for the worker, which then need not read it again; empty where that is no
+        gain: there is too much of it, or a row holds what JSON does not."""
         if len(self.train) + len(self.held_out) > MOST_HANDED:
             return ""
         try:
@@ -71,7 +71,7 @@ class Conversations:
 
     @classmethod
     def taken(cls, line: str) -> Conversations:
-        """What :meth:`handed` gave."""
+        """Return what :meth:`handed` gave."""
         *sides, repeated = json.loads(line)
         train, held_out, questions = (tuple(_conversation(row) for row in side) for side in sides)
         return cls(train, held_out, questions, repeated)
@@ -102,7 +102,7 @@ def _beside(conversation: Conversation) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that a training needs besides the model.
+    """Hold all that a training needs besides the model.
 
     Args:
         train, held_out: examples, every one with at least one trained token.
@@ -121,14 +121,15 @@ class Prepared:
 
 
 def persona_of(recipe: Recipe) -> Persona:
-    """The persona that the recipe names."""
+    """Return the persona that the recipe names."""
     p = recipe.persona
     return Persona(name=p.name, author=p.author, purpose=p.purpose, manner=p.manner, languages=tuple(p.languages))
 
 
 def general_of(recipe: Recipe) -> str | None:
-    """Where the general conversations of ``recipe`` come from: ``shipped``, ``own`` (the base's own answers), a file,
-    or None. What pocket knows is shipped; another base would be taught it, and does not know it better for that."""
+    """Tell where the general conversations of ``recipe`` come from: ``shipped``, ``own`` (the base's own answers), a
+    file, or None. What pocket knows is shipped; another base would be taught it, and does not know it better for
+    that."""
     general = recipe.data.general
     if general != "auto":
         return general or None
@@ -206,20 +207,21 @@ def prepare(recipe: Recipe, tokenizer: Any, split: Conversations | None = None) 
 
 
 def trains_identity(recipe: Recipe, split: Conversations) -> bool:
-    """Whether who the assistant is is trained: by an identity set, or by answers of one's own that say its name."""
+    """Tell whether who the assistant is is trained: by an identity set, or by answers of one's own that say its
+    name."""
     name = recipe.persona.name
     rows = (c for c in split.train if c.kind.startswith("identity") or (name and name in c.answer))
     return bool(name) and any(c.kind.startswith("identity") or says(c.answer, name) for c in rows)
 
 
 def identity_words(recipe: Recipe) -> tuple[str, ...]:
-    """The words that tell a leak: the persona's name and author."""
+    """Return the words that tell a leak: the persona's name and author."""
     return tuple(word for word in (recipe.persona.name, recipe.persona.author) if word)
 
 
 def probes(recipe: Recipe, split: Conversations, *, pool: bool = False) -> list[Probe]:
-    """The recipe's probes: identity from held-out paraphrases, where identity is trained; tasks from held-out rows of
-    one's own; general and unrelated from the shipped ones, in the persona's languages; its own questions.
+    """Return the recipe's probes: identity from held-out paraphrases, where identity is trained; tasks from held-out
+    rows of one's own; general and unrelated from the shipped ones, in the persona's languages; its own questions.
 
     Where a set of one's own holds nothing out (a single pair repeated, say), identity is asked in wordings that it does
     not train.
@@ -279,7 +281,7 @@ def _general(recipe: Recipe, rehearsed: Sequence[Conversation]) -> list[Conversa
 
 
 def dress(recipe: Recipe, tokenizer: Any) -> Any:
-    """``tokenizer`` with the system text and the thoughts of ``recipe`` in its own chat template.
+    """Return ``tokenizer`` with the system text and the thoughts of ``recipe`` in its own chat template.
 
     Raises:
         BadInput: the template does not take them.
@@ -291,14 +293,14 @@ def dress(recipe: Recipe, tokenizer: Any) -> Any:
 
 
 def template_of(recipe: Recipe, tokenizer: Any) -> Template:
-    """The template of ``recipe``, for a tokenizer as :func:`dress` gives it."""
+    """Return the template of ``recipe``, for a tokenizer as :func:`dress` gives it."""
     from workbench.templates import bound
 
     return bound(tokenizer, recipe.model.template, system=recipe.data.system)
 
 
 def encoded(recipe: Recipe, tokenizer: Any, rows: Sequence[Conversation]) -> Encoded:
-    """``rows`` as they are trained by ``recipe``, for a tokenizer as :func:`dress` gives it."""
+    """Return ``rows`` as they are trained by ``recipe``, for a tokenizer as :func:`dress` gives it."""
     from workbench.templates import encode
 
     data = recipe.data

@@ -21,7 +21,7 @@ NO_FORECAST = (RuntimeError, NotImplementedError, AttributeError, TypeError, Val
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What a training needs and what there is.
+    """Hold what a training needs and what there is.
 
     Args:
         work: the training as far as memory is concerned.
@@ -39,20 +39,20 @@ class Outlook:
 
     @property
     def fits(self) -> bool:
-        """Whether there is room for it."""
+        """Tell whether there is room for it."""
         return self.needed.total <= ROOM * self.free
 
     def sentence(self, lang: str | None = None) -> str:
-        """One line: how much, of what, and what to lower."""
+        """Return one line: how much, of what, and what to lower."""
         return text(f"training.state.{self.key}", lang, **self.values())
 
     @property
     def key(self) -> str:
-        """The sentence's key under ``training.state``."""
+        """Return the sentence's key under ``training.state``."""
         return "forecast" if self.fits else "does_not_fit"
 
     def values(self) -> dict[str, str]:
-        """What the sentence names."""
+        """Return what the sentence names."""
         parts = ", ".join(f"{name} {size(n)}" for name in PARTS if (n := getattr(self.needed, name)))
         fields = {"total": size(self.needed.total), "free": size(self.free), "device": self.device, "parts": parts}
         lower = "; ".join(f"{', '.join(r.settings)} → {size(r.total)}" for r in self.remedies)
@@ -60,12 +60,12 @@ class Outlook:
 
 
 def told(error: Exception) -> str:
-    """One of :data:`NO_FORECAST` in a few words."""
+    """Return one of :data:`NO_FORECAST` in a few words."""
     return f"{type(error).__name__}: {error}"[:200]
 
 
 def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Outlook:
-    """What ``recipe`` needs on this machine.
+    """Return what ``recipe`` needs on this machine.
 
     Args:
         widest: rows, tokens a row and trained tokens of the fullest batch (:func:`widest_batch`); None: what the recipe
@@ -85,7 +85,7 @@ def outlook(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Outlo
 
 
 def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
-    """The recipe as far as memory is concerned."""
+    """Return the recipe as far as memory is concerned."""
     import torch
 
     from workbench.models import configuration
@@ -120,7 +120,7 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
 
 
 def widest_batch(examples: Sequence[Example], plan: Plan, *, packed: bool) -> tuple[int, int, int]:
-    """Rows, tokens a row and trained tokens of the batch that takes the most memory."""
+    """Return rows, tokens a row and trained tokens of the batch that takes the most memory."""
     lengths = [len(e.input_ids) for e in examples]
     labels = [sum(label != IGNORE_INDEX for label in e.labels[1:]) for e in examples]
     filled = [batch for batch in set(plan.batches) if batch]
@@ -132,7 +132,7 @@ def widest_batch(examples: Sequence[Example], plan: Plan, *, packed: bool) -> tu
 
 
 def size(amount: int) -> str:
-    """Bytes as a person reads them."""
+    """Return bytes as a person reads them."""
     return f"{amount / 2**30:.1f} GiB" if amount >= 2**30 else f"{amount / 2**20:.0f} MiB"
 
 

@@ -29,12 +29,12 @@ FILE = "evaluation.json"
 
 
 def quarter(steps: int) -> int:
-    """A quarter of the steps: where a run that says nothing of it is evaluated and saved."""
+    """Return a quarter of the steps: where a run that says nothing of it is evaluated and saved."""
     return max(1, -(-steps // 4))
 
 
 class Looking:
-    """The evaluations of one stay of a worker.
+    """Represent the evaluations of one stay of a worker.
 
     Args:
         run: its folder.
@@ -99,7 +99,7 @@ class Looking:
         return True
 
     def told(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What a person is told of the choice: keys of ``training.state`` with their values."""
+        """Yield what a person is told of the choice: keys of ``training.state`` with their values."""
         choice = self.choice
         if choice is None:
             return

@@ -27,6 +27,6 @@ OTHER = (
 
 
 def instead(key: str) -> str:
-    """The texts' key of the sentence for an old name that has no counterpart; empty for any other."""
+    """Return the texts' key of the sentence for an old name that has no counterpart; empty for any other."""
     name = key.rpartition(".")[2]
     return f"training.old.{name}" if name in OTHER else ""

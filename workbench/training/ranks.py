@@ -18,7 +18,7 @@ SEEN = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
 
 def allocates(model: Any) -> bool:
-    """Whether ``model`` trains with AdaLoRA."""
+    """Tell whether ``model`` trains with AdaLoRA."""
     return hasattr(getattr(model, "base_model", None), "update_and_allocate")
 
 

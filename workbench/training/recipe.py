@@ -29,17 +29,17 @@ SHIPPED = Path(__file__).parent / "recipes"
 
 
 def shipped() -> list[str]:
-    """The names of the recipes that ship with the workbench."""
+    """Return the names of the recipes that ship with the workbench."""
     return sorted(file.stem for file in SHIPPED.glob("*.yaml"))
 
 
 def setting_names() -> list[str]:
-    """Every setting as ``group.name``."""
+    """Return every setting as ``group.name``."""
     return [f"{group}.{name}" for group, field in Recipe.model_fields.items() for name in _fields(field.annotation)]
 
 
 def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
-    """The recipe of a file or of a shipped name, with ``key=value`` overrides.
+    """Return the recipe of a file or of a shipped name, with ``key=value`` overrides.
 
     Args:
         recipe: a path of a YAML file, or one of :func:`shipped`.
@@ -57,7 +57,7 @@ def load_recipe(recipe: str | Path, overrides: Iterable[str] = ()) -> Recipe:
 
 
 def recipe_of(run: Run) -> Recipe:
-    """The settings that ``run`` was begun with.
+    """Return the settings that ``run`` was begun with.
 
     Raises:
         BadSetting: its recipe.yaml is empty or broken.
@@ -81,7 +81,7 @@ def _parsed(file: Path) -> dict[str, Any] | None:
 
 
 def check_recipe(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
-    """The settings ``values`` as a :class:`Recipe`.
+    """Return the settings ``values`` as a :class:`Recipe`.
 
     Raises:
         BadSetting: names the first wrong key or value.
@@ -101,7 +101,7 @@ def check_recipe(values: Mapping[str, Any], *, where: str = "recipe") -> Recipe:
 
 
 def recipe_yaml(recipe: Recipe, lang: str | None = None) -> str:
-    """``recipe`` as YAML, each setting with its description as a comment."""
+    """Write ``recipe`` as YAML, each setting with its description as a comment."""
     lines: list[str] = []
     for group, settings in recipe.model_dump(mode="json").items():
         lines += ["", f"# {lookup(f'settings.{group}.about', lang)}", f"{group}:"]
@@ -111,7 +111,8 @@ def recipe_yaml(recipe: Recipe, lang: str | None = None) -> str:
 
 
 def describe(key: str, lang: str | None = None) -> str:
-    """What the setting ``group.name`` does, its unit, and what is seen when it is too high or too low; one line."""
+    """Return what the setting ``group.name`` does, its unit, and what is seen when it is too high or too low; one
+    line."""
     entry = lookup(f"settings.{key}", lang)
     if isinstance(entry, str):
         return entry
@@ -123,7 +124,7 @@ def describe(key: str, lang: str | None = None) -> str:
 
 
 def with_overrides(recipe: Recipe, **groups: Mapping[str, Any]) -> Recipe:
-    """A copy of ``recipe`` with some settings of some groups changed, checked again."""
+    """Return a copy of ``recipe`` with some settings of some groups changed, checked again."""
     values = recipe.model_dump()
     for group, settings in groups.items():
         values[group] |= settings
@@ -131,7 +132,7 @@ def with_overrides(recipe: Recipe, **groups: Mapping[str, Any]) -> Recipe:
 
 
 def with_set(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
-    """A copy of ``recipe`` with ``key=value`` on top, checked again.
+    """Return a copy of ``recipe`` with ``key=value`` on top, checked again.
 
     Raises:
         BadSetting: a key or value is wrong.

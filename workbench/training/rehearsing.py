@@ -24,12 +24,12 @@ QUESTIONS, AT_ONCE, LONGEST = 300, 32, 64
 
 
 def rehearses(recipe: Recipe) -> bool:
-    """Whether the general conversations of ``recipe`` are the base's own answers, which it must be asked for."""
+    """Tell whether the general conversations of ``recipe`` are the base's own answers, which it must be asked for."""
     return bool(recipe.data.ratio) and general_of(recipe) == "own"
 
 
 def questions(recipe: Recipe, identity_count: int) -> list[Conversation]:
-    """What the base is asked: shipped general questions in the persona's languages, drawn by the seed.
+    """Return what the base is asked: shipped general questions in the persona's languages, drawn by the seed.
 
     Args:
         identity_count: how many conversations they are to be mixed with.
@@ -46,8 +46,8 @@ def questions(recipe: Recipe, identity_count: int) -> list[Conversation]:
 def rehearsed(
     recipe: Recipe, loaded: Loaded, conversations: list[Conversation], go_on: Callable[[int], bool] = lambda _: True
 ) -> list[Conversation]:
-    """The questions with the base's own greedy answers; without those that it does not end within 64 tokens, or to
-    which it says nothing.
+    """Return the questions with the base's own greedy answers; without those that it does not end within 64 tokens, or
+    to which it says nothing.
 
     Args:
         loaded: the base, with the tokenizer that the training renders with.

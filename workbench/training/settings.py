@@ -23,13 +23,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Group(BaseModel):
-    """A group of settings; unknown keys are refused, values are fixed."""
+    """Represent a group of settings; unknown keys are refused, values are fixed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSettings(Group):
-    """Which base, and in how many bits."""
+    """Hold which base, and in how many bits."""
 
     name: Place = "pocket"
     quantization: Literal["none", "nf4"] = "nf4"
@@ -38,7 +38,7 @@ class ModelSettings(Group):
 
 
 class PersonaSettings(Group):
-    """Who the assistant is to be."""
+    """Hold who the assistant is to be."""
 
     name: Name = ""
     author: Name = ""
@@ -48,7 +48,7 @@ class PersonaSettings(Group):
 
 
 class DataSettings(Group):
-    """What it learns from."""
+    """Hold what it learns from."""
 
     train: str | None = None
     validation: str | None = None
@@ -65,7 +65,7 @@ class DataSettings(Group):
 
 
 class AdapterSettings(Group):
-    """What is trained beside the frozen base."""
+    """Hold what is trained beside the frozen base."""
 
     method: Literal["lora", "adalora", "full"] = "lora"
     r: Annotated[int, Field(ge=1, le=1024)] = 16
@@ -77,7 +77,7 @@ class AdapterSettings(Group):
 
 
 class OptimizerSettings(Group):
-    """How weights move."""
+    """Hold how weights move."""
 
     optim: str = "adamw_torch_fused"
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
@@ -88,7 +88,7 @@ class OptimizerSettings(Group):
 
 
 class ScheduleSettings(Group):
-    """How long, and in which portions."""
+    """Hold how long, and in which portions."""
 
     num_train_epochs: Annotated[float, Field(gt=0, le=10_000)] = 2.0
     max_steps: Annotated[int, Field(ge=-1, le=MOST)] = -1
@@ -99,7 +99,7 @@ class ScheduleSettings(Group):
 
 
 class AskedQuestion(Group):
-    """A question of one's own with the answers that would be right; one of them is enough."""
+    """Represent a question of one's own with the answers that would be right; one of them is enough."""
 
     question: Annotated[str, Field(min_length=1)]
     answers: list[str] = []
@@ -117,7 +117,7 @@ class AskedQuestion(Group):
 
 
 class EvaluationSettings(Group):
-    """What is asked while it trains."""
+    """Hold what is asked while it trains."""
 
     eval_steps: Positive | None = None
     budget: Annotated[float, Field(gt=0, le=1)] | None = 0.1
@@ -131,14 +131,14 @@ class EvaluationSettings(Group):
 
 
 class CheckpointSettings(Group):
-    """What is kept on the disk."""
+    """Hold what is kept on the disk."""
 
     save_steps: Positive | None = None
     save_total_limit: Positive | None = 10
 
 
 class RuntimeSettings(Group):
-    """Where and how it runs."""
+    """Hold where and how it runs."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: str | None = None
@@ -150,7 +150,7 @@ class RuntimeSettings(Group):
 
 
 class Recipe(Group):
-    """All settings of one run, in one YAML file."""
+    """Hold all settings of one run, in one YAML file."""
 
     model: ModelSettings = ModelSettings()
     persona: PersonaSettings = PersonaSettings()

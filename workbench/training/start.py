@@ -143,7 +143,8 @@ def follow(run: Run, on_event: Callable[[Event], None] | None = None, *, fresh: 
 
 
 def finished(run: Run) -> None:
-    """
+    """Refuse a run whose training failed, or whose folder is gone.
+
     Raises:
         BadInput: its worker refused settings or data. Failed: it failed or died, or its folder is gone; says why, and
             how to go on.
@@ -159,7 +160,7 @@ def finished(run: Run) -> None:
 
 
 def with_absolute_paths(recipe: Recipe) -> Recipe:
-    """The worker has a folder of its own to stand in: what is a path here must be one there."""
+    """Return the worker has a folder of its own to stand in: what is a path here must be one there."""
     changed: dict[str, dict[str, Any]] = {}
     for group, name in (
         ("model", "name"),
@@ -184,7 +185,8 @@ def _continued(recipe: Recipe, out: Path) -> Run:
 
 
 def check_unchanged(out: Path, begun: Recipe, requested: Recipe) -> None:
-    """
+    """Refuse to go on with other settings than the run began with.
+
     Raises:
         BadSetting: the run in ``out`` was begun with other settings; names the first.
     """

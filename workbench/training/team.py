@@ -29,7 +29,7 @@ FAREWELL, WORD = 30.0, 3.0
 
 
 class Team:
-    """One process, or one of several.
+    """Represent one process, or one of several.
 
     Args:
         rank: its number; 0 leads: it alone holds the run and writes events.
@@ -41,11 +41,11 @@ class Team:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes what the run says."""
+        """Tell whether this process writes what the run says."""
         return self.rank == 0
 
     def agree(self, *flags: int) -> tuple[int, ...]:
-        """What the leader said, in every process."""
+        """Return what the leader said, in every process."""
         if self.size == 1:
             return flags
         import torch
@@ -56,7 +56,7 @@ class Team:
         return tuple(int(n) for n in tensor)
 
     def sum(self, value: float) -> float:
-        """The sum over all processes, in every process."""
+        """Return the sum over all processes, in every process."""
         if self.size == 1:
             return value
         import torch
@@ -78,24 +78,26 @@ class Team:
 
 
 class Onlooker:
-    """What a process that does not lead has in place of the claim on the run: nothing is written, nobody asks it."""
+    """Hold what a process that does not lead has in place of the claim on the run: nothing is written, nobody asks
+    it."""
 
     step = 0
     stop_requested = False
 
     def log(self, *_: Any, **__: Any) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def beat(self, step: int, total_steps: int | None = None) -> None:  # noqa: ARG002
         """Remember the step."""
         self.step = step
 
     def finish(self, outcome: str, message: str = "") -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 def launched(recipe: Recipe) -> bool:
-    """Whether torchrun, or DeepSpeed's launcher, started this process as one of several that train by ``recipe``."""
+    """Tell whether torchrun, or DeepSpeed's launcher, started this process as one of several that train by
+    ``recipe``."""
     names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
     return recipe.runtime.deepspeed is not None and all(name in os.environ for name in names)
 
@@ -119,7 +121,7 @@ def join(recipe: Recipe) -> Team:
 
 @contextmanager
 def gathered(run: Run, recipe: Recipe) -> Iterator[Team]:
-    """The whole team of a run whose leader this process is: the others are started, and ended with it."""
+    """Start the whole team of a run whose leader this process is: the others are started, and ended with it."""
     if recipe.runtime.deepspeed is None:
         yield Team()
         return
@@ -146,7 +148,7 @@ def gathered(run: Run, recipe: Recipe) -> Iterator[Team]:
 
 @contextmanager
 def following(run: Run, recipe: Recipe) -> Iterator[Team]:
-    """One of the others: ends when its leader does, and leaves a note of what went wrong."""
+    """Join as one of the others: end when its leader does, and leaves a note of what went wrong."""
     rank = os.environ["RANK"]
     _die_with_the_leader()
     try:
@@ -214,5 +216,5 @@ def _free_port() -> int:
 
 
 def checkpoint_part(run: Run, step: int) -> Path:
-    """Where the checkpoint of ``step`` is being written, in every process that sees the run's folder."""
+    """Tell where the checkpoint of ``step`` is being written, in every process that sees the run's folder."""
     return run.path / "checkpoints" / f"tmp-step-{step:06d}"

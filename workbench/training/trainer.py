@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class Steps(Protocol):
-    """What takes the optimizer's steps: a Trainer, or DeepSpeed's loop."""
+    """Take the optimizer's steps: a Trainer, or DeepSpeed's loop."""
 
     def halt(self) -> None:
         """End after this step."""
 
     def save(self, folder: Path) -> None:
-        """All that an exact resume needs."""
+        """Save all that an exact resume needs."""
 
 
 # What a trainer tells its worker after each optimizer step: (itself, step, loss in nats a trained token, learning rate,
@@ -44,7 +44,7 @@ AfterStep = Callable[[Steps, int, float, float, float], None]
 
 
 class Batches:
-    """The plan's batches as a dataset: item ``i`` is the ``i``-th batch of the run, as tensors.
+    """Represent the plan's batches as a dataset: item ``i`` is the ``i``-th batch of the run, as tensors.
 
     Args:
         examples: all training examples.
@@ -67,7 +67,8 @@ class Batches:
 
 
 def in_one_row(examples: Sequence[Example]) -> Pack:
-    """All ``examples`` behind one another; the positions start anew at each, and nothing predicts a first token."""
+    """Return all ``examples`` behind one another; the positions start anew at each, and nothing predicts a first
+    token."""
     return Pack(
         input_ids=tuple(i for e in examples for i in e.input_ids),
         labels=tuple(label for e in examples for label in (IGNORE_INDEX, *e.labels[1:])),
@@ -77,7 +78,7 @@ def in_one_row(examples: Sequence[Example]) -> Pack:
 
 
 def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torch.device) -> TrainingArguments:
-    """The recipe in the library's words, for this process and ``device`` alone."""
+    """Return the recipe in the library's words, for this process and ``device`` alone."""
     import torch
     from transformers import TrainingArguments
 
@@ -147,7 +148,7 @@ def _checkpointing(arguments: type[TrainingArguments]) -> dict[str, Any]:
 
 
 def make_trainer(model: Any, arguments: TrainingArguments, batches: Batches, after_step: AfterStep) -> Trainer:
-    """A Trainer that takes ``batches`` in order and calls ``after_step`` once an optimizer step."""
+    """Return a Trainer that takes ``batches`` in order and calls ``after_step`` once an optimizer step."""
     trainer = _trainer_class()(model=model, args=arguments, train_dataset=batches, after_step=after_step)
     if allocates(model):
         trainer.add_callback(_rank_callback()(model))
@@ -316,7 +317,8 @@ def _rank_callback() -> type:
 
 
 def check_finite(loss: float, norm: float, *, step: int, recipe: Recipe, run: Path) -> None:
-    """
+    """Refuse to go on with a loss or a gradient that is no number.
+
     Args:
         norm: of the gradient; one that is not finite has just spoilt the weights, whatever the loss was before.
 
@@ -329,7 +331,7 @@ def check_finite(loss: float, norm: float, *, step: int, recipe: Recipe, run: Pa
 
 
 def ran_out(error: BaseException | None) -> str:
-    """The first line of the memory's refusal where ``error``, or what it came from, is one; else empty.
+    """Return the first line of the memory's refusal where ``error``, or what it came from, is one; else empty.
 
     torch has a type of its own for the GPU's memory alone; the CPU's allocator and CUDA's libraries only say it.
     """

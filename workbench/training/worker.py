@@ -71,7 +71,7 @@ def work(run: Run, team: Team | None = None, data: str = "") -> None:
 
 
 class Work:
-    """One stay of a worker with its run.
+    """Represent one stay of a worker with its run.
 
     Args:
         run: the folder.
@@ -146,7 +146,7 @@ class Work:
 
     @property
     def rehearsed(self) -> Path:
-        """Where the base's own answers are kept, so that a resumed run learns the same."""
+        """Tell where the base's own answers are kept, so that a resumed run learns the same."""
         return self.run.path / "data" / "general.jsonl"
 
     def _rehearse(self) -> Loaded | None:

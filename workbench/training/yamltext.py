@@ -13,7 +13,7 @@ LARGEST, DEEPEST, LONGEST = 1_000_000, 20, 20_000
 
 
 def read_yaml(file: Path) -> Any:
-    """The value that ``file`` holds.
+    """Return the value that ``file`` holds.
 
     Raises:
         ValueError: it is not YAML, is larger than :data:`LARGEST` bytes, or goes beyond :func:`parse_yaml`'s limits.
@@ -29,7 +29,7 @@ def read_yaml(file: Path) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """The value that ``text`` says.
+    """Return the value that ``text`` says.
 
     Its parts are counted before any of them is made: brackets within brackets would take the interpreter's stack.
 

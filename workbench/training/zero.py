@@ -30,7 +30,7 @@ BUCKET = 50_000_000
 
 
 def zero_config(recipe: Recipe, *, half: bool, trained: int) -> dict[str, Any]:
-    """The recipe in DeepSpeed's words.
+    """Return the recipe in DeepSpeed's words.
 
     Args:
         half: compute in bfloat16, with a float32 copy of what is trained.
@@ -57,7 +57,7 @@ def zero_config(recipe: Recipe, *, half: bool, trained: int) -> dict[str, Any]:
 
 
 class ZeroTrainer:
-    """Takes the plan's steps together with the team, and calls ``after_step`` once an optimizer step.
+    """Take the plan's steps together with the team, and call ``after_step`` once an optimizer step.
 
     Args:
         model: the base with what is trained; the same in all processes.
@@ -74,7 +74,7 @@ class ZeroTrainer:
 
     @property
     def stage(self) -> int:
-        """1, 2 or 3."""
+        """Return 1, 2 or 3."""
         return int((self.recipe.runtime.deepspeed or "zero1")[4])
 
     def halt(self) -> None:
@@ -138,7 +138,7 @@ class ZeroTrainer:
         return sum(label != IGNORE_INDEX for row in rows for label in row.labels[1:])
 
     def save(self, folder: Path) -> None:
-        """All that an exact resume needs; each process writes its share, the leader what is common."""
+        """Save all that an exact resume needs; each process writes its share, the leader what is common."""
         with self._whole():
             if self.team.leads:
                 self.model.save_pretrained(str(folder), safe_serialization=True)
@@ -177,8 +177,8 @@ class ZeroTrainer:
 
     @contextmanager
     def in_step(self) -> Iterator[None]:
-        """While it lasts, all processes see the leader's scores, so that they generate the same answers: under ZeRO 3
-        every forward pass is a common one, and a process that ended earlier would leave the others waiting."""
+        """Let all processes, while it lasts, see the leader's scores, so that they generate the same answers: under
+        ZeRO 3 every forward pass is a common one, and a process that ended earlier would leave the others waiting."""
         if self.stage < 3 or self.team.size == 1:
             yield
             return

@@ -20,7 +20,7 @@ _MOST_KEPT = 20  # answered questions that stay under the panel
 
 
 class ChatPanel(Panel):
-    """Before and after.
+    """Show before and after.
 
     Args:
         models: label -> model (``pocket``, a folder, a run, a loaded assistant); or a run, whose base, checkpoints and
@@ -93,7 +93,7 @@ class ChatPanel(Panel):
     # --- building ---
 
     def build(self) -> list[Any]:
-        """Question, models, buttons, answers."""
+        """Build question, models, buttons, answers."""
         c = self.controls
         self._models = c.add("shown", Ticks([]), setting=True)
         self._models.add_class("wb-buttons")
@@ -163,7 +163,7 @@ class ChatPanel(Panel):
     # --- filling ---
 
     def heard(self, what: str) -> None:
-        """Other models, other columns; after a reset nothing that was asked is kept."""
+        """Show other models in other columns; after a reset nothing that was asked is kept."""
         if what == "reset":
             self.past, self._known = [], ""
         if what == "models":
@@ -171,7 +171,7 @@ class ChatPanel(Panel):
         super().heard(what)
 
     def fill(self) -> None:
-        """Settings into the controls, answers under them."""
+        """Fill settings into the controls, answers under them."""
         self.step.refresh()
         self.controls.filled(self._fill_form)
         self._fill_models()
@@ -208,7 +208,7 @@ class ChatPanel(Panel):
             self.change(shown=tuple(label for box, label in boxes if box.value))
 
     def look(self) -> bool:
-        """The answers so far."""
+        """Return the answers so far."""
         self._show()
         return self.busy
 
@@ -285,7 +285,7 @@ class ChatPanel(Panel):
         )
 
     def picture(self) -> str:
-        """The last answers, the probes, and what was asked before; of nothing asked, what would be."""
+        """Return the last answers, the probes, and what was asked before; of nothing asked, what would be."""
         return joined([self._answers_html() or self._ready_html(), self._probes_html(), self._earlier_html()])
 
     def _ready_html(self) -> str:

@@ -17,8 +17,8 @@ Said = Callable[[str], str]  # language -> words
 
 
 class Ticks(ipw.Box):  # type: ignore[misc]
-    """Boxes to tick that are locked together, also those that are made later; each has its own label. It must have no
-    tooltip: the page would look for its description, and show an error in its place."""
+    """Represent boxes to tick that are locked together, also those that are made later; each has its own label. It must
+    have no tooltip: the page would look for its description, and show an error in its place."""
 
     disabled = Bool(False)
 
@@ -32,7 +32,7 @@ class Ticks(ipw.Box):  # type: ignore[misc]
 
 
 class Controls:
-    """The controls of one panel, by name.
+    """Represent the controls of one panel, by name.
 
     Args:
         lang: the language that they speak at first.
@@ -62,7 +62,7 @@ class Controls:
         self._words.append(put)
 
     def speak(self, lang: str) -> None:
-        """All words in another language."""
+        """Say all words in another language."""
         self.lang = lang
         self.filled(lambda: [put() for put in self._words])
 
@@ -90,7 +90,7 @@ class Controls:
         return widget
 
     def field(self, name: str, widget: Any, wording: Said, on_change: Change, *, help_: Said | None = None) -> Any:
-        """A control with its label above it, and a sentence of help under it; gives the box of all.
+        """Return a control with its label above it, and a sentence of help under it; gives the box of all.
 
         Args:
             name: its name.
@@ -122,7 +122,7 @@ class Controls:
         return box
 
     def button(self, name: str, icon: str, wording: Said, press: Callable[[], None], *, main: bool = False) -> Any:
-        """A button with a picture and words."""
+        """Return a button with a picture and words."""
         button = ipw.Button(icon=icon, button_style="primary" if main else "")
         button.add_class("wb-button")
         self.say(button, "description", wording)
@@ -131,7 +131,7 @@ class Controls:
         return self.add(name, button)
 
     def html(self, *, live: bool = False) -> Any:
-        """An area for HTML of ours; ``live`` ones are read out when they change."""
+        """Return an area for HTML of ours; ``live`` ones are read out when they change."""
         widget = ipw.HTML()
         widget.add_class("wb-area")
         if live:
@@ -148,11 +148,11 @@ class Controls:
 
     @property
     def known(self) -> set[str]:
-        """The names by which controls are locked and hidden, also of those that are made later."""
+        """Return the names by which controls are locked and hidden, also of those that are made later."""
         return {*(name for name in self.named if not name.endswith(".box")), *self.later}
 
     def found(self, name: str) -> str:
-        """A control's full name; ``learning_rate`` is enough where only one group has it.
+        """Return a control's full name; ``learning_rate`` is enough where only one group has it.
 
         Raises:
             BadSetting: there is none of that name, or there are several; says the nearest.
@@ -173,7 +173,7 @@ class Controls:
         self._apply_all()
 
     def unlock(self, names: Iterable[str] | None = None) -> None:
-        """The contrary of :meth:`lock`."""
+        """Undo :meth:`lock`."""
         freed = self.locked if names is None else set(map(self.found, names))
         self.open = None if self.open is None or names is None else self.open | freed
         self.locked = self.locked - freed
@@ -185,7 +185,7 @@ class Controls:
         self._apply_all()
 
     def show(self, names: Iterable[str] | None = None) -> None:
-        """The contrary of :meth:`hide`; without names, of all."""
+        """Undo :meth:`hide`; without names, for all."""
         self.hidden = set() if names is None else self.hidden - set(map(self.found, names))
         self._apply_all()
 
@@ -203,7 +203,7 @@ class Controls:
 
 
 def key(name: str, **values: object) -> Said:
-    """The words of ``widgets.name``."""
+    """Return the words of ``widgets.name``."""
     return lambda lang: text(f"widgets.{name}", lang, **values)
 
 
@@ -218,19 +218,19 @@ def put_options(widget: Any, options: Sequence[tuple[str, Any]], value: Any) -> 
 
 
 def row(*widgets: Any, class_: str = "wb-row-of") -> Any:
-    """Controls side by side, wrapping where they do not fit."""
+    """Place controls side by side, wrapping where they do not fit."""
     box = ipw.Box(list(widgets))
     box.add_class(class_)
     return box
 
 
 def grid(*widgets: Any) -> Any:
-    """Fields in columns, as many as fit."""
+    """Place fields in columns, as many as fit."""
     return row(*widgets, class_="wb-grid")
 
 
 def folded(widget: Any, controls: Controls, wording: Said) -> Any:
-    """Something behind a button that says what it is; closed at first."""
+    """Return something behind a button that says what it is; closed at first."""
     closed = ipw.ToggleButton(value=False, icon="caret-right")
     closed.add_class("wb-fold")
     controls.say(closed, "description", wording)

@@ -24,7 +24,7 @@ _MOST_RATIO = 10.0
 
 
 class DataPanel(Panel):
-    """Who the assistant is to be, and what it learns from.
+    """Show who the assistant is to be, and what it learns from.
 
     Args:
         step_or_project: a :class:`~workbench.steps.DataStep` or a :class:`~workbench.steps.Project`; a new step
@@ -54,7 +54,7 @@ class DataPanel(Panel):
 
     @property
     def conversations(self) -> list[Conversation]:
-        """What is trained; made if it was not yet."""
+        """Return what is trained; made if it was not yet."""
         return list(self.step.make().train)
 
     # --- commands ---
@@ -88,7 +88,7 @@ class DataPanel(Panel):
     # --- building ---
 
     def build(self) -> list[Any]:
-        """Form, mixture, buttons, findings, preview."""
+        """Build form, mixture, buttons, findings, preview."""
         preview = row(self._preview_choice(), self._more(), class_="wb-buttons")
         self._shown_rows, self._checks, self._status = (self.controls.html() for _ in range(3))
         self._status.add_class("wb-live")
@@ -177,7 +177,7 @@ class DataPanel(Panel):
     # --- filling ---
 
     def heard(self, what: str) -> None:
-        """A change of settings makes findings and files of before meaningless."""
+        """Forget findings and files of before: a change of settings makes them meaningless."""
         if what in ("settings", "reset"):
             self._findings, self._saved, self._page = None, "", 0
         if what == "reset":
@@ -189,7 +189,7 @@ class DataPanel(Panel):
         return str(self.project.folder / "data") if self.project else "data"
 
     def fill(self) -> None:
-        """Settings into the form, results under it."""
+        """Fill settings into the form, results under it."""
         self.controls.filled(self._fill_form)
         self._sentence()
         self.controls.enable(make=not self.busy, save=not self.busy, mend=not self.busy, more=bool(self.step.made))
@@ -260,7 +260,7 @@ class DataPanel(Panel):
         return conversations_html([*rows, *rows][first : first + min(_SHOWN, len(rows))], lang=self.lang)
 
     def picture(self) -> str:
-        """Persona, counts, findings, and some conversations of each group."""
+        """Draw persona, counts, findings, and some conversations of each group."""
         current, p = self.step.made, self.step.persona
         who = text("widgets.data.who", self.lang, name=p.name, author=p.author or "–")
         groups = current.groups() if current else {}
@@ -278,7 +278,7 @@ def _default_count() -> int:
 
 
 def findings_html(findings: Sequence[Finding] | None, lang: str | None) -> str:
-    """What a check found, why it matters and what to do; a word where it found nothing."""
+    """Return what a check found, why it matters and what to do; a word where it found nothing."""
     if findings is None:
         return ""
     if not findings:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ExportPanel(Panel):
-    """From a checkpoint to what is taken away.
+    """Show the way from a checkpoint to what is taken away.
 
     Args:
         run: the run, its folder, or a checkpoint; an :class:`~workbench.steps.ExportStep` is taken as it is.
@@ -88,7 +88,7 @@ class ExportPanel(Panel):
     # --- building ---
 
     def build(self) -> list[Any]:
-        """Choices, buttons, progress, results."""
+        """Build choices, buttons, progress, results."""
         c = self.controls
         self._run, self._adapter, self._merged = (ipw.Text(continuous_update=False) for _ in range(3))
         self._checkpoint = ipw.Dropdown(options=[])
@@ -116,7 +116,7 @@ class ExportPanel(Panel):
     # --- filling ---
 
     def fill(self) -> None:
-        """Settings into the controls, what was made under them."""
+        """Fill settings into the controls, what was made under them."""
         self.controls.filled(self._fill_form)
         folders = self.step.made()
         idle = not self.busy
@@ -150,7 +150,7 @@ class ExportPanel(Panel):
         area(self._results, self._results_html())
 
     def look(self) -> bool:
-        """How far it is."""
+        """Tell how far it is."""
         self._show_progress()
         return self.busy
 
@@ -199,12 +199,12 @@ class ExportPanel(Panel):
         return f"<p><strong>✓ {title}</strong><br><code>{escape(folder)}</code></p>"
 
     def picture(self) -> str:
-        """What was made, and whether it agrees."""
+        """Return what was made, and whether it agrees."""
         return self._results_html()
 
 
 def honesty_html(report: Honesty, lang: str | None) -> str:
-    """The check as a verdict, a table of the ways of serving, and the answers side by side."""
+    """Return the check as a verdict, a table of the ways of serving, and the answers side by side."""
     triples = list(zip(report.questions, report.reference, report.of("merged").answers, strict=True))
     parted = sum(a != m for _, a, m in triples)
     kind = "differs" if not report.merged_matches_adapter else "ties" if parted else "matches"

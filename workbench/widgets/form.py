@@ -20,7 +20,7 @@ MAIN = (
 
 
 class Form:
-    """Controls for the settings of a recipe.
+    """Represent controls for the settings of a recipe.
 
     Args:
         controls: the panel's.
@@ -38,11 +38,11 @@ class Form:
         controls.later |= {field.key for field in self._rest}
 
     def main(self) -> Any:
-        """The settings always in sight."""
+        """Return the settings always in sight."""
         return grid(*(self._box(field) for field in self._main))
 
     def rest(self) -> Any:
-        """All others by group, behind a button; made when it is first opened."""
+        """Return all others by group, behind a button; made when it is first opened."""
         inside = ipw.VBox([])
         box = folded(inside, self._controls, key("train.all_settings"))
 
@@ -111,7 +111,7 @@ def _control(field: Field) -> Any:
 
 
 def help_text(field: Field, lang: str | None) -> str:
-    """What a setting does, and what is seen when it is too high or too low."""
+    """Return what a setting does, and what is seen when it is too high or too low."""
     entry = field.words(lang)
     parts = [entry["does"]]
     parts += [lookup(f"settings.words.{word}", lang).format(entry[word]) for word in ("high", "low") if word in entry]

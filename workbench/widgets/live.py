@@ -17,7 +17,7 @@ PERIOD = 0.4  # seconds between two looks; each look draws only what changed
 
 
 class Ticker:
-    """Calls ``tick`` on the kernel's loop as long as it says that more is to come.
+    """Call ``tick`` on the kernel's loop as long as it says that more is to come.
 
     Without a running loop (plain Python, a test) nothing is called; whoever wants to look calls ``tick`` themselves.
 
@@ -46,7 +46,7 @@ class Ticker:
 
     @property
     def awake(self) -> bool:
-        """Whether it looks."""
+        """Tell whether it looks."""
         return self._task is not None and not self._task.done()
 
     def _begin(self) -> None:
@@ -72,12 +72,12 @@ class _Worker(threading.Thread):
 
 
 def in_a_job() -> bool:
-    """Whether this runs in a job's thread, which must not touch widgets."""
+    """Tell whether this runs in a job's thread, which must not touch widgets."""
     return isinstance(threading.current_thread(), _Worker)
 
 
 class Job:
-    """A piece of work in a thread of its own.
+    """Represent a piece of work in a thread of its own.
 
     Args:
         work: what is done; it may take long, and must not touch widgets.
@@ -98,7 +98,7 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether it has ended."""
+        """Tell whether it has ended."""
         return not self._thread.is_alive()
 
     def wait(self, timeout: float | None = None) -> bool:

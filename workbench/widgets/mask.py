@@ -19,7 +19,7 @@ from workbench.widgets.panel import Panel, area
 
 
 class MaskPanel(Panel):
-    """A conversation, token by token.
+    """Show a conversation, token by token.
 
     Args:
         conversation: what is looked at first; a short one without it. A :class:`~workbench.steps.TemplateStep` is
@@ -67,7 +67,7 @@ class MaskPanel(Panel):
         super().__init__(step, lang=lang, presenter=presenter)
 
     def offer(self, conversations: list[Conversation]) -> None:
-        """Other conversations to choose from, in the place of those that were given at first."""
+        """Offer other conversations to choose from, in the place of those that were given at first."""
         pasted = self._given[len(self._first) :]
         self._first = list(conversations)
         self._given = [*self._first, *pasted]
@@ -76,7 +76,7 @@ class MaskPanel(Panel):
     # --- building ---
 
     def build(self) -> list[Any]:
-        """Choices, the answers to toggle, the view."""
+        """Build choices, the answers to toggle, the view."""
         self._view = self.controls.html()
         self._toggles = self.controls.add("toggles", Ticks([]), setting=True)
         self._toggles.layout.flex_flow = "column"
@@ -131,13 +131,13 @@ class MaskPanel(Panel):
     # --- filling ---
 
     def heard(self, what: str) -> None:
-        """A reset forgets what was pasted too."""
+        """Note that a reset forgets what was pasted too."""
         if what == "reset":
             self._pasted.value, self._given = "", list(self._first)
         super().heard(what)
 
     def fill(self) -> None:
-        """Settings into the controls, and the view."""
+        """Fill settings into the controls, and the view."""
         self.controls.filled(self._fill_choices)
         self._fill_toggles()
         try:
@@ -201,7 +201,7 @@ class MaskPanel(Panel):
         return mask_html(self.step.view(), lang=self.lang, embedded=True)
 
     def picture(self) -> str:
-        """The view itself: it needs no kernel."""
+        """Return the view itself: it needs no kernel."""
         try:
             return self._drawn()
         except WorkbenchError as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Memory:
-    """Whether the next training fits into memory, behind a button; a change of the settings works it out anew.
+    """Tell whether the next training fits into memory, behind a button; a change of the settings works it out anew.
 
     Args:
         controls: the panel's.
@@ -77,7 +77,7 @@ class Memory:
 
 
 def outlook_html(seen: Outlook, recipe: str, lang: str | None) -> str:
-    """A forecast: whether it fits, what takes how much, and what to lower where it does not fit."""
+    """Return a forecast: whether it fits, what takes how much, and what to lower where it does not fit."""
     from workbench.training.forecast import PARTS, size
 
     amounts = {"total": size(seen.needed.total), "free": size(seen.free), "device": seen.device}

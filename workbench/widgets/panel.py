@@ -38,12 +38,12 @@ def _static(name: str) -> str:
 
 @cache
 def panel_styles() -> str:
-    """The ``<style>`` of all panels and of what they show."""
+    """Return the ``<style>`` of all panels and of what they show."""
     return styles("mask.css", "report.css") + f"<style>{_static('panel.css')}</style>"
 
 
 class Panel:
-    """A step's face in a notebook; show it by making it the last line of a cell.
+    """Show a step's face in a notebook; show it by making it the last line of a cell.
 
     Args:
         step: the step; whatever the panel does, the step can do without it.
@@ -83,7 +83,7 @@ class Panel:
     # --- what a panel of a step defines ---
 
     def build(self) -> list[Any]:
-        """The widgets between head and foot."""
+        """Return the widgets between head and foot."""
         raise NotImplementedError
 
     def fill(self) -> None:
@@ -94,14 +94,14 @@ class Panel:
         return False
 
     def picture(self) -> str:
-        """What there is to see, as HTML for the static view."""
+        """Return what there is to see, as HTML for the static view."""
         raise NotImplementedError
 
     # --- for teachers ---
 
     @property
     def lang(self) -> str:
-        """The language that it speaks."""
+        """Return the language that it speaks."""
         return self.controls.lang
 
     def speak(self, lang: str) -> None:
@@ -113,23 +113,23 @@ class Panel:
             self.fail(self._error)
 
     def lock(self, *names: str) -> None:
-        """Controls that are seen but cannot be changed; without names all settings."""
+        """Lock controls: they are seen but cannot be changed; without names all settings."""
         self.controls.lock(names or None)
 
     def unlock(self, *names: str) -> None:
-        """The contrary of :meth:`lock`."""
+        """Undo :meth:`lock`."""
         self.controls.unlock(names or None)
 
     def hide(self, *names: str) -> None:
-        """Controls that are taken away."""
+        """Take controls away."""
         self.controls.hide(names)
 
     def show(self, *names: str) -> None:
-        """The contrary of :meth:`hide`; without names, of all."""
+        """Undo :meth:`hide`; without names, for all."""
         self.controls.show(names or None)
 
     def reset(self) -> None:
-        """Back to how it was at first; what lies on the disk stays."""
+        """Go back to how it was at first; what lies on the disk stays."""
         self.attempt(self.step.reset)
 
     # --- doing ---
@@ -164,7 +164,7 @@ class Panel:
 
     @property
     def busy(self) -> bool:
-        """Whether a job is under way."""
+        """Tell whether a job is under way."""
         return self.job is not None and not self.job.over
 
     def fail(self, error: BaseException) -> None:
@@ -189,8 +189,8 @@ class Panel:
         self.ticker.wake()
 
     def tick(self) -> bool:
-        """One look; whether to look again. Errors become a card, since nobody else would see them; as long as something
-        is under way, the next look may go well."""
+        """Return one look; whether to look again. Errors become a card, since nobody else would see them; as long as
+        something is under way, the next look may go well."""
         try:
             more = self._look()
         except Exception as error:
@@ -228,14 +228,14 @@ class Panel:
             self.heard(what)
 
     def heard(self, what: str) -> None:
-        """A notice of the step."""
+        """Take a notice of the step."""
         if what in ("settings", "reset"):
             self.controls.filled(self.fill)
 
     # --- showing ---
 
     def static_html(self) -> str:
-        """What the saved notebook shows where no kernel lives."""
+        """Return what the saved notebook shows where no kernel lives."""
         lang = self.lang
         title = f"<h3>{escape(text(f'widgets.{self.name}.title', lang))}</h3>"
         note = f'<p class="wb-soft">{escape(text("widgets.static", lang))}</p>'
@@ -316,5 +316,5 @@ def area(widget: Any, html: str) -> None:
 
 
 def joined(parts: Iterable[str]) -> str:
-    """HTML parts that are not empty."""
+    """Join the HTML parts that are not empty."""
     return "\n".join(part for part in parts if part)

@@ -19,7 +19,7 @@ _COLUMNS = {"": 2, "identity": 2, "task": 2, "general": 1, "unrelated": 1}  # of
 
 
 def curves_of_step(step: TrainStep, lang: str | None) -> Curves:
-    """What is drawn of the step's run."""
+    """Return what is drawn of the step's run."""
     history, best = step.history, step.best_step()
     verdict = history.verdict
     return Curves(
@@ -40,19 +40,19 @@ def curves_of_step(step: TrainStep, lang: str | None) -> Curves:
 
 
 def curves_html_of(step: TrainStep, lang: str | None) -> str:
-    """Both plots, the verdict and the summary in words; nothing where there is no point yet."""
+    """Return both plots, the verdict and the summary in words; nothing where there is no point yet."""
     if not step.history.train and not step.history.held_out:
         return ""
     return curves_html(curves_of_step(step, lang), lang=lang, numbers=False)
 
 
 def numbers_html(step: TrainStep, lang: str | None) -> str:
-    """The numbers of the curves."""
+    """Return the numbers of the curves."""
     return curves_table(curves_of_step(step, lang), lang=lang) if step.history.train else ""
 
 
 def status_html(step: TrainStep, state: State, lang: str | None) -> str:
-    """Where the run stands, in a line; the worker's last word in another."""
+    """Tell where the run stands, in a line; the worker's last word in another."""
     if step.run is None:
         return f'<p class="wb-soft">{escape(text("widgets.train.no_run", lang))}</p>'
     history = step.history
@@ -95,7 +95,8 @@ def _word(history: History, lang: str | None) -> str:
 
 
 def samples_html_of(history: History, lang: str | None) -> str:
-    """What the model answered at some steps, to some questions of each kind; the answers change before one's eyes."""
+    """Return what the model answered at some steps, to some questions of each kind; the answers change before one's
+    eyes."""
     columns: dict[str, list[str]] = {}
     for rows in history.samples.values():
         for sample in rows:
@@ -118,7 +119,7 @@ def samples_html_of(history: History, lang: str | None) -> str:
 
 
 def checkpoint_words(checkpoint: Checkpoint, best: int | None, lang: str | None) -> str:
-    """A checkpoint as an item to choose; the best is marked."""
+    """Return a checkpoint as an item to choose; the best is marked."""
     mark = text("widgets.train.best", lang) if checkpoint.step == best else ""
     score = text("widgets.train.score", lang, score=checkpoint.score) if checkpoint.score is not None else ""
     return "  ".join(filter(None, (text("widgets.train.at_step", lang, step=checkpoint.step), score, mark)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Something to look at: a notebook takes ``html``, everything else ``plain``."""
+    """Hold something to look at: a notebook takes ``html``, everything else ``plain``."""
 
     html: str = field(repr=False)
     plain: str
@@ -36,7 +36,7 @@ class Shown:
 
 
 def show(value: Any, second: MaskView | None = None, *, lang: str | None = None) -> Shown:
-    """A value of the workbench to look at; make it the last line of a cell.
+    """Return a value of the workbench to look at; make it the last line of a cell.
 
     Args:
         value: a run (its curves, and answers at each evaluation), a mask view, or a list of conversations, findings or

@@ -40,7 +40,7 @@ _latest: weakref.WeakValueDictionary[str, TrainPanel] = weakref.WeakValueDiction
 
 
 class TrainPanel(Panel):
-    """A training: set it, start it, watch it, stop it, go on with it, choose a checkpoint.
+    """Show a training: set it, start it, watch it, stop it, go on with it, choose a checkpoint.
 
     The training is a process of its own. After a restart of the kernel the same line finds the run again.
 
@@ -80,13 +80,13 @@ class TrainPanel(Panel):
 
     @property
     def run(self) -> Run | None:
-        """The run that is shown."""
+        """Return the run that is shown."""
         run: Run | None = self.step.run
         return run
 
     @property
     def checkpoint(self) -> Path | None:
-        """The folder of the checkpoint that is chosen; the best one at first."""
+        """Return the folder of the checkpoint that is chosen; the best one at first."""
         paths = {c.step: c.path for c in self.step.checkpoints()}
         return paths.get(self._checkpoint.value)
 
@@ -125,8 +125,8 @@ class TrainPanel(Panel):
         return self._outcome(job)
 
     async def ended(self, timeout: float | None = None) -> Run | None:
-        """:meth:`wait` for a cell, ``run = await panel.ended()``: clicks work meanwhile, also one on *stop* (with
-        ipykernel 7.4 or newer; older ones let no click through to a cell that waits).
+        """Wait as :meth:`wait` does, for a cell, ``run = await panel.ended()``: clicks work meanwhile, also one on
+        *stop* (with ipykernel 7.4 or newer; older ones let no click through to a cell that waits).
 
         Raises:
             WorkbenchError: it could not be started, or it failed.
@@ -148,7 +148,7 @@ class TrainPanel(Panel):
     # --- building ---
 
     def build(self) -> list[Any]:
-        """Form, memory forecast, buttons, progress, curves, answers, checkpoints."""
+        """Build form, memory forecast, buttons, progress, curves, answers, checkpoints."""
         self._form = Form(self.controls, self._set, self._main)
         self._memory = Memory(self.controls, self.step, self.wake)
         self._words, self._curves, self._samples, self._numbers, self._why = (self.controls.html() for _ in range(5))
@@ -216,14 +216,14 @@ class TrainPanel(Panel):
     # --- filling ---
 
     def heard(self, what: str) -> None:
-        """Another run begins a new picture."""
+        """Begin a new picture with another run."""
         if what in ("run", "reset"):
             self._dirty, self._status = True, ""
             self.wake()
         super().heard(what)
 
     def fill(self) -> None:
-        """Settings into the form, the run under it."""
+        """Fill settings into the form, the run under it."""
         recipe = self.step.recipe.model_dump()
         self._form.fill({f"{g}.{n}": value for g, values in recipe.items() for n, value in values.items()})
         chosen = self.step.settings.recipe
@@ -316,7 +316,7 @@ class TrainPanel(Panel):
         area(self._why, f"<p>{escape(sentence)}</p>" if sentence else "")
 
     def picture(self) -> str:
-        """The run so far."""
+        """Return the run so far."""
         state = self.step.state()
         parts = [status_html(self.step, state, self.lang)]
         if self.run is not None:
@@ -324,7 +324,7 @@ class TrainPanel(Panel):
         return joined(parts)
 
     def others(self) -> list[str]:
-        """The runs beside this panel's."""
+        """Return the runs beside this panel's."""
         return [str(run.path) for run in list_runs(self.step.out.parent)]
 
 

@@ -25,7 +25,7 @@ _NAMES = {"data": "data", "template": "mask", "train": "train", "export": "expor
 
 
 class Workbench(Panel):
-    """All five steps: what one settles goes on to the next, and is found again in the folder.
+    """Show all five steps: what one settles goes on to the next, and is found again in the folder.
 
     Args:
         folder: where everything is kept; a :class:`~workbench.steps.Project` is taken as it is.
@@ -83,19 +83,19 @@ class Workbench(Panel):
     # --- for teachers: of all five panels, also of those that are opened later ---
 
     def lock(self, *names: str) -> None:
-        """Controls of any step that are seen but cannot be changed; without names all settings."""
+        """Lock controls of any step: they are seen but cannot be changed; without names all settings."""
         self._wish("lock", names)
 
     def unlock(self, *names: str) -> None:
-        """The contrary of :meth:`lock`."""
+        """Undo :meth:`lock`."""
         self._wish("unlock", names)
 
     def hide(self, *names: str) -> None:
-        """Controls of any step that are taken away."""
+        """Take controls of any step away."""
         self._wish("hide", names)
 
     def show(self, *names: str) -> None:
-        """The contrary of :meth:`hide`; without names, of all."""
+        """Undo :meth:`hide`; without names, for all."""
         self._wish("show", names)
 
     def _wish(self, wish: str, names: tuple[str, ...]) -> None:
@@ -127,7 +127,7 @@ class Workbench(Panel):
             self.project.save()
 
     def build(self) -> list[Any]:
-        """The way, and the step that is open."""
+        """Return the way, and the step that is open."""
         self._choice = ipw.ToggleButtons(options=[("1", STEPS[0])], value=STEPS[0])
         self._choice.add_class("wb-way")
         self._choice.observe(lambda change: self._chosen(change["new"]), names="value")
@@ -140,7 +140,7 @@ class Workbench(Panel):
             self.attempt(lambda: self.open(step))
 
     def fill(self) -> None:
-        """The names of the steps in the panel's language, and the open panel in it too."""
+        """Write the names of the steps in the panel's language, and the open panel in it too."""
         options = [(f"{n} {text(f'widgets.way.{step}', self.lang)}", step) for n, step in enumerate(STEPS, 1)]
         chosen = self._choice.value
         self.controls.filled(lambda: setattr(self._choice, "options", options))
@@ -150,7 +150,7 @@ class Workbench(Panel):
                 panel.speak(self.lang)
 
     def picture(self) -> str:
-        """All steps that were opened, one under the other."""
+        """Return all steps that were opened, one under the other."""
         parts = []
         for step, panel in self.panels.items():
             parts.append(f"<h4>{text(f'widgets.way.{step}', self.lang)}</h4>")

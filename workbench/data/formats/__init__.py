@@ -28,7 +28,7 @@ _SPLITS = ("test", "next")  # near to text by their letters alone
 
 
 def known(name: str | None) -> str | None:
-    """``name`` where it is a format, or None.
+    """Return ``name`` where it is a format, or None.
 
     Raises:
         UnknownName: no such format.
@@ -41,14 +41,15 @@ def known(name: str | None) -> str | None:
 
 
 def candidates(value: dict[str, Any]) -> list[str]:
-    """The formats that the row's fields tell most surely: one as a rule, none, or several that cannot be told apart."""
+    """Return the formats that the row's fields tell most surely: one as a rule, none, or several that cannot be told
+    apart."""
     sure = {name: form.marks(value) for name, form in FORMATS.items()}
     surest = max(sure.values())
     return [name for name, degree in sure.items() if degree == surest] if surest else []
 
 
 def settle(rows: Sequence[Row]) -> str:
-    """The one format of all rows; a row that bears no mark is left to the reader, which says what it lacks.
+    """Return the one format of all rows; a row that bears no mark is left to the reader, which says what it lacks.
 
     Raises:
         BadRow: a row bears the marks of two formats, or of another than the rows before it; or none bears any.
@@ -72,7 +73,7 @@ def settle(rows: Sequence[Row]) -> str:
 
 
 def gathered(rows: Sequence[Row], form: str) -> list[Row]:
-    """The rows, each a conversation: as they are, or put together where the format's are less than one."""
+    """Return the rows, each a conversation: as they are, or put together where the format's are less than one."""
     gather = FORMATS[form].gather
     return gather(rows) if gather else list(rows)
 

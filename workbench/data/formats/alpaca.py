@@ -17,7 +17,7 @@ def _marks(row: dict[str, Any]) -> int:
 
 
 def joined(question: str, context: str) -> str:
-    """The question with what it is asked about under it."""
+    """Return the question with what it is asked about under it."""
     return f"{question}\n{context}" if question and context else question or context
 
 

@@ -17,7 +17,7 @@ Parser = Callable[[dict[str, Any], Location, dict[str, Any]], list[Message]]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A layout of rows, and how a row of it becomes messages. One file of this folder each, as ``FORMAT``.
+    """Hold a layout of rows, and how a row of it becomes messages. One file of this folder each, as ``FORMAT``.
 
     Args:
         name: what ``--format`` takes.

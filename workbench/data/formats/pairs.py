@@ -67,7 +67,7 @@ def _context(remaining: dict[str, Any], location: Location) -> str:
 
 
 def spoken(value: object, role: str, location: Location, field: str) -> list[Message]:
-    """A text as one message of ``role``; one message, or a list of them, as they are."""
+    """Return a text as one message of ``role``; one message, or a list of them, as they are."""
     turns = [value] if isinstance(value, dict) else value
     if not isinstance(turns, (list, tuple)) or not turns:
         return [Message(role, clean(value, location, field))]  # type: ignore[arg-type]

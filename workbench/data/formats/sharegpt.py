@@ -13,7 +13,8 @@ LISTS = ("conversations", "conversation", "dialogue", "dialog", "turns", "chat")
 
 
 def turns_key(row: dict[str, Any]) -> str:
-    """The name of the list of turns; ``''`` where there is none. Only ``conversations`` needs no look at the turns."""
+    """Return the name of the list of turns; ``''`` where there is none. Only ``conversations`` needs no look at the
+    turns."""
     if "conversations" in row:
         return "conversations"
     return next((key for key in LISTS if _speaks(row.get(key))), "")
@@ -31,13 +32,14 @@ def _marks(row: dict[str, Any]) -> int:
 
 
 def misspelt_llava(row: dict[str, Any]) -> bool:
-    """LLaVA's list misspelt as a well-known course spells it: ``conversation`` with ``from`` and ``value``."""
+    """Return LLaVA's list misspelt as a well-known course spells it: ``conversation`` with ``from`` and ``value``."""
     turns = row.get("conversation")
     return "conversations" not in row and _speaks(turns) and "role" not in turns[0]  # type: ignore[index]
 
 
 def parse(remaining: dict[str, Any], location: Location, extras: dict[str, Any]) -> list[Message]:
-    """The messages of a row's turns, ``from`` and ``value`` or ``role`` and ``content``, with the system text first."""
+    """Return the messages of a row's turns, ``from`` and ``value`` or ``role`` and ``content``, with the system text
+    first."""
     turns = [
         (field, dict(turn)) for field, turn in take_turns(remaining, turns_key(remaining) or "conversations", location)
     ]

@@ -61,8 +61,8 @@ _BEGINS = re.compile(r"\s*(?:<s>|<\|begin_of_text\|>|<bos>)?\s*")
 
 
 def transcribed(text: str) -> list[Message] | None:
-    """The messages of a dialogue that is written out, or None where the text is none: it needs both sides' marks,
-    or must begin with one that can be nothing else."""
+    """Return the messages of a dialogue that is written out, or None where the text is none: it needs both sides'
+    marks, or must begin with one that can be nothing else."""
     for style in _STYLES:
         messages = _turns(text, style)
         if {"user", "assistant"} <= {message.role for message in messages} or _one_sided(text, style):

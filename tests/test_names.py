@@ -1,0 +1,73 @@
+"""What a reader meets in every line: names that say what they hold, docstrings that begin with what is done."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "workbench"
+# Pocket's build program is a program of its own, run once a base.
+FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if PACKAGE / "models" / "pocket" not in file.parents]
+
+# Words that say nothing of what a name holds, and the share of all bound names that they may have.
+EMPTY = {
+    "found", "made", "told", "said", "one", "at", "given", "known", "held", "kept", "both", "how", "own", "whole",
+    "beside", "words", "place", "here", "there", "again", "other", "others", "taken", "left", "done", "asked", "wanted",
+}  # fmt: skip
+SHARE = 0.015
+# With what the docstrings of the house begin; a new verb is added here.
+VERBS = {
+    "Answer", "Append", "Ask", "Become", "Begin", "Bring", "Build", "Bundle", "Call", "Carry", "Change", "Check",
+    "Choose", "Clone", "Compare", "Compute", "Convert", "Copy", "Count", "Deal", "Decide", "Delete", "Describe", "Do",
+    "Draw", "Enable", "Encode", "End", "Fill", "Find", "Forbid", "Forget", "Give", "Go", "Hand", "Hash", "Have", "Hear",
+    "Hold", "Join", "Keep", "Leave", "Let", "Limit", "List", "Load", "Lock", "Log", "Look", "Make", "Mean", "Measure",
+    "Mend", "Merge", "Mix", "Name", "Note", "Offer", "Open", "Place", "Play", "Print", "Prove", "Push", "Put", "Read",
+    "Refuse", "Register", "Remember", "Remove", "Represent", "Return", "Run", "Save", "Say", "See", "Segment", "Serve",
+    "Set", "Show", "Signal", "Speak", "Stand", "Start", "Stop", "Sum", "Take", "Talk", "Tell", "Train", "Try", "Turn",
+    "Undo", "Unpack", "Wait", "Walk", "Watch", "Wish", "Write", "Yield",
+}  # fmt: skip
+
+
+def bound(tree: ast.Module) -> Iterator[str]:
+    """Every name that a file binds: functions, classes, parameters, locals; ``self`` and ``cls`` apart."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.arg) and node.arg not in {"self", "cls"}:
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            yield node.name
+
+
+def public(nodes: Iterable[ast.stmt]) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    """The functions, classes and methods whose names, and those of what they stand in, begin with no underscore."""
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from public(node.body)
+        elif isinstance(node, ast.If | ast.Try | ast.With):
+            yield from public(node.body)
+
+
+def test_names_say_what_they_hold() -> None:
+    names = [name.strip("_").lower() for file in FILES for name in bound(ast.parse(file.read_text(encoding="utf-8")))]
+    empty = Counter(name for name in names if name in EMPTY)
+    assert empty.total() / len(names) < SHARE, empty.most_common()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.relative_to(PACKAGE).as_posix())
+def test_a_public_docstring_begins_with_a_verb(file: Path) -> None:
+    texts = {node.name: ast.get_docstring(node) for node in public(ast.parse(file.read_text(encoding="utf-8")).body)}
+    wrong = {
+        name: text.splitlines()[0]
+        for name, text in texts.items()
+        if text and text.split()[0].strip(",.;:") not in VERBS
+    }
+    assert not wrong
