@@ -288,6 +288,23 @@ def test_importing_the_package_reaches_for_no_settings_library() -> None:
     assert not {name.split(".")[0] for name in loaded} & {"pydantic", "yaml", "rich", "click", "jinja2"}
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["mask", "--question", "Who are you?", "--answer", "I am Sprout."],
+        ["encode", "{file}", "--model", "pocket"],
+        ["data", "check", "{file}", "--model", "pocket"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_command_that_needs_no_weight_loads_no_torch(command: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "Who are you?", "completion": "I am Sprout."}\n', encoding="utf-8")
+    arguments = [word.format(file=file) for word in command]
+    code = f"import sys; from workbench.cli import run; assert not run({arguments!r}); print('torch' in sys.modules)"
+    assert in_a_fresh_python(code).splitlines()[-1] == "False"
+
+
 @pytest.mark.parametrize("file", FILES, ids=name_of)
 def test_every_module_can_be_imported_by_itself(file: Path) -> None:
     if without_extras(file):

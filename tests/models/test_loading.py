@@ -8,13 +8,37 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import BadInput, UnknownName
-from workbench.models import fingerprint, load, resolve
+from workbench.models import fingerprint, load, load_tokenizer, resolve
+from workbench.models.headers import has_generic_tokenizer
+from workbench.models.loading import POCKET
 from workbench.models.notes import other_base
 
 
 def test_an_unknown_model_names_the_nearest() -> None:
     with pytest.raises(UnknownName, match="pocket"):
         resolve("poket")
+
+
+def test_a_tokenizer_that_is_read_without_torch_is_the_one_that_the_library_reads(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    assert has_generic_tokenizer(POCKET)
+    ours, theirs = load_tokenizer("pocket"), AutoTokenizer.from_pretrained(str(POCKET), local_files_only=True)
+    assert type(ours) is type(theirs)
+    assert ours.backend_tokenizer.to_str() == theirs.backend_tokenizer.to_str()
+    assert ours.init_kwargs == theirs.init_kwargs
+    assert ours.chat_template == theirs.chat_template
+
+
+def test_a_tokenizer_of_a_class_of_its_own_is_left_to_the_library(tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copy(POCKET / name, tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "LlamaTokenizer"}', encoding="utf-8")
+    assert not has_generic_tokenizer(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "TokenizersBackend"}', encoding="utf-8")
+    assert has_generic_tokenizer(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2"}', encoding="utf-8")
+    assert not has_generic_tokenizer(tmp_path)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _check_numbers(file: Path, config: dict[str, Any]) -> None:
         pattern = config.get(key) or {}
         if not isinstance(pattern, dict):
             raise BadInput("models.adapter_number", file=file, key=key, given=pattern)
-        group |= {f"{key}.{name}": value for name, value in pattern.items() if not _is_mask(found, value)}
+        group |= {f"{key}.{name}": value for name, value in pattern.items() if not _is_mask(config, value)}
     for key in needed:
         if key not in ranks and key not in scales:
             raise BadInput("models.adapter_number", file=file, key=key, given=None)
@@ -80,9 +80,9 @@ def _check_numbers(file: Path, config: dict[str, Any]) -> None:
             raise BadInput("models.adapter_number", file=file, key=key, given=value)
 
 
-def _is_mask(found: dict[str, Any], value: object) -> bool:
+def _is_mask(config: dict[str, Any], value: object) -> bool:
     """Return whether a rank is given as AdaLoRA gives it: a truth value for each rank, true where it is still used."""
-    if found["peft_type"] != "ADALORA" or not isinstance(value, list) or not 1 <= len(value) <= _GREATEST_RANK:
+    if config["peft_type"] != "ADALORA" or not isinstance(value, list) or not 1 <= len(value) <= _GREATEST_RANK:
         return False
     return all(isinstance(entry, bool) for entry in value)
 

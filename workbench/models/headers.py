@@ -52,12 +52,23 @@ def slices(file: Path) -> list[tuple[int, int]]:
     return [(a, min(b, a + SLICE)) for a, b in starts[:: max(1, -(-len(starts) // TENSORS))]]
 
 
-def settings(folder: Path) -> Mapping[str, object]:
-    """Return ``config.json``; empty where it cannot be read."""
+def settings(folder: Path, name: str = "config.json") -> Mapping[str, object]:
+    """Return the JSON file ``name`` of a model's folder; empty where it cannot be read."""
     from workbench.runs.files import read_bounded
 
     try:
-        loaded = json.loads(read_bounded(folder / "config.json", LONGEST))
+        loaded = json.loads(read_bounded(folder / name, LONGEST))
     except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
+
+
+def has_generic_tokenizer(folder: Path) -> bool:
+    """Tell whether the library would read the tokenizer from its file alone, for no class of its own.
+
+    Only to find that out, ``AutoTokenizer`` loads torch: 2.5 s of the processor for who wants no weight.
+    """
+    tokenizer = settings(folder, "tokenizer_config.json")
+    generic = tokenizer.get("tokenizer_class") in ("PreTrainedTokenizerFast", "TokenizersBackend")
+    llama = settings(folder).get("model_type") == "llama"  # of other kinds the library distrusts that class
+    return generic and llama and "auto_map" not in tokenizer and (folder / "tokenizer.json").is_file()

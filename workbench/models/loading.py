@@ -16,6 +16,7 @@ from workbench.errors import BadInput, Failed, UnknownName, WorkbenchError, near
 from workbench.models import adapters, internlm, sentencepieces
 from workbench.models.adapters import first_line, short_of_memory
 from workbench.models.folders import check_files, check_tokenizer, check_weights, clean_config
+from workbench.models.headers import has_generic_tokenizer
 
 if TYPE_CHECKING:
     import torch
@@ -121,11 +122,15 @@ def load_tokenizer(model: str) -> Any:
     folder = on_disk(model, TEXTS)
     check_tokenizer(folder)
     _without_kernels()
-    from transformers import AutoTokenizer
-
     with Said(model, str(folder)):
         if sentencepieces.is_internlms(folder):
             return sentencepieces.read_tokenizer(folder)
+        if has_generic_tokenizer(folder):
+            from transformers import PreTrainedTokenizerFast
+
+            return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+        from transformers import AutoTokenizer
+
         return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
 
 

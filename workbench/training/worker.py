@@ -181,7 +181,7 @@ class Work:
         chosen = template_of(self.recipe, inputs.tokenizer)
         for key, values in (*default_system(chosen).told(), *inputs.prepared.encoded.told()):
             self.hold.log("status", state="running", message=text(key, **values), key=key, values=values)
-        for finding in made.doubts:
+        for finding in inputs.doubts:
             self._say("doubt", message=finding.message, remedy=finding.remedy)
 
     def _forecast(self, inputs: Material) -> None:
