@@ -75,7 +75,8 @@ def write_environment(lines: list[str]) -> None:
     """environment.yml: conda gives Python and pip, pip gives the same versions as the locks, notebooks and apps too."""
     pins = "\n".join(f'      - "{line}"' for line in lines)
     (ROOT / "environment.yml").write_text(
-        "# The versions of requirements.lock and requirements-extras.lock for conda: commands, notebooks and web apps.\n"
+        "# The versions of requirements.lock and requirements-extras.lock for conda: "
+        "commands, notebooks and web apps.\n"
         "# Written by .ci/lock.py; a test compares them.\n"
         "name: workbench\n"
         "channels:\n  - conda-forge\n"
