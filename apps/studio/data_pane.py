@@ -17,7 +17,6 @@ from .parts import Pane, Studio, click, discreet, shown
 from .workspaces import Workspace
 
 SAMPLES = 6
-SPOKEN = [("中文", "zh"), ("English", "en")]
 FIELDS = ("name", "author", "purpose", "manner", "languages", "ratio")
 
 

@@ -25,7 +25,6 @@ OFFERED: dict[str, tuple[float, float]] = {
     "adapter.r": (1, 64),
     "schedule.per_device_train_batch_size": (1, 64),
 }
-ALIVE = ("starting", "running", "stopping")
 
 
 def build(lang: str) -> tuple[Pane, Any]:

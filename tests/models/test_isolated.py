@@ -18,7 +18,7 @@ from tests.models.test_quick import ASKED_TWICE, MIXED, SAME, adapted, gradients
 from workbench.models import load
 from workbench.models.batches import pad, summed_loss
 from workbench.models.isolated import PADDED, attend, attends_flash, attends_isolated, can_isolate, groups_of, isolate
-from workbench.training.trainer import in_one_row
+from workbench.templates.packing import in_one_row
 
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.errors import BadSetting
-from workbench.templates import Example, block_mask, pack
+from workbench.templates import Example
+from workbench.templates.packing import in_one_row
 
 
 @st.composite
@@ -22,35 +20,21 @@ def examples(draw):
     return made
 
 
-@given(examples(), st.integers(20, 60))
-def test_every_token_goes_in_once_and_comes_out_once(made, max_length):
-    packs = pack(made, max_length)
-    assert Counter(i for p in packs for i in p.input_ids) == Counter(i for e in made for i in e.input_ids)
-    assert all(len(p.input_ids) == len(p.labels) == len(p.position_ids) == sum(p.lengths) <= max_length for p in packs)
+@given(examples())
+def test_every_token_goes_in_once_and_comes_out_once(made):
+    row = in_one_row(made)
+    assert row.input_ids == tuple(i for e in made for i in e.input_ids)
+    assert len(row.input_ids) == len(row.labels) == len(row.position_ids) == sum(row.lengths)
 
 
-@given(examples(), st.integers(20, 60))
-def test_positions_restart_and_each_first_label_is_ignored(made, max_length):
-    by_first = {e.input_ids[0]: e for e in made}
-    for row in pack(made, max_length):
-        at = 0
-        for size in row.lengths:
-            example = by_first[row.input_ids[at]]
-            assert row.input_ids[at : at + size] == example.input_ids
-            assert row.labels[at : at + size] == (-100, *example.labels[1:])
-            assert row.position_ids[at : at + size] == tuple(range(size))
-            at += size
-
-
-def test_rows_are_filled_as_well_as_best_fit_decreasing_does():
-    sizes = [6, 5, 5, 4, 3, 3, 2, 2]
-    packs = pack([Example((1,) * n, (1,) * n) for n in sizes], 10)
-    assert [sorted(p.lengths) for p in packs] == [[4, 6], [5, 5], [2, 2, 3, 3]]
-
-
-def test_an_example_that_is_too_long_is_refused():
-    with pytest.raises(BadSetting, match="Example 2 has 9 tokens"):
-        pack([Example((1,), (1,)), Example((1,) * 9, (1,) * 9)], 8)
+@given(examples())
+def test_positions_restart_and_each_first_label_is_ignored(made):
+    row, at = in_one_row(made), 0
+    for size, example in zip(row.lengths, made, strict=True):
+        assert row.input_ids[at : at + size] == example.input_ids
+        assert row.labels[at : at + size] == (-100, *example.labels[1:])
+        assert row.position_ids[at : at + size] == tuple(range(size))
+        at += size
 
 
 @pytest.fixture(scope="module", params=["eager", "sdpa"])
@@ -92,15 +76,13 @@ def losses(model, ids, labels, **how):
     return float(total.detach()), int((target != -100).sum())
 
 
-@pytest.mark.parametrize("given_mask", [False, True])
-def test_the_packed_loss_is_the_sum_of_the_separate_losses(llama, given_mask):
+def test_the_packed_loss_is_the_sum_of_the_separate_losses(llama):
     import torch
 
     separate = [losses(llama, e.input_ids, e.labels) for e in three()]
-    (row,) = pack(three(), 16)
+    row = in_one_row(three())
     positions = torch.tensor([row.position_ids])
-    how = {"attention_mask": block_mask(positions)} if given_mask else {}
-    total, count = losses(llama, row.input_ids, row.labels, position_ids=positions, **how)
+    total, count = losses(llama, row.input_ids, row.labels, position_ids=positions)
     assert count == sum(n for _, n in separate)
     assert total == pytest.approx(sum(loss for loss, _ in separate), abs=1e-5)
 
@@ -108,7 +90,7 @@ def test_the_packed_loss_is_the_sum_of_the_separate_losses(llama, given_mask):
 def test_no_token_attends_across_examples(llama):
     import torch
 
-    (row,) = pack(three(), 16)
+    row = in_one_row(three())
     positions = torch.tensor([row.position_ids])
     ids = torch.tensor([row.input_ids])
     with torch.no_grad():
@@ -119,17 +101,3 @@ def test_no_token_attends_across_examples(llama):
     rest = row.lengths[0]
     assert torch.equal(before[0, rest:], after[0, rest:])
     assert not torch.allclose(before[0, :rest], after[0, :rest])
-
-
-def test_the_mask_opens_only_what_came_before_in_the_same_example():
-    import torch
-
-    mask = block_mask(torch.tensor([[0, 1, 0, 1, 2]]))
-    assert mask.shape == (1, 1, 5, 5)
-    assert (mask[0, 0] == 0).int().tolist() == [
-        [1, 0, 0, 0, 0],
-        [1, 1, 0, 0, 0],
-        [0, 0, 1, 0, 0],
-        [0, 0, 1, 1, 0],
-        [0, 0, 1, 1, 1],
-    ]

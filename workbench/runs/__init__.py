@@ -28,7 +28,7 @@ from workbench.runs.files import read_json, saving, sha256, write_bytes, write_j
 from workbench.runs.finding import is_run
 from workbench.runs.front import attach, busy, find, list_runs, resume_command, start, stop, wait
 from workbench.runs.log import EventLog, Reader
-from workbench.runs.manifest import changed, manifest, versions
+from workbench.runs.manifest import manifest, versions
 from workbench.runs.run import Run
 from workbench.runs.state import State
 from workbench.runs.summary import brief, next_command, summary, words
@@ -53,7 +53,6 @@ __all__ = [
     "attach",
     "brief",
     "busy",
-    "changed",
     "checkpoint_writer",
     "claim",
     "consider",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path
@@ -26,8 +26,6 @@ PACKAGES = (
     "deepspeed",
     "numpy",
 )
-# what must be the same for a resumed run to equal one that was never interrupted
-DECISIVE = ("seed", "data", "base_fingerprint", "template_hash")
 
 
 def versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
@@ -86,17 +84,3 @@ def manifest(
 def _file(path: Path) -> dict[str, Any]:
     with saving(path):
         return {"sha256": sha256(path), "bytes": path.stat().st_size}
-
-
-def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Tell which decisive entries differ, so that a resumed run would not equal one that was never interrupted.
-
-    Data files are compared by content, wherever they lie; an entry that either side does not have is not compared.
-    """
-
-    def value(side: Mapping[str, Any], name: str) -> Any:
-        entry = side.get(name)
-        return sorted(str(file.get("sha256")) for file in entry.values()) if name == "data" and entry else entry
-
-    shared = [name for name in DECISIVE if old.get(name) not in (None, "", {}) and new.get(name) not in (None, "", {})]
-    return [name for name in shared if value(old, name) != value(new, name)]

@@ -14,8 +14,6 @@ _HOME = {
     "Segment": "values",
     "Template": "values",
     "Unfit": "values",
-    "block_mask": "packing",
-    "pack": "packing",
     "encode": "encoding",
     "prompt_ids": "encoding",
     "get": "registry",
@@ -35,7 +33,6 @@ __all__ = sorted(_HOME)  # noqa: PLE0605
 
 if TYPE_CHECKING:
     from workbench.templates.encoding import encode, prompt_ids
-    from workbench.templates.packing import block_mask, pack
     from workbench.templates.registry import Stop, get, names, stop_ids, stops
     from workbench.templates.system import bound, default_system, dressed
     from workbench.templates.values import (

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from workbench.errors import Failed
 from workbench.models.batches import pad, summed_loss
 from workbench.models.quick import quick_pass
-from workbench.templates.values import IGNORE_INDEX, Example, Pack
+from workbench.templates.packing import in_one_row
+from workbench.templates.values import IGNORE_INDEX, Example
 from workbench.training import state
 from workbench.training.batches import Plan
 from workbench.training.ranks import allocates, load_ranks, save_ranks
@@ -64,17 +65,6 @@ class Batches:
             first = self.examples[0]
             rows = [Example(first.input_ids, (IGNORE_INDEX,) * len(first.input_ids))]
         return pad([in_one_row(rows)] if self.packed else rows)
-
-
-def in_one_row(examples: Sequence[Example]) -> Pack:
-    """Return all ``examples`` behind one another; the positions start anew at each, and nothing predicts a first
-    token."""
-    return Pack(
-        input_ids=tuple(i for e in examples for i in e.input_ids),
-        labels=tuple(label for e in examples for label in (IGNORE_INDEX, *e.labels[1:])),
-        position_ids=tuple(p for e in examples for p in range(len(e.input_ids))),
-        lengths=tuple(len(e.input_ids) for e in examples),
-    )
 
 
 def training_arguments(recipe: Recipe, folder: Path, *, steps: int, device: torch.device) -> TrainingArguments:
