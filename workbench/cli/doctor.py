@@ -61,14 +61,14 @@ def doctor(recipe: str | None, overrides: tuple[str, ...], tried: bool, as_json:
     chosen = _chosen(recipe, overrides)
     with Console(stderr=True).status(text("doctor.looking")):
         installed = versions([*NEEDED, *(name for names in EXTRAS.values() for name in names)])
-        machine_ = machine()
+        computer = machine()
         seen, control = _looked(recipe or "", chosen) if chosen else (None, [])
-        checks = [*examine(machine_, installed, _chinese_font()), *control]
-        checks += _controlled(chosen, machine_) if tried and machine_.four_bit.works else []
+        checks = [*examine(computer, installed, _chinese_font()), *control]
+        checks += _controlled(chosen, computer) if tried and computer.four_bit.works else []
     if as_json:
-        click.echo(json.dumps(as_record(machine_, installed, checks, seen), ensure_ascii=False))
+        click.echo(json.dumps(as_record(computer, installed, checks, seen), ensure_ascii=False))
     else:
-        _print(machine_, installed, checks)
+        _print(computer, installed, checks)
         if seen:
             _print_outlook(seen)
     return int(any(check.state == "problem" for check in checks))

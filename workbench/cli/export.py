@@ -98,15 +98,15 @@ def merge(
         begin(
             model, adapter, out, progress=progress, notice=lambda sentence: click.echo(sentence, err=True), **settings
         )
-    honesty_ = None
+    report = None
     if check or questions:
         quiet()
-        honesty_ = honesty(model, adapter, out, list(questions) or list(lookup("export.questions")))
+        report = honesty(model, adapter, out, list(questions) or list(lookup("export.questions")))
     if as_json:
-        click.echo(json.dumps({"out": str(out), **(_as_json(honesty_) if honesty_ else {})}, ensure_ascii=False))
+        click.echo(json.dumps({"out": str(out), **(_as_json(report) if report else {})}, ensure_ascii=False))
         return
-    if honesty_:
-        _show(honesty_)
+    if report:
+        _show(report)
     click.echo(text("export.command.merged", out=out))
 
 

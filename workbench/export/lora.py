@@ -271,16 +271,16 @@ def updates(adapter: Adapter) -> dict[str, list[Update]]:
         BadInput: a tensor without its counterpart, of a wrong rank, or of a name that is not known.
     """
     modules: dict[str, dict[str, str]] = {}
-    updates_of: dict[str, list[Update]] = {}
+    updates_by_name: dict[str, list[Update]] = {}
     for name in adapter.entries:
         module, part = _split(name, adapter.folder)
         if part.startswith("lora_"):
             modules.setdefault(module, {})[part] = name
         else:
-            updates_of.setdefault(f"{module}.{part}", []).append(Replace(name))
+            updates_by_name.setdefault(f"{module}.{part}", []).append(Replace(name))
     for module, parts in modules.items():
-        _add(updates_of, module, parts, adapter)
-    return updates_of
+        _add(updates_by_name, module, parts, adapter)
+    return updates_by_name
 
 
 _LORA_PART = re.compile(r"lora_(?:A|B|E|embedding_A|embedding_B|magnitude_vector)")
@@ -300,8 +300,8 @@ def _split(name: str, folder: Path) -> tuple[str, str]:
     return ".".join(module), pieces[-1]
 
 
-def _add(updates_of: dict[str, list[Update]], module: str, parts: Mapping[str, str], adapter: Adapter) -> None:
-    changes = updates_of.setdefault(f"{module}.weight", [])
+def _add(updates_by_name: dict[str, list[Update]], module: str, parts: Mapping[str, str], adapter: Adapter) -> None:
+    changes = updates_by_name.setdefault(f"{module}.weight", [])
     config, shapes = adapter.config, adapter.shapes
     transposed = bool(config.get("fan_in_fan_out"))
     if "lora_E" in parts:
@@ -322,7 +322,7 @@ def _add(updates_of: dict[str, list[Update]], module: str, parts: Mapping[str, s
             raise BadInput("export.ranks_disagree", tensor=magnitude, a=told(shapes[magnitude]), b=told(shapes[b]))
         changes.append(Linear(a, b, scale, magnitude, transposed))
         if "lora_B.bias" in parts:
-            updates_of.setdefault(f"{module}.bias", []).append(Bias(parts["lora_B.bias"], scale))
+            updates_by_name.setdefault(f"{module}.bias", []).append(Bias(parts["lora_B.bias"], scale))
 
 
 def _factors(module: str, parts: Mapping[str, str], kinds: tuple[str, ...], adapter: Adapter) -> list[str]:

@@ -70,7 +70,7 @@ def plan(base: Mapping[str, Entry], config: Mapping[str, Any], adapter: Adapter,
         BadInput: the base is quantized, or the adapter does not fit it; names the first tensor that does not.
     """
     _check_base(base, config)
-    changes = {_in_base(name, base): changes_of for name, changes_of in updates(adapter).items()}
+    changes = {_in_base(name, base): updates_of_one for name, updates_of_one in updates(adapter).items()}
     tied = _tied(base, config)
     head, embedding = tied or ("", "")
     # With ensure_weight_tying the adapter holds the same change twice, once for each name of the one tensor.
@@ -82,8 +82,8 @@ def plan(base: Mapping[str, Entry], config: Mapping[str, Any], adapter: Adapter,
     tensors = [_planned(entry.name, entry, changes.pop(entry.name, []), adapter, dtype) for entry in entries]
     if untied:
         tensors.append(_planned(head, base[embedding], changes.pop(head, []), adapter, dtype))
-    for name, updates_left in changes.items():
-        tensor = updates_left[0].names[0]
+    for name, unmatched in changes.items():
+        tensor = unmatched[0].names[0]
         raise BadInput("export.no_such_tensor", tensor=tensor, name=name, nearest=nearest(name, base))
     return Plan(tuple(tensors), untied)
 

@@ -157,13 +157,13 @@ class Writer:
         self._opened: BinaryIO | None = None
 
     def __enter__(self) -> Writer:
-        header_: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+        heading: dict[str, Any] = {"__metadata__": {"format": "pt"}}
         offset = 0
         for name, dtype, shape in self.order:
             stop = offset + size(dtype, shape)
-            header_[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, stop]}
+            heading[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, stop]}
             offset = stop
-        encoded = json.dumps(header_, separators=(",", ":"), ensure_ascii=False).encode()
+        encoded = json.dumps(heading, separators=(",", ":"), ensure_ascii=False).encode()
         encoded += b" " * (-len(encoded) % 8)
         self._opened = self.file.open("wb")
         self._opened.write(len(encoded).to_bytes(8, "little") + encoded)

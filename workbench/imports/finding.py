@@ -62,19 +62,19 @@ def things(paths: Sequence[Path]) -> list[Thing]:
     Raises:
         BadInput: one is not there, or is of no kind that is read here.
     """
-    things_found: list[Thing] = []
+    candidates: list[Thing] = []
     for path in paths:
         if path.is_dir():
             inside = list(_in_folder(path, 0))
             is_whole = inside and inside[0].path == path
-            things_found += [Thing(thing.kind, thing.path, bool(is_whole and i == 0)) for i, thing in enumerate(inside)]
+            candidates += [Thing(thing.kind, thing.path, bool(is_whole and i == 0)) for i, thing in enumerate(inside)]
         elif path.is_file():
-            things_found.append(Thing(_kind_of(path), path, given=True))
+            candidates.append(Thing(_kind_of(path), path, given=True))
         else:
             raise BadInput("imports.not_there", path=path)
-    if not things_found:
+    if not candidates:
         raise BadInput("imports.nothing_there", path=paths[0] if paths else "")
-    return things_found
+    return candidates
 
 
 def _kind_of(file: Path) -> Kind:

@@ -59,15 +59,15 @@ class Field:
         Raises:
             BadSetting: it is no number where one is needed.
         """
-        text_ = written.strip()
-        if not text_ and self.optional:
+        stripped = written.strip()
+        if not stripped and self.optional:
             return None
         if self.kind == "list":
-            return [part.strip() for part in text_.replace("，", ",").split(",") if part.strip()]
+            return [part.strip() for part in stripped.replace("，", ",").split(",") if part.strip()]
         if self.kind not in ("whole", "number"):
-            return text_
+            return stripped
         try:
-            number = float(text_)
+            number = float(stripped)
         except ValueError:
             raise BadSetting("steps.not_a_number", key=self.key, given=written) from None
         return int(number) if number.is_integer() and self.kind == "whole" else number
@@ -126,8 +126,8 @@ def field(key: str) -> Field:
     Raises:
         BadSetting: there is none, or there are several; names the nearest.
     """
-    by_key = {field_.key: field_ for field_ in fields()}
-    matches = [field_ for full, field_ in by_key.items() if full == key or full.endswith(f".{key}")]
+    by_key = {setting.key: setting for setting in fields()}
+    matches = [setting for full, setting in by_key.items() if full == key or full.endswith(f".{key}")]
     if len(matches) == 1 or key in by_key:
         return by_key.get(key) or matches[0]
     if matches:
@@ -139,7 +139,7 @@ def flat(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings however they are given, as ``group.name`` -> value: short names, whole groups, a persona as a
     value."""
     flattened: dict[str, Any] = {}
-    groups = {field_.group for field_ in fields()}
+    groups = {setting.group for setting in fields()}
     for key, value in values.items():
         if key in groups and is_dataclass(value) and not isinstance(value, type):
             value = asdict(value)  # noqa: PLW2901

@@ -67,9 +67,9 @@ class TrainStep(Step[TrainSettings]):
         self._told: str = ""
         self._starting = threading.Lock()
         super().__init__(self._checked(TrainSettings(named, str(out), flat(settings or {}))))
-        run_found = latest(self.out)
-        if run_found is not None:
-            self.attach(run_found)
+        latest_run = latest(self.out)
+        if latest_run is not None:
+            self.attach(latest_run)
 
     # --- settings ---
 

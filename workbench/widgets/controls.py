@@ -157,7 +157,7 @@ class Controls:
         Raises:
             BadSetting: there is none of that name, or there are several; says the nearest.
         """
-        ending = sorted(name_ for name_ in self.known if name_.endswith(f".{name}"))
+        ending = sorted(full_name for full_name in self.known if full_name.endswith(f".{name}"))
         if name in self.known or len(ending) == 1:
             return name if name in self.known else ending[0]
         near = ", ".join(ending) or nearest(name, self.known)

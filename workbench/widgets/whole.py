@@ -104,8 +104,8 @@ class Workbench(Panel):
                 self._panel(step)
         for name in names:
             if not any(_has(controls, name) for controls in self._controls()):
-                names_known = set().union(*(controls.known for controls in self._controls()))
-                raise BadSetting("widgets.unknown_control", given=name, nearest=nearest(name, names_known))
+                known_names = set().union(*(controls.known for controls in self._controls()))
+                raise BadSetting("widgets.unknown_control", given=name, nearest=nearest(name, known_names))
         self._wishes.append((wish, names))
         for controls in self._controls():
             _grant(controls, wish, names)
