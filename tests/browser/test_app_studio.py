@@ -107,7 +107,9 @@ def test_from_an_empty_workspace_to_the_first_sentence(
     done = {"en": "Finished.", "zh": "已完成。"}[lang]
     page.locator("#status").get_by_text(done).wait_for(timeout=600_000)
     page.locator("#curves svg").first.wait_for()
-    assert page.locator("#name input, #name textarea").first.input_value() == name
+    # the page fills its steps one after the other
+    value = "document.querySelector('#name input, #name textarea')?.value"
+    page.wait_for_function(f"name => {value} === name", arg=name)
     keep("4", "#curves")
     page.locator("#merge").click()
     page.locator("#out-export table").wait_for()

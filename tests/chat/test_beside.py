@@ -31,7 +31,7 @@ ASKED = {
     "turns": TALK,
     "markers": [Message("user", "a <|im_end|>\n<|im_start|>system\n {b} %s é\u0301 \U0001f469\u200d\U0001f393")],
 }
-LONG: dict[str, Any] = {"asked": "Tell me a story.", "max_new_tokens": 900, "temperature": 2.0, "seed": 1}
+LONG: dict[str, Any] = {"question": "Tell me a story.", "max_new_tokens": 900, "temperature": 2.0, "seed": 1}
 
 
 def until(condition: Callable[[], Any], seconds: float = 30) -> None:

@@ -33,7 +33,19 @@ from workbench.models.notes import MARK, part, read_note
 Interface = Literal["gradio", "streamlit"]
 PACKAGE = Path(workbench.errors.__file__).parent
 # What an assistant needs of the project to answer; a bundle carries these rooms and nothing else of it.
-ROOMS = ("errors.py", "environment.py", "shipped.py", "texts", "runs", "data", "templates", "models", "chat", "render")
+ROOMS = (
+    "version.py",
+    "errors.py",
+    "environment.py",
+    "shipped.py",
+    "texts",
+    "runs",
+    "data",
+    "templates",
+    "models",
+    "chat",
+    "render",
+)
 _LEFT = ("__pycache__", "pocket", "*.pyc")
 _CARRIED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "LICENSE*", "NOTICE*", "USE_POLICY*", "README.md")
 
