@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.slow, *GRADIO_SAYS]
 @pytest.fixture
 def rooms(tiny: Path, tmp_path: Path) -> Iterator[Workspaces]:
     """Workspaces that train the tiny model, for as long as it is let."""
-    often = ("max_steps=5000", "save_steps=2", "eval_steps=1000", "logging_steps=1")
+    often = ("data.general=shipped", "max_steps=5000", "save_steps=2", "eval_steps=1000", "logging_steps=1")
     file = tmp_path / "recipe.yaml"
     file.write_text(recipe_yaml(load_recipe("pocket-qlora", small.overrides(tiny, *often))), encoding="utf-8")
     made = Workspaces(tmp_path / "root", lang="en", recipe=str(file))

@@ -87,3 +87,11 @@ def test_what_training_would_refuse_is_refused_where_it_is_given(tmp_path: Path)
             project.data.change(name="Moss", **bad)
         assert project.data.settings == before
         assert project.train.recipe.persona.name == before.name
+
+
+def test_the_recipe_says_where_general_conversations_come_from(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("model: {name: pocket}\ndata: {general: null}\n", encoding="utf-8")
+    for recipe, source in ((str(file), None), ("pocket-qlora", "auto")):
+        project = Project(tmp_path / "project", recipe=recipe)
+        assert project.data.settings.general == source == project.train.recipe.data.general

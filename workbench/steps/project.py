@@ -37,10 +37,10 @@ class Project:
         self.lang = lang
         stored = read_json(self.folder / _FILE) or {}
         out = self.folder if is_run(self.folder) else self.folder / "runs" / "first"
-        self.data = DataStep(lang=lang)
+        self.train = TrainStep(recipe, out)
+        self.data = DataStep(lang=lang, general=self.train.recipe.data.general)
         _restore(self.data, stored.get("data"))
         self.template = TemplateStep(lang=lang)
-        self.train = TrainStep(recipe, out)
         self._recipe = recipe
         self._handed: dict[str, Any] = {}
         self._hand_data("settings")
