@@ -30,14 +30,14 @@ from workbench.chat.history import Asked, as_messages, tell_cut
 from workbench.chat.loading import Opened, Serving, opened
 from workbench.data.conversation import Message
 from workbench.environment import no_collection, prepare
-from workbench.errors import Failed, WorkbenchError, again, record
+from workbench.errors import Failed, WorkbenchError, error_from_record, record
 
 POLL = 0.05  # seconds between two looks at whether the answer is still wanted
 # Its modules are found where this process finds them, and nowhere else: not in the folder that it stands in.
 PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from workbench.chat.beside import main; main()"
 
 
-class Beside:
+class ModelProcess:
     """Represent the assistant of ``settings``, in a child that :meth:`opened` starts; where it died, the next question
     starts another. It ends with this object, and with this process.
 
@@ -59,7 +59,7 @@ class Beside:
         child = self._living()
         child.settled.wait()
         if child.error is not None:
-            raise again(**child.error)
+            raise error_from_record(**child.error)
         report = child.told
         return Opened(self, _Base(self) if report["base"] else None, tuple(report["remarks"]), tuple(report["notices"]))
 
@@ -90,7 +90,7 @@ class Beside:
                 except queue.Empty:
                     continue
                 if "error" in record:
-                    raise again(**record["error"])
+                    raise error_from_record(**record["error"])
                 if "piece" in record:
                     yield record["piece"]
                 elif "cut" in record:
@@ -116,7 +116,7 @@ class Beside:
 class _Base:
     """The base of the same child."""
 
-    def __init__(self, process: Beside) -> None:
+    def __init__(self, process: ModelProcess) -> None:
         self._beside = process
 
     def stream(self, question: Asked, **options: Any) -> Iterator[str]:

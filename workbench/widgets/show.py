@@ -109,11 +109,14 @@ def _answers(rows: Sequence[Comparison], lang: str | None) -> Shown:
 
 
 def _conversations(rows: Sequence[Conversation], lang: str | None) -> Shown:
-    from workbench.render.markup import escape, said, table
+    from workbench.render.markup import escape, spoken_html, table
 
     cells = [(str(n), _before_the_answer(row), row.answer, row.group or row.kind) for n, row in enumerate(rows, 1)]
     head = [text(f"show.{name}", lang) for name in ("row", "question", "answer", "group")]
-    drawn = [[number, said(question), said(answer), said(group)] for number, question, answer, group in cells]
+    drawn = [
+        [number, spoken_html(question), spoken_html(answer), spoken_html(group)]
+        for number, question, answer, group in cells
+    ]
     plain = "\n".join(
         f"{number:>3}  {question}\n     → {answer}  [{group}]" for number, question, answer, group in cells
     )
@@ -130,10 +133,13 @@ def _before_the_answer(conversation: Conversation) -> str:
 
 
 def _findings(rows: Sequence[Finding], lang: str | None) -> Shown:
-    from workbench.render.markup import escape, said, table, tag
+    from workbench.render.markup import escape, spoken_html, table, tag
 
     head = [escape(text(f"show.{name}", lang)) for name in ("finding", "message", "why", "remedy")]
-    drawn = [[tag("code", escape(f.code)), said(f.message), said(f.why), tag("code", escape(f.remedy))] for f in rows]
+    drawn = [
+        [tag("code", escape(f.code)), spoken_html(f.message), spoken_html(f.why), tag("code", escape(f.remedy))]
+        for f in rows
+    ]
     plain = "\n".join(f"{f.code}: {f.message}\n  {f.why}\n  {f.remedy}" for f in rows)
     return Shown(_whole(table(head, drawn), lang), plain)
 
