@@ -120,7 +120,7 @@ class _Base:
         self._beside = process
 
     def stream(self, question: Asked, **options: Any) -> Iterator[str]:
-        """As :meth:`Beside.stream`."""
+        """Answer as :meth:`ModelProcess.stream` does, by the base."""
         return self._beside.stream(question, base=True, **options)
 
 
@@ -151,7 +151,7 @@ class _Child:
         self._send(asdict(settings))
 
     def ask(self, **question: Any) -> tuple[int, queue.SimpleQueue[dict[str, Any]]]:
-        """Send a question; its number, and where what comes of it is heard."""
+        """Send a question; return its number and the queue of its replies."""
         number, heard = next(self._numbers), queue.SimpleQueue[dict[str, Any]]()
         with self._lock:
             self._heard[number] = heard
@@ -161,7 +161,7 @@ class _Child:
         return number, heard
 
     def leave(self, number: int) -> None:
-        """Nobody waits for the answer of that number any more."""
+        """Stop the answer of that number: nobody waits for it any more."""
         with self._lock:
             self._heard.pop(number, None)
         self._send({"stop": number})

@@ -170,7 +170,7 @@ class _NoRedirect(HTTPRedirectHandler):
     """A redirect would carry the key to another host."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Never."""
+        """Follow no redirection."""
 
 
 def _opener(host: str) -> OpenerDirector:
