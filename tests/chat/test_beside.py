@@ -186,9 +186,9 @@ def test_who_is_killed_is_told_to_all_who_wait_and_the_next_question_is_answered
 
 PARENT = """
 import sys, time
-from workbench.chat.beside import Beside
+from workbench.chat.beside import ModelProcess
 from workbench.chat.loading import Serving
-process = Beside(Serving("pocket"))
+process = ModelProcess(Serving("pocket"))
 print(process._living()._process.pid, flush=True)
 if "end" not in sys.argv:
     time.sleep(100)
