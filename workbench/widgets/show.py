@@ -35,13 +35,13 @@ class Shown:
         return self.plain
 
 
-def show(value: Any, second: MaskView | None = None, *, lang: str | None = None) -> Shown:
+def show(value: Any, other: MaskView | None = None, *, lang: str | None = None) -> Shown:
     """Return a value of the workbench to look at; make it the last line of a cell.
 
     Args:
         value: a run (its curves, and answers at each evaluation), a mask view, or a list of conversations, findings or
             comparisons.
-        second: a second mask view, to stand beside the first.
+        other: a second mask view, to stand beside the first.
         lang: the language of our own words.
 
     Raises:
@@ -51,7 +51,7 @@ def show(value: Any, second: MaskView | None = None, *, lang: str | None = None)
     from workbench.templates import MaskView
 
     if isinstance(value, MaskView):
-        return _mask(value, second, lang)
+        return _mask(value, other, lang)
     if isinstance(value, Run):
         return _run(value, lang)
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -72,7 +72,7 @@ def _several(values: Sequence[Any], lang: str | None) -> Shown:
     raise BadInput("show.unknown", given=f"list[{type(values[0]).__name__}]")
 
 
-def _mask(view: MaskView, second: MaskView | None, lang: str | None) -> Shown:
+def _mask(view: MaskView, other: MaskView | None, lang: str | None) -> Shown:
     from rich.console import Console
 
     from workbench.render import compare_html, mask_html, mask_text
@@ -80,9 +80,9 @@ def _mask(view: MaskView, second: MaskView | None, lang: str | None) -> Shown:
     stream = io.StringIO()
     # without these it would itself display, where it finds itself in a notebook
     console = Console(file=stream, width=100, force_jupyter=False, force_terminal=False, color_system=None)
-    for drawn in filter(None, (view, second)):
+    for drawn in filter(None, (view, other)):
         console.print(mask_text(drawn, lang=lang))
-    html = compare_html(view, second, lang=lang) if second else mask_html(view, lang=lang)
+    html = compare_html(view, other, lang=lang) if other else mask_html(view, lang=lang)
     return Shown(html, stream.getvalue().rstrip())
 
 
