@@ -275,9 +275,9 @@ def test_an_error_speaks_both_languages() -> None:
 @pytest.mark.parametrize("name", sorted(ERRORS - {"WorkbenchError"}))
 def test_an_error_is_the_same_in_another_process(name: str) -> None:
     error = getattr(workbench.errors, name)("cli.unknown_command", given="qickstart", nearest="quickstart")
-    told = workbench.errors.again(**json.loads(json.dumps(workbench.errors.record(error))))
+    told = workbench.errors.error_from_record(**json.loads(json.dumps(workbench.errors.record(error))))
     assert type(told) is type(error) and [told.say("zh"), told.do("en")] == [error.say("zh"), error.do("en")]
-    assert type(workbench.errors.again("eval", error.key, error.values)) is workbench.errors.Failed
+    assert type(workbench.errors.error_from_record("eval", error.key, error.values)) is workbench.errors.Failed
 
 
 def test_an_unknown_key_is_a_mistake_of_ours() -> None:

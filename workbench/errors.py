@@ -93,7 +93,7 @@ def record(error: WorkbenchError) -> dict[str, Any]:
     return {"kind": type(error).__name__, "key": error.key, "values": error.values}
 
 
-def again(kind: str, key: str, values: Mapping[str, object]) -> WorkbenchError:
+def error_from_record(kind: str, key: str, values: Mapping[str, object]) -> WorkbenchError:
     """Return the error of another process; of a kind that is not known here it is a :class:`Failed`."""
     kinds = (BadInput, BadData, BadSetting, UnknownName, OutputExists, NotLearnt, Interrupted)
     return {error_type.__name__: error_type for error_type in kinds}.get(kind, Failed)(key, **values)

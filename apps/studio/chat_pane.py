@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadInput
-from workbench.render.markup import answered, escape, said, thought
+from workbench.render.markup import answered, escape, spoken_html, thought
 from workbench.steps import ChatStep, Model
 
 from .parts import Pane, Studio, click, flow, shown
@@ -111,5 +111,5 @@ def _columns(step: ChatStep, lang: str, answers: dict[str, str]) -> str:
         f'<p class="wb-answer" data-label="{escape(label)}">{answered(answer)}</p>{thought(answer, lang)}</div>'
         for label, answer in answers.items()
     )
-    question = f"<p><strong>{said(step.settings.question)}</strong></p>"
+    question = f"<p><strong>{spoken_html(step.settings.question)}</strong></p>"
     return shown(f'{question}<div class="wb-cards">{cells}</div>', lang)

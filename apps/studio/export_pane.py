@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadInput
-from workbench.render.markup import escape, said, table
+from workbench.render.markup import escape, spoken_html, table
 from workbench.steps import ExportStep
 from workbench.texts import text
 
@@ -127,7 +127,7 @@ def _shown(step: Any, lang: str) -> str:
     if parted and key == "matches":
         key = "ties"
     told = text(f"export.honesty.{key}", lang, n=len(parted), all=len(found.questions))
-    rows = [[said(q), said(a)] for q, a in zip(found.questions, found.of("merged").answers, strict=True)]
+    rows = [[spoken_html(q), spoken_html(a)] for q, a in zip(found.questions, found.of("merged").answers, strict=True)]
     head = [escape(text(f"studio.data.{part}", lang)) for part in ("question", "answer")]
     return shown(f"<ul>{lines}</ul><p><strong>{escape(told)}</strong></p>{table(head, rows)}", lang)
 

@@ -108,9 +108,9 @@ class Line:
         except WorkbenchError as error:
             self._trouble[key] = error
         except Exception as error:  # the line goes on for the others; the page says what it was
-            from workbench.steps import told
+            from workbench.steps import as_workbench_error
 
-            self._trouble[key] = told(error)
+            self._trouble[key] = as_workbench_error(error)
         finally:
             with self._lock:
                 self._starting.discard(key)

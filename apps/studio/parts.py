@@ -15,7 +15,7 @@ import gradio as gr
 from workbench.chat.discreet import without_places
 from workbench.errors import BadInput, WorkbenchError
 from workbench.render.markup import escape, root
-from workbench.steps import told
+from workbench.steps import as_workbench_error
 from workbench.texts import language, text
 
 from .line import Line
@@ -103,7 +103,7 @@ def visitor(request: gr.Request) -> str:
 
 def card(error: BaseException, lang: str) -> str:
     """What went wrong, and what to do."""
-    found: WorkbenchError = told(error)
+    found: WorkbenchError = as_workbench_error(error)
     return alert((found.say(lang), found.do(lang)), lang)
 
 

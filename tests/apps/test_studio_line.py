@@ -91,7 +91,7 @@ def test_what_is_stopped_while_it_starts_is_stopped_when_it_has_started(tmp_path
     def slowly() -> Run:
         go.wait(10)
         run = Run.create(tmp_path / "run", "model: {}\n")
-        running(run, Process.here())
+        running(run, Process.current())
         return run
 
     line.join("a", slowly)

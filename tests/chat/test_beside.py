@@ -16,7 +16,7 @@ import pytest
 
 from tests.listening import Prompts, listening
 from workbench.chat import Assistant
-from workbench.chat.beside import Beside
+from workbench.chat.beside import ModelProcess
 from workbench.chat.loading import Opened, Serving, opened
 from workbench.data.conversation import Message
 from workbench.errors import BadInput, Failed, WorkbenchError
@@ -49,10 +49,10 @@ def settings(making: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 
 @pytest.fixture(scope="module")
-def started(settings: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Beside, Prompts]]:
+def started(settings: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ModelProcess, Prompts]]:
     """It, and what its model receives."""
     with listening(tmp_path_factory.mktemp("beside")) as prompts:
-        made = Beside(settings)
+        made = ModelProcess(settings)
         threading.Thread(target=made.opened).start()  # while this process loads the same
         yield made, prompts
         made.close()
@@ -65,7 +65,7 @@ def here(started: Any, settings: Serving) -> Opened:
 
 
 @pytest.fixture(scope="module")
-def there(started: tuple[Beside, Prompts], here: Opened) -> Opened:
+def there(started: tuple[ModelProcess, Prompts], here: Opened) -> Opened:
     return started[0].opened()
 
 
@@ -75,7 +75,7 @@ def test_it_says_of_itself_what_it_would_here(there: Opened, here: Opened) -> No
 
 @pytest.mark.parametrize("name", ASKED)
 def test_its_model_receives_the_prompt_that_was_trained_and_its_pieces_are_the_same(
-    there: Opened, here: Opened, started: tuple[Beside, Prompts], name: str
+    there: Opened, here: Opened, started: tuple[ModelProcess, Prompts], name: str
 ) -> None:
     asked, prompts = ASKED[name], started[1]
     assert isinstance(here.answers, Assistant)
@@ -106,7 +106,7 @@ def test_a_short_answer_does_not_wait_for_three_long_ones(there: Opened, here: O
 
 @pytest.mark.parametrize("end", ["stopped", "closed"])
 def test_an_answer_that_nobody_wants_any_more_ends_in_the_other_process_too(
-    there: Opened, started: tuple[Beside, Prompts], monkeypatch: pytest.MonkeyPatch, end: str
+    there: Opened, started: tuple[ModelProcess, Prompts], monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
     child: Any = started[0]._child
     hear, told = child._hear, []
@@ -153,7 +153,7 @@ def test_what_cannot_be_loaded_is_told_as_here(tmp_path: Path) -> None:
         Serving("pocket", str(tmp_path / "no adapter")),
         Serving(str(tmp_path / "broken")),
     ]
-    processes = [Beside(settings) for settings in wrong]
+    processes = [ModelProcess(settings) for settings in wrong]
     for process in processes:
         process._living()  # they start together
     for process, settings in zip(processes, wrong, strict=True):
@@ -168,7 +168,7 @@ def test_what_cannot_be_loaded_is_told_as_here(tmp_path: Path) -> None:
 
 
 def test_who_is_killed_is_told_to_all_who_wait_and_the_next_question_is_answered(
-    there: Opened, here: Opened, started: tuple[Beside, Prompts]
+    there: Opened, here: Opened, started: tuple[ModelProcess, Prompts]
 ) -> None:
     child: Any = started[0]._child
     waiting = [there.answers.stream(**LONG | {"seed": seed}) for seed in (1, 2)]
@@ -186,9 +186,9 @@ def test_who_is_killed_is_told_to_all_who_wait_and_the_next_question_is_answered
 
 PARENT = """
 import sys, time
-from workbench.chat.beside import Beside
+from workbench.chat.beside import ModelProcess
 from workbench.chat.loading import Serving
-process = Beside(Serving("pocket"))
+process = ModelProcess(Serving("pocket"))
 print(process._living()._process.pid, flush=True)
 if "end" not in sys.argv:
     time.sleep(100)
@@ -209,6 +209,6 @@ def test_it_ends_with_its_parent_also_in_the_midst_of_loading(root: Path, how: s
 
 
 @pytest.mark.skipif(os.name == "nt", reason="groups of processes are another thing there")
-def test_a_ctrl_c_in_the_terminal_is_for_the_page_alone(there: Opened, started: tuple[Beside, Prompts]) -> None:
+def test_a_ctrl_c_in_the_terminal_is_for_the_page_alone(there: Opened, started: tuple[ModelProcess, Prompts]) -> None:
     child: Any = started[0]._child
     assert os.getpgid(child._process.pid) != os.getpgid(0)

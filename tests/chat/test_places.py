@@ -21,7 +21,7 @@ def until(condition: object) -> None:
 
 def hold(places: Places, order: list[int], number: int, go: threading.Event) -> threading.Thread:
     def work() -> None:
-        with places.place():
+        with places.turn():
             order.append(number)
             go.wait(10)
 
@@ -48,7 +48,7 @@ def test_beyond_the_line_it_is_busy() -> None:
     places, order, go = Places(at_once=1, waiting=1), [], threading.Event()
     threads = [hold(places, order, 0, go), hold(places, order, 1, go)]
     until(lambda: places.in_line == 1 and places.served == 1)
-    with pytest.raises(Failed, match="Too many"), places.place():
+    with pytest.raises(Failed, match="Too many"), places.turn():
         pass
     go.set()
     for thread in threads:
@@ -59,10 +59,10 @@ def test_who_leaves_the_line_frees_the_place() -> None:
     places, order, go = Places(at_once=1, waiting=1), [], threading.Event()
     thread = hold(places, order, 0, go)
     until(lambda: order == [0])
-    with places.place(lambda: True) as came:
+    with places.turn(lambda: True) as came:
         assert not came
     assert places.in_line == 0
     go.set()
     thread.join(10)
-    with places.place() as came:
+    with places.turn() as came:
         assert came

@@ -6,13 +6,13 @@ import hashlib
 import pytest
 
 from tests.render.stripped import Page
-from workbench.render.markup import escape, page, said, static, styles, tag
+from workbench.render.markup import escape, page, spoken_html, static, styles, tag
 
 
 @pytest.mark.parametrize("words", ["<script>alert(1)</script>", "</style><b>", "&lt;", "a\"b'c", "<!--", "]]>"])
 def test_no_text_becomes_markup(words: str) -> None:
     assert Page(f'<p title="{escape(words)}">{escape(words)}</p>').tags == [("p", {"title": words})]
-    assert words in Page(f"<p>{said(words)}</p>").text
+    assert words in Page(f"<p>{spoken_html(words)}</p>").text
 
 
 def test_control_characters_and_lone_surrogates_are_shown_and_can_be_written() -> None:
@@ -21,11 +21,11 @@ def test_control_characters_and_lone_surrogates_are_shown_and_can_be_written() -
 
 
 def test_line_breaks_of_answers_are_kept_without_a_style() -> None:
-    assert said("a\r\nb\nc") == "<bdi>a<br>b<br>c</bdi>"
+    assert spoken_html("a\r\nb\nc") == "<bdi>a<br>b<br>c</bdi>"
 
 
 def test_text_cannot_turn_the_direction_of_the_page() -> None:
-    assert said("\u202eabc").startswith("<bdi>")
+    assert spoken_html("\u202eabc").startswith("<bdi>")
 
 
 def test_an_attribute_that_is_none_is_left_out() -> None:

@@ -157,7 +157,7 @@ def test_a_resume_says_what_a_kill_left_unsaid(run):
 
 @linux
 def test_a_process_that_is_gone_or_another_of_the_same_number_has_died(run):
-    record = {**Process.here().record(), "status": "running", "step": 4, "updated": time.time()}
+    record = {**Process.current().record(), "status": "running", "step": 4, "updated": time.time()}
     (run.path / "state.json").write_text(json.dumps(record))
     assert run.state().status == "running"
     (run.path / "state.json").write_text(json.dumps({**record, "process_start": "other:1"}))
@@ -417,7 +417,7 @@ def test_a_process_that_does_not_work_on_the_run_is_left_alone(run, start, annou
 
 
 def test_a_run_never_ends_the_process_that_asks(run):
-    record = {**Process.here().record(), "status": "running", "updated": time.time()}
+    record = {**Process.current().record(), "status": "running", "updated": time.time()}
     (run.path / "state.json").write_text(json.dumps(record))
     with pytest.raises(BadInput, match="left alone"):
         runs.stop(run, 0, kill=True)

@@ -8,7 +8,7 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from workbench.errors import BadSetting, Failed
-from workbench.steps import DataStep, told
+from workbench.steps import DataStep, as_workbench_error
 
 
 def test_settings_cannot_be_written_past_the_step() -> None:
@@ -76,9 +76,9 @@ def test_changes_from_many_threads_are_all_kept() -> None:
 
 def test_any_error_is_told_with_what_to_do() -> None:
     said = BadSetting("steps.not_a_number", key="r", given="x")
-    assert told(said) is said
+    assert as_workbench_error(said) is said
     for error in (OSError(28, "No space left", "/x"), MemoryError(), ZeroDivisionError("by zero")):
-        card = told(error)
+        card = as_workbench_error(error)
         assert isinstance(card, Failed)
         assert card.say("zh")
         assert card.do("en")

@@ -30,14 +30,14 @@ from workbench.chat.history import Asked, as_messages, tell_cut
 from workbench.chat.loading import Opened, Serving, opened
 from workbench.data.conversation import Message
 from workbench.environment import no_collection, prepare
-from workbench.errors import Failed, WorkbenchError, again, record
+from workbench.errors import Failed, WorkbenchError, error_from_record, record
 
 POLL = 0.05  # seconds between two looks at whether the answer is still wanted
 # Its modules are found where this process finds them, and nowhere else: not in the folder that it stands in.
 PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from workbench.chat.beside import main; main()"
 
 
-class Beside:
+class ModelProcess:
     """Represent the assistant of ``settings``, in a child that :meth:`opened` starts; where it died, the next question
     starts another. It ends with this object, and with this process.
 
@@ -59,7 +59,7 @@ class Beside:
         child = self._living()
         child.settled.wait()
         if child.error is not None:
-            raise again(**child.error)
+            raise error_from_record(**child.error)
         report = child.told
         return Opened(self, _Base(self) if report["base"] else None, tuple(report["remarks"]), tuple(report["notices"]))
 
@@ -90,7 +90,7 @@ class Beside:
                 except queue.Empty:
                     continue
                 if "error" in record:
-                    raise again(**record["error"])
+                    raise error_from_record(**record["error"])
                 if "piece" in record:
                     yield record["piece"]
                 elif "cut" in record:
@@ -116,11 +116,11 @@ class Beside:
 class _Base:
     """The base of the same child."""
 
-    def __init__(self, process: Beside) -> None:
+    def __init__(self, process: ModelProcess) -> None:
         self._beside = process
 
     def stream(self, question: Asked, **options: Any) -> Iterator[str]:
-        """As :meth:`Beside.stream`."""
+        """Answer as :meth:`ModelProcess.stream` does, by the base."""
         return self._beside.stream(question, base=True, **options)
 
 
@@ -151,7 +151,7 @@ class _Child:
         self._send(asdict(settings))
 
     def ask(self, **question: Any) -> tuple[int, queue.SimpleQueue[dict[str, Any]]]:
-        """Send a question; its number, and where what comes of it is heard."""
+        """Send a question; return its number and the queue of its replies."""
         number, heard = next(self._numbers), queue.SimpleQueue[dict[str, Any]]()
         with self._lock:
             self._heard[number] = heard
@@ -161,7 +161,7 @@ class _Child:
         return number, heard
 
     def leave(self, number: int) -> None:
-        """Nobody waits for the answer of that number any more."""
+        """Stop the answer of that number: nobody waits for it any more."""
         with self._lock:
             self._heard.pop(number, None)
         self._send({"stop": number})

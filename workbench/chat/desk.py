@@ -278,7 +278,7 @@ class Desk:
                 return
             session.answering = number
         try:
-            with self.places.place(lambda: _gone(session, number)) as came:
+            with self.places.turn(lambda: _gone(session, number)) as came:
                 turns = self._write(session, turn, number, wish, lang) if came else iter([_stopped(turn, lang)])
                 for turn in turns:
                     if not self._grown(session, turn, number):
@@ -330,7 +330,7 @@ class Desk:
             "should_stop": lambda: _gone(session, number),
             "on_cut": cut.append,
         }
-        messages = [*said(session.turns, system), Message("user", turn.question)]
+        messages = [*to_messages(session.turns, system), Message("user", turn.question)]
         streams = [opened.answers.stream(messages, **options)]
         if wish.compare and opened.base is not None:
             streams.append(opened.base.stream(messages, **options))
@@ -347,7 +347,7 @@ class Desk:
             yield replace(turn, note=note)
 
 
-def said(turns: tuple[Turn, ...], system: str = "") -> list[Message]:
+def to_messages(turns: tuple[Turn, ...], system: str = "") -> list[Message]:
     """Return the messages of a conversation; a question without an answer is left out, and no system message is sent
     empty."""
     messages = [Message("system", system)] if system.strip() else []

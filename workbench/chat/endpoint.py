@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from workbench.chat.history import Asked, as_messages
-from workbench.chat.sent import Lines, bounded, said
+from workbench.chat.sent import Lines, answer_pieces, bounded
 from workbench.data.markers import control_tokens
 from workbench.errors import BadInput, Failed, WorkbenchError
 
@@ -94,7 +94,7 @@ class Endpoint:
         most = SHORTEST_BOUND + options.max_new_tokens * PER_TOKEN
         with Lines(partial(self._answer, "/chat/completions", body), most, should_stop, longest=self.longest) as lines:
             try:
-                for piece in bounded(said(lines, self.timeout), most // 16):
+                for piece in bounded(answer_pieces(lines, self.timeout), most // 16):
                     yield piece.replace(_UNSEEN, "")
             except (OSError, http.client.HTTPException) as error:
                 raise Failed("web.endpoint.broke_off", url=self.url, reason=_reason(error)) from error
@@ -170,7 +170,7 @@ class _NoRedirect(HTTPRedirectHandler):
     """A redirect would carry the key to another host."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
-        """Never."""
+        """Follow no redirection."""
 
 
 def _opener(host: str) -> OpenerDirector:

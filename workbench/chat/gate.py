@@ -154,37 +154,37 @@ class _Call:
         self.path: str = scope["path"]
 
     def all(self, name: str) -> list[str]:
-        """Every value of a header."""
+        """Return every value of a header."""
         encoded = name.encode()
         return [value.decode("latin-1") for key, value in self.scope["headers"] if key == encoded]
 
     def first(self, name: str) -> str:
-        """The first value of a header; empty where there is none."""
+        """Return the first value of a header; empty where there is none."""
         return next(iter(self.all(name)), "")
 
     @property
     def cookie(self) -> str:
-        """Our cookie; empty where there is none."""
+        """Return our cookie; empty where there is none."""
         pairs = (pair.strip().partition("=") for line in self.all("cookie") for pair in line.split(";"))
         return next((value for name, _, value in pairs if name == COOKIE), "")
 
     @property
     def secure(self) -> bool:
-        """Whether the browser came by https, to us or to a proxy before us."""
+        """Tell whether the browser came by https, to us or to a proxy before us."""
         forwarded = self.first("x-forwarded-proto").partition(",")[0].strip()
         return "https" in (self.scope.get("scheme"), forwarded) or self.first("origin").startswith("https://")
 
     @property
     def wants_html(self) -> bool:
-        """Whether a person looks, and not a program."""
+        """Tell whether a person looks, and not a program."""
         return "text/html" in self.first("accept")
 
     def lang(self, fixed: str | None) -> str:
-        """The language of whoever calls."""
+        """Return the language of whoever calls."""
         return language(fixed or self.first("accept-language") or None)
 
     def inside(self) -> Scope:
-        """The call as the application sees it: its origin was looked at here, and no library has to do so again."""
+        """Return the call as the application sees it: its origin was looked at here, no library has to do so again."""
         return {**self.scope, "headers": [pair for pair in self.scope["headers"] if pair[0] != b"origin"]}
 
 

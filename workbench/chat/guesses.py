@@ -34,7 +34,7 @@ class _Count:
     last: float = 0.0
 
     def wait(self, now: float) -> float:
-        """The seconds until the next guess is looked at."""
+        """Return the seconds until the next guess is looked at."""
         if self.wrong < FREE:
             return 0.0
         return max(0.0, self.last + min(LONGEST, 2.0 ** min(self.wrong - FREE, 10)) - now)

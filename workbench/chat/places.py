@@ -35,7 +35,7 @@ class Places:
         return len(self._line)
 
     @contextmanager
-    def place(self, gone: Callable[[], bool] | None = None) -> Iterator[bool]:
+    def turn(self, gone: Callable[[], bool] | None = None) -> Iterator[bool]:
         """Wait for a turn; gives whether it came: not where ``gone`` says that nobody waits any more.
 
         Raises:

@@ -171,7 +171,7 @@ def _event(data: bytes) -> dict[str, Any]:
     return event
 
 
-def said(lines: Lines, patience: float) -> Iterator[str]:
+def answer_pieces(lines: Lines, patience: float) -> Iterator[str]:
     """Give the pieces of text in the events of ``lines``, until the answer ends or nobody wants more of it.
 
     Raises:

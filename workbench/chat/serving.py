@@ -57,9 +57,9 @@ def face(settings: Serving) -> Face:
 def desk(settings: Serving, limits: Limits | None = None) -> Desk:
     """Return the desk at which ``settings`` are served: the model in a process of its own, not loaded yet
     (:meth:`Desk.warm` begins)."""
-    from workbench.chat.beside import Beside
+    from workbench.chat.beside import ModelProcess
 
-    opener = partial(opened, settings) if settings.endpoint else Beside(settings).opened
+    opener = partial(opened, settings) if settings.endpoint else ModelProcess(settings).opened
     return Desk(opener, face(settings), limits)
 
 

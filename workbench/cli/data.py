@@ -34,12 +34,12 @@ class _DataGroup(click.Group):
     """Loads the sibling's commands when they are asked for, so that a check need not."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of the work."""
+        """List the commands in the order of the work."""
         siblings = ["identity", "mix"] if util.find_spec(_SIBLING) else []
         return [*siblings[:1], *super().list_commands(ctx), *siblings[1:]]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """One of ours, or the sibling's."""
+        """Return one of ours, or the sibling's."""
         if cmd_name in ("identity", "mix") and util.find_spec(_SIBLING):
             command = getattr(import_module(_SIBLING), cmd_name)
             return command if isinstance(command, click.Command) else None

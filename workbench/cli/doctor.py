@@ -152,12 +152,12 @@ def _small(model: str) -> bool:
 
 
 def _looked(name: str, recipe: Recipe) -> tuple[Outlook | None, list[Check]]:
-    from workbench.training.forecast import NO_FORECAST, outlook, told
+    from workbench.training.forecast import NO_FORECAST, outlook, short_reason
 
     try:
         seen = outlook(recipe)
     except NO_FORECAST as error:
-        note = Check("recipe", "note", text("training.state.no_forecast", reason=told(error)))
+        note = Check("recipe", "note", text("training.state.no_forecast", reason=short_reason(error)))
         return None, [note, *_template(recipe)]
     return seen, [_fits(name, seen), *_template(recipe)]
 

@@ -130,7 +130,7 @@ def _row(conversations: list[Conversation], row: int, file: str) -> Conversation
     from workbench.data.findings import Rows
 
     rows = Rows(conversations, None)
-    index = rows.at(row)
+    index = rows.index_of(row)
     if index is not None:
         return conversations[index]
     last = max(rows.numbers(range(len(conversations))))

@@ -19,7 +19,7 @@ from typing import IO, Any, cast
 
 from workbench.data.fields import BadRow, Location, Row, Undecoded, printable
 from workbench.data.limits import SHARED, limits, serve_others
-from workbench.errors import BadData, WorkbenchError, again, record
+from workbench.errors import BadData, WorkbenchError, error_from_record, record
 
 # Bytes that the process may take beyond what its libraries do: a batch, unpacked, and once more as Python's values.
 ROOM = 600_000_000
@@ -104,7 +104,7 @@ def _most(source: Path) -> int:
 def _error(record: dict[str, Any]) -> WorkbenchError:
     values = dict(record["values"])
     if record["kind"] != "BadRow":
-        return again(record["kind"], record["key"], values)
+        return error_from_record(record["kind"], record["key"], values)
     location = Location(str(values.pop("file")), int(values.pop("row")), values.pop("line"))
     return BadRow(record["key"], location, **values)
 

@@ -76,7 +76,7 @@ class Rows:
         """Return the numbers of the rows at ``indices``, in order."""
         return tuple(sorted({self._numbers[index] for index in indices}))
 
-    def at(self, number: int) -> int | None:
+    def index_of(self, number: int) -> int | None:
         """Return the index of the conversation whose row has this number, or None."""
         return self._numbers.index(number) if number in self._numbers else None
 

@@ -11,7 +11,7 @@ from workbench.data import jsonfile, tables
 from workbench.data.conversation import Conversation
 from workbench.data.decoding import read_text
 from workbench.data.fields import Location, Row, printable
-from workbench.data.formats import FORMATS, gathered, known, settle
+from workbench.data.formats import FORMATS, gathered, known_format, settle
 from workbench.data.limits import check_file, check_folder, check_text, within
 from workbench.data.parsing import parse
 from workbench.errors import BadData, nearest
@@ -65,7 +65,7 @@ def load(
     path: str | Path, *, format: str | None = None, limit: int | None = None, compat: str | None = None
 ) -> Reading:
     """Read as :func:`read` does, with the format that was recognised."""
-    known(format)
+    known_format(format)
     conversations: list[Conversation] = []
     formats: list[str] = []
     for source in _sources(path):

@@ -8,7 +8,7 @@ from workbench.evaluation.evaluator import Evaluator
 from workbench.evaluation.first import Choice, FirstLook, adopt
 from workbench.evaluation.history import measured
 from workbench.evaluation.interval import interval
-from workbench.evaluation.known import Known
+from workbench.evaluation.known import KnownAnswers
 from workbench.evaluation.measurement import Measurement, Sample
 from workbench.evaluation.probes import (
     Probe,
@@ -27,7 +27,7 @@ __all__ = [
     "Choice",
     "Evaluator",
     "FirstLook",
-    "Known",
+    "KnownAnswers",
     "Measurement",
     "Probe",
     "Question",

@@ -110,7 +110,7 @@ def everyday_facts(references: Sequence[str]) -> frozenset[str]:
     return frozenset(fact for fact, count in counts.items() if count > len(different) / 3)
 
 
-def told(answer: str, facts: Sequence[str], reference: str) -> float:
+def share_told(answer: str, facts: Sequence[str], reference: str) -> float:
     """Return the share of the ``facts`` of ``reference`` that ``answer`` tells, 0 to 1; 1 where there are none.
 
     What the one denies and the other affirms is not told: *do not water it* is not *water it*.

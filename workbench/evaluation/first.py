@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.data.ordering import evenly
 from workbench.evaluation.budget import FEWEST_LOSSES, FREE, SHORT, Budget, Looks, Pace, plan
 from workbench.evaluation.interval import FEW
-from workbench.evaluation.known import Known
+from workbench.evaluation.known import KnownAnswers
 from workbench.evaluation.scoring import correct
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class FirstLook:
     """
 
     def __init__(
-        self, evaluator: Evaluator, loaded: Loaded, *, count: int, budget: Budget, memory: Known | None = None
+        self, evaluator: Evaluator, loaded: Loaded, *, count: int, budget: Budget, memory: KnownAnswers | None = None
     ) -> None:
         self.evaluator, self.loaded, self.wanted, self.budget, self.known = evaluator, loaded, count, budget, memory
         self.answers: dict[int, str] = {}
@@ -150,7 +150,7 @@ class FirstLook:
         """Of rows that are answered rightly those that do not hang in the balance: the least rounding would tip them,
         and what tips by itself tells nothing of what a training does."""
         margins = self.known.margins if self.known else {}
-        names = {row: Known.name(self.evaluator.prompts[row]) for row in rows}
+        names = {row: KnownAnswers.name(self.evaluator.prompts[row]) for row in rows}
         new = [row for row in rows if names[row] not in margins]
         distances = self.evaluator.margins(self.loaded, new, [self.answers[row] for row in new])
         margins |= {names[row]: margin for row, margin in zip(new, distances, strict=True)}

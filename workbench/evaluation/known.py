@@ -20,7 +20,7 @@ MOST = 40
 FORMAT = 1
 
 
-class Known:
+class KnownAnswers:
     """Represent the answers of one base, by the token ids of what it was asked.
 
     Args:

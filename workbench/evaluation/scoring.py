@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from workbench.evaluation.facts import mentions, normal, numbers, states, told
+from workbench.evaluation.facts import mentions, normal, numbers, share_told, states
 from workbench.evaluation.interval import FEW
 from workbench.evaluation.probes import Probe
 
@@ -59,7 +59,7 @@ def meets(answer: str, reference: str, facts: Sequence[str]) -> bool:
         return True
     if not facts:
         return similar(_bare(answer), _bare(reference)) >= SAME
-    return told(answer, numbers(facts), reference) == 1.0 and told(answer, facts, reference) >= ENOUGH
+    return share_told(answer, numbers(facts), reference) == 1.0 and share_told(answer, facts, reference) >= ENOUGH
 
 
 def correct(probe: Probe, answer: str) -> bool:

@@ -46,7 +46,7 @@ ROOMS = (
     "chat",
     "render",
 )
-_LEFT = ("__pycache__", "pocket", "*.pyc")
+_NOT_CARRIED = ("__pycache__", "pocket", "*.pyc")
 _CARRIED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "LICENSE*", "NOTICE*", "USE_POLICY*", "README.md")
 
 
@@ -199,7 +199,7 @@ def _forget_places(folder: Path, card: Callable[[dict[str, Any]], str]) -> None:
 
 def _copy_code(folder: Path, interface: Interface) -> None:
     """The app, and the rooms that it stands on."""
-    skip = shutil.ignore_patterns(*_LEFT)
+    skip = shutil.ignore_patterns(*_NOT_CARRIED)
     (folder / "workbench").mkdir()
     shutil.copyfile(PACKAGE / "__init__.py", folder / "workbench" / "__init__.py")
     for name in ROOMS:

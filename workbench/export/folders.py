@@ -39,17 +39,17 @@ def new_folder(
             raise Failed("export.no_space", path=out, need=need / 1e9, free=free / 1e9)
         part = _beside(target, "part")
     except OSError as error:
-        raise said(error, out) from error
+        raise write_refusal(error, out) from error
     try:
         yield part
         _put(part, target)
     except OSError as error:
-        raise said(error, out) from error
+        raise write_refusal(error, out) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def said(error: OSError, out: str | Path) -> WorkbenchError:
+def write_refusal(error: OSError, out: str | Path) -> WorkbenchError:
     """Return a sentence for what the system refused while ``out`` was written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         free = shutil.disk_usage(_existing(Path(out))).free

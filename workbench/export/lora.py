@@ -319,7 +319,9 @@ def _add(updates_by_name: dict[str, list[Update]], module: str, parts: Mapping[s
         scale = scaling(config, module, shapes[a][0], adapter)
         magnitude = parts.get("lora_magnitude_vector", "")
         if magnitude and shapes[magnitude] != shapes[b][:1]:
-            raise BadInput("export.ranks_disagree", tensor=magnitude, a=told(shapes[magnitude]), b=told(shapes[b]))
+            raise BadInput(
+                "export.ranks_disagree", tensor=magnitude, a=format_shape(shapes[magnitude]), b=format_shape(shapes[b])
+            )
         changes.append(Linear(a, b, scale, magnitude, transposed))
         if "lora_B.bias" in parts:
             updates_by_name.setdefault(f"{module}.bias", []).append(Bias(parts["lora_B.bias"], scale))
@@ -332,7 +334,7 @@ def _factors(module: str, parts: Mapping[str, str], kinds: tuple[str, ...], adap
     names = [parts[part] for part in kinds]
     shapes = [adapter.entries[name].shape for name in names]
     if any(len(shape) != 2 for shape in shapes) or shapes[0][0] != shapes[1][1]:
-        raise BadInput("export.ranks_disagree", tensor=names[0], a=told(shapes[0]), b=told(shapes[1]))
+        raise BadInput("export.ranks_disagree", tensor=names[0], a=format_shape(shapes[0]), b=format_shape(shapes[1]))
     return names
 
 
@@ -368,6 +370,6 @@ def is_inert(adapter: Adapter) -> bool:
     return True
 
 
-def told(shape: Shape) -> str:
+def format_shape(shape: Shape) -> str:
     """Return ``(64, 128)`` as ``64×128``."""
     return "×".join(str(n) for n in shape)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.errors import BadInput, BadSetting, nearest
-from workbench.export.lora import Adapter, Replace, Update, told, updates
+from workbench.export.lora import Adapter, Replace, Update, format_shape, updates
 from workbench.export.tensors import FLOATS, Entry, size
 
 _HEADS = ("lm_head", "embed_out", "output")
@@ -96,8 +96,8 @@ def _planned(name: str, entry: Entry, changes: list[Update], adapter: Adapter, d
                 "export.does_not_fit",
                 tensor=change.names[0],
                 name=name,
-                adapter=told(change.shape(shapes)),
-                base=told(entry.shape),
+                adapter=format_shape(change.shape(shapes)),
+                base=format_shape(entry.shape),
             )
     # A tensor trained whole takes the place of the base's before anything is added to it.
     ordered = sorted(changes, key=lambda change: not isinstance(change, Replace))

@@ -140,7 +140,7 @@ class Tensor:
     def __setstate__(self, _: Any = None) -> None:
         pass
 
-    def told(self, path: list[str]) -> dict[str, Any]:
+    def record(self, path: list[str]) -> dict[str, Any]:
         """Return as JSON where its first number lies, and how it goes on."""
         name, width = self.storage.kind
         start = self.storage.start + self.offset * width
@@ -238,7 +238,7 @@ def contents(file: BinaryIO) -> dict[str, Any]:
         raise Refused("broken_pickle", reason=f"{type(error).__name__}: {error}"[:200]) from error
     if not isinstance(top, dict):
         raise Refused("no_dictionary", kind=type(top).__name__)
-    tensors = [tensor.told(path) for path, tensor in walk(top)]
+    tensors = [tensor.record(path) for path, tensor in walk(top)]
     size = sum(_size(tensor) for tensor in tensors)
     if size > 2 * file.seek(0, 2) + (64 << 20):
         raise Refused("grows", size=size >> 20)

@@ -118,7 +118,7 @@ class _Limited:
         self._inner, self._left = inner, size + 1
 
     def read(self, n: int = _PIECE, /) -> bytes:
-        """At most ``n`` bytes."""
+        """Read at most ``n`` bytes."""
         piece: bytes = self._inner.read(min(n, self._left))
         self._left -= len(piece)
         return piece

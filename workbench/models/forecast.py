@@ -205,10 +205,10 @@ def _on_meta(work: Work) -> tuple[Any, list[_Part]]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from workbench.models.loading import TEXTS, Said, configuration, on_disk
+    from workbench.models.loading import TEXTS, TranslatedErrors, configuration, on_disk
 
     config = configuration(work.model)
-    with Said(work.model, str(on_disk(work.model, TEXTS))), torch.device("meta"):
+    with TranslatedErrors(work.model, str(on_disk(work.model, TEXTS))), torch.device("meta"):
         network = AutoModelForCausalLM.from_config(
             config, dtype=getattr(torch, work.dtype), attn_implementation="eager", trust_remote_code=False
         )

@@ -21,7 +21,7 @@ def product() -> Callable[..., torch.Tensor]:
     import torch
 
     class Product(torch.autograd.Function):
-        """See above."""
+        """Add the products of adapters to that of the frozen layers, forward and back."""
 
         @staticmethod
         def forward(ctx: Any, x: Any, weight: Any, scales: tuple[float, ...], *pairs: Any) -> Any:
@@ -62,7 +62,7 @@ def norm() -> Callable[..., torch.Tensor]:
     import torch
 
     class Norm(torch.autograd.Function):
-        """See above."""
+        """Normalise, forward and back."""
 
         @staticmethod
         def forward(ctx: Any, x: Any, weight: Any, eps: float) -> Any:
@@ -87,7 +87,7 @@ def gate() -> Callable[..., torch.Tensor]:
     import torch
 
     class Gate(torch.autograd.Function):
-        """See above."""
+        """Gate, forward and back."""
 
         @staticmethod
         def forward(ctx: Any, joined: Any) -> Any:
@@ -120,7 +120,7 @@ def attention() -> Callable[..., torch.Tensor]:
     back = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
     class Attention(torch.autograd.Function):
-        """See above."""
+        """Attend, forward and back."""
 
         @staticmethod
         def forward(ctx: Any, qkv: Any, rows: Any, scale: float) -> Any:

@@ -102,7 +102,7 @@ def on_disk(model: str, patterns: Iterable[str] = WANTED, *, fetch: bool = True)
         return Path(source)
     from huggingface_hub import snapshot_download
 
-    with Said(model, source):
+    with TranslatedErrors(model, source):
         folder = Path(
             snapshot_download(
                 source, allow_patterns=list(patterns), ignore_patterns=list(_ELSEWHERE), local_files_only=not fetch
@@ -122,7 +122,7 @@ def load_tokenizer(model: str) -> Any:
     folder = on_disk(model, TEXTS)
     check_tokenizer(folder)
     _without_kernels()
-    with Said(model, str(folder)):
+    with TranslatedErrors(model, str(folder)):
         if sentencepieces.is_internlms(folder):
             return sentencepieces.read_tokenizer(folder)
         if has_generic_tokenizer(folder):
@@ -157,7 +157,7 @@ def _configured(model: str, folder: Path) -> Any:
         kind = settings["model_type"] = "ministral"
     if kind not in CONFIG_MAPPING:
         raise BadInput("models.unknown_kind", model=model, given=kind, code="auto_map" in settings)
-    with Said(model, str(folder)):
+    with TranslatedErrors(model, str(folder)):
         config = CONFIG_MAPPING[kind].from_dict(settings)
         config.name_or_path = str(folder)
         return config
@@ -217,7 +217,7 @@ def load(
     if quantization != "none":
         settings["quantization_config"] = nf4(compute) if quantization == "nf4" else int8()
         settings["device_map"] = {"": where}
-    with Said(model, str(folder)), _bars(folder):
+    with TranslatedErrors(model, str(folder)), _bars(folder):
         network, loading = _network(folder, settings)
     _check_all_there(model, loading)
     network = network.to(where) if quantization == "none" else mend_4bit(network)
@@ -372,7 +372,7 @@ def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
     return loaded
 
 
-class Said:
+class TranslatedErrors:
     """Turn what the libraries raise while they open a model into one sentence: of a folder it is a fault of what lies
     in it, whatever they call it; of a hub id that the hub did not give it."""
 

@@ -59,7 +59,10 @@ def _portions() -> Any:
     from torch.nn.functional import linear
 
     class Portions(torch.autograd.Function):
-        """The gradient by the scores is softmax − one-hot; by the hidden states, that times the weight."""
+        """Sum the loss by portions.
+
+        The gradient by the scores is softmax − one-hot; by the hidden states, that times the weight.
+        """
 
         @staticmethod
         def forward(ctx: Any, hidden: Any, weight: Any, targets: Any, rows: int) -> Any:

@@ -71,7 +71,7 @@ def _watch() -> type:
     from torch.utils._pytree import tree_leaves
 
     class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-        """See above."""
+        """Count the bytes of all tensors that live, and the most at once."""
 
         def __init__(self) -> None:
             super().__init__()  # type: ignore[no-untyped-call]
@@ -109,7 +109,7 @@ def _attend_without_weights(network: Any) -> None:
     from transformers import AttentionInterface
 
     class Fused(torch.autograd.Function):
-        """See above."""
+        """Attend as a fused kernel does, which keeps no weight of attention."""
 
         @staticmethod
         def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workbench.render.markup import escape, said, table, tag
+from workbench.render.markup import escape, spoken_html, table, tag
 from workbench.render.values import AnswerRow, Answers, Sample
 from workbench.texts import text
 
@@ -47,11 +47,11 @@ def _row(row: AnswerRow, labels: Sequence[str], lang: str | None) -> str:
         tag("td", _answer(answer, right, lang), data_label=label)
         for answer, right, label in zip(row.answers, rights, labels, strict=True)
     )
-    return f'<tr><th scope="row">{said(row.question)}{" " if kind else ""}{kind}</th>{cells}</tr>\n'
+    return f'<tr><th scope="row">{spoken_html(row.question)}{" " if kind else ""}{kind}</th>{cells}</tr>\n'
 
 
 def _answer(answer: str, right: bool | None, lang: str | None) -> str:
-    content = said(answer) if answer.strip() else tag("em", escape(text("render.answers.empty", lang)))
+    content = spoken_html(answer) if answer.strip() else tag("em", escape(text("render.answers.empty", lang)))
     if right is None:
         return content
     mark = tag("span", escape(mark_text(right, lang)), class_="wb-mark" if right else "wb-mark wb-wrong")
@@ -61,15 +61,15 @@ def _answer(answer: str, right: bool | None, lang: str | None) -> str:
 def conversations_html(conversations: Sequence[Conversation], *, lang: str | None = None) -> str:
     """Return conversations that are learnt: what was said before the last answer, and that answer."""
     head = [escape(text(f"render.answers.{part}", lang)) for part in ("asked", "learnt")]
-    return table(head, [[_before(pair), said(pair.answer)] for pair in conversations], class_="wb-conversations")
+    return table(head, [[_before(pair), spoken_html(pair.answer)] for pair in conversations], class_="wb-conversations")
 
 
 def _before(conversation: Conversation) -> str:
     """All but the last answer; each but a lone question with whose it is."""
     messages = conversation.messages[:-1]
     if len(messages) == 1:
-        return said(messages[0].content)
-    return "<br>".join(f"<small>{escape(m.role)}</small> {said(m.content)}" for m in messages)
+        return spoken_html(messages[0].content)
+    return "<br>".join(f"<small>{escape(m.role)}</small> {spoken_html(m.content)}" for m in messages)
 
 
 def samples_html(samples: Sequence[Sample], *, lang: str | None = None) -> str:
@@ -77,5 +77,5 @@ def samples_html(samples: Sequence[Sample], *, lang: str | None = None) -> str:
     questions = list(dict.fromkeys(sample.question for sample in samples))
     steps = sorted({sample.step for sample in samples})
     answers = {(sample.step, sample.question): sample.answer for sample in samples}
-    head = [escape(text("render.curves.step", lang)), *map(said, questions)]
-    return table(head, [[str(step), *(said(answers.get((step, q), "–")) for q in questions)] for step in steps])
+    head = [escape(text("render.curves.step", lang)), *map(spoken_html, questions)]
+    return table(head, [[str(step), *(spoken_html(answers.get((step, q), "–")) for q in questions)] for step in steps])

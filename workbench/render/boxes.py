@@ -141,7 +141,7 @@ def trained_text(trained: bool, lang: str | None) -> str:
     return text("render.mask.trained" if trained else "render.mask.masked", lang)
 
 
-def told(box: Box, lang: str | None) -> list[str]:
+def box_lines(box: Box, lang: str | None) -> list[str]:
     """Return all that is known of a box, a line each; the first is what it writes."""
     first, last = box.tokens[0], box.tokens[-1]
     ids = ", ".join(str(token.id) for token in box.tokens)

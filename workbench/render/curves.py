@@ -92,7 +92,7 @@ class _Ink:
         return {"size": size, "color": self.tones[tone], "family": fonts()}
 
     def ground(self) -> dict[str, Any]:
-        """What keeps lines from crossing a text."""
+        """Return what keeps lines from crossing a text."""
         return {"facecolor": self.tones["bg"], "edgecolor": "none", "pad": 1.2}
 
 

@@ -35,7 +35,7 @@ def escape(value: object) -> str:
     return html.escape(visible(value), quote=True)
 
 
-def said(value: object) -> str:
+def spoken_html(value: object) -> str:
     """Return somebody's words as HTML: escaped, line breaks kept, unable to turn the direction of what stands round
     them."""
     return f"<bdi>{escape(value)}</bdi>".replace("\r\n", "\n").replace("\n", "<br>")
@@ -47,12 +47,14 @@ def thought(answer: str, lang: str | None = None) -> str:
     if not spoken.thought:
         return ""
     label = text("render.thinking" if spoken.going else "render.thought", lang)
-    return f'<details class="wb-thought"><summary>{escape(label)}</summary><p>{said(spoken.thought)}</p></details>'
+    return (
+        f'<details class="wb-thought"><summary>{escape(label)}</summary><p>{spoken_html(spoken.thought)}</p></details>'
+    )
 
 
 def answered(answer: str) -> str:
     """Return an answer as HTML, without what was thought before it."""
-    return said(parted(answer).answer or "…")
+    return spoken_html(parted(answer).answer or "…")
 
 
 def tag(name: str, content: str = "", **attributes: object) -> str:

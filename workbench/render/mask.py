@@ -12,6 +12,7 @@ from workbench.render.boxes import (
     BADGES,
     Box,
     Row,
+    box_lines,
     boxes,
     counts_text,
     facts,
@@ -20,7 +21,6 @@ from workbench.render.boxes import (
     rows,
     rule_text,
     template_text,
-    told,
     trained_text,
 )
 from workbench.render.markup import disclosure, escape, page, root, static, styles, table, tag
@@ -161,7 +161,7 @@ def _box(box: Box, lang: str | None) -> str:
         role="option",
         tabindex=0,
         aria_label=f"{box.shown} {trained_text(box.trained, lang)}",
-        title="\n".join(told(box, lang)),
+        title="\n".join(box_lines(box, lang)),
         data_ids=" ".join(str(token.id) for token in box.tokens),
     )
     return element + ("<br>" if box.text.endswith("\n") else "")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workbench.render.answers import answers_html, label_text, samples_html
-from workbench.render.markup import disclosure, escape, page, said, styles, table, tag
+from workbench.render.markup import disclosure, escape, page, spoken_html, styles, table, tag
 from workbench.render.plots import SCORES, curves_html, percent, ranged
 from workbench.render.values import Number, Report, Scores
 from workbench.texts import text
@@ -49,13 +49,13 @@ def _section(heading: str, content: str) -> str:
 def _opening(report: Report, say: Say) -> str:
     by = [say("by", author=report.author)] if report.author else []
     when = [say("when", made=report.made)] if report.made else []
-    line = tag("p", said(" · ".join([*by, *when])), class_="wb-soft") if by or when else ""
+    line = tag("p", spoken_html(" · ".join([*by, *when])), class_="wb-soft") if by or when else ""
     learnt = "" if report.learnt is None else say(_headline(report, say), name=report.name)
-    sentences = [tag("strong", said(learnt))] if learnt else []
-    sentences += [said(report.verdict_text)] if report.verdict_text else []
+    sentences = [tag("strong", spoken_html(learnt))] if learnt else []
+    sentences += [spoken_html(report.verdict_text)] if report.verdict_text else []
     class_ = "wb-lead wb-unmet" if report.learnt is False else "wb-lead"
     lead = tag("p", " ".join(sentences), class_=class_) if sentences else ""
-    return f"<header><h1>{said(say('title', name=report.name))}</h1>\n{line}{lead}</header>\n"
+    return f"<header><h1>{spoken_html(say('title', name=report.name))}</h1>\n{line}{lead}</header>\n"
 
 
 def _headline(report: Report, say: Say) -> str:

@@ -201,7 +201,7 @@ def _kill(run: Run, state: State) -> None:
         BadInput: the process is on another machine, or not one that works on this run.
     """
     process = _recorded(run)
-    current = Process.here()
+    current = Process.current()
     if process is None:
         raise BadInput("runs.not_its_process", path=run.path, pid=state.pid or "?")
     if process.host != current.host:
@@ -251,7 +251,7 @@ def discard(run: Run) -> None:
     if run.checkpoints() or any(event.kind == "train" for event in run.events.all()):
         return
     until, lock = time.monotonic() + LEAVING, Lock(run.path / "lock")
-    while lock.held() and time.monotonic() < until:  # the worker has said its last word, and is about to go
+    while lock.is_held() and time.monotonic() < until:  # the worker has said its last word, and is about to go
         time.sleep(0.02)
     for path in run.path.iterdir():
         shutil.rmtree(path, ignore_errors=True)

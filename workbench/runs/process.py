@@ -41,7 +41,7 @@ class Process:
         return cls(pid, started(pid) or "", socket.gethostname())
 
     @classmethod
-    def here(cls) -> Process:
+    def current(cls) -> Process:
         """Return this one."""
         return cls.of(os.getpid())
 
@@ -200,7 +200,7 @@ class Lock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         """Tell whether some process holds it now."""
         try:
             descriptor = os.open(self.path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)

@@ -113,7 +113,7 @@ def foreign(record: Mapping[str, Any], folder: Path) -> bool:
 
 
 def _copied(record: Mapping[str, Any], folder: Path) -> bool:
-    return foreign(record, folder) and not Lock(folder / "lock").held()
+    return foreign(record, folder) and not Lock(folder / "lock").is_held()
 
 
 def _launched(launch: Mapping[str, Any], folder: Path) -> State:
@@ -138,7 +138,7 @@ def _alive(process: Process, updated: float, folder: Path) -> bool:
     answer = process.alive()
     if answer is not None:
         return answer
-    if Lock(folder / "lock").held():
+    if Lock(folder / "lock").is_held():
         return True
     return process.host != socket.gethostname() and time.time() - updated < SILENCE
 

@@ -51,7 +51,7 @@ class Claim:
         self.outcome: str | None = None
         self.asked = False
         self._message = ""
-        self._process = Process.here()
+        self._process = Process.current()
         self._folder = mark(run.path)
         self._since = time.time()
         self._beaten = 0.0
@@ -223,7 +223,7 @@ def _elsewhere(run: Run) -> bool:
     if record.get("status") in FINAL or process is None or process.pid == os.getpid() or foreign(record, run.path):
         return False
     alive = process.alive()
-    if alive is None and process.host != Process.here().host:
+    if alive is None and process.host != Process.current().host:
         return time.time() - (number(record.get("updated")) or 0.0) < FRESH
     return alive is True
 

@@ -9,7 +9,7 @@ from workbench.steps.export import ExportSettings, ExportStep
 from workbench.steps.forms import Field, field, fields
 from workbench.steps.history import History
 from workbench.steps.project import Project
-from workbench.steps.step import Step, told
+from workbench.steps.step import Step, as_workbench_error
 from workbench.steps.template import TemplateSettings, TemplateStep
 from workbench.steps.train import TrainSettings, TrainStep
 
@@ -31,8 +31,8 @@ __all__ = [
     "TemplateStep",
     "TrainSettings",
     "TrainStep",
+    "as_workbench_error",
     "field",
     "fields",
     "models_of",
-    "told",
 ]

@@ -135,7 +135,7 @@ class Step(Generic[S]):
         """Drop everything that is not a setting."""
 
 
-def told(error: BaseException) -> WorkbenchError:
+def as_workbench_error(error: BaseException) -> WorkbenchError:
     """Return any error as one that says what happened and what to do, for a front end's card."""
     if isinstance(error, WorkbenchError):
         return error

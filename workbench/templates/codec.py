@@ -190,7 +190,7 @@ class _Twin:
                 self.back[self.backend.token_to_id(token.content)] = backend.token_to_id(token.content)
 
     def encode(self, chunk: Chunk) -> tuple[tuple[int, ...], list[tuple[int, int]]]:
-        """The ids, and for each the characters of the chunk's own text that it stands for."""
+        """Return the ids, and for each the characters of the chunk's own text that it stands for."""
         written, offsets = [], [0]
         for text, marker in chunk:
             for part, spelled in self._spell(text) if marker else [(text, text)]:

@@ -23,7 +23,7 @@ from workbench.templates.pieces import (
     trains,
     without_oldest,
 )
-from workbench.templates.thoughts import THINKING, Thinking, told, without
+from workbench.templates.thoughts import THINKING, Thinking, split_thoughts, without
 from workbench.templates.values import IGNORE_INDEX, Encoded, Example, LossOn, Segment, Template, Unfit
 
 # why a template cannot take a conversation; the template is to be changed, not the data
@@ -284,7 +284,7 @@ def rendered(conversation: Conversation, template: Template, loss_on: LossOn, th
         Unfit: as :meth:`Template.segments`.
     """
     shown = without(conversation) if thinking == "empty" else conversation
-    return told(template.segments(shown, loss_on=loss_on), mask=thinking == "mask")
+    return split_thoughts(template.segments(shown, loss_on=loss_on), mask=thinking == "mask")
 
 
 def prompt_ids(

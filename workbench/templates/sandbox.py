@@ -103,7 +103,7 @@ def _generator() -> Any:
     from jinja2.compiler import CodeGenerator
 
     class Generator(CodeGenerator):
-        """Writes what ``~`` joins, and what a loop goes over, by way of the limits."""
+        """Write what ``~`` joins, and what a loop goes over, by way of the limits."""
 
         def visit_Concat(self, node: nodes.Concat, frame: Any) -> None:  # noqa: N802
             self.write("environment.joined((")
@@ -145,12 +145,12 @@ def _generation() -> Any:
     from jinja2.ext import Extension
 
     class Generation(Extension):
-        """``{% generation %}`` marks what an assistant said; nothing here relies on it."""
+        """Read ``{% generation %}``, which marks what an assistant said; nothing here relies on it."""
 
         tags = {"generation"}  # noqa: RUF012
 
         def parse(self, parser: Any) -> Any:
-            """The body as it stands."""
+            """Return the body as it stands."""
             line = next(parser.stream).lineno
             body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
             return nodes.CallBlock(self.call_method("_as_it_stands"), [], [], body).set_lineno(line)
@@ -166,34 +166,34 @@ def _sandbox() -> Any:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     class Environment(ImmutableSandboxedEnvironment):
-        """The sandbox with limits."""
+        """Run templates in the sandbox, with limits."""
 
         code_generator_class = _generator()
         intercepted_binops = frozenset(["*", "**", "+", "%"])
 
         @staticmethod
         def joined(parts: Iterable[Any]) -> str:
-            """``~``."""
+            """Join what ``~`` joins."""
             return joined(parts)
 
         @staticmethod
         def concat(parts: Iterable[str]) -> str:
-            """All that a block, a macro or the template wrote."""
+            """Return all that a block, a macro or the template wrote."""
             return joined(parts)
 
         @staticmethod
         def measured(value: Any) -> Any:
-            """A list, a tuple or a mapping that the template writes."""
+            """Measure a list, a tuple or a mapping that the template writes."""
             return BUDGET.made(value)
 
         @staticmethod
         def counted(values: Iterable[Any]) -> Iterable[Any]:
-            """What a loop with a condition goes over."""
+            """Count what a loop with a condition goes over."""
             return counted(values)
 
         @staticmethod
         def turn() -> str:
-            """A turn of a loop."""
+            """Count a turn of a loop."""
             BUDGET.step()
             return ""
 
@@ -256,7 +256,7 @@ def _namespace() -> Any:
     from jinja2.utils import Namespace
 
     class Plain(Namespace):
-        """Names and values of a template."""
+        """Hold names and values of a template."""
 
         def __init__(*args: Any, **kwargs: Any) -> None:
             Namespace.__init__(args[0], dict(*args[1:], **kwargs))

@@ -46,10 +46,10 @@ class DefaultSystem:
         """Return the finding in words."""
         from workbench.texts import text
 
-        (key, values), *_ = (*self.told(), ("templates.default_system.none", {}))
+        (key, values), *_ = (*self.notices(), ("templates.default_system.none", {}))
         return text(key, lang, **values)
 
-    def told(self) -> list[tuple[str, dict[str, Any]]]:
+    def notices(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the finding as a key of the texts and its values; none where the template adds nothing."""
         kind = "given" if self.given else "identity" if self.identity else "plain"
         return [(f"templates.default_system.{kind}", {"text": self.text})] if self.text else []

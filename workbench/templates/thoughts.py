@@ -105,7 +105,7 @@ def begun(prompt: str) -> str:
     return next((opening for opening, _ in MARKS if bare.endswith(opening)), "")
 
 
-def told(segments: Sequence[Segment], *, mask: bool) -> list[Segment]:
+def split_thoughts(segments: Sequence[Segment], *, mask: bool) -> list[Segment]:
     """Return the segments with the thoughts told apart from the answers, and without labels where they are masked.
 
     Together they are the same text; the rule of a thought's pieces is ``thought`` or ``thought_masked``.

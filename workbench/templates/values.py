@@ -181,7 +181,7 @@ class Encoded:
         """Tell how many answers there are in the conversations of which there are examples."""
         return sum(self.answers.values())
 
-    def told(self) -> list[tuple[str, dict[str, Any]]]:
+    def notices(self) -> list[tuple[str, dict[str, Any]]]:
         """Return what is left out, cut, or not trained as the data have it: keys of the texts and their values, without
         rows, which are others in a mixture than in a file."""
         lines: list[tuple[str, dict[str, Any]]] = []

@@ -22,9 +22,9 @@ def check_settings(recipe: Recipe) -> None:
         BadSetting: a setting does not go with another, or is not there. UnknownName: no such format of data.
         Failed: what a setting needs is not installed.
     """
-    from workbench.data.formats import known
+    from workbench.data.formats import known_format
 
-    known(recipe.data.format)
+    known_format(recipe.data.format)
     _check_optimizer(recipe.optimizer.optim)
     _check_device(recipe.runtime.device)
     _check_liger(recipe)

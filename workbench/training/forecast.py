@@ -59,7 +59,7 @@ class Outlook:
         return fields if self.fits else {**fields, "lower": lower or "–"}
 
 
-def told(error: Exception) -> str:
+def short_reason(error: Exception) -> str:
     """Return one of :data:`NO_FORECAST` in a few words."""
     return f"{type(error).__name__}: {error}"[:200]
 

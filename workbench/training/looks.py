@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.ordering import evenly
-from workbench.evaluation import Budget, Choice, Evaluator, FirstLook, Known, Measurement, adopt
+from workbench.evaluation import Budget, Choice, Evaluator, FirstLook, KnownAnswers, Measurement, adopt
 from workbench.runs import Run, read_json, write_json
 from workbench.training.data import template_of
 
@@ -71,7 +71,7 @@ class Looking:
         Raises:
             Halted: somebody asked to stop.
         """
-        memory = Known(self._base())
+        memory = KnownAnswers(self._base())
         count = self.recipe.evaluation.general_probes
         look = FirstLook(self.evaluator, self.loaded, count=count, budget=self._budget(), memory=memory)
         choice, base = look.take()
@@ -98,7 +98,7 @@ class Looking:
         self._settle(choice)
         return True
 
-    def told(self) -> Iterator[tuple[str, dict[str, Any]]]:
+    def notices(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield what a person is told of the choice: keys of ``training.state`` with their values."""
         choice = self.choice
         if choice is None:

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadInput, BadSetting, Failed, Interrupted, WorkbenchError, again
+from workbench.errors import BadInput, BadSetting, Failed, Interrupted, WorkbenchError, error_from_record
 from workbench.runs import Run, State, front, is_run, manifest, start, stop, wait
 from workbench.runs.events import Event
 from workbench.training.recipe import load_recipe, recipe_of, recipe_yaml, with_overrides
@@ -202,7 +202,7 @@ def check_unchanged(out: Path, begun: Recipe, requested: Recipe) -> None:
 def _told(state: State) -> WorkbenchError:
     """The worker's error again, in the language of this process."""
     try:
-        error = again(state.error, state.key, state.values)
+        error = error_from_record(state.error, state.key, state.values)
         str(error)
     except (KeyError, IndexError, TypeError):
         return Failed("training.worker_failed", message=state.message, remedy=state.remedy)

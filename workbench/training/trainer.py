@@ -114,17 +114,17 @@ def _alone(device: torch.device) -> type:
     from transformers import TrainingArguments
 
     class Alone(TrainingArguments):  # type: ignore[misc]
-        """See above."""
+        """Keep a training on one device."""
 
         @property
         def device(self) -> torch.device:
-            """Where the model is."""
+            """Tell where the model is."""
             _ = super().device  # sets accelerate's state up
             return device
 
         @property
         def n_gpu(self) -> int:
-            """One, or none."""
+            """Return one, or none."""
             return int(device.type == "cuda")
 
     return Alone
@@ -150,7 +150,7 @@ def _quicker() -> type:
     from transformers import Trainer
 
     class Quicker(Trainer):  # type: ignore[misc]
-        """See above."""
+        """Take steps by the quick pass, where the model has one."""
 
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
@@ -160,13 +160,13 @@ def _quicker() -> type:
             self.copying = [module for module in modules if getattr(module, "cast_input_dtype_enabled", False)]
 
         def summed_loss(self, model: Any, inputs: dict[str, Any]) -> tuple[torch.Tensor, int]:
-            """The cross-entropy summed over the trained tokens, and how many these are."""
+            """Return the cross-entropy summed over the trained tokens, and how many these are."""
             if self.quick is not None and self.quick.takes(inputs):
                 return self.quick(inputs)
             return summed_loss(model, inputs)
 
         def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
-            """The parent's, which walks through all modules to set a mode that the quick pass does not ask for."""
+            """Take the parent's step only where there is no quick pass: it walks through all modules to set a mode."""
             if self.quick is None:
                 with _as_they_come(self.copying):
                     return super().training_step(model, inputs, num_items_in_batch)
@@ -175,7 +175,7 @@ def _quicker() -> type:
             return loss.detach()
 
         def floating_point_ops(self, inputs: dict[str, Any]) -> int:  # noqa: ARG002
-            """Nobody reads them, and counting the parameters takes a thirtieth of a step of the embedded model."""
+            """Return 0: nobody reads them, and counting takes a thirtieth of a step of the embedded model."""
             return 0
 
     return Quicker
@@ -203,7 +203,7 @@ def _trainer_class() -> type:
     """What differs from the library's own, apart from speed."""
 
     class PlanTrainer(_quicker()):  # type: ignore[misc]
-        """See the module."""
+        """Take the plan's steps in the plan's order, and hand each one's numbers over."""
 
         def __init__(self, *, after_step: AfterStep, **settings: Any) -> None:
             super().__init__(data_collator=lambda items: items[0], **settings)
@@ -211,14 +211,13 @@ def _trainer_class() -> type:
             self.model_accepts_loss_kwargs = True  # the loss below is divided by the tokens of the whole step
 
         def get_train_dataloader(self) -> Any:
-            """The plan's batches, in order; shared out among the processes batch by batch."""
+            """Return the plan's batches, in order; shared out among the processes batch by batch."""
             return self.accelerator.prepare(_loader(self))
 
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
-            """The sum over this batch's trained tokens, divided by those of the whole optimizer step, on all
-            devices."""
+            """Return the sum over this batch's trained tokens, divided by those of the whole step, on all devices."""
             total, count = self.summed_loss(model, inputs)
             items = max(int(num_items_in_batch), 1) if num_items_in_batch is not None else max(count, 1)
             loss = total / items * self.accelerator.num_processes  # the processes' gradients are averaged
@@ -229,7 +228,7 @@ def _trainer_class() -> type:
             self.control.should_training_stop = True
 
         def save(self, folder: Path) -> None:
-            """All that an exact resume needs: adapter, optimizer, scheduler, random state, where the loop stands."""
+            """Save all that an exact resume needs: adapter, optimizer, scheduler, random state, where it stands."""
             _write_checkpoint(self, folder)
 
         def _maybe_log_save_evaluate(
@@ -294,13 +293,13 @@ def _rank_callback() -> type:
     from transformers import TrainerCallback
 
     class Ranks(TrainerCallback):  # type: ignore[misc]
-        """See above."""
+        """Let AdaLoRA cut ranks after each of the optimizer's steps."""
 
         def __init__(self, model: Any) -> None:
             self.model = model
 
         def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
-            """After the weights moved, while their gradients are still there."""
+            """Cut ranks after the weights moved, while their gradients are still there."""
             self.model.base_model.update_and_allocate(state.global_step)
 
     return Ranks

@@ -179,21 +179,21 @@ class Work:
         if not self.team.leads:
             return
         chosen = template_of(self.recipe, inputs.tokenizer)
-        for key, values in (*default_system(chosen).told(), *inputs.prepared.encoded.told()):
+        for key, values in (*default_system(chosen).notices(), *inputs.prepared.encoded.notices()):
             self.hold.log("status", state="running", message=text(key, **values), key=key, values=values)
         for finding in inputs.doubts:
             self._say("doubt", message=finding.message, remedy=finding.remedy)
 
     def _forecast(self, inputs: Material) -> None:
         """Say whether it will fit, before anything large is loaded."""
-        from workbench.training.forecast import NO_FORECAST, outlook, told, widest_batch
+        from workbench.training.forecast import NO_FORECAST, outlook, short_reason, widest_batch
 
         if not self.team.leads:
             return
         try:
             seen = outlook(self.recipe, widest_batch(inputs.prepared.train, inputs.plan, packed=inputs.packed))
         except NO_FORECAST as error:
-            self._say("no_forecast", reason=told(error))
+            self._say("no_forecast", reason=short_reason(error))
             return
         self._say(seen.key, **seen.values())
 
@@ -251,7 +251,7 @@ class Work:
             return
         if self.prepared.repeated:
             self._say("repeated")
-        for key, values in self.looks.told():
+        for key, values in self.looks.notices():
             self._say(key, **values)
         self._tell(base)
 

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as ipw
 
 from workbench.render import AnswerRow, Answers, answers_html, escape, percent
-from workbench.render.markup import answered, said, table, thought
+from workbench.render.markup import answered, spoken_html, table, thought
 from workbench.runs import Run
 from workbench.steps import ChatStep
 from workbench.texts import text
@@ -234,14 +234,13 @@ class ChatPanel(Panel):
             f"{thought(answer, self.lang)}<p>{answered(answer)}</p></section>"
             for label, answer in self.step.answers.items()
         )
-        return (
-            f'<p class="wb-asked"><strong>{said(self.step.asked)}</strong></p><div class="wb-columns">{columns}</div>'
-        )
+        question = f'<p class="wb-asked"><strong>{spoken_html(self.step.asked)}</strong></p>'
+        return f'{question}<div class="wb-columns">{columns}</div>'
 
     def _earlier_html(self) -> str:
         rows = [
             [
-                said(question),
+                spoken_html(question),
                 "<br>".join(
                     f"<small>{escape(self._label(label))}</small> {answered(a)}" for label, a in answers.items()
                 ),
@@ -292,4 +291,4 @@ class ChatPanel(Panel):
         s = self.step.settings
         shown = ", ".join(map(self._label, s.shown)) or "–"
         who = f"{text('widgets.chat.shown', self.lang)}: {shown}"
-        return f'<p class="wb-asked"><strong>{said(s.question)}</strong></p><p class="wb-soft">{escape(who)}</p>'
+        return f'<p class="wb-asked"><strong>{spoken_html(s.question)}</strong></p><p class="wb-soft">{escape(who)}</p>'

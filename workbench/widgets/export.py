@@ -10,7 +10,7 @@ import ipywidgets as ipw
 
 from workbench.errors import WorkbenchError
 from workbench.render import escape
-from workbench.render.markup import said, table
+from workbench.render.markup import spoken_html, table
 from workbench.runs import Run
 from workbench.steps import ExportStep
 from workbench.steps.export import STAGES
@@ -224,7 +224,7 @@ def honesty_html(report: Honesty, lang: str | None) -> str:
     ]
     head = [escape(text(f"export.honesty.{name}", lang)) for name in ("way", "same", "max", "mean")]
     columns = [escape(text(f"widgets.export.{name}", lang)) for name in ("question", "by_adapter", "by_merged")]
-    answers = [[said(q), said(a), said(m) + ("" if a == m else " ≠")] for q, a, m in triples]
+    answers = [[spoken_html(q), spoken_html(a), spoken_html(m) + ("" if a == m else " ≠")] for q, a, m in triples]
     return joined(
         [
             f"<p><strong>{sign} {escape(sentence)}</strong></p>",

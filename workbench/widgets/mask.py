@@ -43,7 +43,7 @@ class MaskPanel(Panel):
         *,
         model: str = "pocket",
         template: str | None = None,
-        second: str | None = None,
+        other: str | None = None,
         loss_on: str = "assistant",
         max_length: int | None = None,
         conversations: list[Conversation] | None = None,
@@ -55,7 +55,7 @@ class MaskPanel(Panel):
         else:
             options: dict[str, Any] = {
                 "template": template,
-                "other": second,
+                "other": other,
                 "loss_on": loss_on,
                 "max_length": max_length,
             }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.render import escape
 from workbench.render.markup import table
-from workbench.steps import TrainStep, told
+from workbench.steps import TrainStep, as_workbench_error
 from workbench.texts import text
 from workbench.widgets.controls import Controls, folded, key
 from workbench.widgets.live import Job
@@ -67,7 +67,7 @@ class Memory:
         if pending or self._job is None:
             return f'<p class="wb-soft">{escape(text("widgets.train.memory_counting", lang))}</p>'
         if self._job.error is not None:
-            error = told(self._job.error)
+            error = as_workbench_error(self._job.error)
             return f"<p>✗ {escape(error.say(lang))} {escape(error.do(lang))}</p>"
         return outlook_html(self._found, self._name(lang), lang) if self._found is not None else ""
 

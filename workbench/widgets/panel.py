@@ -19,7 +19,7 @@ from workbench.environment import prepare
 from workbench.errors import Interrupted
 from workbench.render import escape, root, styles
 from workbench.render.markup import static
-from workbench.steps import told
+from workbench.steps import as_workbench_error
 from workbench.texts import language, text
 from workbench.widgets.controls import Controls, folded, key, row
 from workbench.widgets.live import Job, Ticker, in_a_job
@@ -170,7 +170,7 @@ class Panel:
     def fail(self, error: BaseException) -> None:
         """Show an error as a card."""
         self._error = error
-        sentence = told(error)
+        sentence = as_workbench_error(error)
         lang = self.lang
         word = text("widgets.stopped" if isinstance(sentence, Interrupted) else "widgets.error", lang)
         do = f"<p>{escape(sentence.do(lang))}</p>" if sentence.do(lang) else ""

@@ -35,13 +35,13 @@ class Shown:
         return self.plain
 
 
-def show(value: Any, second: MaskView | None = None, *, lang: str | None = None) -> Shown:
+def show(value: Any, other: MaskView | None = None, *, lang: str | None = None) -> Shown:
     """Return a value of the workbench to look at; make it the last line of a cell.
 
     Args:
         value: a run (its curves, and answers at each evaluation), a mask view, or a list of conversations, findings or
             comparisons.
-        second: a second mask view, to stand beside the first.
+        other: a second mask view, to stand beside the first.
         lang: the language of our own words.
 
     Raises:
@@ -51,7 +51,7 @@ def show(value: Any, second: MaskView | None = None, *, lang: str | None = None)
     from workbench.templates import MaskView
 
     if isinstance(value, MaskView):
-        return _mask(value, second, lang)
+        return _mask(value, other, lang)
     if isinstance(value, Run):
         return _run(value, lang)
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -72,7 +72,7 @@ def _several(values: Sequence[Any], lang: str | None) -> Shown:
     raise BadInput("show.unknown", given=f"list[{type(values[0]).__name__}]")
 
 
-def _mask(view: MaskView, second: MaskView | None, lang: str | None) -> Shown:
+def _mask(view: MaskView, other: MaskView | None, lang: str | None) -> Shown:
     from rich.console import Console
 
     from workbench.render import compare_html, mask_html, mask_text
@@ -80,9 +80,9 @@ def _mask(view: MaskView, second: MaskView | None, lang: str | None) -> Shown:
     stream = io.StringIO()
     # without these it would itself display, where it finds itself in a notebook
     console = Console(file=stream, width=100, force_jupyter=False, force_terminal=False, color_system=None)
-    for drawn in filter(None, (view, second)):
+    for drawn in filter(None, (view, other)):
         console.print(mask_text(drawn, lang=lang))
-    html = compare_html(view, second, lang=lang) if second else mask_html(view, lang=lang)
+    html = compare_html(view, other, lang=lang) if other else mask_html(view, lang=lang)
     return Shown(html, stream.getvalue().rstrip())
 
 
@@ -109,11 +109,14 @@ def _answers(rows: Sequence[Comparison], lang: str | None) -> Shown:
 
 
 def _conversations(rows: Sequence[Conversation], lang: str | None) -> Shown:
-    from workbench.render.markup import escape, said, table
+    from workbench.render.markup import escape, spoken_html, table
 
     cells = [(str(n), _before_the_answer(row), row.answer, row.group or row.kind) for n, row in enumerate(rows, 1)]
     head = [text(f"show.{name}", lang) for name in ("row", "question", "answer", "group")]
-    drawn = [[number, said(question), said(answer), said(group)] for number, question, answer, group in cells]
+    drawn = [
+        [number, spoken_html(question), spoken_html(answer), spoken_html(group)]
+        for number, question, answer, group in cells
+    ]
     plain = "\n".join(
         f"{number:>3}  {question}\n     → {answer}  [{group}]" for number, question, answer, group in cells
     )
@@ -130,10 +133,13 @@ def _before_the_answer(conversation: Conversation) -> str:
 
 
 def _findings(rows: Sequence[Finding], lang: str | None) -> Shown:
-    from workbench.render.markup import escape, said, table, tag
+    from workbench.render.markup import escape, spoken_html, table, tag
 
     head = [escape(text(f"show.{name}", lang)) for name in ("finding", "message", "why", "remedy")]
-    drawn = [[tag("code", escape(f.code)), said(f.message), said(f.why), tag("code", escape(f.remedy))] for f in rows]
+    drawn = [
+        [tag("code", escape(f.code)), spoken_html(f.message), spoken_html(f.why), tag("code", escape(f.remedy))]
+        for f in rows
+    ]
     plain = "\n".join(f"{f.code}: {f.message}\n  {f.why}\n  {f.remedy}" for f in rows)
     return Shown(_whole(table(head, drawn), lang), plain)
 

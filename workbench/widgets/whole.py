@@ -185,10 +185,10 @@ class _Whole:
         self._listener = listener
 
     def reset(self) -> None:
-        """All steps back to the beginning."""
+        """Set all steps back to the beginning."""
         self._project.reset()
         self._listener("reset")
 
     def code(self) -> str:
-        """The lines that do all of it."""
+        """Return the lines that do all of it."""
         return self._project.code()

@@ -27,7 +27,7 @@ FORMATS = _formats()
 _SPLITS = ("test", "next")  # near to text by their letters alone
 
 
-def known(name: str | None) -> str | None:
+def known_format(name: str | None) -> str | None:
     """Return ``name`` where it is a format, or None.
 
     Raises:
