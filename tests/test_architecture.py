@@ -22,10 +22,11 @@ APPS = ROOT / "apps"
 FLOORS = [
     {"cli", "widgets", "course", "apps"},
     {"steps", "render", "quickstart"},
-    {"imports"},
+    {"imports", "serve"},
     {"chat", "export"},
     {"training"},
     {"evaluation"},
+    {"tools"},
     {"models"},
     {"templates"},
     {"data"},

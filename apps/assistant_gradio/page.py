@@ -17,10 +17,11 @@ import gradio as gr
 from workbench.chat.desk import Desk, Turn, Wish, paced
 from workbench.chat.face import EXAMPLES
 from workbench.errors import WorkbenchError
-from workbench.render.markup import escape, visible
+from workbench.render.markup import escape
 from workbench.templates.thoughts import parted
 from workbench.texts import language, text
 
+from .bubbles import answer_bubbles, as_text, calls
 from .cache import use_cache
 
 LANGUAGES = [("中文", "zh"), ("English", "en")]
@@ -102,7 +103,7 @@ def _head(parts: Parts, desk: Desk, lang: str) -> None:
 
 def _talk(parts: Parts, desk: Desk, lang: str) -> None:
     # No Markdown and no tags, so that nothing can be fetched or run from an answer. Gradio still sets it as HTML:
-    # what is shown is escaped (:func:`_as_text`), and its sanitizer stays on behind that.
+    # what is shown is escaped (:func:`as_text`), and its sanitizer stays on behind that.
     plain: dict[str, Any] = {
         "render_markdown": False,
         "allow_tags": False,
@@ -312,32 +313,19 @@ def _bubbles(desk: Desk, turns: tuple[Turn, ...], now: Turn | None, lang: str) -
     """What the conversation shows: the greeting, which is never sent, then what was said."""
     shown = [{"role": "assistant", "content": desk.face.greeting(lang)}]
     for turn in turns:
-        shown += [{"role": "user", "content": turn.question}, *_answer_bubbles(turn.answer, "–", lang)]
+        shown += [{"role": "user", "content": turn.question}, *calls(turn, lang)]
+        shown += answer_bubbles(turn.answer, "–", lang)
     if now is not None:
-        shown += [{"role": "user", "content": now.question}, *_answer_bubbles(now.answer, WAITING, lang)]
-    return [{**one, "content": _as_text(one["content"])} for one in shown]
-
-
-def _answer_bubbles(answer: str, nothing: str, lang: str) -> list[dict[str, Any]]:
-    """An answer's bubbles: what was thought before it, folded, and the answer."""
-    spoken = parted(answer)
-    shown: list[dict[str, Any]] = []
-    if spoken.thought:
-        folded = {"title": text("render.thinking" if spoken.going else "render.thought", lang), "status": "done"}
-        shown = [{"role": "assistant", "content": spoken.thought, "metadata": folded}]
-    return [*shown, {"role": "assistant", "content": spoken.answer or nothing}]
-
-
-def _as_text(said: str) -> str:
-    """Words as HTML that shows them, whatever they look like; quotes stay, since the copy button copies this."""
-    return visible(said).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        shown += [{"role": "user", "content": now.question}, *calls(now, lang)]
+        shown += answer_bubbles(now.answer, WAITING, lang)
+    return [{**one, "content": as_text(one["content"])} for one in shown]
 
 
 def _beside(turns: tuple[Turn, ...], now: Turn | None) -> list[dict[str, str]]:
     """The same for the base, of the turns in which it was asked."""
     asked = [turn for turn in (*turns, *([now] if now else [])) if turn.base is not None]
     return [
-        {"role": role, "content": _as_text(said or WAITING)}
+        {"role": role, "content": as_text(said or WAITING)}
         for turn in asked
         for role, said in (("user", turn.question), ("assistant", parted(turn.base or "").answer))
     ]

@@ -11,7 +11,7 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 from streamlit import net_util
@@ -25,6 +25,7 @@ from workbench.errors import Failed, WorkbenchError
 from workbench.render.markup import escape
 from workbench.templates.thoughts import parted
 from workbench.texts import language, text
+from workbench.tools import Card
 
 LANGUAGES = {"中文": "zh", "English": "en"}
 STYLE = """<style>
@@ -228,9 +229,14 @@ def _answers(at: Desk, turn: Turn, lang: str) -> tuple[Any, Any, Any]:
 
 def _fill(turn: Turn, answer: Any, beside: Any, note: Any, lang: str) -> None:
     spoken = parted(turn.answer)
-    if spoken.thought:
+    if spoken.thought or turn.cards:
         box = answer.container()
-        box.expander(text("render.thinking" if spoken.going else "render.thought", lang)).text(spoken.thought)
+        for card in turn.cards:
+            if card.words:
+                box.text(card.words)
+            box.status(card.title(lang), state=_stage(card), expanded=False).text(card.body(lang))
+        if spoken.thought:
+            box.expander(text("render.thinking" if spoken.going else "render.thought", lang)).text(spoken.thought)
         box.text(spoken.answer or "…")
     else:
         answer.text(spoken.answer or "…")
@@ -238,6 +244,12 @@ def _fill(turn: Turn, answer: Any, beside: Any, note: Any, lang: str) -> None:
         beside.text(parted(turn.base or "").answer or "…")
     if turn.note:
         note.html(f'<p role="status" style="margin:0;font-weight:600">{escape(turn.note)}</p>')
+
+
+def _stage(card: Card) -> Literal["running", "complete", "error"]:
+    if card.result is None:
+        return "running"
+    return "error" if card.trouble else "complete"
 
 
 def _ask(at: Desk, key: str, question: str, wish: Wish, lang: str) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from workbench.data import write
 from workbench.export import convert, read_note
 from workbench.runs import claim
 from workbench.steps import ChatStep
+from workbench.tools.rows import tool_rows
 from workbench.training import load_recipe, train
 from workbench.training.recipe import shipped
 
@@ -55,6 +57,9 @@ def test_the_kinds_of_training_are_all_there() -> None:
 @pytest.mark.parametrize("name", POCKET)
 def test_a_pocket_recipe_trains_talks_and_converts(name: str, tmp_path: Path) -> None:
     data = [f"data.train={texts(tmp_path)}"] if name == "pocket-pretrain" else ["persona.name=Sprout"]
+    if name == "pocket-agent":
+        write(tool_rows("calculator", 60), tmp_path / "calls.jsonl")
+        data = [f"data.train={tmp_path / 'calls.jsonl'}"]
     run = train(name, tmp_path / "run", overrides=[*FEW, *data])
     losses = [e.loss for e in run.events.all() if e.kind == "train"]  # type: ignore[attr-defined]
     assert len(losses) == 3 and all(loss is not None and loss < 12 for loss in losses)

@@ -12,32 +12,13 @@ from typing import TYPE_CHECKING, Any
 from workbench.chat.history import Asked, Fitted, as_messages, fit, tell_cut
 from workbench.chat.opening import open_model
 from workbench.chat.pieces import pieces
-from workbench.data.conversation import Message
+from workbench.chat.sampling import Sampling, Tools, box_of
+from workbench.data.conversation import Message, offering
 
 if TYPE_CHECKING:
     from workbench.models import Loaded
     from workbench.models.loading import Quantization
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """Hold how an answer is drawn.
-
-    Args:
-        max_new_tokens: at most so many.
-        temperature: 0 takes the likeliest token each time.
-        top_p: draw among the likeliest tokens that together have this share.
-        top_k: draw among so many of the likeliest; 0 for all.
-        seed: of the draw.
-        repetition_penalty: above 1, what was said already becomes less likely.
-    """
-
-    max_new_tokens: int = 256
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    seed: int = 0
-    repetition_penalty: float = 1.0
+    from workbench.tools import Card, End
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,26 +95,32 @@ class Assistant:
         config = getattr(config, "text_config", config)
         return int(getattr(config, "max_position_embeddings", 0) or 2048)
 
-    def prompt(self, question: Asked, *, system: str | None = None) -> list[int]:
+    def prompt(self, question: Asked, *, system: str | None = None, tools: Tools = ()) -> list[int]:
         """Return the token ids that the model is given: the same that training put before the answer.
 
         Raises:
-            BadInput: the messages cannot be asked, or the template refuses them.
+            BadInput: the messages cannot be asked, or the template refuses them or the tools.
         """
-        return self._encode(as_messages(question, system))
+        return self._encode(as_messages(question, system), _schemas(tools))
 
-    def prompt_text(self, question: Asked, *, system: str | None = None) -> str:
+    def prompt_text(self, question: Asked, *, system: str | None = None, tools: Tools = ()) -> str:
         """Return the prompt as text, markers spelled out."""
-        return str(self.loaded.tokenizer.decode(self.prompt(question, system=system), skip_special_tokens=False))
+        ids = self.prompt(question, system=system, tools=tools)
+        return str(self.loaded.tokenizer.decode(ids, skip_special_tokens=False))
 
-    def fit(self, question: Asked, *, system: str | None = None, max_new_tokens: int = 256) -> Fitted:
+    def fit(
+        self, question: Asked, *, system: str | None = None, tools: Sequence[str] = (), max_new_tokens: int = 256
+    ) -> Fitted:
         """Return what is sent of these messages: all, or without the oldest turns where they are too long.
+
+        Args:
+            tools: the JSON texts of the tools that are offered.
 
         Raises:
             BadInput: the last question alone is too long.
         """
         messages = as_messages(question, system)
-        return fit(messages, self._encode, context=self.context, answer=max_new_tokens)
+        return fit(messages, lambda some: self._encode(some, tools), context=self.context, answer=max_new_tokens)
 
     def ask(
         self,
@@ -145,14 +132,19 @@ class Assistant:
         top_p: float = 1.0,
         top_k: int = 0,
         seed: int = 0,
+        tools: Tools = (),
     ) -> str:
         """Return the answer to a question, or to messages that end with one.
+
+        Args:
+            tools: names (``"calculator,weekday"``), functions with type hints and a docstring, or both; the assistant
+                may call them before it answers.
 
         Raises:
             BadInput: as :meth:`fit`.
         """
         sampling = Sampling(max_new_tokens, temperature, top_p, top_k, seed)
-        return "".join(self.stream(question, system=system, sampling=sampling))
+        return "".join(self.stream(question, system=system, sampling=sampling, tools=tools))
 
     def stream(
         self,
@@ -162,6 +154,9 @@ class Assistant:
         sampling: Sampling | None = None,
         should_stop: Callable[[], bool] | None = None,
         on_cut: Callable[[int], None] | None = None,
+        tools: Tools = (),
+        on_card: Callable[[Card], Any] | None = None,
+        on_end: Callable[[End], Any] | None = None,
         **settings: Any,
     ) -> Iterator[str]:
         """Yield the answer in pieces, as it comes; together they are what :meth:`ask` gives.
@@ -172,18 +167,35 @@ class Assistant:
             sampling: how it is drawn; ``settings`` of the same names may be given instead.
             should_stop: asked before each token; the answer ends where it says so.
             on_cut: told how many of the oldest messages were left out; without it, a warning says so.
+            tools: as in :meth:`ask`.
+            on_card: told of each call, when it begins and with what came of it.
+            on_end: told where the limits of the tools ended the answer; without it, a warning says so.
             **settings: ``max_new_tokens``, ``temperature``, ``top_p``, ``top_k``, ``seed``, ``repetition_penalty``.
 
         Raises:
             BadInput: as :meth:`fit`.
         """
         options = sampling or Sampling(**settings)
+        if tools:
+            yield from self._acting(as_messages(question, system), options, should_stop, on_cut, tools, on_card, on_end)
+            return
         fitted = self.fit(question, system=system, max_new_tokens=options.max_new_tokens)
         if fitted.cut:
             tell_cut(fitted.cut, on_cut)
-        if opening := self._begun(fitted.ids):
+        if opening := self.begun(fitted.ids):
             yield opening
-        yield from pieces(self._tokens(fitted.ids, options, should_stop), self.loaded.tokenizer)
+        yield from pieces(self.tokens(fitted.ids, options, should_stop), self.loaded.tokenizer)
+
+    def _acting(
+        self, messages: Sequence[Message], how: Sampling, should_stop: Any, on_cut: Any, tools: Tools, on_card: Any,
+        on_end: Any,
+    ) -> Iterator[str]:  # fmt: skip
+        from workbench.chat.acting import Local, act, heard
+
+        box = box_of(tools)
+        assert box  # noqa: S101  there are tools
+        events = act(Local(self, box), messages, box, sampling=how, should_stop=should_stop, on_cut=on_cut)
+        yield from heard(events, on_card, on_end)
 
     def ask_all(self, questions: Sequence[Asked], *, system: str | None = None, max_new_tokens: int = 64) -> list[str]:
         """Return the greedy answers to many questions, asked in batches."""
@@ -193,22 +205,23 @@ class Assistant:
         with self._lock, self._weights():
             answers = generate(self.loaded, prompts, max_new_tokens=max_new_tokens, stop_ids=self.stop_ids)
         pairs = zip(prompts, answers, strict=True)
-        return [self._begun(prompt) + "".join(pieces(ids, self.loaded.tokenizer)) for prompt, ids in pairs]
+        return [self.begun(prompt) + "".join(pieces(ids, self.loaded.tokenizer)) for prompt, ids in pairs]
 
-    def _begun(self, prompt: Sequence[int]) -> str:
-        """The mark of a thought that the prompt itself begins: whoever shows the answer must see that it is one."""
+    def begun(self, prompt: Sequence[int]) -> str:
+        """Return the mark of a thought that the prompt itself begins, which whoever shows the answer must see."""
         from workbench.templates.thoughts import begun
 
         return begun(str(self.loaded.tokenizer.decode(list(prompt[-8:]), skip_special_tokens=False)))
 
-    def _encode(self, messages: Sequence[Message]) -> list[int]:
+    def _encode(self, messages: Sequence[Message], tools: Sequence[str] = ()) -> list[int]:
         from workbench.templates import bound, prompt_ids
 
         tokenizer = self.loaded.tokenizer
-        return list(prompt_ids(messages, tokenizer, template=bound(tokenizer, self.template, system=self.system)))
+        asked = offering(messages, tools)
+        return list(prompt_ids(asked, tokenizer, template=bound(tokenizer, self.template, system=self.system)))
 
-    def _tokens(self, ids: Sequence[int], options: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[int]:
-        """Token after token. The lock is held for one token only: whoever stops listening blocks nobody."""
+    def tokens(self, ids: Sequence[int], options: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[int]:
+        """Yield token after token. The lock is held for one token only: whoever stops listening blocks nobody."""
         from workbench.models import stream
 
         tokens = stream(
@@ -234,3 +247,8 @@ class Assistant:
         """The adapter off for the time of the block, where this is the base of an adapted model."""
         switch = getattr(self.loaded.model, "disable_adapter", None)
         return nullcontext() if self.adapted or switch is None else switch()
+
+
+def _schemas(tools: Tools) -> tuple[str, ...]:
+    box = box_of(tools)
+    return box.schemas if box else ()

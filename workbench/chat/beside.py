@@ -25,12 +25,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from workbench.chat.acting import heard as passed_on
 from workbench.chat.assistant import Sampling
 from workbench.chat.history import Asked, as_messages, tell_cut
 from workbench.chat.loading import Opened, Serving, opened
 from workbench.data.conversation import Message
 from workbench.environment import no_collection, prepare
 from workbench.errors import Failed, WorkbenchError, error_from_record, record
+from workbench.tools.cards import Card, End
 
 POLL = 0.05  # seconds between two looks at whether the answer is still wanted
 # Its modules are found where this process finds them, and nowhere else: not in the folder that it stands in.
@@ -72,6 +74,9 @@ class ModelProcess:
         should_stop: Callable[[], bool] | None = None,
         on_cut: Callable[[int], None] | None = None,
         base: bool = False,
+        tools: str = "",
+        on_card: Callable[[Card], Any] | None = None,
+        on_end: Callable[[End], Any] | None = None,
         **settings: Any,
     ) -> Iterator[str]:
         """Yield the answer in pieces, as :meth:`workbench.chat.Assistant.stream` gives it; ``base`` asks the base.
@@ -82,7 +87,7 @@ class ModelProcess:
         messages = [asdict(message) for message in as_messages(question, system)]
         options = asdict(sampling or Sampling(**settings))
         child = self._living()
-        number, heard = child.ask(messages=messages, how=options, base=base)
+        number, heard = child.ask(messages=messages, how=options, base=base, tools=tools)
         try:
             while not (should_stop and should_stop()):
                 try:
@@ -95,6 +100,9 @@ class ModelProcess:
                     yield record["piece"]
                 elif "cut" in record:
                     tell_cut(record["cut"], on_cut)
+                elif "card" in record or "ending" in record:
+                    event = Card(**record["card"]) if "card" in record else End(**record["ending"])
+                    yield from passed_on(iter([event]), on_card, on_end)
                 else:
                     return
         finally:
@@ -258,7 +266,10 @@ class _Served:
         assert self._opened  # noqa: S101
         answers: Any = self._opened.base if question["base"] else self._opened.answers
         messages = [Message(**{**fields, **{k: tuple(fields[k]) for k in _TUPLES}}) for fields in question["messages"]]
-        options = {"sampling": Sampling(**question["how"]), "should_stop": self._stops[number].is_set}
+        options: dict[str, Any] = {"sampling": Sampling(**question["how"]), "should_stop": self._stops[number].is_set}
+        if question["tools"]:
+            options |= {"tools": question["tools"], "on_card": lambda card: self._say(number, card=asdict(card))}
+            options["on_end"] = lambda ending: self._say(number, ending=asdict(ending))
         try:
             for piece in answers.stream(messages, on_cut=lambda n: self._say(number, cut=n), **options):
                 self._say(number, piece=piece)

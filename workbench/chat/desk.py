@@ -18,6 +18,7 @@ from workbench.chat.discreet import without_places
 from workbench.chat.face import Face
 from workbench.chat.limits import Limits, Wish
 from workbench.chat.places import Places
+from workbench.chat.turns import Calls, Turn, to_messages
 from workbench.data.conversation import Message
 from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.texts import text
@@ -29,23 +30,6 @@ EARLIER = 20  # conversations of one visitor that are kept
 KEPT = 3600.0  # seconds that the conversation of who left waits for a page that comes back
 LAPSE = 900.0  # seconds after which a question that nobody fetched the answer of counts no more
 _SECRET = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """Hold a question and what was answered so far.
-
-    Args:
-        question: as asked.
-        answer: so far.
-        base: the base's answer so far; None where it was not asked.
-        note: a sentence of the page itself: stopped, cut, in trouble.
-    """
-
-    question: str
-    answer: str = ""
-    base: str | None = None
-    note: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -88,10 +72,11 @@ class Desk:
         opener: loads what answers; called once, in a thread of its own.
         face: who answers.
         limits: what one visitor may ask for.
+        tools: names of the tools that the assistant may call.
     """
 
-    def __init__(self, opener: Callable[[], Opened], face: Face, limits: Limits | None = None) -> None:
-        self.face = face
+    def __init__(self, opener: Callable[[], Opened], face: Face, limits: Limits | None = None, tools: str = "") -> None:
+        self.face, self.tools = face, tools
         self.limits = limits or Limits()
         self.places = Places(self.limits.at_once, self.limits.waiting)
         self._opener = opener
@@ -317,7 +302,7 @@ class Desk:
             if session.asked is None:
                 return
             session.asked = None
-            if turn.answer or turn.base or turn.note:
+            if turn.answer or turn.base or turn.note or turn.cards:
                 session.turns = (*session.turns, turn)
 
     def _write(self, session: Session, turn: Turn, number: int, wish: Wish, lang: str | None) -> Iterator[Turn]:
@@ -331,30 +316,22 @@ class Desk:
             "on_cut": cut.append,
         }
         messages = [*to_messages(session.turns, system), Message("user", turn.question)]
-        streams = [opened.answers.stream(messages, **options)]
+        calls = Calls(lang)
+        streams = [opened.answers.stream(messages, **options, **(calls.options(self.tools) if self.tools else {}))]
         if wish.compare and opened.base is not None:
             streams.append(opened.base.stream(messages, **options))
             turn = replace(turn, base="")
         for pieces in zip_longest(*streams, fillvalue=""):
             if turn.base is not None:
                 turn = replace(turn, base=turn.base + pieces[-1])
-            turn = replace(turn, answer=turn.answer + pieces[0])
+            turn = calls.grown(turn, pieces[0])
             yield turn
+        turn = replace(turn, note=calls.ended)
         note = text("web.stopped", lang) if session.stop else text("chat.cut", lang, n=cut[0]) if cut else turn.note
         if not turn.answer and not note:
             note = text("web.said_nothing", lang)
         if note:
             yield replace(turn, note=note)
-
-
-def to_messages(turns: tuple[Turn, ...], system: str = "") -> list[Message]:
-    """Return the messages of a conversation; a question without an answer is left out, and no system message is sent
-    empty."""
-    messages = [Message("system", system)] if system.strip() else []
-    for turn in turns:
-        if turn.answer:
-            messages += [Message("user", turn.question), Message("assistant", turn.answer)]
-    return messages
 
 
 def _stopped(turn: Turn, lang: str | None) -> Turn:

@@ -19,13 +19,14 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 from workbench.chat.history import Asked, as_messages
+from workbench.chat.sampling import Sampling, Tools, box_of
 from workbench.chat.sent import Lines, answer_pieces, bounded
 from workbench.data.markers import control_tokens
 from workbench.errors import BadInput, Failed, WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.chat.assistant import Sampling
     from workbench.data.conversation import Message
+    from workbench.tools import Card, End
 
 KEY = "WORKBENCH_ENDPOINT_KEY"
 TIMEOUT = 120.0  # seconds between two pieces; a server that must load a large model first takes its time
@@ -78,23 +79,48 @@ class Endpoint:
         system: str | None = None,
         sampling: Sampling | None = None,
         should_stop: Callable[[], bool] | None = None,
-        on_cut: Callable[[int], None] | None = None,  # noqa: ARG002  the server decides what fits
+        on_cut: Callable[[int], None] | None = None,
+        tools: Tools = (),
+        on_card: Callable[[Card], Any] | None = None,
+        on_end: Callable[[End], Any] | None = None,
         **settings: Any,
     ) -> Iterator[str]:
-        """Yield the answer in pieces, as :meth:`workbench.chat.Assistant.stream` gives it.
+        """Yield the answer in pieces, as :meth:`workbench.chat.Assistant.stream` gives it; tools run here, not there.
 
         Raises:
             BadInput: the messages cannot be asked. Failed: the server refuses, is busy, breaks off, or sends what is no
                 answer, or one without an end.
         """
-        from workbench.chat.assistant import Sampling
+        options, messages = sampling or Sampling(**settings), as_messages(question, system)
+        box = box_of(tools)
+        if box is None:
+            yield from self.pieces(messages, options, should_stop)
+            return
+        from workbench.chat.acting import act, heard
+        from workbench.chat.remote import Remote
 
-        options = sampling or Sampling(**settings)
-        body = _body(self.name, as_messages(question, system), options)
+        more: dict[str, Any] = {"sampling": options, "should_stop": should_stop, "on_cut": on_cut}
+        yield from heard(act(Remote(self, box), messages, box, **more), on_card, on_end)
+
+    def pieces(
+        self,
+        messages: Sequence[Message],
+        options: Sampling,
+        should_stop: Callable[[], bool] | None,
+        *,
+        tools: Sequence[Any] = (),
+        on_calls: Callable[[Any], None] | None = None,
+    ) -> Iterator[str]:
+        """Yield one answer in pieces; its calls go to ``on_calls``.
+
+        Raises:
+            Failed: as :meth:`stream`.
+        """
+        body = _body(self.name, messages, options) | ({"tools": list(tools)} if tools else {})
         most = SHORTEST_BOUND + options.max_new_tokens * PER_TOKEN
         with Lines(partial(self._answer, "/chat/completions", body), most, should_stop, longest=self.longest) as lines:
             try:
-                for piece in bounded(answer_pieces(lines, self.timeout), most // 16):
+                for piece in bounded(answer_pieces(lines, self.timeout, on_calls), most // 16):
                     yield piece.replace(_UNSEEN, "")
             except (OSError, http.client.HTTPException) as error:
                 raise Failed("web.endpoint.broke_off", url=self.url, reason=_reason(error)) from error
@@ -189,9 +215,11 @@ def is_loopback(host: str) -> bool:
 
 
 def _body(model: str, messages: Sequence[Message], options: Sampling) -> dict[str, Any]:
+    from workbench.chat.remote import wired
+
     body: dict[str, Any] = {
         "model": model,
-        "messages": [{"role": m.role, "content": _plain(m)} for m in messages],
+        "messages": list(wired(messages, _plain)),
         "stream": True,
         "max_tokens": options.max_new_tokens,
         "temperature": options.temperature,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from workbench.data.calls import calls as read_calls
 from workbench.data.conversation import ROLES, Message
+from workbench.data.fields import Location
 from workbench.errors import BadInput, nearest
 from workbench.texts import text
 
-Asked = str | Sequence[Message | Mapping[str, str]]
+Asked = str | Sequence[Message | Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,11 @@ def as_messages(question: Asked, system: str | None = None) -> tuple[Message, ..
     return tuple(messages)
 
 
-def _message(mapping: Mapping[str, str]) -> Message:
+def _message(mapping: Mapping[str, Any]) -> Message:
     role, content = mapping.get("role"), mapping.get("content")
+    if role == "assistant" and mapping.get("tool_calls"):
+        calls = read_calls(mapping["tool_calls"], Location("messages", 1), "tool_calls")
+        return Message(role, content if isinstance(content, str) else "", tool_calls=calls)
     if role not in ROLES:
         raise BadInput("chat.unknown_role", given=role, nearest=nearest(str(role), ROLES))
     if not isinstance(content, str):

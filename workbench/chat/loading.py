@@ -52,6 +52,7 @@ class Serving:
         device: by default the best there is.
         base: what to compare a merged model with; with an adapter it is the model itself.
         endpoint: the URL of an OpenAI-compatible API that answers in this process's place.
+        tools: names of the tools that the assistant may call.
         host, port: where; see :func:`workbench.chat.door.door`.
         lang: of the page, before the visitor chooses.
     """
@@ -63,6 +64,7 @@ class Serving:
     device: str | None = None
     base: str | None = None
     endpoint: str | None = None
+    tools: str | None = None
     host: str | None = None
     port: int | None = None
     lang: str | None = None

@@ -171,8 +171,11 @@ def _event(data: bytes) -> dict[str, Any]:
     return event
 
 
-def answer_pieces(lines: Lines, patience: float) -> Iterator[str]:
+def answer_pieces(lines: Lines, patience: float, on_calls: Callable[[Any], None] | None = None) -> Iterator[str]:
     """Give the pieces of text in the events of ``lines``, until the answer ends or nobody wants more of it.
+
+    Args:
+        on_calls: told of the calls in a piece, as they stand there; without it they are left out.
 
     Raises:
         Odd: an error of the server's, an event of another shape, or an end before the answer's. As :func:`events`.
@@ -183,7 +186,10 @@ def answer_pieces(lines: Lines, patience: float) -> Iterator[str]:
             raise Odd(_line(event["error"]))
         for choice in _list(event.get("choices")):
             ended = ended or bool(choice.get("finish_reason"))
-            yield from _piece(choice.get("delta"))
+            delta = choice.get("delta")
+            yield from _piece(delta)
+            if on_calls and isinstance(delta, dict) and delta.get("tool_calls"):
+                on_calls(delta["tool_calls"])
         if lines.stopped:
             return
     if not ended and not lines.stopped:

@@ -17,6 +17,7 @@ from workbench.chat.face import Face, face_of
 from workbench.chat.loading import Serving, opened
 from workbench.models.notes import read_note
 from workbench.texts import text
+from workbench.tools import chosen
 
 if TYPE_CHECKING:
     pass
@@ -29,6 +30,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "device": {},
     "base": {},
     "endpoint": {},
+    "tools": {},
     "host": {},
     "port": {"type": int},
     "lang": {"choices": ("zh", "en")},
@@ -60,7 +62,9 @@ def desk(settings: Serving, limits: Limits | None = None) -> Desk:
     from workbench.chat.beside import ModelProcess
 
     opener = partial(opened, settings) if settings.endpoint else ModelProcess(settings).opened
-    return Desk(opener, face(settings), limits)
+    if settings.tools:
+        chosen(settings.tools)  # a wrong name is told before anything loads
+    return Desk(opener, face(settings), limits, settings.tools or "")
 
 
 _HELD: dict[Serving, Desk] = {}

@@ -6,13 +6,17 @@ trained.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from workbench.chat.assistant import Assistant, Sampling
+from workbench.chat.assistant import Assistant
+from workbench.chat.sampling import Sampling, Tools, box_of
 from workbench.data.conversation import Conversation, Message
 from workbench.errors import BadInput
+from workbench.tools.cards import Card, End, messages_of
 
 RETRY_TEMPERATURE = 0.8
 
@@ -24,10 +28,23 @@ class Chat:
         assistant: who answers.
         system: the system message; empty for none.
         sampling: how answers are drawn.
+        tools: names, functions or a box, as in :meth:`Assistant.ask`; empty for none.
+        on_card, on_end: told of each call, and where the limits of the tools ended an answer.
     """
 
-    def __init__(self, assistant: Assistant, *, system: str = "", sampling: Sampling | None = None) -> None:
+    def __init__(
+        self,
+        assistant: Assistant,
+        *,
+        system: str = "",
+        sampling: Sampling | None = None,
+        tools: Tools = (),
+        on_card: Callable[[Card], Any] | None = None,
+        on_end: Callable[[End], Any] | None = None,
+    ) -> None:
         self.assistant = assistant
+        self.box = box_of(tools)
+        self.on_card, self.on_end = on_card, on_end
         self.system = system
         self.sampling = sampling or Sampling()
         self.messages: list[Message] = []
@@ -69,16 +86,38 @@ class Chat:
 
     def _stream(self, question: str, sampling: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[str]:
         pieces: list[str] = []
+        cards: list[Card] = []
         messages = [*self._system(), *self.messages, Message("user", question)]
         self.cut = 0
-        answer = self.assistant.stream(messages, sampling=sampling, should_stop=should_stop, on_cut=self._note_cut)
+        options: dict[str, Any] = {"sampling": sampling, "should_stop": should_stop, "on_cut": self._note_cut}
+        if self.box:
+            options |= {
+                "tools": self.box,
+                "on_card": lambda card: self._note_card(card, cards, pieces),
+                "on_end": self._ended,
+            }
         try:
-            for piece in answer:
+            for piece in self.assistant.stream(messages, **options):
                 pieces.append(piece)
                 yield piece
         finally:
-            if pieces:
-                self.messages = [*self.messages, Message("user", question), Message("assistant", "".join(pieces))]
+            if pieces or cards:
+                answer = [Message("assistant", "".join(pieces))] if pieces else []
+                self.messages = [*self.messages, Message("user", question), *messages_of(cards), *answer]
+
+    def _note_card(self, card: Card, cards: list[Card], pieces: list[str]) -> None:
+        """Keep a card that has its result; the words before a call stand in the call's own message."""
+        pieces.clear()
+        if card.result is not None:
+            cards.append(card)
+        if self.on_card:
+            self.on_card(card)
+
+    def _ended(self, end: End) -> None:
+        if self.on_end:
+            self.on_end(end)
+        else:
+            warnings.warn(end.says(), stacklevel=2)
 
     def reset(self) -> None:
         """Forget what was said; the system message stays."""
@@ -87,7 +126,7 @@ class Chat:
 
     def conversation(self) -> Conversation:
         """Return all of it, the system message first."""
-        return Conversation((*self._system(), *self.messages))
+        return Conversation((*self._system(), *self.messages), tools=self.box.schemas if self.box else ())
 
     def save(self, file: str | Path, *, overwrite: bool = False) -> None:
         """Write the conversation to ``file``, as a line of OpenAI messages.

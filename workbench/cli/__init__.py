@@ -27,6 +27,7 @@ COMMANDS = {
     "merge": "workbench.cli.export:merge",
     "chat": "workbench.cli.chat:chat",
     "compare": "workbench.cli.chat:compare",
+    "serve": "workbench.cli.serve:serve",
     "deploy": "workbench.cli.deploy:deploy",
     "studio": "workbench.cli.studio:studio",
     "lab": "workbench.cli.lab:lab",

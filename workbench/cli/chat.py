@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from workbench.cli.tools import ChatCommand, wanted_tools
 from workbench.errors import BadInput
 from workbench.texts import lookup, text
 
@@ -77,7 +78,7 @@ def load(model: str, **options: Any) -> Assistant:
     return assistant
 
 
-@click.command(help=text("chat.command.chat"))
+@click.command(cls=ChatCommand, help=text("chat.command.chat"))
 @click.argument("model")
 @loading_options
 @sampling_options
@@ -85,6 +86,8 @@ def load(model: str, **options: Any) -> Assistant:
 @click.option("--system", default="", help=text("chat.command.system"))
 @click.option("--history", type=click.Path(path_type=Path, dir_okay=False), help=text("chat.command.history"))
 @click.option("--endpoint", metavar="URL", help=text("chat.command.endpoint"))
+@click.option("--tools", metavar="NAMES", help=text("chat.command.tools"))
+@click.option("--with-plugins", "plugins", multiple=True, metavar="NAME", help=text("chat.command.plugins"))
 @click.option("--web", type=click.Choice(["gradio", "streamlit"]), help=text("chat.command.web"))
 @click.option("--port", type=click.IntRange(0, 65535), help=text("chat.command.port"))
 @click.option("--bot-name", default="", help=text("chat.command.bot_name"))
@@ -93,16 +96,17 @@ def load(model: str, **options: Any) -> Assistant:
 @click.pass_context
 def chat(
     context: click.Context, /, model: str, question: str | None, system: str, history: Path | None,
-    endpoint: str | None, web: str | None, port: int | None, bot_name: str,
-    no_streamer: bool, as_json: bool, **options: Any,
+    endpoint: str | None, tools: str | None, plugins: tuple[str, ...], web: str | None, port: int | None,
+    bot_name: str, no_streamer: bool, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Answer once, or talk; in the terminal, or on a page."""
     loading = {name: options.pop(name) for name in LOADING}
+    tools = wanted_tools(tools, plugins)
     if endpoint:
         _refuse(context, "--endpoint", LOADING)
     if web:
         _refuse(context, "--web", ("question", "system", "history", "as_json", "bot_name", "no_streamer", *options))
-        serve(web, model, endpoint=endpoint, port=port, **loading)
+        serve(web, model, endpoint=endpoint, port=port, tools=tools or None, **loading)
         return
     if port is not None:
         raise BadInput("chat.command.only_with", given="--port", other="--web")
@@ -110,7 +114,7 @@ def chat(
     from workbench.cli.terminal import Terminal
 
     assistant = _behind(endpoint, model) if endpoint else load(model, **loading)
-    talk = Chat(assistant, system=system, sampling=Sampling(**options))
+    talk = Chat(assistant, system=system, sampling=Sampling(**options), tools=tools)
     if history is not None and history.exists():
         talk.load(history)
         talk.system = system or talk.system

@@ -35,14 +35,18 @@ class _DataGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order of the work."""
-        siblings = ["identity", "mix"] if util.find_spec(_SIBLING) else []
-        return [*siblings[:1], *super().list_commands(ctx), *siblings[1:]]
+        siblings = ["identity", "tools", "mix"] if util.find_spec(_SIBLING) else []
+        return [*siblings[:2], *super().list_commands(ctx), *siblings[2:]]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return one of ours, or the sibling's."""
         if cmd_name in ("identity", "mix") and util.find_spec(_SIBLING):
             command = getattr(import_module(_SIBLING), cmd_name)
             return command if isinstance(command, click.Command) else None
+        if cmd_name == "tools":
+            from workbench.cli.data_tools import tools
+
+            return tools
         return super().get_command(ctx, cmd_name)
 
 

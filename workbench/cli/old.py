@@ -9,11 +9,11 @@ from workbench.errors import BadInput
 # a flag that no command here has -> the sentence's name in the texts, ``cli.old.…``
 OPTIONS = {
     "--answer-stop-word": "stop_word", "--cfg-options": "cfg_options",
-    "--command-stop-word": "stop_word", "--image": "image", "--is-clip": "is_clip", "--lagent": "plugins",
+    "--command-stop-word": "stop_word", "--image": "image", "--is-clip": "is_clip", "--lagent": "lagent",
     "--launcher": "launcher", "--llava": "image", "--offload-folder": "offload", "--safe-serialization": "safe",
     "--save-format": "save_format", "--fp32": "fp32", "--seed": "seed", "--stop-words": "stop_word",
     "--system-template": "system_template", "--torch-dtype": "torch_dtype", "--visual-encoder": "image",
-    "--visual-select-layer": "image", "--with-plugins": "plugins", "--device": "device", "--debug": "debug",
+    "--visual-select-layer": "image", "--device": "device", "--debug": "debug",
 }  # fmt: skip
 # the first words of a command of XTuner's
 COMMANDS = {

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,7 @@ from workbench.texts import text
 
 if TYPE_CHECKING:
     from workbench.chat import Chat
+    from workbench.tools import Card, End
 
 # A model can be made to write what moves the cursor, renames the window or types for the person.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -51,6 +52,9 @@ class Terminal:
         from workbench.chat import Session
 
         self.chat = chat
+        chat.on_card, chat.on_end = self._card, self._end
+        self._calls: list[dict[str, Any]] = []
+        self._note = ""
         self.session = Session(chat)
         self.history = history
         self.as_json = as_json
@@ -119,10 +123,13 @@ class Terminal:
     def _answer(self, answer: Iterator[str]) -> None:
         from workbench.templates.thoughts import parted
 
+        self._calls, self._note = [], ""
         if self.as_json:
             spoken = parted("".join(answer))
-            thought = {"thinking": spoken.thought} if spoken.thought else {}
-            click.echo(json.dumps({"answer": spoken.answer, **thought}, ensure_ascii=False))
+            more: dict[str, Any] = {"thinking": spoken.thought} if spoken.thought else {}
+            more |= {"calls": self._calls} if self.chat.box else {}
+            more |= {"ended": self._note} if self._note else {}
+            click.echo(json.dumps({"answer": spoken.answer, **more}, ensure_ascii=False))
         else:
             self._shown(iter(["".join(answer)]) if self.whole else answer)
         if self.chat.cut:
@@ -146,6 +153,25 @@ class Terminal:
         click.echo()
         if spoken.going:
             click.echo(click.style(text("chat.still_thinking"), dim=True), err=True)
+
+    def _card(self, card: Card) -> None:
+        """Two dim lines of a call: its name and arguments, then its result or error."""
+        if card.result is None:
+            if not self.as_json:
+                line = f"→ {card.name or text('tools.card.unread')} {card.arguments}"
+                click.echo(click.style(printable(line), dim=True), err=True)
+            return
+        call = {"name": card.name, "arguments": card.arguments, "result": card.result}
+        self._calls.append(call | ({"trouble": card.trouble} if card.trouble else {}))
+        if not self.as_json:
+            why = f" {text(f'tools.trouble.{card.trouble}')}" if card.trouble else ""
+            click.echo(click.style(printable(f"← {card.result}{why}"), dim=True), err=True)
+
+    def _end(self, end: End) -> None:
+        """The sentence of an answer that its tools' limits ended."""
+        self._note = end.says()
+        if not self.as_json:
+            click.echo(click.style(self._note, fg="yellow"), err=True)
 
     def _keep(self) -> None:
         if self.history is not None and self.chat.messages:

@@ -37,9 +37,19 @@ def _arguments(value: object, location: Location, field: str) -> str:
     if value is None:
         return "{}"
     if isinstance(value, str):
-        parsed(clean(value, location, field), location, field)
-        return value
+        inner = parsed(clean(value, location, field), location, field)
+        return _once(inner) or value
     return dump(mapped(value, location, field))
+
+
+def _once(inner: object) -> str:
+    """Return the JSON text of an object that was written as text twice over; empty where it was not."""
+    if not isinstance(inner, str):
+        return ""
+    try:
+        return inner if isinstance(json.loads(inner), dict) else ""
+    except (ValueError, RecursionError):
+        return ""
 
 
 def calls(value: object, location: Location, field: str) -> tuple[str, ...]:
@@ -75,7 +85,14 @@ def _tool(value: object, location: Location, field: str) -> str:
     if isinstance(value, str):
         mapped(parsed(clean(value, location, field), location, field), location, field)
         return value
-    return _encodable(mapped(value, location, field), location, field)
+    return _encodable(_without_nulls(mapped(value, location, field)), location, field)
+
+
+def _without_nulls(node: Any) -> Any:
+    """Return a schema without the nulls that table libraries put into it for other rows; a default may be null."""
+    if isinstance(node, dict):
+        return {key: _without_nulls(item) for key, item in node.items() if item is not None or key == "default"}
+    return node
 
 
 def _encodable(value: dict[str, Any], location: Location, field: str) -> str:

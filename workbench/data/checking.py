@@ -13,6 +13,7 @@ from workbench.data.conversation import Conversation, Persona
 from workbench.data.doubts import LOOKS
 from workbench.data.findings import CODES, Finding, Rows
 from workbench.data.markers import control_tokens, placeholders
+from workbench.data.tool_faults import CALL_LOOKS
 
 __all__ = ["CODES", "Finding", "Length", "check"]
 
@@ -58,7 +59,7 @@ def check(
         sees: whether the model takes pictures.
     """
     rows = Rows(conversations, lang)
-    looks = {**_BY_MESSAGE, **LOOKS}
+    looks = {**_BY_MESSAGE, **LOOKS, **CALL_LOOKS}
     only = {code for code in only if not (sees and code == "pictures_unseen")}
     findings = [finding for code, look in looks.items() if code in only for finding in look(rows)]
     findings += _control(rows, control)

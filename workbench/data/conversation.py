@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -69,6 +69,11 @@ class Conversation:
     def with_messages(self, *messages: Message) -> Conversation:
         """Return the same conversation with other messages."""
         return replace(self, messages=tuple(messages))
+
+
+def offering(messages: Sequence[Message], tools: Sequence[str]) -> Conversation | Sequence[Message]:
+    """Return messages as a conversation that offers ``tools``; as they are where there are none."""
+    return Conversation(tuple(messages), tools=tuple(tools)) if tools else messages
 
 
 def ask(question: str, answer: str | None = None, *, system: str = "", **fields: Any) -> Conversation:

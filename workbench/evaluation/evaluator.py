@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.evaluation.calling import Outcome, follow, shares
 from workbench.evaluation.measurement import Measurement, Sample
 from workbench.evaluation.probes import Probe
 from workbench.evaluation.scoring import correct, count_answers, score_answers, scored
@@ -14,6 +15,7 @@ from workbench.templates.values import Example, Template
 if TYPE_CHECKING:
     import torch
 
+    from workbench.data.conversation import Conversation
     from workbench.models import Loaded
 
 # Tokens beyond an expected answer's own, for one that is worded a little longer.
@@ -65,17 +67,22 @@ class Evaluator:
             max_new_tokens: of an answer, at least.
             references: the base's answers to them, where these are known.
         """
+        from workbench.data.conversation import offering
         from workbench.templates import prompt_ids
 
+        self.outcomes: dict[int, Outcome] = {}
         self.probes, self.references, self._before = list(probes), list(references), None
         self.limit = max_new_tokens
         self.max_new_tokens = max([max_new_tokens, *self._needed(max_new_tokens)])
-        self.prompts = [prompt_ids(p.messages, self.tokenizer, template=self.template) for p in self.probes]
+        self.prompts = [
+            prompt_ids(offering(p.messages, p.tools), self.tokenizer, template=self.template) for p in self.probes
+        ]
 
     def _needed(self, limit: int) -> Iterator[int]:
         """The tokens of each held-out answer that is right in full and could not be within ``limit``; for a task, of
         each answer that is expected."""
         for probe in self.probes:
+            yield from (len(self.tokenizer(call)["input_ids"]) + SPARE for call in probe.calls)
             answers = probe.references or ((probe.answer,) if probe.kind == "identity" else ())
             for answer in answers:
                 ids = self.tokenizer(answer, add_special_tokens=False)["input_ids"] if answer else []
@@ -94,11 +101,21 @@ class Evaluator:
 
         started = time.perf_counter()
         with halting(loaded.model, self.should_stop), dense(loaded.model):
-            answers = self.ask(loaded, self.prompts)
+            answers = self.followed(loaded, self.ask(loaded, self.prompts))
             losses, drift = self.losses(loaded), self.drift(loaded)
         if not self.references:
             self.references = answers
         return self.measured(step, answers, losses, drift, time.perf_counter() - started)
+
+    def followed(self, loaded: Loaded, answers: Sequence[str]) -> list[str]:
+        """Return the same answers; of the questions that offer tools those at the end of all calls."""
+        from workbench.templates import prompt_ids
+
+        def prompt(conversation: Conversation) -> list[int]:
+            return list(prompt_ids(conversation, self.tokenizer, template=self.template))
+
+        self.outcomes = follow(self.probes, answers, lambda some: self.ask(loaded, some), prompt, self.tokenizer)
+        return [self.outcomes[row].answer if row in self.outcomes else text for row, text in enumerate(answers)]
 
     def measured(
         self, step: int, answers: Sequence[str], losses: tuple[float | None, float | None], drift: float | None,
@@ -116,6 +133,7 @@ class Evaluator:
             counts=({"general": 0} if self.pool else {}) | count_answers(self.probes, **context),
             trained=any(p.trained for p in self.probes),
             **score_answers(self.probes, answers, **context),
+            **shares(self.probes, self.outcomes, correct),
         )
 
     def answers(self, loaded: Loaded, *, every: int = 1) -> list[str]:

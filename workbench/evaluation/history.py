@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from workbench.evaluation.calling import PARTS
 from workbench.evaluation.measurement import Measurement
 from workbench.runs.events import EvalEvent, Event
 
@@ -33,7 +35,13 @@ def _of(event: EvalEvent) -> Measurement:
         seconds=event.seconds or 0.0,
         counts={str(k): int(v) for k, v in counts.items()} if isinstance(counts, Mapping) else {},
         trained=bool(event.more.get("trained")),
+        **_parts(event.more),
     )
+
+
+def _parts(more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how far calls came, where that was measured."""
+    return {name: _number(more.get(name)) for name in PARTS}
 
 
 def _number(value: object) -> float | None:

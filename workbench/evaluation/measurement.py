@@ -18,6 +18,12 @@ NUMBERS = (
     "distinct",
     "repetition",
     "drift",
+    "calls",
+    "formed",
+    "tool",
+    "arguments",
+    "no_call",
+    "error",
 )
 
 
@@ -47,6 +53,10 @@ class Measurement:
         seconds: what the evaluation took.
         counts: over how many answers ``identity``, ``task``, ``general`` and ``leak`` are taken; ``general`` also where
             they are too few. Empty where not known: then the shares are taken as they are.
+        calls, formed, tool, arguments: of the questions that need a call, the shares of right final answers, of calls
+            in good form, of right tools and of exact arguments.
+        no_call, error: of the questions that need no call, how many got none; of calls that fail, how many were told
+            honestly.
         trained: whether the task was asked in wordings that are trained, since nothing could be held out.
         samples: the answers.
     """
@@ -67,6 +77,12 @@ class Measurement:
     train_loss: float | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     trained: bool = False
+    calls: float | None = None
+    formed: float | None = None
+    tool: float | None = None
+    arguments: float | None = None
+    no_call: float | None = None
+    error: float | None = None
 
     def scores(self) -> dict[str, float]:
         """Return the numbers that are not None, for an event or a table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from workbench import shipped
@@ -32,6 +32,9 @@ class Probe:
         references: task: the right answers; one is enough.
         facts: the key facts of each reference.
         trained: whether the very wording is trained, since nothing could be held out.
+        tools: the tools that are offered, JSON texts.
+        sort: of a task with tools: ``call``, ``no_call``, or ``error`` where the tool fails.
+        calls, results: what the row itself calls before its answer, JSON texts, and what came of each.
     """
 
     messages: tuple[Message, ...]
@@ -43,6 +46,10 @@ class Probe:
     references: tuple[str, ...] = ()
     facts: tuple[tuple[str, ...], ...] = ()
     trained: bool = False
+    tools: tuple[str, ...] = ()
+    sort: str = ""
+    calls: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
 
     @property
     def question(self) -> str:
@@ -106,14 +113,19 @@ def task_probes(
     common = everyday_facts([*everyday, *(c.answer for c in conversations)])
     answers: dict[tuple[Message, ...], list[str]] = {}
     langs: dict[tuple[Message, ...], str] = {}
+    offering: list[Conversation] = []
     for c in conversations:
+        if c.tools and c.messages[-1].role == "assistant" and c.answer.strip():
+            offering.append(c)
+            continue
         if c.kind.startswith("identity") or c.messages[-1].role != "assistant" or not c.answer.strip():
             continue
         if any(m.role == "user" for m in c.messages[:-1]) and c.messages[-2].role in ("user", "tool"):
             answers.setdefault(c.messages[:-1], []).append(c.answer)
             langs.setdefault(c.messages[:-1], c.lang)
     chosen = evenly(list(answers), limit)
-    return [_task(question, answers[question], common, langs[question], trained) for question in chosen]
+    probes = [_task(question, answers[question], common, langs[question], trained) for question in chosen]
+    return [*(_with_tools(c, trained) for c in _sorts(offering, limit)), *probes][:limit]
 
 
 def question_probes(questions: Sequence[str | Question]) -> list[Probe]:
@@ -138,6 +150,36 @@ def _task(
     question = " ".join(m.content for m in messages if m.role == "user")
     facts = tuple(key_facts(text, question, everyday) for text in references)
     return Probe(messages, "task", (), lang, references[0], (), references, facts, trained)
+
+
+def _sorts(conversations: Sequence[Conversation], limit: int) -> list[Conversation]:
+    """At most ``limit`` rows that offer tools, those with a call, without one and with an error in turn."""
+    shelves: dict[str, list[Conversation]] = {}
+    for c in conversations:
+        shelves.setdefault(_last_exchange(c)[1], []).append(c)
+    return _in_turn([evenly(rows, limit) for _, rows in sorted(shelves.items())])[:limit]
+
+
+def _last_exchange(conversation: Conversation) -> tuple[int, str]:
+    """Where the answer to the last question begins, and of which sort it is."""
+    messages = conversation.messages
+    start = 1 + max((at for at, m in enumerate(messages) if m.role == "user"), default=-1)
+    if not any(m.tool_calls for m in messages[start:]):
+        return start, "no_call"
+    failed = any(m.role == "tool" and m.content.startswith("error") for m in messages[start:])
+    return start, "error" if failed else "call"
+
+
+def _with_tools(conversation: Conversation, trained: bool) -> Probe:
+    """The last question of a row that offers tools, with the calls that it makes and their results."""
+    start, sort = _last_exchange(conversation)
+    last = conversation.messages[start:]
+    calls = tuple(call for m in last for call in m.tool_calls)
+    results = tuple(m.content for m in last if m.role == "tool")
+    n = min(len(calls), len(results))
+    asked, answer = conversation.messages[:start], conversation.answer
+    probe = _task(asked, [answer], (), conversation.lang, trained)
+    return replace(probe, tools=conversation.tools, sort=sort, calls=calls[:n], results=results[:n])
 
 
 def _asked(row: Mapping[str, Any]) -> tuple[Message, ...]:

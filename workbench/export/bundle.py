@@ -43,6 +43,7 @@ ROOMS = (
     "data",
     "templates",
     "models",
+    "tools",
     "chat",
     "render",
 )

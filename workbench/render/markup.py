@@ -52,6 +52,12 @@ def thought(answer: str, lang: str | None = None) -> str:
     )
 
 
+def call_html(title: str, body: str, words: str = "") -> str:
+    """Return a call of a tool as HTML, folded, and what was said before it."""
+    before = f"<p>{spoken_html(words)}</p>" if words else ""
+    return f'{before}<details class="wb-thought"><summary>{escape(title)}</summary><p>{spoken_html(body)}</p></details>'
+
+
 def answered(answer: str) -> str:
     """Return an answer as HTML, without what was thought before it."""
     return spoken_html(parted(answer).answer or "…")

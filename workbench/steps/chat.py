@@ -18,6 +18,7 @@ from workbench.texts import lookup, text
 if TYPE_CHECKING:
     from workbench.chat import Assistant
     from workbench.evaluation import Probe
+    from workbench.tools import Card, End
 
 _MOST_LOADED = 4
 _BATCH = 16  # probes at once; between two batches it is asked whether to stop
@@ -32,6 +33,7 @@ class ChatSettings:
         system: the system message; empty for none.
         shown: the labels of the models that are asked, in order.
         seed, temperature, top_p, max_new_tokens: of every answer alike.
+        tools: names of the tools that each may call; empty for none.
     """
 
     question: str = ""
@@ -41,6 +43,7 @@ class ChatSettings:
     temperature: float = 0.0
     top_p: float = 1.0
     max_new_tokens: int = 64
+    tools: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class ChatStep(Step[ChatSettings]):
         self.run: Run | None = None
         self.models: dict[str, Model | Assistant] = {}
         self.answers: dict[str, str] = {}
+        self.cards: dict[str, tuple[Card, ...]] = {}
+        self.notes: dict[str, str] = {}
         self.asked = ""
         self.probed: list[Probed] = []
         self.cancelled = Stopper()
@@ -197,6 +202,7 @@ class ChatStep(Step[ChatSettings]):
         try:
             self.cancelled.begin()
             self.asked, self.answers = s.question, dict.fromkeys(s.shown, "")
+            self.cards, self.notes = {}, {}
             self.tell("asked")
             yield from self._pieces(s)
         finally:
@@ -212,7 +218,13 @@ class ChatStep(Step[ChatSettings]):
             "max_new_tokens": s.max_new_tokens,
         }
         streams = {
-            label: self.load(label).stream(s.question, should_stop=self.cancelled, on_cut=lambda _: None, **options)
+            label: self.load(label).stream(
+                s.question,
+                should_stop=self.cancelled,
+                on_cut=lambda _: None,
+                **options,
+                **self._calling(label, s.tools),
+            )
             for label in s.shown
             if not self.cancelled()
         }
@@ -224,6 +236,20 @@ class ChatStep(Step[ChatSettings]):
                     continue
                 self.answers = {**self.answers, label: answer + piece}
                 yield label, piece
+
+    def _calling(self, label: str, tools: str) -> dict[str, Any]:
+        """What a model is asked with where it may call tools; its calls stay in :attr:`cards`."""
+
+        def on_card(card: Card) -> None:
+            cards = [one for one in self.cards.get(label, ()) if one.number != card.number]
+            self.cards = {**self.cards, label: (*cards, card)}
+            if card.result is None and label in self.answers:  # the words before a call stand on its card
+                self.answers = {**self.answers, label: ""}
+
+        def on_end(end: End) -> None:
+            self.notes = {**self.notes, label: end.says(self.lang)}
+
+        return {"tools": tools, "on_card": on_card, "on_end": on_end} if tools else {}
 
     def ask_whole(self, question: str | None = None) -> dict[str, str]:
         """Ask as :meth:`ask` does, but give the whole answers by label."""
@@ -251,7 +277,8 @@ class ChatStep(Step[ChatSettings]):
             return [*general_probes(limit=24), *unrelated_probes(limit=8)]
         from workbench.training.data import conversations, probes
 
-        return probes(recipe, conversations(recipe))
+        # what needs a tool is measured in the training; here nothing is called
+        return [probe for probe in probes(recipe, conversations(recipe)) if not probe.tools]
 
     def ask_all_probes(self, progress: Callable[[int, int], None] | None = None) -> list[Probed]:
         """Ask every probe of every model that is shown.
@@ -321,8 +348,8 @@ class ChatStep(Step[ChatSettings]):
         s = self.settings
         loads = {label: self._load_code(self.models[label]) for label in s.shown}
         options = {"system": s.system or None, "max_new_tokens": s.max_new_tokens, "temperature": s.temperature}
-        options |= {"top_p": s.top_p, "seed": s.seed}
-        usual = {"system": None, "max_new_tokens": 256, "temperature": 0.0, "top_p": 1.0, "seed": 0}
+        options |= {"top_p": s.top_p, "seed": s.seed, "tools": s.tools}
+        usual = {"system": None, "max_new_tokens": 256, "temperature": 0.0, "top_p": 1.0, "seed": 0, "tools": ""}
         arguments = "".join(f", {key}={written(value)}" for key, value in options.items() if value != usual[key])
         return lines(
             "import workbench as wb",
@@ -343,11 +370,15 @@ class ChatStep(Step[ChatSettings]):
         for label in settings.shown:
             if label not in self.models:
                 raise UnknownName("steps.unknown_model", given=label, nearest=nearest(label, self.models))
+        if settings.tools:
+            from workbench.tools import chosen
+
+            chosen(settings.tools)
         return replace(settings, shown=tuple(settings.shown))
 
     def _forget(self) -> None:
         self.cancelled.ask()
-        self.answers, self.asked, self.probed = {}, "", []
+        self.answers, self.asked, self.probed, self.cards, self.notes = {}, "", [], {}, {}
 
 
 def _scored(probes: Sequence[Probe], heard: Mapping[str, Sequence[str]], base: str) -> list[Probed]:

@@ -180,7 +180,8 @@ def _asked(train: Sequence[Conversation], held_out: Sequence[Conversation]) -> t
         distinct = {c.messages: c for c in train}
         return tuple(evenly(list(distinct.values()), MOST_ASKED)), True
     trained = {normalised(c.answer) for c in train}
-    reworded = [c for c in held_out if normalised(c.answer) in trained]
+    # what a tool gave is no answer to be known: rows with calls are asked whatever they answer
+    reworded = [c for c in held_out if normalised(c.answer) in trained or any(m.tool_calls for m in c.messages)]
     return tuple(evenly(reworded or list(held_out), MOST_ASKED)), False
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as ipw
 
 from workbench.render import AnswerRow, Answers, answers_html, escape, percent
-from workbench.render.markup import answered, spoken_html, table, thought
+from workbench.render.markup import answered, call_html, spoken_html, table, thought
 from workbench.runs import Run
 from workbench.steps import ChatStep
 from workbench.texts import text
@@ -27,6 +27,7 @@ class ChatPanel(Panel):
             merged model are offered. A :class:`~workbench.steps.ChatStep` is taken as it is.
         question: what stands in the box at first.
         seed, temperature, max_new_tokens: of every answer alike.
+        tools: names of the tools that each may call, ``"calculator,weekday"``.
         lang, presenter: as in :class:`Panel`.
     """
 
@@ -42,6 +43,7 @@ class ChatPanel(Panel):
         seed: int = 0,
         temperature: float = 0.0,
         max_new_tokens: int = 64,
+        tools: str = "",
         lang: str | None = None,
         presenter: bool = False,
     ) -> None:
@@ -49,6 +51,7 @@ class ChatPanel(Panel):
             step = models
         else:
             options: dict[str, Any] = {"seed": seed, "temperature": temperature, "max_new_tokens": max_new_tokens}
+            options |= {"tools": tools}
             step = ChatStep(models, lang=lang, **options, **({"question": question} if question else {}))
         self.past: list[tuple[str, dict[str, str]]] = []
         self._progress, self._probing, self._known = (0, 0), False, ""
@@ -150,6 +153,7 @@ class ChatPanel(Panel):
         self._temperature = ipw.BoundedFloatText(min=0, max=5, step=0.1)
         self._tokens = ipw.BoundedIntText(min=1, max=4096)
         self._system = ipw.Text(continuous_update=False)
+        self._tools = ipw.Text(continuous_update=False)
         fields = grid(
             c.field("seed", self._seed, key("chat.seed"), lambda v: self.change(seed=v)),
             c.field("temperature", self._temperature, key("chat.temperature"), lambda v: self.change(temperature=v)),
@@ -157,6 +161,7 @@ class ChatPanel(Panel):
                 "max_new_tokens", self._tokens, key("chat.max_new_tokens"), lambda v: self.change(max_new_tokens=v)
             ),
             c.field("system", self._system, key("chat.system"), lambda v: self.change(system=v)),
+            c.field("tools", self._tools, key("chat.tools"), lambda v: self.change(tools=v)),
         )
         return c.add("sampling", folded(fields, c, key("chat.sampling")))
 
@@ -187,7 +192,7 @@ class ChatPanel(Panel):
         put_options(self._suggestion, suggested, self._suggestion.value)
         if s.question != self._known:  # else somebody may be writing the next one
             self._question.value = self._known = s.question
-        self._system.value = s.system
+        self._system.value, self._tools.value = s.system, s.tools
         self._seed.value, self._temperature.value, self._tokens.value = s.seed, s.temperature, s.max_new_tokens
 
     def _fill_models(self) -> None:
@@ -231,11 +236,20 @@ class ChatPanel(Panel):
             return ""
         columns = "".join(
             f'<section class="wb-answer"><h4>{escape(self._label(label))}</h4>'
-            f"{thought(answer, self.lang)}<p>{answered(answer)}</p></section>"
+            f"{self._calls(label)}{thought(answer, self.lang)}<p>{answered(answer)}</p>{self._note(label)}</section>"
             for label, answer in self.step.answers.items()
         )
         question = f'<p class="wb-asked"><strong>{spoken_html(self.step.asked)}</strong></p>'
         return f'{question}<div class="wb-columns">{columns}</div>'
+
+    def _calls(self, label: str) -> str:
+        """The calls of an answer, each folded under its tool's name."""
+        cards = self.step.cards.get(label, ())
+        return "".join(call_html(card.title(self.lang), card.body(self.lang), card.words) for card in cards)
+
+    def _note(self, label: str) -> str:
+        note = self.step.notes.get(label, "")
+        return f'<p class="wb-soft" role="status">{escape(note)}</p>' if note else ""
 
     def _earlier_html(self) -> str:
         rows = [
