@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
                 error = BadInput("serve.no_model", given=asked.model[:80], name=self.server.name)
                 self._refuse(404, error, "model_not_found")
                 return
-            with self.server.places.place(self._gone) as came:
+            with self.server.places.turn(self._gone) as came:
                 if not came:
                     self.close_connection = True
                     return
