@@ -73,7 +73,7 @@ def _call_faults(call: str, schemas: Mapping[str, Mapping[str, Any]]) -> Iterato
     elif not isinstance(arguments, dict):
         yield "arguments"
     if name not in schemas:
-        yield "unoffered"
+        yield from ["unoffered"] if schemas else []  # some sets never say which tools there are
     elif isinstance(arguments, dict) and _unfit(schemas[name].get("parameters"), arguments):
         yield "arguments"
 
