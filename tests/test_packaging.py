@@ -27,6 +27,8 @@ LOCK_OF = {
     "notebook": "requirements-extras.lock",
     "apps": "requirements-extras.lock",
     "serve": "requirements-extras.lock",
+    "gguf": "requirements-extras.lock",
+    "documents": "requirements-extras.lock",
     "deepspeed": "requirements-deepspeed.lock",
 }
 LIMIT = 16 * 2**20
