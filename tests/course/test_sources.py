@@ -1,4 +1,4 @@
-"""The lessons' sources: ten a language, with the same code, all their parts, and notebooks made of them."""
+"""The lessons' sources: eleven a language, with the same code, all their parts, and notebooks made of them."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def quizzes(build: ModuleType, source: Path) -> list[dict[str, Any]]:
     return [one for kind, text in build.parts(source)[1] if kind == "quiz" for one in build.questions(text)]
 
 
-def test_there_are_ten_lessons_in_each_language(build: ModuleType) -> None:
+def test_there_are_eleven_lessons_in_each_language(build: ModuleType) -> None:
     for lang in build.LANGUAGES:
         heads = [build.parts(COURSE / lang / name)[0] for name in NAMES]
-        assert [head["lesson"] for head in heads] == list(range(10))
+        assert [head["lesson"] for head in heads] == list(range(11))
 
 
 @all_sources

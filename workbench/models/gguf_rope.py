@@ -65,10 +65,10 @@ def _llama3(factors: Sequence[float], theta: float, file: Path) -> dict[str, Any
 
 def llama3_factor(i: int, count: int, theta: float, factor: float) -> float:
     """By how much the ``i``-th of ``count`` frequencies is divided."""
-    length = 2 * math.pi * theta ** (i / count)
+    length: float = 2 * math.pi * theta ** (i / count)
     if length < ORIGINAL / HIGH:
         return 1.0
     if length > ORIGINAL / LOW:
         return factor
-    smooth = (ORIGINAL / length - LOW) / (HIGH - LOW)
+    smooth: float = (ORIGINAL / length - LOW) / (HIGH - LOW)
     return 1 / ((1 - smooth) / factor + smooth)
