@@ -103,7 +103,7 @@ def _write_questions(found: Asked, file: Path, told: dict[str, Any], *, overwrit
                          "dropped": found.dropped}  # fmt: skip
     if as_json:
         return
-    values = {"path": file, "count": len(found.conversations), "asked": found.passages}
+    values: dict[str, Any] = {"path": file, "count": len(found.conversations), "asked": found.passages}
     click.echo(text("data.documents.cli.asked", **values))
     if found.dropped:
         click.echo(text("data.documents.cli.dropped", reasons=_reasons(found.dropped)))

@@ -140,12 +140,12 @@ def _planned(
         raise BadInput("training.sweep.count", given=len(combinations) * max(0, seeds) if varied else 0, most=MOST)
     base = with_set(recipe, overrides) if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     first = base.runtime.seed
-    planned = []
+    planned: list[tuple[dict[str, Any], int, Recipe]] = []
     for combination in combinations:
-        values = dict(zip(varied, combination, strict=True))
-        sets = [f"{key}={'null' if value is None else value}" for key, value in values.items()]
+        chosen = dict(zip(varied, combination, strict=True))
+        sets = [f"{key}={'null' if value is None else value}" for key, value in chosen.items()]
         planned += [
-            (values, seed, with_set(base, [*sets, f"runtime.seed={seed}"])) for seed in range(first, first + seeds)
+            (chosen, seed, with_set(base, [*sets, f"runtime.seed={seed}"])) for seed in range(first, first + seeds)
         ]
     return planned
 
