@@ -186,6 +186,12 @@ def test_brackets_within_brackets_of_a_web_page_are_one_sentence_or_text(tmp_pat
         assert "deep.html" in str(error)
 
 
+def test_a_long_web_page_takes_no_square_of_its_length(tmp_path: Path) -> None:
+    rows = "".join(f"<p>Row {n} says that {DAY}</p><br>" for n in range(8_000))
+    (tmp_path / "long.html").write_text(f"<body>{rows}</body>")
+    assert sum(len(section.paragraphs) for section in sections(tmp_path / "long.html")) == 8_000
+
+
 def test_a_document_without_text_ends_with_status_2(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pdf(tmp_path / "scan.pdf", [[]])
     assert run(["data", "from", str(tmp_path / "scan.pdf"), "--out", str(tmp_path / "p.jsonl")]) == 2

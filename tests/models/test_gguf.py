@@ -101,6 +101,14 @@ def test_llama_3s_factors_become_its_setting(tiny: Path, tmp_path: Path) -> None
         resolve(str(odd))
 
 
+def test_every_token_that_ends_an_answer_is_kept(tiny: Path, tmp_path: Path) -> None:
+    file = write(
+        tiny, tmp_path / "ends.gguf", values={"tokenizer.ggml.eot_token_id": 7, "tokenizer.ggml.eom_token_id": 9}
+    )
+    loaded = load(str(file), device="cpu")
+    assert loaded.model.generation_config.eos_token_id == [loaded.tokenizer.eos_token_id, 7, 9]
+
+
 def test_linear_positions_are_kept(tiny: Path, tmp_path: Path) -> None:
     values = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
     file = write(tiny, tmp_path / "long.gguf", values=values)

@@ -199,6 +199,7 @@ def _network(folder: Path, head: Head, file: Path) -> Any:
 
     network, loading = AutoModelForCausalLM.from_pretrained(
         str(folder),
+        config=_config(folder, head),
         gguf_file=_INSIDE,
         quantization_config=GgufConfig(dequantize=True),
         dtype=_dtype(head),
@@ -218,7 +219,27 @@ def _network(folder: Path, head: Head, file: Path) -> Any:
         if hasattr(network.config, name):
             delattr(network.config, name)
     network.hf_quantizer = None
+    if ends := _ends(head):
+        network.generation_config.eos_token_id = ends
     return network
+
+
+def _ends(head: Head) -> list[int]:
+    """The tokens that end an answer: of the text, of a turn, of a message; the library reads the first alone."""
+    named = (head.values.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot", "eom"))
+    count = head.values.get("tokenizer.ggml.tokens", 0)
+    return list(dict.fromkeys(token for token in named if isinstance(token, int) and 0 <= token < count))
+
+
+def _config(folder: Path, head: Head) -> Any:
+    """The file's configuration, with the width of its heads, which the library takes for another of the kind."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(str(folder), gguf_file=_INSIDE, trust_remote_code=False, local_files_only=True)
+    wide = head.values.get(f"{head.architecture}.attention.key_length")
+    if isinstance(wide, int) and getattr(config, "head_dim", None) not in (None, wide):
+        config.head_dim = wide
+    return config
 
 
 def _check_numbers(network: Any, head: Head, file: Path) -> None:

@@ -22,12 +22,13 @@ PAGES, PARTS, PART, SHRUNK = 20_000, 5_000, 200_000_000, 400
 _NEEDS = {".pdf": ("pypdf", "pypdf"), ".docx": ("docx", "python-docx"), ".html": ("bs4", "beautifulsoup4"),
           ".htm": ("bs4", "beautifulsoup4")}  # fmt: skip
 # of a web page what is not its text
-_NO_TEXT = ("script", "style", "template", "noscript", "head", "nav", "footer", "aside", "form", "svg", "iframe",
-            "object", "button", "select")  # fmt: skip
-_BLOCKS = ("p", "li", "dt", "dd", "pre", "blockquote", "figcaption", "caption", "div", "section", "article", "main",
-           "body", "tr", "table", "ul", "ol", "br", "hr")  # fmt: skip
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_MARK = "\x02"  # begins a heading's line; a page's own are taken out
+_NO_TEXT = frozenset({"script", "style", "template", "noscript", "head", "nav", "footer", "aside", "form", "svg",
+                      "iframe", "object", "button", "select"})  # fmt: skip
+_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_BLOCKS = _HEADINGS | {"p", "li", "dt", "dd", "pre", "blockquote", "figcaption", "caption", "div", "section", "article",
+                       "main", "body", "tr", "table", "ul", "ol", "br", "hr"}  # fmt: skip
+_CELLS = ("td", "th")
+_SPACES = re.compile(r"\s+")
 _HEADING_STYLE = re.compile(r"(?:heading|title|标题)\s*\d*$", re.IGNORECASE)
 _ENTITIES = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _UTF16 = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
@@ -69,17 +70,15 @@ def rows(kind: str, file: Path, name: str) -> Iterator[Row]:
             yield Row({"page": page, "heading": _clean(heading)[:200], "paragraphs": texts}, Place(name, count))
     except (WorkbenchError, MemoryError):
         raise
+    except RecursionError as error:
+        raise BadData("data.documents.too_deep", file=printable(name)) from error
     except Exception as error:  # the libraries raise what they like
-        if _short(error):
+        if "MemoryError" in str(error):
             raise MemoryError from error
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         where = count + 1 if kind == ".pdf" else 0
         key = "data.documents.damaged_page" if where else "data.documents.damaged"
         raise BadData(key, file=printable(name), reason=printable(reason), page=where) from error
-
-
-def _short(error: BaseException) -> bool:
-    return isinstance(error, RecursionError) or "MemoryError" in str(error)
 
 
 def _clean(text: str) -> str:
@@ -188,32 +187,52 @@ def _check_xml(content: bytes, name: str, part: str) -> None:
 
 
 def _html(file: Path, name: str) -> Iterator[Found]:
-    """A section a heading; what is no text of the page is left out."""
-    from bs4 import BeautifulSoup
+    """A section a heading; what is no text of the page is left out.
+
+    Goes through the page once: to change it on the way takes a time that grows with the square of its length.
+    """
+    from bs4 import BeautifulSoup, NavigableString, Tag
+    from bs4.element import PreformattedString
 
     soup = BeautifulSoup(check_text(read_text(file, name), name, table=True), "html.parser")
-    for element in soup.find_all(_NO_TEXT):
-        if not element.decomposed:
-            element.decompose()
-    for piece in soup.find_all(string=True):
-        piece.replace_with(type(piece)(re.sub(r"[\s\x00-\x08]+", " ", piece)))
-    for heading in soup.find_all(_HEADINGS):
-        heading.replace_with(f"\n{_MARK}{' '.join(heading.get_text().split())}\n")
-    for element in soup.find_all(_BLOCKS):
-        element.insert_before("\n")
-        element.insert_after("\n")
-    for cell in soup.find_all(("td", "th")):
-        cell.insert_after(" | ")
-    title, texts = "", list[str]()
-    for line in soup.get_text().split("\n"):
-        if not line.startswith(_MARK):
-            texts.append(line.strip().strip("|"))
-            continue
-        if any(text.strip() for text in texts):
-            yield 0, title, texts
-        title, texts = line[len(_MARK) :], []
-    if title or any(text.strip() for text in texts):
-        yield 0, title, texts
+    title, texts, line, heading, home = "", list[str](), "", None, None
+    for node in soup.descendants:
+        if isinstance(node, Tag):
+            if node.name in _BLOCKS:
+                texts.append(line)
+                line = ""
+            elif node.name in _CELLS and line:
+                line += " | "
+        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
+            block = _home(node)
+            if block is None:
+                continue
+            if block.name in _HEADINGS:
+                if block is not heading:
+                    texts.append(line)
+                    line = ""
+                    if any(text.strip() for text in texts):
+                        yield 0, title, texts
+                    title, texts, heading = "", [], block
+                title += _SPACES.sub(" ", node)
+                continue
+            if block is not home and line:
+                texts.append(line)
+                line = ""
+            home, line = block, line + _SPACES.sub(" ", node)
+    if title or line.strip() or any(text.strip() for text in texts):
+        yield 0, title, [*texts, line]
+
+
+def _home(text: Any) -> Any:
+    """The heading or block that a text of a web page stands in; None where it is none of the page's words."""
+    found = None
+    for parent in text.parents:
+        if parent.name in _NO_TEXT:
+            return None
+        if found is None and (parent.name in _BLOCKS or parent.parent is None):
+            found = parent
+    return found
 
 
 def _markdown(file: Path, name: str) -> Iterator[Found]:
@@ -231,7 +250,8 @@ def _markdown(file: Path, name: str) -> Iterator[Found]:
         elif token.type == "tr_open":
             within, cells = "row", []
         elif token.type == "tr_close":
-            texts, within = [*texts, " | ".join(cells)], ""
+            texts.append(" | ".join(cells))
+            within = ""
         elif token.type == "heading_close":
             within = ""
         elif token.type == "inline" and within == "heading":
