@@ -97,3 +97,16 @@ def test_the_real_file_is_the_known_one_and_cuts_digits_as_it_learnt(
     tokenizer = load_tokenizer(str(file))
     pieces = tokenizer.convert_ids_to_tokens(tokenizer("a  2024")["input_ids"])
     assert pieces == ["a", "ĠĠ", "2", "0", "2", "4"]
+
+
+def test_the_models_that_have_a_name_are_listed(index: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "list", "--json"]) == 0
+    here = {row["name"]: row["here"] for row in json.loads(capfd.readouterr().out)}
+    assert here["smollm2"] is None and Path(here["pocket"]).is_dir()
+
+
+def test_a_file_is_written_as_a_folder_by_name(tiny: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = write(tiny, tmp_path / "tiny.gguf")
+    assert run(["models", "convert", str(file), str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["folder"] == resolve(str(tmp_path / "out"))
+    assert run(["models", "convert", str(tmp_path / "none.gguf"), str(tmp_path / "other")]) == 2

@@ -68,6 +68,12 @@ def test_what_cannot_be_is_answered_with_the_flag_that_can(
     assert told in capfd.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_a_run_is_resumed_without_a_word_more(trained: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    again = copytree(trained.path, tmp_path / "again")
+    assert command(["train", "--resume", "--out", str(again), "--json"]) == 0
+    assert command(["train", str(again / "recipe.yaml"), "--resume", "--out", str(again), "--json"]) == 0
+
+
 def test_a_run_with_other_settings_names_the_flags(trained: Any, capfd: pytest.CaptureFixture[str]) -> None:
     recipe = str(trained.path / "recipe.yaml")
     assert command(["train", recipe, "--set", "learning_rate=0.5", "--resume", "--out", str(trained.path)]) == 2

@@ -74,9 +74,9 @@ def _check_words(
     Raises:
         BadInput: a checkpoint to resume from, as XTuner takes it; or two ways to begin. UsageError: words too many.
     """
-    place = Path(extra[0] if extra else recipe or "")
-    if resume and (extra or place.is_dir()):
-        raise BadInput("cli.train.resume_from", given=place)
+    named = extra[0] if extra else recipe or ""
+    if resume and named and (extra or Path(named).is_dir()):
+        raise BadInput("cli.train.resume_from", given=named)
     if extra:
         raise click.UsageError(text("cli.train.extra", given=" ".join(extra)))
     if merged and (start or resume):
