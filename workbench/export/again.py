@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workbench.export.converting import convert, find_source
+from workbench.export.converting import convert
 from workbench.export.merging import merge
-from workbench.export.whole import is_whole
+from workbench.export.source import find_source, is_whole
 from workbench.runs import is_run
 
 
 def merged_base(model: str, start: str, out: Path) -> Path:
-    """The model ``model`` with the adapter that ``start`` names, as a folder beside the run ``out``.
+    """Return the model ``model`` with the adapter that ``start`` names, as a folder beside the run ``out``.
 
     Args:
         model: the base, as the recipe names it.

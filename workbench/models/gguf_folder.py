@@ -25,6 +25,7 @@ from workbench.models.folders import check_folder
 from workbench.models.gguf_header import Head, read_head
 from workbench.models.gguf_rope import ROPE, positions
 from workbench.models.gguf_tokenizer import load_tokenizer
+from workbench.models.translating import TranslatedErrors
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +40,7 @@ _ROWS, _APART = 64, 1e-2
 
 
 def cached(file: Path) -> Path:
-    """The folder that ``file`` becomes; made the first time, and again only for other content.
+    """Return the folder that ``file`` becomes; made the first time, and again only for other content.
 
     Raises:
         BadInput: it cannot be read, or is no language model that is known here. Failed: the library that reads it is
@@ -57,7 +58,7 @@ def cached(file: Path) -> Path:
 
 
 def only_file(folder: Path) -> Path | None:
-    """The GGUF file of a folder that holds one.
+    """Return the GGUF file of a folder that holds one.
 
     Raises:
         BadInput: it holds several; which is meant cannot be told.
@@ -169,10 +170,12 @@ def _bytes(head: Head) -> int:
 
 def _write(file: Path, head: Head, folder: Path) -> None:
     """Weights, configuration and tokenizer, as the library saves them."""
-    from workbench.models.loading import Said
-
     # in a folder of its own, so that nothing that lies beside the file is opened
-    with tempfile.TemporaryDirectory(prefix="workbench-gguf-") as scratch, Said(str(file), scratch), _quietly():
+    with (
+        tempfile.TemporaryDirectory(prefix="workbench-gguf-") as scratch,
+        TranslatedErrors(str(file), scratch),
+        _quietly(),
+    ):
         alone = Path(scratch)
         _put(file.resolve(), alone / _INSIDE)
         tokenizer = load_tokenizer(alone, _INSIDE, head, file)
@@ -215,9 +218,8 @@ def _network(folder: Path, head: Head, file: Path) -> Any:
     stretched = positions(head, network.config, file)
     if stretched:
         network.config.rope_parameters = stretched
-    for name in ("quantization_config", "_pre_quantization_dtype"):
-        if hasattr(network.config, name):
-            delattr(network.config, name)
+    if hasattr(network.config, "quantization_config"):
+        del network.config.quantization_config
     network.hf_quantizer = None
     if ends := _ends(head):
         network.generation_config.eos_token_id = ends

@@ -30,7 +30,7 @@ _SHORT = 1_024
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor of the file.
+    """Describe a tensor of the file.
 
     Args:
         name: as the file calls it.
@@ -46,13 +46,13 @@ class Tensor:
 
     @property
     def numel(self) -> int:
-        """How many numbers."""
+        """Return how many numbers it has."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """All that stands before the weights.
+    """Hold all that stands before the weights.
 
     Args:
         values: of each pair its value; of a long array and of one of texts its length.
@@ -64,12 +64,12 @@ class Head:
 
     @property
     def architecture(self) -> str:
-        """Such as ``llama``."""
+        """Return the architecture, such as ``llama``."""
         return str(self.values["general.architecture"])
 
 
 def is_gguf(file: Path) -> bool:
-    """Whether ``file`` is called a GGUF file or begins as one."""
+    """Tell whether ``file`` is called a GGUF file or begins as one."""
     if not file.is_file():
         return False
     if file.suffix.lower() == ".gguf":
@@ -79,7 +79,7 @@ def is_gguf(file: Path) -> bool:
 
 
 def read_head(file: Path, sizes: Mapping[int, tuple[int, int]]) -> Head:
-    """The head of ``file``, with every tensor found to lie within it.
+    """Return the head of ``file``, with every tensor found to lie within it.
 
     Args:
         sizes: of each known type of number: how many lie in a block, and the block's bytes.
@@ -129,7 +129,7 @@ class _Reader:
         return Head(values, tuple(self.placed(listed, values, sizes)))
 
     def numbers(self, form: str) -> tuple[Any, ...]:
-        """The next numbers, as :mod:`struct` names them."""
+        """Return the next numbers, as :mod:`struct` names them."""
         wide = struct.calcsize(form)
         self.reach(wide)
         found = struct.unpack_from(form, self.content, self.place)
@@ -137,7 +137,8 @@ class _Reader:
         return found
 
     def reach(self, count: int) -> None:
-        """
+        """Refuse what does not lie within the file.
+
         Raises:
             ValueError: so many bytes more are not there.
         """
@@ -145,7 +146,7 @@ class _Reader:
             raise ValueError(f"ends within its head, at byte {self.place}")
 
     def text(self) -> str:
-        """The next text."""
+        """Return the next text."""
         (length,) = self.numbers("<Q")
         self.reach(length)
         if length > LONGEST:
@@ -154,7 +155,7 @@ class _Reader:
         return self.content[begin : self.place].decode("utf-8")
 
     def value(self, kind: int) -> Any:
-        """The next value; of an array of texts, and of a long one, its length."""
+        """Return the next value; of an array of texts, and of a long one, its length."""
         if kind in _NUMBERS:
             return self.numbers(_NUMBERS[kind])[0]
         if kind == _TEXT:
@@ -179,7 +180,7 @@ class _Reader:
         return count
 
     def tensor(self) -> Tensor:
-        """The next tensor; its place is counted from where the weights begin."""
+        """Return the next tensor; its place is counted from where the weights begin."""
         name = self.text()
         (count,) = self.numbers("<I")
         if not 1 <= count <= _DIMENSIONS:
@@ -191,7 +192,7 @@ class _Reader:
     def placed(
         self, listed: list[Tensor], values: Mapping[str, Any], sizes: Mapping[int, tuple[int, int]]
     ) -> list[Tensor]:
-        """The tensors with their places in the file, each found to end within it."""
+        """Return the tensors with their places in the file, each found to end within it."""
         step = values.get("general.alignment", 32)
         if not isinstance(step, int) or not 1 <= step <= 1 << 20 or step & (step - 1):
             raise ValueError(f"general.alignment {step!r}")
@@ -203,7 +204,8 @@ class _Reader:
         return [Tensor(one.name, one.shape, one.kind, begin + one.start) for one in listed]
 
     def check(self, tensor: Tensor, begin: int, sizes: Mapping[int, tuple[int, int]]) -> None:
-        """
+        """Refuse what does not lie within the file.
+
         Raises:
             BadInput: its type is not known. ValueError: it does not lie within the file.
         """

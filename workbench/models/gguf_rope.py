@@ -20,7 +20,7 @@ _PLAIN = ("", "none")
 
 
 def positions(head: Head, config: Any, file: Path) -> dict[str, Any] | None:
-    """The configuration's ``rope_parameters``; None where positions are as the library has read them.
+    """Return the configuration's ``rope_parameters``; None where positions are as the library has read them.
 
     Raises:
         BadInput: they are stretched in a way that is not known here.
@@ -64,7 +64,7 @@ def _llama3(factors: Sequence[float], theta: float, file: Path) -> dict[str, Any
 
 
 def llama3_factor(i: int, count: int, theta: float, factor: float) -> float:
-    """By how much the ``i``-th of ``count`` frequencies is divided."""
+    """Tell by how much the ``i``-th of ``count`` frequencies is divided."""
     length: float = 2 * math.pi * theta ** (i / count)
     if length < ORIGINAL / HIGH:
         return 1.0

@@ -21,7 +21,7 @@ DIGITS = frozenset({"smollm", "starcoder", "refact", "command-r", "codeshell", "
 
 
 def load_tokenizer(folder: Path, name: str, head: Head, file: Path) -> Any:
-    """The tokenizer of the file ``name`` in ``folder``, which holds nothing else.
+    """Return the tokenizer of the file ``name`` in ``folder``, which holds nothing else.
 
     Args:
         file: what the person called it, for errors.

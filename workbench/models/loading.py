@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.errors import BadInput, Failed, UnknownName, WorkbenchError, nearest
+from workbench.errors import BadInput, UnknownName, nearest
 from workbench.models import adapters, gguf_folder, internlm, sentencepieces, shelf
-from workbench.models.adapters import first_line, short_of_memory
 from workbench.models.folders import check_files, check_tokenizer, check_weights, clean_config
 from workbench.models.gguf_header import is_gguf
 from workbench.models.headers import has_generic_tokenizer
+from workbench.models.translating import TranslatedErrors
 
 if TYPE_CHECKING:
     import torch
@@ -379,23 +379,3 @@ def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
         loaded.model = PeftModel.from_pretrained(loaded.model, str(folder), config=config, is_trainable=False)
     loaded.model.eval()
     return loaded
-
-
-class TranslatedErrors:
-    """Turn what the libraries raise while they open a model into one sentence: of a folder it is a fault of what lies
-    in it, whatever they call it; of a hub id that the hub did not give it."""
-
-    def __init__(self, model: str, source: str) -> None:
-        self.model, self.local = model, Path(source).is_dir()
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, WorkbenchError) or not isinstance(error, Exception):
-            return
-        if short_of_memory(error):
-            raise Failed("models.no_memory", model=self.model) from error
-        if self.local:
-            raise BadInput("models.cannot_load", model=self.model, reason=first_line(error)) from error
-        raise Failed("models.hub_refused", model=self.model, reason=first_line(error)) from error

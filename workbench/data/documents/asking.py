@@ -30,7 +30,7 @@ REASONS = ("no_json", "incomplete", "not_cited", "number", "control", "twice", "
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What came of it.
+    """Hold what came of asking.
 
     Args:
         conversations: a question with its answer each, in the passage's group; ``meta`` has citation and source.
@@ -152,7 +152,7 @@ def _fault(asked: str, answer: str, quote: str, passage: str) -> str:
 
 
 def stands_in(quote: str, passage: str) -> bool:
-    """Whether the citation stands in the passage word for word; width, case and spaces do not count.
+    """Tell whether the citation stands in the passage word for word; width, case and spaces do not count.
 
     A citation of a few characters proves nothing, unless the passage has no more.
     """

@@ -13,7 +13,7 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from workbench.data.decoding import read_text
-from workbench.data.fields import Place, Row, printable
+from workbench.data.fields import Location, Row, printable
 from workbench.data.limits import check_text
 from workbench.errors import BadData, Failed, WorkbenchError
 
@@ -37,7 +37,7 @@ Found = tuple[int, str, list[str]]
 
 
 def load(kind: str, name: str) -> None:
-    """Import what reads ``kind``, before memory is bounded.
+    """Load what reads ``kind``, before memory is bounded.
 
     Raises:
         Failed: it is not installed.
@@ -56,7 +56,7 @@ def load(kind: str, name: str) -> None:
 
 
 def rows(kind: str, file: Path, name: str) -> Iterator[Row]:
-    """The sections of ``file``, a row each: ``page``, ``heading``, ``paragraphs``.
+    """Yield the sections of ``file``, a row each: ``page``, ``heading``, ``paragraphs``.
 
     Raises:
         BadData: it is damaged, locked, or not what its name says.
@@ -67,7 +67,7 @@ def rows(kind: str, file: Path, name: str) -> Iterator[Row]:
     try:
         for count, (page, heading, paragraphs) in enumerate(readers[kind](file, name), 1):
             texts = [plain for text in paragraphs if (plain := _clean(text))]
-            yield Row({"page": page, "heading": _clean(heading)[:200], "paragraphs": texts}, Place(name, count))
+            yield Row({"page": page, "heading": _clean(heading)[:200], "paragraphs": texts}, Location(name, count))
     except (WorkbenchError, MemoryError):
         raise
     except RecursionError as error:

@@ -28,7 +28,7 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True)
 class Passages:
-    """What became of documents.
+    """Hold what became of documents.
 
     Args:
         conversations: a passage each, of the kind ``text``; ``meta`` says file, page and heading.

@@ -22,7 +22,7 @@ _SAVE_AS = (".doc", ".odt", ".rtf", ".wps", ".pptx", ".ppt", ".xlsx", ".xls", ".
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What belongs together in a document, and is never parted between training and held-out.
+    """Hold what belongs together in a document, and is never parted between training and held-out.
 
     Args:
         file: the document, as it was named.
@@ -40,7 +40,7 @@ class Section:
 
 
 def sections(file: str | Path) -> Iterator[Section]:
-    """The sections of a document, also the empty ones of a PDF.
+    """Yield the sections of a document, also the empty ones of a PDF.
 
     Raises:
         BadData: there is no such file, it is of another kind, damaged, locked, or takes more than it may.
@@ -53,11 +53,11 @@ def sections(file: str | Path) -> Iterator[Section]:
 
     for row in apart.rows(f"document{kind}", place, str(file), None):
         value = row.value
-        yield Section(str(file), row.place.row, tuple(value["paragraphs"]), value["page"], value["heading"])
+        yield Section(str(file), row.location.row, tuple(value["paragraphs"]), value["page"], value["heading"])
 
 
 def kind_of(place: Path) -> str:
-    """The suffix of a document that is there, lower case.
+    """Return the suffix of a document that is there, lower case.
 
     Raises:
         BadData: it is not there, or of a kind that is not read.
