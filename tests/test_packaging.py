@@ -27,6 +27,8 @@ LOCK_OF = {
     "notebook": "requirements-extras.lock",
     "apps": "requirements-extras.lock",
     "serve": "requirements-extras.lock",
+    "gguf": "requirements-extras.lock",
+    "documents": "requirements-extras.lock",
     "deepspeed": "requirements-deepspeed.lock",
 }
 LIMIT = 16 * 2**20
@@ -99,7 +101,8 @@ def test_whatever_the_package_imports_it_depends_on() -> None:
     needs = [*table["dependencies"], *(need for group in table["optional-dependencies"].values() for need in group)]
     declared = {canonicalize_name(Requirement(need).name) for need in needs} | {"pyarrow", "huggingface-hub"}
     declared |= {"ipython", "traitlets"}
-    called = {"yaml": "pyyaml", "google": "protobuf"}
+    called = {"yaml": "pyyaml", "google": "protobuf", "docx": "python-docx", "bs4": "beautifulsoup4"}
+    called |= {"markdown_it": "markdown-it-py"}
     imported = set()
     for file in (ROOT / "workbench").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -21,6 +21,7 @@ _HOME = {
     "encode": "workbench.templates",
     "Recipe": "workbench.training",
     "train": "workbench.training",
+    "sweep": "workbench.training",
     "Run": "workbench.runs",
     "convert": "workbench.export",
     "merge": "workbench.export",
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from workbench.export import convert, merge
     from workbench.runs import Run
     from workbench.templates import encode
-    from workbench.training import Recipe, train
+    from workbench.training import Recipe, sweep, train
     from workbench.widgets import ChatPanel, DataPanel, ExportPanel, MaskPanel, TrainPanel, Workbench
     from workbench.widgets.show import show
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "recipes": "workbench.cli.recipes:recipes",
     "train": "workbench.cli.train:train",
     "runs": "workbench.cli.runs:runs",
+    "models": "workbench.cli.models:models",
     "import": "workbench.cli.imports:bring",
     "convert": "workbench.cli.export:convert",
     "merge": "workbench.cli.export:merge",

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from workbench.data.checking import Finding
     from workbench.data.conversation import Conversation
 
-_SIBLING = "workbench.cli.data_identity"  # identity and mix have a module of their own
+# commands with a module of their own
+_SIBLINGS = {
+    "identity": "workbench.cli.data_identity:identity",
+    "tools": "workbench.cli.data_tools:tools",
+    "mix": "workbench.cli.data_identity:mix",
+    "from": "workbench.cli.data_documents:from_",
+}
 _format = click.option(
     "--format", "form", metavar="NAME", help=text("data.cli.options.format", formats=", ".join(FORMATS))
 )
@@ -31,22 +37,19 @@ _limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help=t
 
 
 class _DataGroup(click.Group):
-    """Loads the sibling's commands when they are asked for, so that a check need not."""
+    """Loads the siblings' commands when they are asked for, so that a check need not."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """List the commands in the order of the work."""
-        siblings = ["identity", "tools", "mix"] if util.find_spec(_SIBLING) else []
+        siblings = [name for name, place in _SIBLINGS.items() if util.find_spec(place.partition(":")[0])]
         return [*siblings[:2], *super().list_commands(ctx), *siblings[2:]]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return one of ours, or the sibling's."""
-        if cmd_name in ("identity", "mix") and util.find_spec(_SIBLING):
-            command = getattr(import_module(_SIBLING), cmd_name)
+        """Return one of ours, or a sibling's."""
+        if cmd_name in _SIBLINGS:
+            module, _, name = _SIBLINGS[cmd_name].partition(":")
+            command = getattr(import_module(module), name)
             return command if isinstance(command, click.Command) else None
-        if cmd_name == "tools":
-            from workbench.cli.data_tools import tools
-
-            return tools
         return super().get_command(ctx, cmd_name)
 
 

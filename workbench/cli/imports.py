@@ -82,5 +82,7 @@ def _show(result: Brought) -> None:
     for part in ("adapter", "model"):
         if part in result.parts:
             click.echo(text(f"imports.command.next_{part}", out=result.out, base=result.base or "MODEL"))
+    if result.recipe and "adapter" in result.parts:
+        click.echo(text("imports.command.next_start", out=result.out))
     if result.recipe:
         click.echo(text("imports.command.next_recipe", out=result.out))

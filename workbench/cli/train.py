@@ -15,32 +15,39 @@ from workbench.texts import text
 
 @click.command(help=text("cli.train.help"))
 @click.argument("recipe", required=False)
+@click.argument("extra", nargs=-1, metavar="")
 @click.option("--out", "--work-dir", required=True, type=click.Path(path_type=Path), help=text("cli.train.out"))
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help=text("cli.set"))
 @click.option("--resume", is_flag=True, help=text("cli.train.resume"))
 @click.option("--from", "start", metavar="ADAPTER_OR_RUN", help=text("cli.train.start"))
+@click.option("--merged", metavar="ADAPTER_OR_RUN", help=text("cli.train.merged"))
 @click.option("--detach", is_flag=True, help=text("cli.train.detach"))
 @click.option("--deepspeed", metavar="ZERO", help=text("cli.train.deepspeed"))
 @click.option("--nproc", type=click.IntRange(min=1), help=text("cli.train.nproc"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 def train(
     recipe: str | None,
+    extra: tuple[str, ...],
     out: Path,
     overrides: tuple[str, ...],
     resume: bool,
     start: str | None,
+    merged: str | None,
     detach: bool,
     deepspeed: str | None,
     nproc: int | None,
     as_json: bool,
 ) -> None:
     """Train, and show how it goes."""
+    _check_words(recipe, extra, resume=resume, start=start, merged=merged)
     if recipe is None and not (resume and (out / "recipe.yaml").exists()):
         raise BadInput("cli.train.no_recipe", out=out)
     settings = recipe or str(out / "recipe.yaml")
     zero = (deepspeed or "").removeprefix("deepspeed_").replace("_", "-") or None  # XTuner's spelling too
     named = {"adapter.start": start, "runtime.deepspeed": zero, "runtime.nproc": nproc}
     overrides = (*overrides, *(f"{key}={value}" for key, value in named.items() if value is not None))
+    if merged:
+        overrides = (*overrides, f"model.name={_merged(settings, overrides, merged, out)}")
     with front.ahead() as waiting:  # before anything else is loaded here: its libraries take the longest
         from workbench.training.start import train as begin
 
@@ -58,6 +65,35 @@ def train(
         click.echo(text("cli.train.detached", run=out))
     else:
         _conclude(run, out)
+
+
+def _check_words(
+    recipe: str | None, extra: tuple[str, ...], *, resume: bool, start: str | None, merged: str | None
+) -> None:
+    """
+    Raises:
+        BadInput: a checkpoint to resume from, as XTuner takes it; or two ways to begin. UsageError: words too many.
+    """
+    named = extra[0] if extra else recipe or ""
+    if resume and named and (extra or Path(named).is_dir()):
+        raise BadInput("cli.train.resume_from", given=named)
+    if extra:
+        raise click.UsageError(text("cli.train.extra", given=" ".join(extra)))
+    if merged and (start or resume):
+        raise BadInput("cli.train.two_ways", given="--resume" if resume else "--from")
+
+
+def _merged(settings: str, overrides: tuple[str, ...], start: str, out: Path) -> Path:
+    """The folder of the recipe's base with what ``start`` has learnt; the run's own folder is looked at first, since
+    merging takes a while."""
+    from workbench.export.again import merged_base
+    from workbench.runs import Run
+    from workbench.training.recipe import load_recipe
+
+    Run.check_free(out)
+    folder = merged_base(load_recipe(settings, overrides).model.name, start, out)
+    click.echo(text("cli.train.merged_into", folder=folder), err=True)
+    return folder
 
 
 def _conclude(run: Any, out: Path) -> None:

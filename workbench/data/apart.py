@@ -1,4 +1,5 @@
-"""Parquet and datasets on disk, unpacked in a process of its own. Knows processes and lines; no format of rows.
+"""Parquet, datasets on disk and documents, unpacked in a process of its own. Knows processes and lines; no format of
+rows.
 
 A file of a few hundred bytes may hold a hundred gigabytes. The process that unpacks it may take so much memory and so
 much time, and hands over a row at a time; whoever reads stops when it is enough. So neither a server nor a notebook
@@ -25,6 +26,8 @@ from workbench.errors import BadData, WorkbenchError, error_from_record, record
 ROOM = 600_000_000
 # What is unpacked may be so many times as large as the file, and this much in any case.
 GROWTH, ALWAYS = 200, 100_000_000
+# seconds for a document: a thousand pages of a PDF take about one
+DOCUMENT = 300.0
 _MEMORY = {"kind": "memory"}
 
 
@@ -32,7 +35,7 @@ def rows(kind: str, source: Path, name: str, limit: int | None) -> Iterator[Row]
     """Yield the rows of ``source``.
 
     Args:
-        kind: ``parquet`` or ``dataset``.
+        kind: ``parquet``, ``dataset``, or ``document`` with its suffix.
         source: the file or the folder.
         name: how errors call it.
         limit: at most so many.
@@ -41,7 +44,7 @@ def rows(kind: str, source: Path, name: str, limit: int | None) -> Iterator[Row]
         BadData: it is damaged, or takes more memory, time or bytes than it may.
     """
     process = _started(kind, source, name, limit)
-    ended = threading.Timer(limits().seconds, process.kill)
+    ended = threading.Timer(_seconds(kind), process.kill)
     ended.start()
     try:
         yield from _heard(process, source, name, ended)
@@ -86,8 +89,12 @@ def _heard(process: subprocess.Popen[bytes], source: Path, name: str, ended: thr
         else:
             raise _error(record)
     if not ended.is_alive():
-        raise BadData("data.unpacks_too_long", file=printable(name), seconds=limits().seconds)
+        raise BadData("data.unpacks_too_long", file=printable(name), seconds=ended.interval)
     raise BadData("data.unpacks_too_large", file=printable(name), most=_room() / 1e6)  # the system ended it
+
+
+def _seconds(kind: str) -> float:
+    return min(DOCUMENT, limits().seconds) if kind.startswith("document") else limits().seconds
 
 
 def _room() -> int:
@@ -149,6 +156,13 @@ def _unpack(order: dict[str, Any], out: Any) -> None:
 
         _bound_memory(order["room"])
         located = tables.parquet_rows(source, name, limit=limit)
+    elif order["kind"].startswith("document"):
+        from workbench.data.documents import opening
+
+        suffix = order["kind"].removeprefix("document")
+        opening.load(suffix, name)
+        _bound_memory(order["room"])
+        located = opening.rows(suffix, source, name)
     else:
         import datasets  # noqa: F401
 

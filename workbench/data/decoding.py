@@ -6,10 +6,14 @@ import codecs
 import json
 import re
 from pathlib import Path
+from typing import IO
 
 from workbench.data.fields import printable
 from workbench.data.limits import check_bytes, check_file, limits
 from workbench.errors import BadData
+
+# bytes read at a time
+_PIECE = 1 << 24
 
 # UTF-32 first: its little-endian mark begins with UTF-16's.
 _MARKS = (
@@ -58,11 +62,20 @@ def read_bytes(file: Path, name: str) -> bytes:
     try:
         check_file(file, name)
         with file.open("rb") as opened:
-            data = opened.read(limits().decoded + 1)
+            data = _up_to(opened, limits().decoded + 1)
         check_bytes(len(data), name)  # some files of a system have no size
         return data
     except OSError as error:
         raise BadData("data.unreadable", file=printable(name), reason=error.strerror or str(error)) from None
+
+
+def _up_to(opened: IO[bytes], most: int) -> bytes:
+    """At most ``most`` bytes; asked for at once, so many would be reserved beforehand."""
+    pieces = list[bytes]()
+    while most > 0 and (piece := opened.read(min(most, _PIECE))):
+        pieces.append(piece)
+        most -= len(piece)
+    return b"".join(pieces)
 
 
 def _decode(data: bytes, name: str) -> str:

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from workbench.errors import BadInput, Failed, UnknownName, WorkbenchError, nearest
-from workbench.models import adapters, internlm, sentencepieces
-from workbench.models.adapters import first_line, short_of_memory
+from workbench.errors import BadInput, UnknownName, nearest
+from workbench.models import adapters, gguf_folder, internlm, sentencepieces, shelf
 from workbench.models.folders import check_files, check_tokenizer, check_weights, clean_config
+from workbench.models.gguf_header import is_gguf
 from workbench.models.headers import has_generic_tokenizer
+from workbench.models.translating import TranslatedErrors
 
 if TYPE_CHECKING:
     import torch
@@ -32,6 +33,7 @@ _ELSEWHERE = ("original/*", "consolidated*", "onnx/*", "openvino/*", "coreml/*",
 # Names that people know these by; each loads without code of the model's own.
 KNOWN = (
     "pocket",
+    "smollm2",
     "Qwen/Qwen2.5-0.5B-Instruct",
     "Qwen/Qwen2.5-1.5B-Instruct",
     "Qwen/Qwen2.5-7B-Instruct",
@@ -67,11 +69,12 @@ def resolve(model: str) -> str:
     """Return the folder or hub id that ``model`` means.
 
     Args:
-        model: ``pocket``, a local folder with a ``config.json``, or a hub id ``owner/name``.
+        model: ``pocket``, a local folder with a ``config.json``, a GGUF file or a folder of one, which become such a
+            folder the first time, a fetched model's name, or a hub id ``owner/name``.
 
     Raises:
         UnknownName: it is none of these; names the nearest ones. BadInput: the folder holds what is no ordinary file,
-            or a link that leads out of it.
+            or a link that leads out of it, or the GGUF file cannot be read. Failed: what reads GGUF is not installed.
     """
     if model == "pocket":
         return str(POCKET)
@@ -80,7 +83,13 @@ def resolve(model: str) -> str:
         if any((folder / name).exists() for name in ("config.json", "tokenizer.json", "tokenizer_config.json")):
             check_files(folder)
             return str(folder)
+        if packed := gguf_folder.only_file(folder):
+            return str(gguf_folder.cached(packed))
         raise UnknownName("models.not_a_model", path=model)
+    if is_gguf(folder):
+        return str(gguf_folder.cached(folder))
+    if model in shelf.PACKAGES:
+        return str(shelf.place(model))
     if folder.exists() or not HUB_ID.fullmatch(model):
         raise UnknownName("models.unknown", given=model, nearest=nearest(model, KNOWN))
     return model
@@ -370,23 +379,3 @@ def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
         loaded.model = PeftModel.from_pretrained(loaded.model, str(folder), config=config, is_trainable=False)
     loaded.model.eval()
     return loaded
-
-
-class TranslatedErrors:
-    """Turn what the libraries raise while they open a model into one sentence: of a folder it is a fault of what lies
-    in it, whatever they call it; of a hub id that the hub did not give it."""
-
-    def __init__(self, model: str, source: str) -> None:
-        self.model, self.local = model, Path(source).is_dir()
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, WorkbenchError) or not isinstance(error, Exception):
-            return
-        if short_of_memory(error):
-            raise Failed("models.no_memory", model=self.model) from error
-        if self.local:
-            raise BadInput("models.cannot_load", model=self.model, reason=first_line(error)) from error
-        raise Failed("models.hub_refused", model=self.model, reason=first_line(error)) from error

@@ -13,6 +13,7 @@ _HOME = {
     "recipe_yaml": "recipe",
     "with_overrides": "recipe",
     "train": "start",
+    "sweep": "sweeping",
     "prepare": "data",
 }
 __all__ = sorted(_HOME)  # noqa: PLE0605
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from workbench.training.recipe import check_recipe, load_recipe, recipe_yaml, with_overrides
     from workbench.training.settings import Recipe
     from workbench.training.start import train
+    from workbench.training.sweeping import sweep
 
 
 def __getattr__(name: str) -> Any:

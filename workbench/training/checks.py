@@ -6,11 +6,17 @@ import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.errors import BadInput, BadSetting, Failed, nearest
 from workbench.models.kernels import has_liger
 from workbench.training.settings import Recipe
 
+if TYPE_CHECKING:
+    from workbench.runs import Run
+
+# a run and one of its checkpoints
+_STEP = re.compile(r"(.+)@(\d+)")
 # The head of a base whose embeddings serve for it too is in no file.
 SHARED = "lm_head"
 
@@ -44,18 +50,47 @@ def check_settings(recipe: Recipe) -> None:
 
 
 def adapter_folder(start: str) -> Path:
-    """Return the folder of the adapter with which a training begins: of a run its best checkpoint, else its latest.
+    """Return the folder of the adapter with which a training begins.
+
+    Args:
+        start: a run (its best checkpoint, else its latest), ``RUN@STEP`` (that checkpoint of it), a checkpoint, an
+            adapter's folder, or a folder that ``workbench import`` made.
 
     Raises:
-        BadInput: there is none in PEFT's format.
+        BadInput: there is none in PEFT's format, or no such checkpoint.
     """
     from workbench.runs import Run, is_run
 
     folder = Path(start).expanduser()
+    if not folder.exists() and (chosen := _STEP.fullmatch(start)) and is_run(Path(chosen[1]).expanduser()):
+        return _check_adapter(_checkpoint(Run(Path(chosen[1]).expanduser()), int(chosen[2])), start)
     if is_run(folder):
         run = Run(folder)
         checkpoint = run.best() or run.latest()
         folder = checkpoint.path if checkpoint else folder
+    elif not (folder / "adapter_config.json").exists() and (folder / "adapter").is_dir():
+        folder = folder / "adapter"
+    return _check_adapter(folder, start)
+
+
+def _checkpoint(run: Run, step: int) -> Path:
+    """
+    Raises:
+        BadInput: the run has none of that step; names those that it has.
+    """
+    saved = {one.step: one.path for one in run.checkpoints()}
+    if step not in saved:
+        raise BadInput("training.no_such_step", run=run.path, given=step, steps=", ".join(map(str, saved)) or "–")
+    return saved[step]
+
+
+def _check_adapter(folder: Path, start: str) -> Path:
+    """
+    Raises:
+        BadInput: there is no adapter in PEFT's format.
+    """
+    if (folder / "config.json").is_file() and not (folder / "adapter_config.json").is_file():
+        raise BadInput("training.start_is_model", given=start)
     for name in ("adapter_config.json", "adapter_model.safetensors"):
         if not (folder / name).is_file():
             raise BadInput("training.no_such_start", given=start, file=name)

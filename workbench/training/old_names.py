@@ -21,8 +21,9 @@ SAME = {
 }
 # a setting that is none here; the texts say what to write
 OTHER = (
-    "SYSTEM", "betas", "cfg_options", "dataloader_num_workers", "dataset_map_fn", "load_in_4bit", "load_in_8bit",
-    "max_iters", "sequence_parallel_size", "use_varlen_attn", "visual_encoder_name_or_path", "work_dir",
+    "SYSTEM", "betas", "cfg_options", "dataloader_num_workers", "dataset_map_fn", "load_from", "load_in_4bit",
+    "load_in_8bit", "max_iters", "sequence_parallel_size", "use_varlen_attn", "visual_encoder_name_or_path",
+    "work_dir",
 )  # fmt: skip
 
 

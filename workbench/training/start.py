@@ -170,7 +170,10 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
         ("adapter", "start"),
     ):
         value = getattr(getattr(recipe, group), name)
-        if value and Path(value).expanduser().exists():
+        path, sign, step = str(value or "").rpartition("@")
+        if name == "start" and sign and step.isdigit() and not Path(value).expanduser().exists():
+            changed.setdefault(group, {})[name] = f"{Path(path).expanduser().absolute()}@{step}"
+        elif value and Path(value).expanduser().exists():
             changed.setdefault(group, {})[name] = str(Path(value).expanduser().absolute())
     changed.pop("model", None) if recipe.model.name == "pocket" else None
     return with_overrides(recipe, **changed) if changed else recipe

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workbench.data import Conversation, Finding
     from workbench.runs import Run
     from workbench.templates import MaskView
+    from workbench.training.sweeping import Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,14 @@ def show(value: Any, other: MaskView | None = None, *, lang: str | None = None) 
     """
     from workbench.runs import Run
     from workbench.templates import MaskView
+    from workbench.training.sweeping import Sweep
 
     if isinstance(value, MaskView):
         return _mask(value, other, lang)
     if isinstance(value, Run):
         return _run(value, lang)
+    if isinstance(value, Sweep):
+        return _sweep(value, lang)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return _several(value, lang)
     raise BadInput("show.unknown", given=type(value).__name__)
@@ -95,6 +99,27 @@ def _run(run: Run, lang: str | None) -> Shown:
     answers = samples_html(samples, lang=lang) if samples else ""
     plain = "\n".join(filter(None, (curves_summary(curves, lang=lang), curves.verdict_text)))
     return Shown(_whole(curves_html(curves, lang=lang) + answers, lang), plain)
+
+
+def _sweep(found: Sweep, lang: str | None) -> Shown:
+    """A line for each combination of values: means, and how far the seeds lie apart."""
+    from workbench.render.markup import escape, spoken_html, table
+    from workbench.training.sweeping import SCORES
+
+    lines = found.lines()
+    scores = [score for score in SCORES if any(score in line.mean for line in lines)]
+    head = [text("show.sweep.values", lang), *(text(f"show.sweep.{score}", lang) for score in scores)]
+    rows = []
+    for line in lines:
+        values = ", ".join(f"{key}={value}" for key, value in line.values.items())
+        cells = [f"{line.mean[s]:.3g} (± {line.spread[s] / 2:.2g})" if s in line.mean else "–" for s in scores]
+        rows.append([values, *cells])
+    seeds = max((line.seeds for line in lines), default=0)
+    apart = [text(f"show.sweep.{s}", lang) for s in scores if seeds > 1 and found.differ(s)]
+    told = text("show.sweep.apart" if apart else "show.sweep.together", lang, seeds=seeds, scores=", ".join(apart))
+    drawn = table([escape(cell) for cell in head], [[spoken_html(cell) for cell in row] for row in rows])
+    plain = "\n".join(["  ".join(head), *("  ".join(row) for row in rows), told])
+    return Shown(_whole(drawn + f"<p>{escape(told)}</p>", lang), plain)
 
 
 def _answers(rows: Sequence[Comparison], lang: str | None) -> Shown:
