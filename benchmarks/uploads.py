@@ -91,11 +91,15 @@ class Visitor:
             for target, kind in event["targets"]
             if target == part
         }
+        kinds = [{kind for _, kind in event["targets"]} for event in config["dependencies"]]
+        self._send(next(number for number, kind in enumerate(kinds) if "load" in kind), "")  # the page is opened
 
     def fire(self, part: str, kind: str, *values: Any) -> str:
         """Fire an event of a part, and return what the server sends until it is done."""
-        number = self.events[part, kind]
-        body = {"data": ["en", *values], "session_hash": self.session, "fn_index": number}
+        return self._send(self.events[part, kind], "en", *values)
+
+    def _send(self, number: int, *values: Any) -> str:
+        body = {"data": list(values), "session_hash": self.session, "fn_index": number}
         self.http.post("/gradio_api/queue/join", json=body).raise_for_status()
         with self.http.stream("GET", "/gradio_api/queue/data", params={"session_hash": self.session}) as lines:
             return next((line for line in lines.iter_lines() if "process_completed" in line), "")
@@ -153,13 +157,26 @@ class Watch:
             self.click = max(self.click, time.perf_counter() - begun)
 
 
+def words(answer: str) -> str:
+    """Return the first words of an error, or that the file was read."""
+    import re
+
+    error = re.search(r'wb-error[^>]*>(.*?)"', answer.replace('\\"', "'"))
+    if error:
+        return re.sub(r"\s*<[^>]+>\s*", " ", error[1]).strip()[:90]
+    return "read" if answer.startswith("data:") else answer[:60]
+
+
 def main() -> None:
     """Print a line of JSON for each file."""
     with tempfile.TemporaryDirectory() as folder, studio(8791, Path(folder)) as server:
         guest, other = Visitor(8791, "guest"), Visitor(8791, "other")
         for visitor in (guest, other):
-            visitor.fire("look", "click", "hi", "ho", "chat_template", "assistant", "", "keep")
-        guest.upload(FILES["a small good file"]())
+            answer = visitor.fire("look", "click", "hi", "ho", "chat_template", "assistant", "", "keep")
+            if "wb-tok" not in answer:
+                raise SystemExit(f"no mask was drawn: {answer[:300]}")
+        if "wb-error" in (answer := guest.upload(FILES["a small good file"]())):
+            raise SystemExit(f"a good file was not read: {answer[:300]}")
         for name, make in FILES.items():
             content, before = make(), resident(server.pid)
             with Watch(server.pid, other) as watch:
@@ -171,7 +188,7 @@ def main() -> None:
                 "seconds": round(time.perf_counter() - begun, 1),
                 "more memory, MB": round((watch.memory - before) / 1e6),
                 "longest click, s": round(watch.click, 2),
-                "answered": answer[:60] if not answer.startswith("data:") else "in words",
+                "answered": words(answer),
             }
             print(json.dumps(figures), flush=True)
 

@@ -119,6 +119,12 @@ def test_what_would_fill_the_memory_is_told_before_it_is_made(name: str, content
     assert key(tmp_path / name) == "data.too_much_memory"
 
 
+def test_a_row_of_a_million_fields_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    serve_others()
+    (tmp_path / "wide.jsonl").write_text("{" + ", ".join(f'"{n}": {n}' for n in range(1_000_000)) + "}")
+    assert key(tmp_path / "wide.jsonl") == "data.too_much_memory"
+
+
 def test_what_people_upload_is_well_within_what_a_server_takes(tmp_path: Path) -> None:
     serve_others()
     words = "Well, then, as it is — 好的，没问题 😀. " * 20
