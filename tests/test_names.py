@@ -18,7 +18,7 @@ EMPTY = {
     "found", "made", "told", "said", "one", "at", "given", "known", "held", "kept", "both", "how", "own", "whole",
     "beside", "words", "place", "here", "there", "again", "other", "others", "taken", "left", "done", "asked", "wanted",
 }  # fmt: skip
-SHARE = 0.015
+SHARE = 0.02
 # With what the docstrings of the house begin; a new verb is added here.
 VERBS = {
     "Add", "Answer", "Append", "Ask", "Attend", "Become", "Begin", "Bring", "Build", "Bundle", "Call", "Carry",
