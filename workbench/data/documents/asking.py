@@ -67,7 +67,7 @@ def questions(
     Raises:
         Failed: the first replies were all refused.
     """
-    found: list[Conversation] = []
+    results: list[Conversation] = []
     dropped: Counter[str] = Counter()
     seen: set[str] = set()
     refused, done = 0, 0
@@ -78,15 +78,15 @@ def questions(
             refused += 1
             dropped["refused"] += 1
             if refused == _GIVE_UP or done == 1:
-                if not found:
+                if not results:
                     raise
-                return Asked(tuple(found), done, dict(dropped), error)
+                return Asked(tuple(results), done, dict(dropped), error)
             continue
         for pair in _pairs(reply[:REPLY], dropped):
-            made = _checked(pair, passage, seen, dropped, cite=cite)
-            found += [made] if made else []
+            built = _checked(pair, passage, seen, dropped, cite=cite)
+            results += [built] if built else []
         on_passage(done)
-    return Asked(tuple(found), done, dict(dropped))
+    return Asked(tuple(results), done, dict(dropped))
 
 
 def _order(passage: Conversation, each: int, lang: str | None) -> list[Message]:
@@ -110,9 +110,9 @@ def _pairs(reply: str, dropped: Counter[str]) -> Iterator[dict[str, Any]]:
     if not isinstance(loaded, list):
         dropped["no_json"] += 1
         return
-    for one in loaded:
-        if isinstance(one, dict):
-            yield one
+    for item in loaded:
+        if isinstance(item, dict):
+            yield item
         else:
             dropped["incomplete"] += 1
 
@@ -132,10 +132,10 @@ def _checked(
         dropped[why] += 1
         return None
     seen.add(normalised(str(asked)))
-    told = f"{answer}{_source(passage)}" if cite else str(answer)
+    facts = f"{answer}{_source(passage)}" if cite else str(answer)
     meta = {**passage.meta, "quote": quote}
     return ask(
-        str(asked), told, group=passage.group, kind="document", lang=passage.lang, source=passage.source, meta=meta
+        str(asked), facts, group=passage.group, kind="document", lang=passage.lang, source=passage.source, meta=meta
     )
 
 

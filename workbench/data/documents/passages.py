@@ -165,11 +165,11 @@ def _together(found: Sequence[Conversation]) -> Iterator[Conversation]:
 
     first: dict[str, Conversation] = {}
     kept = []
-    for one in found:
-        earlier = first.setdefault(normalised(one.answer), one)
-        if earlier is one:
-            kept.append(one)
+    for item in found:
+        earlier = first.setdefault(normalised(item.answer), item)
+        if earlier is item:
+            kept.append(item)
         else:
-            parent[root(one.group)] = root(earlier.group)
-    for one in kept:
-        yield replace(one, group=root(one.group))
+            parent[root(item.group)] = root(earlier.group)
+    for item in kept:
+        yield replace(item, group=root(item.group))
