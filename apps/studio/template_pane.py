@@ -49,7 +49,10 @@ def _looked(ws: Workspace, lang: str, *values: Any) -> list[Any]:
     step = ws.project.template
     with ws.alone():
         step.change(
-            template=template or None, loss_on=loss_on, system=system[:1000].strip() or "keep", thinking=thinking
+            template=template or None,
+            loss_on=loss_on or step.settings.loss_on,  # nothing is chosen until the page has filled its controls
+            system=system[:1000].strip() or "keep",
+            thinking=thinking or step.settings.thinking,
         )
         step.ask(question[:1000], answer[:2000])
         ws.looked = True

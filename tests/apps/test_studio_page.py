@@ -199,6 +199,8 @@ def test_a_default_system_text_of_the_page_stands_in_the_mask_and_in_the_setting
     assert _state(ws, "en")[4] == "You are a <gardener>." and ws.project.template.settings.thinking == "mask"
     (shown,) = _looked(ws, "en", "hi", "ho", "qwen_chat", "assistant", "", "keep")
     assert "gardener" not in shown and _state(ws, "en")[4] == ""
+    (shown,) = _looked(ws, "en", "hi", "ho", "", None, None, None)  # clicked before the page was filled
+    assert "wb-tok" in shown and ws.project.template.settings.loss_on == "assistant"
 
 
 def test_the_page_speaks_both_languages_with_the_same_parts(rooms: Workspaces) -> None:

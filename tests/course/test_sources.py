@@ -1,4 +1,4 @@
-"""The lessons' sources: eleven a language, with the same code, all their parts, and notebooks made of them."""
+"""The lessons' sources: twelve a language, with the same code, all their parts, and notebooks made of them."""
 
 from __future__ import annotations
 
