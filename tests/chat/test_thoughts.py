@@ -39,7 +39,7 @@ def said(*pieces: str, as_json: bool = False) -> Terminal:
     def stream(_: str) -> Iterator[str]:
         return iter(pieces)
 
-    chat = SimpleNamespace(stream=stream, cut=0, messages=[], assistant=SimpleNamespace(name="Sprout"))
+    chat = SimpleNamespace(stream=stream, cut=0, messages=[], box=None, assistant=SimpleNamespace(name="Sprout"))
     terminal = Terminal(chat, as_json=as_json)  # type: ignore[arg-type]
     terminal.once("2 + 2?")
     return terminal

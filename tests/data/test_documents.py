@@ -145,6 +145,7 @@ def test_they_are_written_and_read_again_as_bare_text(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_document_is_one_sentence(name: str, content: bytes, words: str, tmp_path: Path) -> None:
+    pytest.importorskip({"pdf": "pypdf", "docx": "docx"}.get(name.rpartition(".")[2], "json"))
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadData, match=words):
         cut(tmp_path / name)
@@ -169,6 +170,7 @@ def test_entities_and_bombs_are_not_opened(tmp_path: Path) -> None:
 def test_a_page_that_unpacks_to_gigabytes_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import zlib
 
+    pytest.importorskip("pypdf")
     whole = zlib.compress(b"(" + b"x" * 400_000_000 + b") Tj", 9)
     body = b"1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Count 1/Kids[3 0 R]>>endobj "
     body += b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R>>endobj "
@@ -179,6 +181,7 @@ def test_a_page_that_unpacks_to_gigabytes_is_one_sentence(tmp_path: Path, monkey
 
 
 def test_brackets_within_brackets_of_a_web_page_are_one_sentence_or_text(tmp_path: Path) -> None:
+    pytest.importorskip("bs4")
     (tmp_path / "deep.html").write_text("<div>" * 20_000 + DAY + "</div>" * 20_000)
     try:
         assert "kumquat" in cut(tmp_path / "deep.html").conversations[0].answer
@@ -187,6 +190,7 @@ def test_brackets_within_brackets_of_a_web_page_are_one_sentence_or_text(tmp_pat
 
 
 def test_a_long_web_page_takes_no_square_of_its_length(tmp_path: Path) -> None:
+    pytest.importorskip("bs4")
     rows = "".join(f"<p>Row {n} says that {DAY}</p><br>" for n in range(8_000))
     (tmp_path / "long.html").write_text(f"<body>{rows}</body>")
     assert sum(len(section.paragraphs) for section in sections(tmp_path / "long.html")) == 8_000
