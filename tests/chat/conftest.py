@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -14,12 +13,9 @@ from workbench.export import convert
 
 @pytest.fixture(scope="session")
 def making() -> ModuleType:
-    file = Path(__file__).parents[1] / "export" / "adapters.py"
-    spec = importlib.util.spec_from_file_location("adapters", file)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    from tests.export import adapters
+
+    return adapters
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -11,12 +10,9 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny() -> ModuleType:
-    file = Path(__file__).with_name("adapters.py")
-    spec = importlib.util.spec_from_file_location("tiny", file)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    from tests.export import adapters
+
+    return adapters
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
 import time
@@ -29,12 +28,9 @@ WHOLE_FILES = {
 
 @pytest.fixture(scope="module")
 def making() -> ModuleType:
-    file = Path(__file__).parents[1] / "export" / "adapters.py"
-    spec = importlib.util.spec_from_file_location("adapters", file)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    from tests.export import adapters
+
+    return adapters
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,13 @@ import pytest
 from tests import tiny as small
 from tests.zygote import LIMITS
 from workbench.errors import Failed
+from workbench.models.translating import ran_out
 from workbench.runs import Run, start, wait
 from workbench.runs.events import StatusEvent
 from workbench.training import load_recipe, train, with_overrides
 from workbench.training.settings import Recipe
 from workbench.training.start import begin
-from workbench.training.trainer import check_finite, ran_out
+from workbench.training.trainer import check_finite
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the limits are set in a forked worker")
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import BadInput, Failed, WorkbenchError
+from workbench.errors import BadInput
 from workbench.models.folders import (
     ADAPTER,
     ADAPTER_WEIGHTS,
@@ -117,35 +117,3 @@ def _broken(pattern: str) -> bool:
     except re.error:
         return True
     return False
-
-
-class Fitting:
-    """Turn what PEFT raises while it puts an adapter on a model into one sentence."""
-
-    def __init__(self, folder: Path, model: str) -> None:
-        self.folder, self.model = folder, model
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, WorkbenchError) or not isinstance(error, Exception):
-            return
-        if short_of_memory(error):
-            raise Failed("models.no_memory", model=self.model) from error
-        reason = first_line(error)
-        raise BadInput("models.adapter_does_not_fit", path=self.folder, model=self.model, reason=reason) from error
-
-
-def short_of_memory(error: BaseException) -> bool:
-    """Tell whether memory ran out, whatever the library calls it."""
-    message = str(error)
-    return isinstance(error, MemoryError) or "out of memory" in message or "can't allocate memory" in message
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, with its name where that is all there is."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if isinstance(error, (KeyError, AttributeError, TypeError, IndexError, AssertionError)) or not lines:
-        return f"{type(error).__name__} {lines[0] if lines else ''}".strip()
-    return lines[0]

@@ -17,7 +17,7 @@ from workbench.models import adapters, gguf_folder, internlm, sentencepieces, sh
 from workbench.models.folders import check_files, check_tokenizer, check_weights, clean_config
 from workbench.models.gguf_header import is_gguf
 from workbench.models.headers import has_generic_tokenizer
-from workbench.models.translating import TranslatedErrors
+from workbench.models.translating import Fitting, TranslatedErrors
 
 if TYPE_CHECKING:
     import torch
@@ -374,7 +374,7 @@ def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:
     # … and looks for AdaLoRA's ranks by the names of layers, though it writes them by those of their parts
     warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
     folder = Path(adapter).expanduser()
-    with adapters.Fitting(folder, loaded.name):
+    with Fitting(folder, loaded.name):
         config = adapters.configured(folder)
         loaded.model = PeftModel.from_pretrained(loaded.model, str(folder), config=config, is_trainable=False)
     loaded.model.eval()

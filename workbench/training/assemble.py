@@ -11,6 +11,7 @@ from workbench.models import adapters
 from workbench.models.isolated import can_isolate, isolate, isolates
 from workbench.models.kernels import use_liger, uses_liger
 from workbench.models.quick import small_llama
+from workbench.models.translating import Fitting
 from workbench.training.batches import Plan, plan_batches
 from workbench.training.checks import adapter_folder, check_length, check_settings, no_such_layers
 from workbench.training.data import Conversations, Prepared, conversations, dress, prepare
@@ -191,7 +192,7 @@ def _begun(network: Any, folder: Path) -> Any:
     from peft import PeftModel
 
     adapters.check(folder)
-    with adapters.Fitting(folder, str(network.name_or_path)):
+    with Fitting(folder, str(network.name_or_path)):
         config = adapters.configured(folder)
         return PeftModel.from_pretrained(network, str(folder), config=config, is_trainable=True)
 

@@ -317,20 +317,3 @@ def check_finite(loss: float, norm: float, *, step: int, recipe: Recipe, run: Pa
     if not (math.isfinite(loss) and math.isfinite(norm)):
         rate = recipe.optimizer.learning_rate
         raise Failed("training.nan_loss", loss=loss, norm=norm, step=step, learning_rate=rate, lower=rate / 10, run=run)
-
-
-def ran_out(error: BaseException | None) -> str:
-    """Return the first line of the memory's refusal where ``error``, or what it came from, is one; else empty.
-
-    torch has a type of its own for the GPU's memory alone; the CPU's allocator and CUDA's libraries only say it.
-    """
-    phrases = ("out of memory", "can't allocate memory", "not enough memory", "cannot allocate memory", "ALLOC_FAILED")
-    while error is not None:
-        first_line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        matches = isinstance(error, RuntimeError | OSError) and any(
-            word.lower() in str(error).lower() for word in phrases
-        )
-        if matches or isinstance(error, MemoryError):
-            return first_line[:300]
-        error = error.__cause__
-    return ""

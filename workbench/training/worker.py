@@ -99,10 +99,10 @@ class Work:
         from transformers import set_seed
 
         from workbench.data import read
+        from workbench.models.translating import ran_out
         from workbench.training.assemble import assemble, material
         from workbench.training.data import Conversations, conversations
         from workbench.training.rehearsing import rehearses
-        from workbench.training.trainer import ran_out
 
         set_seed(self.recipe.runtime.seed)
         split = Conversations.taken(self.data) if self.data else None
