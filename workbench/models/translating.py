@@ -33,8 +33,8 @@ class Translated:
 
 
 class TranslatedErrors(Translated):
-    """Turn into one sentence what comes while a model is opened: of a folder it is a fault of what lies in it, whatever the
-    libraries call it; of a hub id that the hub did not give it."""
+    """Turn into one sentence what comes while a model is opened: of a folder it is a fault of what lies in it, whatever
+    the libraries call it; of a hub id that the hub did not give it."""
 
     def __init__(self, model: str, source: str) -> None:
         super().__init__(model)

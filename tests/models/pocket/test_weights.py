@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -130,3 +132,12 @@ def test_the_second_and_third_question_are_answered_as_the_first_is(model: Llama
             turns.append(("user", question))
             turns.append(("assistant", evaluate.answers(model, ENCODER, [turns])[0]))
             assert turns[-1][1] == answer
+
+
+def test_the_card_is_what_the_measures_make_of_it(tmp_path: Path) -> None:
+    from workbench.models.pocket import card
+
+    for name in ("config.json", "evaluation.json", "model.safetensors"):
+        shutil.copy(WEIGHTS / name, tmp_path)
+    card.write(tmp_path)
+    assert (tmp_path / "README.md").read_bytes() == (WEIGHTS / "README.md").read_bytes()

@@ -61,12 +61,6 @@ class Calling:
     def __init__(self, rng: random.Random, question: Callable[[str], list[Turn]], *, held: bool = False) -> None:
         self.rng, self.question, self.held = rng, question, held
         self.words: Mapping[str, Any] = facts.document("calls")
-        apart = {noun["en"] for noun in self.words["held_nouns"]}
-        self._things = [
-            {"id": row["en"].replace(" ", "_"), "en": row["en"], "zh": row["zh"]}
-            for row in facts.table("words")
-            if row["en"] not in apart
-        ]
 
     def turns(self, lang: str, text: str = "") -> list[Turn]:
         """Return a system text with tools, and one to three exchanges, of which some need a tool."""
@@ -108,26 +102,12 @@ class Calling:
         return Tool(name, ((first, kind), (second, kind)), described, verb, sort)
 
     def _look_up(self, lang: str) -> Tool:
-        noun = self._noun()
+        noun = self.rng.choice(self.words["held_nouns" if self.held else "nouns"])
         form = self.rng.choice(self.words["held_names" if self.held else "names"])
         name = form.replace("{id}", noun["id"]).replace("{word}", self._word())
         described = self.rng.choice(self.words[lang]["describe"])
         described = described.replace("{noun}", noun[lang]).replace("{a}", self.words[lang]["a"])
         return Tool(name, ((self.rng.choice(self.words["arguments"]), "string"),), described, noun, "look_up")
-
-    def _noun(self) -> Mapping[str, str]:
-        """Draw what a tool looks up: a noun of the list, any word that both languages have, or an invented word.
-
-        Of a word that means nothing only its letters tell which tool is meant: so it learns to compare.
-        """
-        if self.held:
-            return self.rng.choice(self.words["held_nouns"])
-        pick = self.rng.random()
-        if pick < 0.70:
-            return self.rng.choice(self.words["nouns"] if pick < 0.35 else self._things)
-        word = self._word()
-        signs = procedures.names(self.rng)["name"] if self.rng.random() < 0.5 else word
-        return {"id": word, "en": word, "zh": signs}
 
     def _word(self) -> str:
         return "".join(self.rng.choice(string.ascii_lowercase) for _ in range(self.rng.randint(3, 7)))

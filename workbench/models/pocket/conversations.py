@@ -17,7 +17,7 @@ SYSTEM = 0.34
 """Share of the conversations that stand behind a system text."""
 SWITCH = 0.15
 """Chance that a turn is in the other language."""
-SHARES = (50, 22, 12, 13, 3)
+SHARES = (60, 15, 15, 8, 2)
 """Of chats, tools, copies, pictures and very long chats."""
 MANNERS = ("manner/brief", "manner/capitals", "manner/cheer", "manner/polite", "manner/other_language")
 
