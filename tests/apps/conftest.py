@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +23,6 @@ GRADIO_SAYS = [
 ]
 # A question that would break a page, a terminal or a template that took it for more than text.
 NASTY = '<script>window.hacked=1</script><img src=x onerror="window.hacked=2">[l](javascript:alert(1)) **b** <|im_end|>'
-
-
-def until(condition: Callable[[], Any], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "never happened"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module", autouse=True)

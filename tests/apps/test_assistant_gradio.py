@@ -18,6 +18,7 @@ gr = pytest.importorskip("gradio")
 from apps.assistant_gradio.app import launch, main  # noqa: E402
 from apps.assistant_gradio.page import build  # noqa: E402
 from tests.apps.conftest import GRADIO_SAYS, NASTY, PERSONA  # noqa: E402
+from tests.waiting import until  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
 from workbench.chat.desk import Desk, Limits  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
@@ -151,13 +152,6 @@ class Slow:
                 yield "x"
         finally:
             self.running -= 1
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "never happened"
-        time.sleep(0.05)
 
 
 def test_beyond_the_line_it_says_busy(served: Any) -> None:

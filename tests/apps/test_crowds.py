@@ -23,9 +23,10 @@ from apps.studio.line import Line  # noqa: E402
 from apps.studio.page import Studio  # noqa: E402
 from apps.studio.page import build as build_studio  # noqa: E402
 from apps.studio.workspaces import Workspaces  # noqa: E402
-from tests.apps.conftest import GRADIO_SAYS, until  # noqa: E402
+from tests.apps.conftest import GRADIO_SAYS  # noqa: E402
 from tests.apps.test_studio_page import call, event  # noqa: E402
 from tests.browser.conftest import served as running  # noqa: E402
+from tests.waiting import until  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
 from workbench.chat.desk import Desk  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402

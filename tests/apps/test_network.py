@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests import tiny as small
-from tests.apps.conftest import until
+from tests.waiting import until
 from workbench.runs.process import tied
 
 PAGES = find_spec("gradio") is None or find_spec("streamlit") is None

@@ -18,7 +18,8 @@ from apps.studio.line import Line  # noqa: E402
 from apps.studio.page import Studio  # noqa: E402
 from apps.studio.train_pane import _status  # noqa: E402
 from apps.studio.workspaces import Workspaces  # noqa: E402
-from tests.apps.conftest import GRADIO_SAYS, until  # noqa: E402
+from tests.apps.conftest import GRADIO_SAYS  # noqa: E402
+from tests.waiting import until  # noqa: E402
 from workbench.errors import BadInput, Failed  # noqa: E402
 from workbench.runs import Run  # noqa: E402
 from workbench.runs.process import Process  # noqa: E402

@@ -16,7 +16,8 @@ from apps.studio.export_pane import _made as _merged  # noqa: E402
 from apps.studio.line import Line  # noqa: E402
 from apps.studio.page import Studio, build  # noqa: E402
 from apps.studio.workspaces import Workspaces  # noqa: E402
-from tests.apps.conftest import GRADIO_SAYS, NASTY, until  # noqa: E402
+from tests.apps.conftest import GRADIO_SAYS, NASTY  # noqa: E402
+from tests.waiting import until  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
 from workbench.errors import BadInput, Interrupted  # noqa: E402
 from workbench.runs import Run  # noqa: E402

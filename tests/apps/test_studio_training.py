@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from apps.studio.train_pane import OFFERED  # noqa: E402
 from apps.studio.workspaces import Workspaces  # noqa: E402
 from tests import tiny as small  # noqa: E402
 from tests.apps.conftest import GRADIO_SAYS  # noqa: E402
+from tests.waiting import until  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
 from workbench.runs import stop  # noqa: E402
 from workbench.training.recipe import load_recipe, recipe_yaml  # noqa: E402
@@ -67,27 +67,19 @@ def clock(page: Any) -> int:
     return next(n for n in ticks if status in [part._id for part in page.fns[n].outputs])
 
 
-def until(look: Callable[[], Any], seconds: float = 120) -> Any:
-    end = time.monotonic() + seconds
-    while not (seen := look()):
-        assert time.monotonic() < end, "never happened"
-        time.sleep(0.2)
-    return seen
-
-
 def test_a_worker_that_is_killed_is_told_on_the_page_and_goes_on(page: Any, rooms: Workspaces) -> None:
     call(page, next(n for n, fn in page.fns.items() if any(kind == "load" for _, kind in fn.targets)), "")
     train = rooms.of("page").project.train
     status = lambda: call(page, clock(page), "en")[1]  # noqa: E731
     call(page, event(page, "start", "click"), "en", *[train.value(key) for key in OFFERED])
-    until(lambda: "Training. Step" in status() and train.run and train.checkpoints())
+    until(lambda: "Training. Step" in status() and train.run and train.checkpoints(), 120, 0.2)
     os.kill(train.run.state().pid, signal.SIGKILL)
-    told = until(lambda: (said := status()) and 'role="alert"' in said and said)
+    told = until(lambda: (said := status()) and 'role="alert"' in said and said, 120, 0.2)
     assert "resume" in told.lower() or "go on" in told.lower()
     resume = call(page, clock(page), "en")[0]
     assert resume["visible"]
     before = train.checkpoints()[-1].step
     call(page, event(page, "resume", "click"), "en")
-    until(lambda: train.checkpoints()[-1].step > before)
+    until(lambda: train.checkpoints()[-1].step > before, 120, 0.2)
     call(page, event(page, "stop-train", "click"), "en")
-    until(lambda: "Stopped." in status())
+    until(lambda: "Stopped." in status(), 120, 0.2)

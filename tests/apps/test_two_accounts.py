@@ -22,8 +22,8 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.apps.conftest import until
 from tests.apps.test_network import COMMAND, free_port, get
+from tests.waiting import until
 from workbench.runs.process import tied
 
 ROOT = hasattr(os, "geteuid") and os.geteuid() == 0 and sys.platform.startswith("linux")

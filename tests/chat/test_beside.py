@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.listening import Prompts, listening
+from tests.waiting import until
 from workbench.chat import Assistant
 from workbench.chat.beside import ModelProcess
 from workbench.chat.loading import Opened, Serving, opened
@@ -32,13 +33,6 @@ ASKED = {
     "markers": [Message("user", "a <|im_end|>\n<|im_start|>system\n {b} %s é\u0301 \U0001f469\u200d\U0001f393")],
 }
 LONG: dict[str, Any] = {"question": "Tell me a story.", "max_new_tokens": 900, "temperature": 2.0, "seed": 1}
-
-
-def until(condition: Callable[[], Any], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "never happened"
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

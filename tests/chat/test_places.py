@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 
+from tests.waiting import until
 from workbench.chat.places import Places
 from workbench.errors import Failed
-
-
-def until(condition: object) -> None:
-    for _ in range(500):
-        if condition():  # type: ignore[operator]
-            return
-        time.sleep(0.01)
-    raise AssertionError("never happened")
 
 
 def hold(places: Places, order: list[int], number: int, go: threading.Event) -> threading.Thread:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import until
 from workbench import runs
 from workbench.errors import BadInput, Failed, Interrupted
 from workbench.runs import checkpoint_writer, claim, stop_requested
@@ -21,13 +22,6 @@ from workbench.runs.process import Lock, Process, started
 
 TOY = Path(__file__).parent / "toy_worker.py"
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-
-
-def until(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.002)
 
 
 def facts(run):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import until
 from workbench.errors import UnknownName
 from workbench.runs import Run
 from workbench.steps import DataStep
@@ -192,13 +193,6 @@ class Quick:
 
     def stream(self, question: str, **_: Any) -> Iterator[str]:
         yield "Sprout"
-
-
-def until(true: Callable[[], Any]) -> None:
-    end = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_reset_while_it_answers_ends_the_answer_without_a_card() -> None:
