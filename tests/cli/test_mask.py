@@ -38,9 +38,10 @@ def test_a_column_of_the_row_that_is_not_read_is_said(
 ) -> None:
     path = tmp_path / "data.jsonl"
     path.write_text("\n".join(json.dumps({**ROWS[0], "rejected": worse}) for worse in ("", "Go away.")))
-    for row, expected in (("1", False), ("2", True)):
-        assert run(["mask", str(path), "--row", row, "--model", str(tiny), "--json"]) == 0
+    for row, lang, expected in (("1", "en", False), ("2", "en", True), ("2", "zh", True)):
+        assert run(["mask", str(path), "--row", row, "--model", str(tiny), "--json", "--lang", lang]) == 0
         output = capsys.readouterr()
+        assert (". " in output.err) == (expected and lang == "en")
         assert ("rejected" in output.err) == expected and json.loads(output.out)
 
 

@@ -89,7 +89,8 @@ def _warn(conversation: Conversation, lang: str | None) -> None:
     from workbench.data.doubts import of_columns
 
     for finding in of_columns([conversation], lang):
-        click.echo(f"{finding.message}. {finding.remedy}", err=True)
+        sentence = text("training.state.doubt", lang, message=finding.message, remedy=finding.remedy)
+        click.echo(sentence, err=True)
 
 
 def _asked(file: str | None, question: str | None, answer: str | None, system: str) -> Conversation:

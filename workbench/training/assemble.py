@@ -40,7 +40,7 @@ class Material:
     fingerprint: str
     plan: Plan
     packed: bool
-    doubts: tuple[Finding, ...] = ()
+    doubts: tuple[Finding, ...]
 
 
 def material(recipe: Recipe, *, processes: int = 1, split: Conversations | None = None) -> Material:
