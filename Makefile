@@ -24,13 +24,14 @@ ifeq ($(origin OUT),command line)
 GIVE_OUT := --out "$$OUT"
 endif
 
-.PHONY: help quickstart test test-all lint types format notebooks extras lock clean
+.PHONY: help quickstart test test-all lint types format notebooks api extras lock clean
 
 help:
 	@echo "make quickstart   your own assistant, with the embedded model, in a minute or two (NAME=… gives its name)"
 	@echo "make test         the everyday tests      make test-all   the slow and the browser tests too"
 	@echo "make lint types   what .ci/run checks     make format     put the code into shape"
 	@echo "make notebooks    the lessons' notebooks, from their sources in course/"
+	@echo "make api          pages of the public names, from their docstrings: build/api/index.html"
 	@echo "make extras       also the libraries of the notebooks and the web apps"
 	@echo "make clean        remove the environment and the caches; your runs stay"
 
@@ -59,6 +60,9 @@ types: $(READY)
 
 notebooks: $(READY)
 	$(BIN)/python course/build.py
+
+api: $(READY)
+	$(BIN)/python docs/api.py build/api
 
 extras: $(EXTRAS)
 

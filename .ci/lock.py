@@ -28,7 +28,9 @@ WHAT = {
     "requirements.lock": (
         "The package, its tests and its checks: what `make quickstart` and `make test` install.\n" + WHY
     ).strip(),
-    "requirements-extras.lock": "On top of requirements.lock: the extras notebook, apps, serve, gguf and documents.",
+    "requirements-extras.lock": (
+        "On top of requirements.lock: the extras notebook, apps, serve, agents, gguf, documents, slurm, writers."
+    ),
     "requirements-deepspeed.lock": "On top of requirements.lock: the extra deepspeed (Linux, two GPUs or more).",
 }
 LEFT_TO_TORCH = ("nvidia-", "cuda-", "triton")
@@ -87,9 +89,10 @@ def write_environment(lines: list[str]) -> None:
 
 def main() -> None:
     """Resolve everything together, so that the locks agree, then share it out."""
-    whole = resolve("dev", "notebook", "apps", "serve", "gguf", "documents", "deepspeed", prefer=kept())
+    others = ("notebook", "apps", "serve", "agents", "gguf", "documents", "slurm", "writers")
+    whole = resolve("dev", *others, "deepspeed", prefer=kept())
     core = resolve("dev", prefer=whole)
-    extras = resolve("dev", "notebook", "apps", "serve", "gguf", "documents", prefer=whole)
+    extras = resolve("dev", *others, prefer=whole)
     deepspeed = resolve("dev", "deepspeed", prefer=whole)
     write_lock("requirements.lock", core)
     more = [line for line in extras if line not in core]

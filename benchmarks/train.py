@@ -274,16 +274,22 @@ def ours(told: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from workbench.training.assemble import assemble, material
-    from workbench.training.trainer import Batches, make_trainer, training_arguments
+    from workbench.training.execution import make_engine, make_task
+    from workbench.training.loop import Loop
+    from workbench.training.team import Team
 
     torch.manual_seed(0)
     wanted = recipe(told)
     made = material(wanted)
     loaded = assemble(wanted, made)
-    args = training_arguments(wanted, Path(told["out"]) / "run", steps=made.plan.steps, device=loaded.device)
-    batches = Batches(made.prepared.train, made.plan, packed=made.packed)
-    trainer = make_trainer(loaded.model, args, batches, lambda *_: None)
-    found = clocked(trainer, told)
+    engine = make_engine(loaded.model, wanted, made.plan.steps, Team())
+    task = make_task(wanted, loaded, packed=made.packed)
+    clock = clock_of(told)
+    loop = Loop(engine, task, made.prepared.train, made.plan, lambda _, step, *__: clock.step(step))
+    clock.begin()
+    loop.train()
+    clock.end(loop.finished)
+    found = dict(clock.found)
     loaded.model.save_pretrained(told["out"])
     return {**found, "tokens": sum(len(e.input_ids) for e in made.prepared.train) * told["epochs"]}
 
@@ -295,7 +301,7 @@ def plain(told: dict[str, Any]) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
     from workbench.models.batches import pad
-    from workbench.models.loading import nf4
+    from workbench.models.fewbits import nf4
     from workbench.training.assemble import adapter_config, material
 
     torch.manual_seed(0)
@@ -346,11 +352,16 @@ def held_out_loss(told: dict[str, Any]) -> dict[str, Any]:
     return {"loss": mean_loss(loaded.model, examples)}
 
 
-def clocked(trainer: Any, told: dict[str, Any]) -> dict[str, Any]:
+def clock_of(told: dict[str, Any]) -> Any:
+    """The clock that the peers have too."""
     sys.path.insert(0, str(HERE / "peers"))
     from clock import Clock
 
-    clock = Clock(told["warm"])
+    return Clock(told["warm"])
+
+
+def clocked(trainer: Any, told: dict[str, Any]) -> dict[str, Any]:
+    clock = clock_of(told)
     trainer.add_callback(clock)
     trainer.train()
     return dict(clock.found)

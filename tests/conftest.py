@@ -16,10 +16,6 @@ import pytest
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="workbench-tests-")  # removed when the tests end
 
-# Beside other tests, each keeps to its share of the cores; torch's threads wait for one another by turning in circles.
-if workers := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(workers))))
-
 # Set before any library is imported: several read these once, when they load. Children inherit them.
 os.environ.update(
     HF_HUB_OFFLINE="1",
@@ -29,6 +25,7 @@ os.environ.update(
     HF_HUB_DISABLE_PROGRESS_BARS="1",
     HF_HOME=_SCRATCH.name,  # a test never sees what a person has downloaded
     WORKBENCH_CACHE=_SCRATCH.name,  # … nor what earlier runs kept
+    WORKBENCH_LINE=f"{_SCRATCH.name}/line",  # … nor stands in the machine's line
     TOKENIZERS_PARALLELISM="false",
     GRADIO_ANALYTICS_ENABLED="False",
     MPLBACKEND="Agg",
@@ -78,8 +75,14 @@ def forked_workers() -> Iterator[None]:
         yield
 
 
-def pytest_configure() -> None:
-    """Hypothesis: the same cases at every run, no time limit on a busy machine, nothing kept on disk."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Deal out the cores, and set Hypothesis: the same cases at every run, no time limit on a busy machine, nothing
+    kept on disk."""
+    # Beside other tests, each keeps to its share of the cores; torch's threads wait for one another by turning in
+    # circles. Set by the process that starts the others, whose environment they have; and before torch is imported.
+    # A number that is set also stays, so that what a training gives does not hang on what else the machine does.
+    processes = len(config.getoption("tx", None) or [None])
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     from hypothesis import settings
 
     settings.register_profile("workbench", derandomize=True, deadline=None, database=None)

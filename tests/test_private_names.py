@@ -20,7 +20,6 @@ PUBLIC = {"_exit", "_replace"}
 PATH = re.compile(r"[a-z_]+(\.[a-z_]+)*\._[a-z]+(\.[a-z_]+)*")
 # file -> what the classes in it are made from: their private methods may replace a library's.
 PARENTS = {
-    "workbench/training/trainer.py": "transformers:Trainer",
     "workbench/templates/sandbox.py": "jinja2.sandbox:ImmutableSandboxedEnvironment",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 import workbench.errors
-from workbench.texts import LANGUAGES, language, lookup, text
+from workbench.texts import LANGUAGES, fill, language, lookup, text
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "workbench"
@@ -67,12 +68,15 @@ def everything(lang: str) -> dict[str, Any]:
     return {key: said for room in ROOMS for key, said in leaves(room, lang).items()}
 
 
+def fields_of(said: Any) -> list[tuple[str, str]]:
+    """(name, format) of each brace."""
+    parts = [part for part in (said if isinstance(said, list) else [said]) if isinstance(part, str)]
+    return [(name, spec or "") for part in parts for _, name, spec, _ in Formatter().parse(part) if name is not None]
+
+
 def values_of(said: Any) -> set[str]:
     """The names in braces; ``{0}`` and ``{row[name]}`` count by their root."""
-    parts = said if isinstance(said, list) else [said]
-    names = {
-        name for part in parts if isinstance(part, str) for _, name, _, _ in Formatter().parse(part) if name is not None
-    }
+    names = {name for name, _ in fields_of(said)}
     return {re.split(r"[.\[]", name)[0] for name in names}
 
 
@@ -151,6 +155,13 @@ def test_every_part_of_the_studio_finds_its_words() -> None:
         for v in d.values
         if isinstance(v, ast.Constant)
     ]
+    keys += [  # buttons that take a while: their words, and those for what is being done
+        (where, key)
+        for where, node in nodes()
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "act"
+        for name, words in [[part.value for part in node.args[1:3] if isinstance(part, ast.Constant)]]
+        for key in (words, f"doing.{name.replace('-', '_')}")
+    ]
     assert len(keys) >= 20
     assert not [(where, key) for where, key in keys if not known(f"studio.{key}")]
 
@@ -166,12 +177,11 @@ def test_both_languages_say_the_same_things(room: str) -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_both_languages_name_the_same_values(room: str) -> None:
-    zh = leaves(room, "zh")
-    assert not {
-        key: (values_of(said), values_of(zh.get(key)))
-        for key, said in leaves(room, "en").items()
-        if values_of(said) != values_of(zh.get(key))
-    }
+    """But a count that only chooses between it and them: Chinese has one form."""
+    zh = {key: values_of(said) for key, said in leaves(room, "zh").items()}
+    for key, said in leaves(room, "en").items():
+        shown = {name for name, spec in fields_of(said) if "|" not in spec or "#" in spec}
+        assert values_of("".join(f"{{{name}}}" for name in shown)) <= zh[key] <= values_of(said), key
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -288,3 +298,77 @@ def test_an_unknown_key_is_a_mistake_of_ours() -> None:
 def test_one_conversation_is_not_one_conversations() -> None:
     said = text("templates.summary.examples", "en", examples=1, tokens=11, trained=2, share=0.5)
     assert said.startswith("1 conversation, 11 tokens, of which 2 are trained")
+
+
+@pytest.mark.parametrize(
+    ("rows", "tokens", "expected"),
+    [
+        (0, 1, "0 rows are longer than 1 token (the longest has 9): –"),
+        (1, 2, "1 row is longer than 2 tokens (the longest has 9): –"),
+        (2, 1, "2 rows are longer than 1 token (the longest has 9): –"),
+    ],
+)
+def test_each_count_of_a_sentence_has_the_form_that_goes_with_it(rows: int, tokens: int, expected: str) -> None:
+    values = {"count": rows, "max_length": tokens, "longest": 9, "some": "–"}
+    assert text("data.findings.would_be_truncated.message", "en", **values) == expected
+
+
+def test_a_number_is_written_as_its_form_says() -> None:
+    assert fill("{n:,|# row|# rows}", {"n": 12345}) == "12,345 rows"
+    assert fill("{n:.0f|# row|# rows}", {"n": 1.2}) == "1 row"
+    assert fill("{n:.1f|# row|# rows}", {"n": 1.0}) == "1.0 rows"
+    assert fill("{n:it is|they are} {name}", {"n": 3, "name": "{n} | # rows"}) == "they are {n} | # rows"
+
+
+@cache
+def english() -> list[tuple[str, str]]:
+    """(key, sentence) of every English sentence with named values."""
+    parts = [
+        (key, part) for key, said in everything("en").items() for part in (said if isinstance(said, list) else [said])
+    ]
+    return [(key, part) for key, part in parts if isinstance(part, str) and any(map(str.isidentifier, values_of(part)))]
+
+
+@cache
+def forms() -> set[tuple[str, str, str]]:
+    """(value, one, several) of every phrase that depends on a count."""
+    fields = [field for _, part in english() for field in fields_of(part)]
+    return {(name, one, several) for name, spec in fields if "|" in spec for one, several in [spec.split("|")[-2:]]}
+
+
+def rendered(number: int) -> list[tuple[str, str]]:
+    """(key, sentence), where each value that is a count somewhere is ``number``, and every other one a name."""
+    counts = {name for name, _, _ in forms()} - {"given"}
+    name = type("Name", (float,), {"__format__": lambda self, spec: "NAME", "__repr__": lambda self: "NAME"})()
+    return [(key, fill(part, defaultdict(lambda: name, dict.fromkeys(counts, number)))) for key, part in english()]
+
+
+def counted(form: int) -> set[str]:
+    """The nouns behind a number, as one (0) or as several (1): ``# general row has|# general rows have``."""
+    phrases = [[phrase.split() for phrase in phrases] for _, *phrases in forms() if phrases[0].startswith("# ")]
+    nouns = {next(pair for pair in zip(*both, strict=False) if pair[0] != pair[1])[form] for both in phrases}
+    return nouns - {"is", "are", "was", "were"}
+
+
+VERBS = ("is|was|has|does", "are|were|have|do")
+COUNT = r"(?<![\w.,@]){number} (?:[a-z-]+ ){{0,{words}}}?(?P<last>{last})(?![\w-])"
+
+
+@pytest.mark.parametrize(("number", "form"), [(0, 0), (1, 1), (2, 0)], ids=["0 row", "1 rows", "2 row"])
+def test_no_english_sentence_counts_in_the_wrong_form(number: int, form: int) -> None:
+    nouns, several = "|".join(counted(form)), "|".join(counted(1))
+    last = rf"(?:(?:general|oldest|held-out) )?(?:{nouns})(?! (?:{several})\b)|{VERBS[form]}"  # but "2 picture tokens"
+    wrong = COUNT.format(number=number, words=0, last=last)
+    assert not [(key, m[0]) for key, said in rendered(number) for m in re.finditer(wrong, said)]
+
+
+def test_every_thing_that_is_counted_has_a_form() -> None:
+    """A noun that nothing was counted by before is found by its s."""
+    plural = COUNT.format(number=1, words=2, last=r"[a-z-]*[^s\W]s")
+    fine = {word for _, one, _ in forms() for word in one.split()} | {"is", "was", "has", "its", "as", "this"}
+    found = [(key, m[0].split()) for key, said in rendered(1) for m in re.finditer(plural, said)]
+    assert not [(key, words) for key, words in found if words[-1] not in fine and not counted(0) & set(words)]
+
+
+def test_chinese_has_no_forms() -> None:
+    assert not [key for key, said in everything("zh").items() if re.search(r"\{\w+:[^}]*\|", str(said))]

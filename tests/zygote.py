@@ -92,9 +92,9 @@ def main() -> None:
     import bitsandbytes  # noqa: F401
     import peft  # noqa: F401
     import torch  # noqa: F401
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, Trainer  # noqa: F401
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM  # noqa: F401
 
-    from workbench.training import assemble, forecast, trainer, worker  # noqa: F401
+    from workbench.training import assemble, forecast, loop, single, worker  # noqa: F401
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system takes the dead away
     for line in sys.stdin:

@@ -15,12 +15,13 @@ _HOME = {
     "Persona": "workbench.data",
     "Conversation": "workbench.data",
     "Message": "workbench.data",
+    "Picture": "workbench.data",
     "identity_set": "workbench.data",
     "read": "workbench.data",
     "mix": "workbench.data",
     "encode": "workbench.templates",
     "Recipe": "workbench.training",
-    "train": "workbench.training",
+    "train": "workbench.widgets.following",
     "sweep": "workbench.training",
     "Run": "workbench.runs",
     "convert": "workbench.export",
@@ -28,7 +29,23 @@ _HOME = {
     "compare": "workbench.chat",
     "Assistant": "workbench.chat",
     **dict.fromkeys(
-        ("DataPanel", "MaskPanel", "TrainPanel", "ExportPanel", "ChatPanel", "Workbench"), "workbench.widgets"
+        (
+            "DataPanel",
+            "MaskPanel",
+            "MaskLab",
+            "TrainPanel",
+            "ExportPanel",
+            "ChatPanel",
+            "Workbench",
+            "Predict",
+            "Reveal",
+            "Compare",
+            "Quiz",
+            "Spoiling",
+            "Theatre",
+            "Gallery",
+        ),
+        "workbench.widgets",
     ),
 }
 
@@ -36,12 +53,28 @@ __all__ = sorted([*_HOME, "__version__"])  # noqa: PLE0605
 
 if TYPE_CHECKING:
     from workbench.chat import Assistant, compare
-    from workbench.data import Conversation, Message, Persona, identity_set, mix, read
+    from workbench.data import Conversation, Message, Persona, Picture, identity_set, mix, read
     from workbench.export import convert, merge
     from workbench.runs import Run
     from workbench.templates import encode
-    from workbench.training import Recipe, sweep, train
-    from workbench.widgets import ChatPanel, DataPanel, ExportPanel, MaskPanel, TrainPanel, Workbench
+    from workbench.training import Recipe, sweep
+    from workbench.widgets import (
+        ChatPanel,
+        Compare,
+        DataPanel,
+        ExportPanel,
+        Gallery,
+        MaskLab,
+        MaskPanel,
+        Predict,
+        Quiz,
+        Reveal,
+        Spoiling,
+        Theatre,
+        TrainPanel,
+        Workbench,
+    )
+    from workbench.widgets.following import train
     from workbench.widgets.show import show
 
 

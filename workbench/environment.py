@@ -30,8 +30,9 @@ DEFAULTS = {
 }
 # Read when a process begins, so whoever starts a worker gives it these. glibc gives a freed block back to the system
 # only where it was mapped by itself, and by default learns to map ever fewer: the holes in its heap took as much again
-# as the tensors did. Other systems do not read this.
-FOR_WORKERS = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20)}
+# as the tensors did. Its heap in pages of 2 MB, where the kernel has them to give, costs fewer faults: a step of pocket
+# took 8 to 20 % less. Other systems do not read these.
+FOR_WORKERS = {"MALLOC_MMAP_THRESHOLD_": str(4 * 2**20), "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 # conda's NumPy brings an MKL that asks for Intel's threads, and torch has loaded GNU's: "MKL_THREADING_LAYER=INTEL is
 # incompatible with libgomp" (pytorch issue 37377). Only Linux's torch stands on libgomp.
 ON_LINUX = {"MKL_THREADING_LAYER": "GNU"}

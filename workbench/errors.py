@@ -17,7 +17,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from workbench.texts import entry
+from workbench.texts import entry, fill
 
 
 class WorkbenchError(Exception):
@@ -38,11 +38,11 @@ class WorkbenchError(Exception):
 
     def say(self, lang: str | None = None) -> str:
         """Return what was wrong, in ``lang``."""
-        return entry(self.key, lang)["say"].format(**self.values)
+        return fill(entry(self.key, lang)["say"], self.values)
 
     def do(self, lang: str | None = None) -> str:
         """Return what to do next, in ``lang``; may be empty."""
-        return entry(self.key, lang).get("do", "").format(**self.values)
+        return fill(entry(self.key, lang).get("do", ""), self.values)
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.say(), self.do()) if part)

@@ -5,9 +5,44 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.chat.desk import Turn
+from workbench.chat.shown import address
 from workbench.render.markup import visible
 from workbench.templates.thoughts import parted
 from workbench.texts import text
+
+WAITING = "…"
+# How a conversation is set: no Markdown and no tags, so that nothing can be fetched or run from an answer. Gradio still
+# sets it as HTML: what is shown is escaped (:func:`as_text`), and its sanitizer stays on behind that.
+PLAIN: dict[str, Any] = {
+    "render_markdown": False,
+    "allow_tags": False,
+    "sanitize_html": True,
+    "latex_delimiters": [],
+    "buttons": ["copy", "copy_all"],
+    "feedback_options": None,
+    "allow_file_downloads": False,
+    "height": "52vh",
+    "min_height": 240,
+    "elem_classes": "wb-chat",
+}
+
+
+def turn_bubbles(turn: Turn, lang: str, *, going: bool = False, noted: bool = False) -> list[dict[str, Any]]:
+    """A question with its pictures, the calls on the way, and the answer; words as text, whatever they look like. With
+    ``noted`` the page's own note stands below."""
+    shown = [{"role": "user", "content": turn.question}, *calls(turn, lang)]
+    shown += answer_bubbles(turn.answer, WAITING if going else "–", lang)
+    if noted and turn.note:
+        shown.append({"role": "assistant", "content": f"({turn.note})"})
+    return [*picture_bubbles(turn), *({**one, "content": as_text(one["content"])} for one in shown)]
+
+
+def picture_bubbles(turn: Turn) -> list[dict[str, Any]]:
+    """A bubble for each picture that was shown, as we drew it anew."""
+    import gradio as gr
+
+    frame = '<img class="wb-shown" alt="" src="{}">'
+    return [{"role": "user", "content": gr.HTML(frame.format(address(one)))} for one in turn.images]
 
 
 def calls(turn: Turn, lang: str) -> list[dict[str, Any]]:

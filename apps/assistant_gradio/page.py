@@ -7,86 +7,41 @@ browser keeps, as long as its tab is open, is a secret of its own making; by it 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from workbench.chat.desk import Desk, Turn, Wish, paced
+from workbench.chat.desk import Desk, Wish, paced
 from workbench.chat.face import EXAMPLES
+from workbench.data.picture import Picture
 from workbench.errors import WorkbenchError
-from workbench.render.markup import escape
-from workbench.templates.thoughts import parted
 from workbench.texts import language, text
 
-from .bubbles import answer_bubbles, as_text, calls
+from . import view
+from .bubbles import PLAIN
 from .cache import use_cache
+from .parts import HEAD, LANGUAGES, MEMORY, SPEAK, Parts
+from .pictures import boxed, picture_box, uploaded
 
-LANGUAGES = [("中文", "zh"), ("English", "en")]
-WAITING = "…"
-HEAD = f"<script>{Path(__file__).with_name('page.js').read_text(encoding='utf-8')}</script>"
-# The tab's own storage: another tab is another conversation, and who comes after at a shared machine finds none. Where
-# a browser allows no storage, as in some frames, there is no secret.
-MEMORY = """() => {
-  try {
-    let secret = sessionStorage.getItem("workbench-conversation") || "";
-    if (!/^[0-9a-f]{32}$/.test(secret)) {
-      const bytes = crypto.getRandomValues(new Uint8Array(16));
-      secret = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-      sessionStorage.setItem("workbench-conversation", secret);
-    }
-    return [secret];
-  } catch { return [""]; }
-}"""
+__all__ = ["HEAD", "build"]
 
 
-@dataclass
-class Parts:
-    """The parts of the page that handlers speak of, and the words that each of them bears."""
+def build(desk: Desk, lang: str | None = None, *, sees: bool = False) -> gr.Blocks:
+    """The page of ``desk``; ``lang`` fixes the language that it opens in, else the browser's is taken.
 
-    lang: Any = None
-    secret: Any = None
-    title: Any = None
-    chat: Any = None
-    base: Any = None
-    examples: list[Any] = field(default_factory=list)
-    question: Any = None
-    send: Any = None
-    stop: Any = None
-    note: Any = None
-    system: Any = None
-    temperature: Any = None
-    top_p: Any = None
-    longest: Any = None
-    compare: Any = None
-    new: Any = None
-    earlier: Any = None
-    careful: Any = None
-    worded: list[tuple[Any, dict[str, str]]] = field(default_factory=list)
-
-    def says(self, part: Any, **words: str) -> Any:
-        """Remember which words ``part`` bears: property of the component -> key under ``web.page``."""
-        self.worded.append((part, words))
-        return part
-
-    @property
-    def wish(self) -> list[Any]:
-        """The inputs that make a wish, in the order of :func:`_wish`."""
-        return [self.lang, self.system, self.temperature, self.top_p, self.longest, self.compare]
-
-
-def build(desk: Desk, lang: str | None = None) -> gr.Blocks:
-    """The page of ``desk``; ``lang`` fixes the language that it opens in, else the browser's is taken."""
+    Args:
+        sees: whether visitors may show pictures.
+    """
     spoken = language(lang)
     use_cache()
     with gr.Blocks(title=desk.face.name, analytics_enabled=False, delete_cache=(3600, 3600)) as page:
         parts = Parts()
         _head(parts, desk, spoken)
-        _talk(parts, desk, spoken)
+        _talk(parts, desk, spoken, sees=sees)
         _settings(parts, desk, spoken)
-        timer = gr.Timer(1.0)
+        timer = gr.Timer(1.0, active=False)  # it begins when the page knows its language
         _connect(page, parts, desk, lang, timer)
     page.queue(max_size=desk.limits.at_once + desk.limits.waiting + 50, default_concurrency_limit=desk.limits.at_once)
     return page
@@ -94,40 +49,30 @@ def build(desk: Desk, lang: str | None = None) -> gr.Blocks:
 
 def _head(parts: Parts, desk: Desk, lang: str) -> None:
     with gr.Row(elem_classes="wb-head"):
-        parts.title = gr.HTML(_title(desk, lang), elem_classes="wb-title")
+        parts.title = gr.HTML(view.title(desk, lang), elem_classes="wb-title")
         parts.lang = gr.Radio(
-            LANGUAGES, value=lang, show_label=False, container=False, elem_classes="wb-lang", min_width=180, scale=0
-        )
-    parts.secret = gr.Textbox(visible=False)
+            LANGUAGES, value=lang, label="语言 / Language", show_label=False, container=False, min_width=180, scale=0,
+            elem_classes="wb-lang",
+        )  # fmt: skip
+    parts.secret, parts.row = gr.Textbox(visible=False), gr.Textbox(visible=False)
 
 
-def _talk(parts: Parts, desk: Desk, lang: str) -> None:
-    # No Markdown and no tags, so that nothing can be fetched or run from an answer. Gradio still sets it as HTML:
-    # what is shown is escaped (:func:`as_text`), and its sanitizer stays on behind that.
-    plain: dict[str, Any] = {
-        "render_markdown": False,
-        "allow_tags": False,
-        "sanitize_html": True,
-        "latex_delimiters": [],
-        "buttons": ["copy", "copy_all"],
-        "feedback_options": None,
-        "allow_file_downloads": False,
-        "height": "52vh",
-        "min_height": 240,
-        "elem_classes": "wb-chat",
-    }
+def _talk(parts: Parts, desk: Desk, lang: str, *, sees: bool) -> None:
     with gr.Row():
-        parts.chat = gr.Chatbot(_bubbles(desk, (), None, lang), label=desk.face.name, elem_id="chat", **plain)
-        parts.base = gr.Chatbot([], label=text("web.page.base", lang), visible=False, elem_id="base", **plain)
+        parts.chat = gr.Chatbot(view.bubbles(desk, (), None, lang), label=desk.face.name, elem_id="chat", **PLAIN)
+        parts.base = gr.Chatbot([], label=text("web.page.base", lang), visible=False, elem_id="base", **PLAIN)
         parts.says(parts.base, label="base")
     with gr.Row(elem_classes="wb-examples"):
         parts.examples = [
             gr.Button(said, size="sm", min_width=120, elem_classes="wb-example") for said in desk.face.examples(lang)
         ]
     parts.note = gr.HTML("", elem_classes="wb-note", elem_id="note")
+    parts.image = picture_box(lang, visible=sees)
+    parts.says(parts.image, label="image")
     with gr.Row():
         parts.question = gr.Textbox(
             placeholder=text("web.page.ask", lang),
+            label=text("web.page.question", lang),
             show_label=False,
             container=False,
             lines=1,
@@ -137,14 +82,20 @@ def _talk(parts: Parts, desk: Desk, lang: str) -> None:
             autofocus=True,
             elem_id="question",
         )
-        parts.says(parts.question, placeholder="ask")
+        parts.says(parts.question, placeholder="ask", label="question")
         parts.send = gr.Button(text("web.page.send", lang), variant="primary", scale=1, min_width=90, elem_id="send")
         parts.stop = gr.Button(text("web.page.stop", lang), visible=False, scale=1, min_width=90, elem_id="stop")
         parts.says(parts.send, value="send")
         parts.says(parts.stop, value="stop")
     with gr.Row():
         parts.new = gr.Button(text("web.page.new", lang), size="sm", min_width=120, elem_id="new")
-        parts.earlier = gr.Dropdown([], show_label=False, container=False, min_width=160, elem_id="earlier", scale=3)
+        with gr.Row(visible=False, elem_classes="wb-after") as parts.after:
+            for name in ("retry", "edit", "save"):
+                button = gr.Button(text(f"web.page.{name}", lang), size="sm", min_width=110, elem_id=name)
+                setattr(parts, name, parts.says(button, value=name))
+        parts.earlier = gr.Dropdown(
+            [], show_label=False, container=False, min_width=160, elem_id="earlier", scale=3, visible=False
+        )
         parts.says(parts.new, value="new")
 
 
@@ -164,60 +115,90 @@ def _settings(parts: Parts, desk: Desk, lang: str) -> None:
     for name in ("system", "temperature", "top_p", "compare"):
         parts.says(getattr(parts, name), label=name, info=f"{name}_info")
     parts.says(parts.longest, label="max_new_tokens")
-    parts.careful = gr.HTML(_paragraph(text("web.page.careful", lang)), elem_classes="wb-careful")
+    parts.careful = gr.HTML(view.careful(desk, lang), elem_classes="wb-careful")
 
 
 def _connect(page: gr.Blocks, parts: Parts, desk: Desk, fixed: str | None, timer: gr.Timer) -> None:
     """Which event calls what. Every handler knows its visitor by the session that the server gave to the page."""
     quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     shown = [parts.chat, parts.base, parts.note]
-    asking = [parts.question, *parts.wish]
+    asking = [parts.question, parts.image, *parts.wish]
     buttons = [parts.send, parts.stop]
 
-    def admit(request: gr.Request, question: str, *wish: Any) -> list[Any]:
-        return _admit(desk, _key(request), question, _wish(*wish), wish[0])
+    def admit(request: gr.Request, question: str, image: Any, *wish: Any) -> list[Any]:
+        return _admit(desk, _key(request), question, lambda: uploaded(image), _wish(*wish), wish[0])
 
     def answer(request: gr.Request, *wish: Any) -> Iterator[list[Any]]:
         key = _key(request)
         for turn in paced(desk.answer(key, _wish(*wish), wish[0])):
-            yield _shown(desk, key, turn, wish[0])
+            yield view.shown(desk, key, turn, wish[0])
 
     def ended(lang: str, request: gr.Request) -> list[Any]:
-        return [gr.update(visible=True), gr.update(visible=False), _earlier(desk, _key(request), lang)]
+        key = _key(request)
+        return [gr.update(visible=True), gr.update(visible=False), view.earlier(desk, key, lang), view.after(desk, key)]
 
+    def again(request: gr.Request, *wish: Any) -> list[Any]:
+        if (turn := desk.take_back(_key(request))) is None:
+            return [gr.skip()] * 7
+        return _admit(desk, _key(request), turn.question, lambda: turn.images, _wish(*wish), wish[0])
+
+    outputs = [parts.question, parts.image, *shown, *buttons]
     for click in (parts.question.submit, parts.send.click):
-        began = click(admit, asking, [parts.question, *shown, *buttons], **quick)
+        began = click(admit, asking, outputs, **quick)
         _follow(began, answer, ended, parts, shown)
     for button in parts.examples:
-        began = button.click(admit, [button, *parts.wish], [parts.question, *shown, *buttons], **quick)
+        began = button.click(admit, [button, parts.image, *parts.wish], outputs, **quick)
         _follow(began, answer, ended, parts, shown)
+    began = parts.retry.click(again, parts.wish, outputs, **quick)
+    _follow(began, answer, ended, parts, shown)
 
+    _connect_conversation(parts, desk, quick)
     _connect_rest(page, parts, desk, fixed, timer, quick)
+    _connect_programs(desk)
 
 
 def _follow(began: Any, answer: Any, ended: Any, parts: Parts, shown: list[Any]) -> None:
     how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     written = began.then(answer, parts.wish, shown, concurrency_id="model", trigger_mode="multiple", **how)
-    written.then(ended, parts.lang, [parts.send, parts.stop, parts.earlier], queue=False, **how)
+    written.then(ended, parts.lang, [parts.send, parts.stop, parts.earlier, parts.after], queue=False, **how)
 
 
-def _connect_rest(
-    page: gr.Blocks, parts: Parts, desk: Desk, fixed: str | None, timer: gr.Timer, quick: dict[str, Any]
-) -> None:
-    shown = [parts.chat, parts.base, parts.note, parts.earlier]
+def _connect_conversation(parts: Parts, desk: Desk, quick: dict[str, Any]) -> None:
+    """What is done with a conversation as a whole, and with its last answer."""
+    shown = [parts.chat, parts.base, parts.note, parts.earlier, parts.after]
 
     def stop(request: gr.Request) -> None:
         desk.stop(_key(request))
 
     def new(lang: str, request: gr.Request) -> list[Any]:
         desk.reset(_key(request))
-        return _whole(desk, _key(request), lang)
+        return view.whole(desk, _key(request), lang)
 
     def recall(number: Any, lang: str, request: gr.Request) -> list[Any]:
         if isinstance(number, int):
             desk.recall(_key(request), number)
-        return _whole(desk, _key(request), lang)
+        return view.whole(desk, _key(request), lang)
 
+    def change(lang: str, request: gr.Request) -> list[Any]:
+        """The last question comes back into its boxes, its answer goes."""
+        turn = desk.take_back(_key(request))
+        boxes = [gr.skip(), gr.skip()] if turn is None else [turn.question, boxed(turn.images)]
+        return [*boxes, *view.whole(desk, _key(request), lang)]
+
+    def row(system: Any, request: gr.Request) -> str:
+        return desk.row(_key(request), system if isinstance(system, str) else "")
+
+    parts.stop.click(stop, None, None, **quick)
+    parts.new.click(new, parts.lang, shown, **quick)
+    parts.edit.click(change, parts.lang, [parts.question, parts.image, *shown], **quick)
+    saved = parts.save.click(row, parts.system, parts.row, **quick)
+    saved.then(None, parts.row, None, js="(row) => window.workbenchSave('conversation.jsonl', row)", **quick)
+    parts.earlier.input(recall, [parts.earlier, parts.lang], shown, **quick)
+
+
+def _connect_rest(
+    page: gr.Blocks, parts: Parts, desk: Desk, fixed: str | None, timer: gr.Timer, quick: dict[str, Any]
+) -> None:
     def speak(lang: str, request: gr.Request) -> list[Any]:
         return _spoken(parts, desk, _key(request), lang)
 
@@ -225,10 +206,12 @@ def _connect_rest(
         lang = fixed or _browsers(request)
         desk.enter(_key(request), secret)
         desk.settle(_key(request), lang)
-        return [lang, *_spoken(parts, desk, _key(request), lang)]
+        return [lang, gr.Timer(active=True), *_spoken(parts, desk, _key(request), lang)]
 
     def look_again(lang: str) -> list[Any]:
-        return [_title(desk, lang), _comparable(desk, lang), gr.Timer(active=not desk.settled)]
+        settled = desk.settled
+        careful = view.careful(desk, lang)
+        return [view.title(desk, lang), careful, view.comparable(desk, lang), gr.Timer(active=not settled)]
 
     def leave(request: gr.Request) -> None:
         desk.leave(_key(request))
@@ -236,15 +219,17 @@ def _connect_rest(
     def side(compare: bool) -> Any:
         return gr.update(visible=bool(compare) and desk.can_compare)
 
-    parts.stop.click(stop, None, None, **quick)
-    for clear in (parts.new.click, parts.chat.clear, parts.base.clear):
-        clear(new, parts.lang, shown, **quick)
-    parts.earlier.input(recall, [parts.earlier, parts.lang], shown, **quick)
     parts.lang.input(speak, parts.lang, _worded(parts), **quick)
     parts.compare.input(side, parts.compare, parts.base, **quick)
-    timer.tick(look_again, parts.lang, [parts.title, parts.compare, timer], **quick)
-    page.load(begin, parts.secret, [parts.lang, *_worded(parts)], js=MEMORY, **quick)
+    timer.tick(look_again, parts.lang, [parts.title, parts.careful, parts.compare, timer], **quick)
+    loaded = page.load(begin, parts.secret, [parts.lang, timer, *_worded(parts)], js=MEMORY, **quick)
+    for event in (loaded.then, parts.lang.input):
+        event(None, parts.lang, None, js=SPEAK, **quick)
     page.unload(leave)
+
+
+def _connect_programs(desk: Desk) -> None:
+    """What programs call."""
 
     def ask(
         question: str, system: str, temperature: float, top_p: float, max_new_tokens: int, request: gr.Request
@@ -276,77 +261,36 @@ def _wish(lang: Any, system: Any, temperature: Any, top_p: Any, longest: Any, co
     return Wish(system if isinstance(system, str) else "", temperature, top_p, longest, compare=bool(compare))
 
 
-def _admit(desk: Desk, key: str, question: Any, wish: Wish, lang: str) -> list[Any]:
-    """Question box, the two conversations, the note, and which of send and stop is seen."""
+def _admit(
+    desk: Desk, key: str, question: Any, images: Callable[[], tuple[Picture, ...]], wish: Wish, lang: str
+) -> list[Any]:
+    """Question box, picture box, the two conversations, the note, and which of send and stop is seen."""
     lang = language(lang)
     try:
-        turn = desk.admit(key, question)
+        turn = desk.admit(key, question, images())
     except WorkbenchError as error:
         kept = gr.update() if error.key != "web.empty_question" else ""
-        note = _paragraph(" ".join((error.say(lang), error.do(lang)))) if kept != "" else ""
-        return [kept, gr.update(), gr.update(), note, gr.update(), gr.update()]
+        note = view.paragraph(" ".join((error.say(lang), error.do(lang)))) if kept != "" else ""
+        return [kept, gr.update(), gr.update(), gr.update(), note, gr.update(), gr.update()]
     if wish.compare and desk.can_compare:
-        turn = Turn(turn.question, base="")
-    return ["", *_shown(desk, key, turn, lang), gr.update(visible=False), gr.update(visible=True)]
-
-
-def _shown(desk: Desk, key: str, turn: Turn | None, lang: str) -> list[Any]:
-    """Both conversations with the turn that is being written, and its note."""
-    session = desk.session(key)
-    turns = session.turns
-    if session.asked is None:  # it has ended, and stands among the turns already
-        turn = None
-    last = turn or (turns[-1] if turns else None)
-    note = _paragraph(last.note) if last and last.note else ""
-    base = _beside(turns, turn)
-    compared = last is not None and last.base is not None
-    beside = gr.update(value=base, visible=True) if compared else gr.update(value=base)
-    return [_bubbles(desk, turns, turn, lang), beside, note]
-
-
-def _whole(desk: Desk, key: str, lang: str) -> list[Any]:
-    """The same as it stands now, whoever the answer is being written for, and the earlier conversations."""
-    return [*_shown(desk, key, desk.session(key).asked, language(lang)), _earlier(desk, key, language(lang))]
-
-
-def _bubbles(desk: Desk, turns: tuple[Turn, ...], now: Turn | None, lang: str) -> list[dict[str, Any]]:
-    """What the conversation shows: the greeting, which is never sent, then what was said."""
-    shown = [{"role": "assistant", "content": desk.face.greeting(lang)}]
-    for turn in turns:
-        shown += [{"role": "user", "content": turn.question}, *calls(turn, lang)]
-        shown += answer_bubbles(turn.answer, "–", lang)
-    if now is not None:
-        shown += [{"role": "user", "content": now.question}, *calls(now, lang)]
-        shown += answer_bubbles(now.answer, WAITING, lang)
-    return [{**one, "content": as_text(one["content"])} for one in shown]
-
-
-def _beside(turns: tuple[Turn, ...], now: Turn | None) -> list[dict[str, str]]:
-    """The same for the base, of the turns in which it was asked."""
-    asked = [turn for turn in (*turns, *([now] if now else [])) if turn.base is not None]
-    return [
-        {"role": role, "content": as_text(said or WAITING)}
-        for turn in asked
-        for role, said in (("user", turn.question), ("assistant", parted(turn.base or "").answer))
-    ]
-
-
-def _earlier(desk: Desk, key: str, lang: str) -> Any:
-    """The earlier conversations by their first question."""
-    kept = desk.session(key).earlier
-    names = [(f"{i + 1}. {turns[0].question[:60]}", i) for i, turns in enumerate(kept)]
-    return gr.update(choices=names, value=None, **_earlier_words(lang, bool(kept)))
-
-
-def _earlier_words(lang: str, some: bool) -> dict[str, Any]:
-    label = text("web.page.earlier", lang)
-    return {"info": None, "label": label, "show_label": False, "interactive": some, "visible": some}
+        turn = replace(turn, base="")
+    return ["", None, *view.shown(desk, key, turn, lang), gr.update(visible=False), gr.update(visible=True)]
 
 
 def _worded(parts: Parts) -> list[Any]:
     """Everything that bears words, in the order of :func:`_spoken`."""
     worded = [part for part, _ in parts.worded]
-    return [*worded, parts.title, parts.careful, parts.chat, parts.base, parts.note, parts.earlier, *parts.examples]
+    return [
+        *worded,
+        parts.title,
+        parts.careful,
+        parts.chat,
+        parts.base,
+        parts.note,
+        parts.earlier,
+        parts.after,
+        *parts.examples,
+    ]
 
 
 def _spoken(parts: Parts, desk: Desk, key: str, given: str) -> list[Any]:
@@ -356,28 +300,13 @@ def _spoken(parts: Parts, desk: Desk, key: str, given: str) -> list[Any]:
         gr.update(**{name: text(f"web.page.{word}", lang) for name, word in words.items()}) for _, words in parts.worded
     ]
     examples = [*desk.face.examples(lang), *[""] * EXAMPLES][: len(parts.examples)]
-    careful = _paragraph(text("web.page.careful", lang))
+    careful = view.careful(desk, lang)
     buttons = [gr.update(value=said, visible=bool(said)) for said in examples]
-    chat, base, _, earlier = _whole(desk, key, lang)
-    return [*worded, _title(desk, lang), careful, chat, base, "", earlier, *buttons]
-
-
-def _comparable(desk: Desk, lang: str) -> Any:
-    """The switch of the comparison, off where there is nothing to compare with."""
-    if not desk.settled or desk.can_compare:
-        return gr.update(interactive=True, info=text("web.page.compare_info", lang))
-    return gr.update(interactive=False, value=False, info=text("web.page.no_base", lang))
+    chat, base, _, earlier, after = view.whole(desk, key, lang)
+    return [*worded, view.title(desk, lang), careful, chat, base, "", earlier, after, *buttons]
 
 
 def _browsers(request: gr.Request) -> str:
     """The language that the browser asks for first."""
     asked = str(dict(request.headers or {}).get("accept-language", "")).strip()
     return language(asked) if asked else language()
-
-
-def _title(desk: Desk, lang: str) -> str:
-    return f"<h1>{escape(desk.face.name)}</h1><p>{escape(desk.state(language(lang)))}</p>"
-
-
-def _paragraph(said: str) -> str:
-    return f'<p role="status">{escape(said)}</p>' if said else ""

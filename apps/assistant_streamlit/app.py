@@ -11,7 +11,9 @@ from typing import Any
 
 from workbench.chat.door import door
 from workbench.chat.gate import Gate
-from workbench.chat.serving import serving, shared_desk
+from workbench.chat.loading import Serving
+from workbench.chat.serving import command_line, may_see, serving, shared_desk
+from workbench.data.limits import serve_others
 from workbench.environment import no_collection, prepare
 from workbench.errors import WorkbenchError
 from workbench.render.palette import BLUE
@@ -19,16 +21,18 @@ from workbench.texts import text
 
 PAGE = Path(__file__).with_name("page.py")
 FIRST = 8501
+LARGEST = {True: 16, False: 1}  # MB of a file, by whether the assistant sees: a photo, or nothing to speak of
+LIGHTER = "#3b9bd9"  # the same blue where it stands on a dark ground
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  as an address to listen at
 
 
-def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
-    """Serve ``page`` until Ctrl-C."""
+def main(arguments: Sequence[str] | Serving | None = None, page: Path = PAGE) -> None:
+    """Serve what ``arguments`` name, by default those of the command line, on ``page``, until Ctrl-C."""
     prepare()
-    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        settings = serving(given, "assistant_streamlit")
+        settings = serving(arguments, "assistant_streamlit")
         entrance = door(settings.host, settings.port)
+        serve_others()
     except WorkbenchError as error:
         print(f"workbench: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
@@ -43,19 +47,22 @@ def main(arguments: Sequence[str] | None = None, page: Path = PAGE) -> None:
 
         from .page import quiet
     quiet()
-    sys.argv = [str(page), *given]
-    st.App(page.resolve(), middleware=[Middleware(Gate, door=entrance)]).run(config=typed(flags(entrance.host, port)))
+    sys.argv = [str(page), *command_line(settings)]
+    sees = may_see(settings)
+    gate = Middleware(Gate, door=entrance, file=LARGEST[sees] << 20)
+    st.App(page.resolve(), middleware=[gate]).run(config=typed(flags(entrance.host, port, sees=sees)))
 
 
-def flags(host: str, port: int) -> list[str]:
+def flags(host: str, port: int, *, sees: bool = False) -> list[str]:
     """Streamlit's own settings, as its command takes them: nothing reported, nothing asked of others, nothing opened,
-    no errors' insides shown, no uploads, our colour."""
+    no errors' insides shown, no large uploads, our colour."""
     options = {
         "server.address": host,
         "server.port": port,
         "server.headless": "true",
         "server.fileWatcherType": "none",
-        "server.maxUploadSize": 1,
+        "server.maxUploadSize": LARGEST[sees],
+        "server.maxMessageSize": 2,  # MB of what goes over a line at once; files go elsewhere
         "server.enableXsrfProtection": "true",
         # Without an address of its own, Streamlit asks a server on the internet which address this machine has.
         "browser.serverAddress": "localhost" if host.strip("[]") in EVERYWHERE else host,
@@ -63,7 +70,9 @@ def flags(host: str, port: int) -> list[str]:
         "logger.hideWelcomeMessage": "true",
         "client.showErrorDetails": "none",
         "client.toolbarMode": "minimal",
-        "theme.primaryColor": BLUE,
+        # for each ground by itself: a colour for both would be a theme that knows no dark
+        "theme.light.primaryColor": BLUE,
+        "theme.dark.primaryColor": LIGHTER,
     }
     return [f"--{name}={value}" for name, value in options.items()]
 

@@ -10,6 +10,7 @@ import math
 import secrets
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -21,12 +22,16 @@ from workbench.chat.door import door
 from workbench.chat.gate import COOKIE, PASSED
 from workbench.chat.guesses import caller_of, guesses_of
 from workbench.chat.serving import serving, shared_desk
+from workbench.data.imaging import SUFFIXES
+from workbench.data.limits import serve_others
+from workbench.data.picture import Picture
 from workbench.errors import Failed, WorkbenchError
-from workbench.render.markup import escape
+from workbench.render.markup import escape, html_lang, static
 from workbench.templates.thoughts import parted
-from workbench.texts import language, text
+from workbench.texts import language, lookup, text
 from workbench.tools import Card
 
+SHOWN = 220  # pixels of a side of a picture in the conversation
 LANGUAGES = {"中文": "zh", "English": "en"}
 STYLE = """<style>
 .block-container{max-width:62rem;padding-top:4.2rem;padding-bottom:6rem}
@@ -55,6 +60,7 @@ def quiet() -> None:
 def main(arguments: Sequence[str]) -> None:
     """The page of what ``arguments`` name."""
     quiet()
+    serve_others()
     settings = serving(arguments, "assistant_streamlit")
     at = shared_desk(settings)
     st.set_page_config(page_title=at.face.name, layout="wide", initial_sidebar_state="auto")
@@ -65,10 +71,19 @@ def main(arguments: Sequence[str]) -> None:
     key = st.session_state.setdefault("key", secrets.token_hex(16))
     _enter(at, key)
     at.settle(key, lang)  # Streamlit does not wait for the run that was answering: it ends at its next call
+    _speak(lang)
     wish = _sidebar(at, key, lang)
     st.html(f"<h1 style='margin:0;font-size:1.6rem'>{escape(at.face.name)}</h1>")
     _state(at, lang)
     _conversation(at, key, wish, lang)
+
+
+def _speak(lang: str) -> None:
+    """Give the library's own buttons names in the language of the page. The script is ours, and holds no word of a
+    visitor or of the model."""
+    words = json.dumps([lookup("web.builtin", one) for one in (lang, "en" if lang == "zh" else "zh")])
+    code = f"{static('speak.js')};window.workbenchSpeak({json.dumps(html_lang(lang))}, ...{words});"
+    st.html(f"<script>{code}</script>", unsafe_allow_javascript=True)
 
 
 def _language(fixed: str | None) -> str:
@@ -122,7 +137,7 @@ def _sidebar(at: Desk, key: str, lang: str) -> Wish:
         heat = st.slider(say("temperature"), 0.0, 2.0, 0.0, 0.1, help=say("temperature_info"), key="heat")
         top_p = st.slider(say("top_p"), 0.05, 1.0, 1.0, 0.05, help=say("top_p_info"), key="top_p")
         longest = st.slider(say("max_new_tokens"), 1, at.limits.new_tokens, 256, key="longest")
-        _earlier(at, key, lang)
+        _earlier(at, key, system or "", lang)
         st.caption(say("careful"))
     return Wish(system or "", heat, top_p, longest, compare=bool(compare))
 
@@ -131,15 +146,11 @@ def _no_base(at: Desk) -> bool:
     return at.settled and not at.can_compare
 
 
-def _earlier(at: Desk, key: str, lang: str) -> None:
+def _earlier(at: Desk, key: str, system: str, lang: str) -> None:
     session = at.session(key)
-    if session.turns:
-        said = [
-            {"role": r, "content": c} for t in session.turns for r, c in (("user", t.question), ("assistant", t.answer))
-        ]
-        line = json.dumps({"messages": said}, ensure_ascii=False) + "\n"
+    if line := at.row(key, system):
         st.download_button(
-            text("web.page.keep", lang), line, "conversation.jsonl", "application/jsonl", width="stretch"
+            text("web.page.save", lang), line, "conversation.jsonl", "application/jsonl", width="stretch", key="save"
         )
         st.caption(text("web.page.reload", lang))
     if session.earlier:
@@ -177,10 +188,54 @@ def _conversation(at: Desk, key: str, wish: Wish, lang: str) -> None:
     for number, turn in enumerate(session.turns):
         _turn(at, turn, lang, number)
     here = st.container()
-    question = st.chat_input(text("web.page.ask", lang), max_chars=at.limits.characters) or _example(at, key, lang)
+    images = _shown(at, lang)
+    anew = st.session_state.pop("anew", None)
+    if session.turns and anew is None:
+        _after(at, key, lang)
+    question = st.chat_input(text("web.page.ask", lang), max_chars=at.limits.characters)
+    if anew is not None and not question:
+        question, images = anew.question, anew.images
+    question = question or _example(at, key, lang)
     if question:
         with here:
-            _ask(at, key, str(question), wish, lang)
+            _ask(at, key, str(question), wish, lang, images)
+
+
+def _shown(at: Desk, lang: str) -> tuple[Picture, ...]:
+    """The picture that goes with the next question: dropped, chosen or taken with the camera; none where what answers
+    sees none. After a question the box is a new one, which is empty."""
+    if not at.can_see:
+        return ()
+    number = st.session_state.setdefault("pictures", 0)
+    with st.popover(text("web.page.image", lang), icon=":material/image:"):
+        sent = st.file_uploader(
+            text("web.page.image", lang), [s[1:] for s in SUFFIXES], key=f"image{number}", label_visibility="collapsed"
+        )
+        if st.toggle(text("web.page.camera", lang), key=f"look{number}"):
+            sent = st.camera_input(text("web.page.camera", lang), key=f"camera{number}", label_visibility="collapsed")
+    return (Picture(sent.name[-80:], data=sent.getvalue()),) if sent is not None else ()
+
+
+def _after(at: Desk, key: str, lang: str) -> None:
+    """What can be done with the last answer: ask again, or ask in other words."""
+    again, edit = st.columns(2)
+    if again.button(text("web.page.retry", lang), key="retry", width="stretch"):
+        _ask_anew(at, key)
+    number = at.session(key).number
+    with edit.popover(text("web.page.edit", lang), key=f"edit{number}", width="stretch"), st.form(f"form{number}"):
+        question = st.text_area(
+            text("web.page.question", lang), at.session(key).turns[-1].question, max_chars=at.limits.characters,
+            key=f"edited{number}",
+        )  # fmt: skip
+        if st.form_submit_button(text("web.page.send", lang), type="primary"):
+            _ask_anew(at, key, question)
+
+
+def _ask_anew(at: Desk, key: str, question: str = "") -> None:
+    """Take the last question back, and ask it or another about the same pictures when the page begins anew."""
+    if (last := at.take_back(key)) is not None:
+        st.session_state["anew"] = Turn(question.strip() or last.question, images=last.images)
+    st.rerun()
 
 
 def _example(at: Desk, key: str, lang: str) -> str:
@@ -201,12 +256,18 @@ def _example(at: Desk, key: str, lang: str) -> str:
 
 
 def _turn(at: Desk, turn: Turn, lang: str, number: int) -> None:
-    with st.chat_message("user"):
-        st.text(turn.question)
+    _question(turn)
     _answers(at, turn, lang)
     if turn.answer:
         with st.popover(text("web.page.copy", lang), key=f"copy{number}"):
             st.code(parted(turn.answer).answer, language=None, wrap_lines=True)
+
+
+def _question(turn: Turn) -> None:
+    with st.chat_message("user"):
+        for picture in turn.images:
+            st.image(picture.data, width=SHOWN)
+        st.text(turn.question)
 
 
 def _answers(at: Desk, turn: Turn, lang: str) -> tuple[Any, Any, Any]:
@@ -252,18 +313,18 @@ def _stage(card: Card) -> Literal["running", "complete", "error"]:
     return "error" if card.trouble else "complete"
 
 
-def _ask(at: Desk, key: str, question: str, wish: Wish, lang: str) -> None:
+def _ask(at: Desk, key: str, question: str, wish: Wish, lang: str, images: tuple[Picture, ...] = ()) -> None:
     """Ask and show the answer as it comes. A click on stop, or on anything else, ends it: Streamlit then begins the
     page anew, and what was said so far is kept."""
     try:
-        turn = at.admit(key, question)
+        turn = at.admit(key, question, images)
     except WorkbenchError as error:
         st.warning(f"{error.say(lang)} {error.do(lang)}")
         return
     if wish.compare and at.can_compare:
-        turn = Turn(turn.question, base="")
-    with st.chat_message("user"):
-        st.text(question)
+        turn = replace(turn, base="")
+    st.session_state["pictures"] = st.session_state.get("pictures", 0) + 1
+    _question(turn)
     places = _answers(at, turn, lang)
     place = st.empty()
     with place.container():

@@ -22,7 +22,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     lang: str | None = None,
-    at_once: int = 1,
+    at_once: int | None = None,
     recipe: str = "pocket-qlora",
     wait: bool = True,
 ) -> Any:
@@ -32,7 +32,7 @@ def serve(
         root: everybody's workspaces are in this folder.
         host, port: where; see :func:`workbench.chat.door.door`.
         lang: of the page, before the visitor chooses.
-        at_once: trainings at the same time; the others wait in line.
+        at_once: trainings at the same time on this machine, the others wait in line; None leaves the line's rule.
         recipe: what trainings begin with: a shipped recipe's name or a file.
     """
     prepare()

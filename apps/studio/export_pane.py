@@ -17,7 +17,9 @@ from workbench.render.markup import escape, spoken_html, table
 from workbench.steps import ExportStep
 from workbench.texts import text
 
-from .parts import Pane, Studio, flow, shown
+from .parts import Pane, Studio, flow, resting, shown
+from .progress import bar
+from .way import unlearnt
 from .workspaces import Workspace
 
 LARGEST = 200_000_000  # bytes of a model that is offered for download
@@ -29,13 +31,17 @@ def build(lang: str) -> tuple[Pane, Any]:
     pane = Pane("export", 4)
     with gr.Column(elem_classes="wb-step", elem_id="step-export"):
         pane.head(lang)
-        with gr.Row():
-            chosen = pane.make(gr.Dropdown, lang, [], say={"label": "export.checkpoint"}, min_width=200)
-            make = pane.make(
-                gr.Button, lang, say={"value": "export.make"}, variant="primary", elem_id="merge", min_width=160
-            )
-            take = pane.make(gr.DownloadButton, lang, say={"label": "export.take"}, visible=False, min_width=160)
-        out = gr.HTML("", elem_id="out-export", padding=False)
+        with gr.Row(elem_classes="wb-pair"):
+            with gr.Column(elem_classes="wb-form"):
+                chosen = pane.make(
+                    gr.Dropdown, lang, [], say={"label": "export.checkpoint", "info": "export.checkpoint_info"},
+                    min_width=200, elem_classes="wb-expert",
+                )  # fmt: skip
+                pane.main = make = pane.act(lang, "merge", "export.make", variant="primary")
+                take = pane.make(gr.DownloadButton, lang, say={"label": "export.take"}, visible=False, size="sm")
+                pane.tell(lang)
+            with gr.Column(elem_classes="wb-preview"):
+                out = gr.HTML("", elem_id="out-export", padding=False)
     pane.shown = [chosen, out]
     pane.state = _state
     return pane, (chosen, make, take, out)
@@ -45,7 +51,7 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
     """What the click does; returns its event."""
     chosen, make, take, out = parts
     how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "export"}
-    return make.click(flow(studio, _made, 2), [lang, chosen], [take, out, pane.note], **how)
+    return resting(make.click(flow(studio, _made, 2), [lang, chosen], [take, out, pane.note], **how), "merge")
 
 
 def _made(ws: Workspace, lang: str, checkpoint: Any) -> Iterator[list[Any]]:
@@ -65,7 +71,7 @@ def _made(ws: Workspace, lang: str, checkpoint: Any) -> Iterator[list[Any]]:
         step.cancel()
         raise
     with tempfile.TemporaryDirectory(prefix="studio-") as place:  # Gradio makes a copy when it is given the file
-        yield [_download(step, Path(place)), _shown(step, lang)]
+        yield [_download(step, Path(place)), _shown(step, lang, unlearnt(ws, lang))]
 
 
 def _step(chosen: Any) -> int | None:
@@ -105,19 +111,26 @@ def _state(ws: Workspace, lang: str) -> list[Any]:
     choices = [(text("studio.export.best", lang, step=best if best is not None else "–"), -1)]
     choices += [(text("steps.label.step", lang, step=c.step), c.step) for c in (run.checkpoints() if run else [])]
     value = step.settings.checkpoint if any(step.settings.checkpoint == n for _, n in choices) else -1
-    return [gr.update(choices=choices, value=value), _shown(step, lang) if run and step.made() else ""]
+    told = _shown(step, lang, unlearnt(ws, lang)) if run and step.made() else _nothing(ws, lang)
+    return [gr.update(choices=choices, value=value), told]
 
 
 def _doing(stage: str, lang: str) -> str:
-    return shown(f"<p>{escape(text(f'studio.export.stage.{stage}', lang))}</p>", lang)
+    words = text(f"studio.export.stage.{stage}", lang)
+    return shown(f'<p role="status"><strong>{escape(words)}</strong></p>{bar(0, 0, words)}', lang)
 
 
-def _shown(step: Any, lang: str) -> str:
+def _nothing(ws: Workspace, lang: str) -> str:
+    empty = f'<p class="wb-empty">{escape(text("studio.export.nothing", lang))}</p>'
+    return shown(f"{unlearnt(ws, lang)}{empty}", lang)
+
+
+def _shown(step: Any, lang: str, warning: str = "") -> str:
     """What lies there, and how merged and adapter compare."""
     lines = "".join(f"<li>{escape(text(f'studio.export.{name}', lang))}</li>" for name in step.made())
     found = step.honest
     if found is None:
-        return shown(f"<ul>{lines}</ul>", lang)
+        return shown(f"{warning}<ul>{lines}</ul>", lang)
     key = "matches" if found.merged_matches_adapter else "differs"
     parted = [
         (q, a, m)
@@ -129,7 +142,7 @@ def _shown(step: Any, lang: str) -> str:
     told = text(f"export.honesty.{key}", lang, n=len(parted), all=len(found.questions))
     rows = [[spoken_html(q), spoken_html(a)] for q, a in zip(found.questions, found.of("merged").answers, strict=True)]
     head = [escape(text(f"studio.data.{part}", lang)) for part in ("question", "answer")]
-    return shown(f"<ul>{lines}</ul><p><strong>{escape(told)}</strong></p>{table(head, rows)}", lang)
+    return shown(f"{warning}<ul>{lines}</ul><p><strong>{escape(told)}</strong></p>{table(head, rows)}", lang)
 
 
 def _download(step: Any, folder: Path) -> Any:

@@ -1,113 +1,108 @@
-"""The line for the device: so many trainings at once, the others in order. Knows runs; nothing of pages.
+"""Starting trainings for the studio's visitors, who stand in the machine's one line. Knows runs; nothing of pages.
 
-A training is a process of its own that outlives the studio, so the line also counts those that it did not start.
+The order is not kept here: a training is a process of its own that holds its ticket in the line of the machine
+(``workbench.runs.line``), together with those of notebooks and terminals, and outlives the studio. Here is only what
+happens before there is such a process, while the data are read.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from workbench.errors import BadInput, Failed, WorkbenchError
-from workbench.runs import Run, stop
+from workbench.errors import BadInput, WorkbenchError
+from workbench.runs import Run, State, stop
+from workbench.runs.line import Line as Tickets
 
-POLL = 0.5
+# starts at the same time: each reads data and loads libraries
+_STARTERS = 2
 
 
 class Line:
-    """Who may train next. One place a workspace, so that nobody who clicks often comes first.
+    """Start trainings, one a workspace, and say at which place each of them stands.
 
     Args:
-        at_once: trainings at the same time.
-        waiting: how many may wait; who comes then is told that it is busy.
+        at_once: trainings at the same time on this machine; None leaves the line's rule as it is.
         running: runs that were started before and may still be alive, by workspace.
+
+    Raises:
+        BadInput: ``at_once``, and the line is another account's.
     """
 
-    def __init__(self, at_once: int = 1, waiting: int = 20, running: Iterable[tuple[str, Run]] = ()) -> None:
-        self.at_once, self.waiting = at_once, waiting
+    def __init__(self, at_once: int | None = None, running: Iterable[tuple[str, Run]] = ()) -> None:
         self._running = dict(running)
-        self._line: deque[tuple[str, Callable[[], Run]]] = deque()
         self._starting: set[str] = set()
         self._unwanted: set[str] = set()
         self._trouble: dict[str, WorkbenchError] = {}
         self._lock = threading.Lock()
-        self._wake = threading.Event()
-        threading.Thread(target=self._serve, name="line", daemon=True).start()
+        self._room = threading.Semaphore(_STARTERS)
+        tickets = Tickets.standing() if at_once is not None else None
+        if tickets is not None and tickets.rules().at_once != at_once:
+            tickets.change(at_once=at_once)
 
     def join(self, key: str, start: Callable[[], Run]) -> None:
-        """Wait for a turn; ``start`` is called when it comes.
+        """Start a training in the background; its process waits for its turn by itself.
 
         Raises:
-            BadInput: this workspace trains or waits already. Failed: too many wait.
+            BadInput: this workspace trains or waits already.
         """
         with self._lock:
             self._trouble.pop(key, None)
-            if key in self._starting or any(key == waiting for waiting, _ in self._line) or self._alive(key):
+            if key in self._starting or self._state(key).alive:
                 raise BadInput("studio.already")
-            if len(self._line) >= self.waiting:
-                raise Failed("web.busy")
-            self._line.append((key, start))
-        self._wake.set()
+            self._starting.add(key)
+        threading.Thread(target=self._start, args=(key, start), name=f"start-{key[:8]}", daemon=True).start()
 
     def leave(self, key: str) -> bool:
         """Give the place in the line back; whether there was one. What is just being started is stopped at once."""
         with self._lock:
-            kept = [entry for entry in self._line if entry[0] != key]
-            left = len(kept) < len(self._line)
-            self._line = deque(kept)
             if key in self._starting:
                 self._unwanted.add(key)
-                left = True
-        return left
+                return True
+        if self._state(key).status != "waiting":
+            return False
+        stop(self._running[key])
+        return True
+
+    def starting(self, key: str) -> bool:
+        """Whether the click was taken and the training's process is not there yet."""
+        return key in self._starting
 
     def place(self, key: str) -> int:
-        """How many have to end before this one begins, itself counted; 0: it does not wait."""
-        with self._lock:
-            if key in self._starting:
-                return 1
-            return next((i + 1 for i, (waiting, _) in enumerate(self._line) if waiting == key), 0)
+        """How many have to begin before this one has begun, itself counted; 0: it does not wait."""
+        state = self._state(key)
+        return int(state.values.get("place") or 1) if state.status == "waiting" else 0
+
+    def minutes(self, key: str) -> float | None:
+        """The minutes that it will probably wait; None where not known, or where it does not wait."""
+        values = self._state(key).values if self.place(key) else {}
+        if not {"minutes", "hours"} & values.keys():
+            return None
+        return float(values.get("minutes") or 0) + 60 * float(values.get("hours") or 0)
 
     def trouble(self, key: str) -> WorkbenchError | None:
         """What kept the last training of this workspace from starting."""
         return self._trouble.get(key)
 
-    def _alive(self, key: str) -> bool:
+    def _state(self, key: str) -> State:
         run = self._running.get(key)
         with suppress(WorkbenchError):
-            return run is not None and run.state().alive
-        return False  # its folder is gone
-
-    def _serve(self) -> None:
-        while True:
-            self._wake.wait(POLL)
-            self._wake.clear()
-            while (entry := self._next()) is not None:
-                self._start(*entry)
-
-    def _next(self) -> tuple[str, Callable[[], Run]] | None:
-        with self._lock:
-            self._running = {key: run for key, run in self._running.items() if self._alive(key)}
-            if not self._line or len(self._running) >= self.at_once:
-                return None
-            entry = self._line.popleft()
-            self._starting.add(entry[0])
-            return entry
+            if run is not None:
+                return run.state()
+        return State("new")  # none yet, or its folder is gone
 
     def _start(self, key: str, start: Callable[[], Run]) -> None:
         try:
-            run = start()
-            with self._lock:
-                self._running[key] = run
-                self._starting.discard(key)
-                unwanted = key in self._unwanted
-            if unwanted:
-                stop(run)
+            with self._room:
+                if key not in self._unwanted:
+                    self._running[key] = start()
+            if key in self._unwanted and key in self._running:
+                stop(self._running[key])
         except WorkbenchError as error:
             self._trouble[key] = error
-        except Exception as error:  # the line goes on for the others; the page says what it was
+        except Exception as error:  # the others go on; the page says what it was
             from workbench.steps import as_workbench_error
 
             self._trouble[key] = as_workbench_error(error)
@@ -117,11 +112,8 @@ class Line:
                 self._unwanted.discard(key)
 
     def settled(self, timeout: float = 30.0) -> bool:
-        """Whether nothing waits or starts any more; waits for it up to ``timeout`` seconds."""
+        """Whether nothing is being started any more; waits for it up to ``timeout`` seconds."""
         until = time.monotonic() + timeout
-        while time.monotonic() < until:
-            with self._lock:
-                if not self._line and not self._starting:
-                    return True
+        while self._starting and time.monotonic() < until:
             time.sleep(0.05)
-        return False
+        return not self._starting

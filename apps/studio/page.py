@@ -12,15 +12,20 @@ from workbench.render.markup import escape, static, styles
 from workbench.texts import language, text
 
 from ..assistant_gradio.cache import use_cache
+from ..assistant_gradio.parts import HEAD as CHAT
+from ..assistant_gradio.parts import SPEAK
 from . import chat_pane, data_pane, export_pane, template_pane, train_pane
 from .folders import private
-from .parts import Pane, Studio, card, heading, visitor
+from .parts import Pane, Studio, card, heading, visitor, working
+from .way import standing, stepper
+from .workspaces import Workspace
 
 __all__ = ["HEAD", "STYLE", "Studio", "build"]
 
 STYLE = Path(__file__).with_name("studio.css")
 # The mask's arrow keys, and the project's own styles once for the whole page.
-HEAD = f"{styles('report.css', 'mask.css')}<script>{static('mask.js')}</script>"
+_OWN = Path(__file__).with_name("studio.js").read_text(encoding="utf-8")
+HEAD = f"{styles('report.css', 'mask.css')}<script>{static('mask.js')}</script>{CHAT}<script>{_OWN}</script>"
 LANGUAGES = [("中文", "zh"), ("English", "en")]
 KEPT = "assistant-workbench-studio"
 
@@ -34,15 +39,17 @@ def build(studio: Studio) -> gr.Blocks:
         with gr.Row(elem_classes="wb-head"):
             title = gr.HTML(_title(lang), elem_classes="wb-title", padding=False)
             chosen = gr.Radio(
-                LANGUAGES, value=lang, show_label=False, container=False, elem_classes="wb-lang", min_width=180, scale=0
-            )
+                LANGUAGES, value=lang, label="语言 / Language", show_label=False, container=False, min_width=180,
+                scale=0, elem_classes="wb-lang",
+            )  # fmt: skip
+        steps = gr.HTML("", elem_id="stepper", padding=False)
         note = gr.HTML("", elem_id="note", padding=False)
         made = {
             module.__name__.rpartition(".")[2]: module.build(lang)
             for module in (data_pane, template_pane, train_pane, export_pane, chat_pane)
         }
         panes = [pane for pane, _ in made.values()]
-        _connect(studio, page, (memory, title, chosen, note), panes, made)
+        _connect(studio, page, (memory, title, chosen, note, steps), panes, made)
     page.queue(max_size=200, default_concurrency_limit=1)
     return page
 
@@ -50,9 +57,10 @@ def build(studio: Studio) -> gr.Blocks:
 def _connect(
     studio: Studio, page: gr.Blocks, frame: tuple[Any, ...], panes: list[Pane], made: dict[str, tuple[Pane, Any]]
 ) -> None:
-    memory, title, chosen, note = frame
+    memory, title, chosen, note, steps = frame
     quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
-    everything = [title, *_worded(panes), *(part for pane in panes for part in pane.shown)]
+    way = [steps, *(part for pane in panes for part in (pane.foot, pane.main))]
+    everything = [title, *_worded(panes), *(part for pane in panes for part in pane.shown), *way]
 
     def begin(request: gr.Request, secret: Any) -> list[Any]:
         lang = studio.lang or _browsers(request)
@@ -68,45 +76,50 @@ def _connect(
     def leave(request: gr.Request) -> None:
         studio.rooms.leave(visitor(request))
 
-    page.load(begin, memory, [memory, chosen, note, *everything], **quick)
+    loaded = page.load(begin, memory, [memory, chosen, note, *everything], **quick)
     chosen.input(_safe(speak, len(everything)), chosen, [note, *everything], **quick)
+    for event in (loaded.then, chosen.input):
+        event(None, chosen, None, js=SPEAK, **quick)
     page.unload(leave)
-    _connect_panes(studio, panes, made, chosen, quick)
+    _connect_panes(studio, panes, made, chosen, way)
 
 
 def _connect_panes(
-    studio: Studio, panes: list[Pane], made: dict[str, tuple[Pane, Any]], chosen: Any, quick: dict[str, Any]
+    studio: Studio, panes: list[Pane], made: dict[str, tuple[Pane, Any]], chosen: Any, way: list[Any]
 ) -> None:
-    """Each pane's own clicks; after a set, a training or a merge the panes below look again."""
+    """Each pane's own clicks; after a set, a training or a merge the other panes and the way look again."""
     parts = {name: pane_parts for name, (_, pane_parts) in made.items()}
     by_name = {pane.name: pane for pane in panes}
+    quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
-    def again(*names: str) -> tuple[Callable[..., list[Any]], list[Any]]:
+    def again(event: Any, *names: str) -> None:
         wanted = [by_name[name] for name in names]
-        outputs = [part for pane in wanted for part in pane.shown]
+        outputs = [*(part for pane in wanted for part in pane.shown), *way]
 
         def look(request: gr.Request, lang: str) -> list[Any]:
             workspace = studio.rooms.of(visitor(request))
-            return [value for pane in wanted for value in pane.state(workspace, language(lang))]
+            values = [value for pane in wanted for value in pane.state(workspace, language(lang))]
+            return [*values, *_way(workspace, panes, language(lang))]
 
-        return _safe(look, len(outputs), note=False), outputs
+        event.then(_safe(look, len(outputs), note=False), chosen, outputs, **quick)
 
-    look, outputs = again("template")
     for event in data_pane.connect(studio, by_name["data"], parts["data_pane"], chosen):
-        event.then(look, chosen, outputs, **quick)
-    template_pane.connect(studio, by_name["template"], parts["template_pane"], chosen)
+        again(event, "template")
+    again(template_pane.connect(studio, by_name["template"], parts["template_pane"], chosen))
     train_pane.connect(studio, by_name["train"], parts["train_pane"], chosen)
-    merged = export_pane.connect(studio, by_name["export"], parts["export_pane"], chosen)
-    look, outputs = again("chat")
-    merged.then(look, chosen, outputs, **quick)
-    chat_pane.connect(studio, by_name["chat"], parts["chat_pane"], chosen)
-    _watch(studio, by_name, chosen, quick)
+    again(export_pane.connect(studio, by_name["export"], parts["export_pane"], chosen), "chat")
+    added, asked = chat_pane.connect(studio, by_name["chat"], parts["chat_pane"], chosen)
+    again(added, "data")
+    for event in asked:
+        again(event)
+    _watch(studio, panes, chosen, way)
 
 
-def _watch(studio: Studio, by_name: dict[str, Pane], chosen: Any, quick: dict[str, Any]) -> None:
+def _watch(studio: Studio, panes: list[Pane], chosen: Any, way: list[Any]) -> None:
     """When a training has a new checkpoint or an end, what can be exported and asked is another."""
-    wanted = [by_name["export"], by_name["chat"]]
-    outputs = [part for pane in wanted for part in pane.shown]
+    wanted = [pane for pane in panes if pane.name in ("export", "chat")]
+    outputs = [*(part for pane in wanted for part in pane.shown), *way]
+    quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
     def look(request: gr.Request, lang: str) -> list[Any]:
         page_of = visitor(request)
@@ -117,9 +130,16 @@ def _watch(studio: Studio, by_name: dict[str, Pane], chosen: Any, quick: dict[st
         seen, workspace.seen[key] = workspace.seen.get(key), mark
         if seen == mark or workspace.project.chat.answering:
             return [gr.skip()] * len(outputs)
-        return [value for pane in wanted for value in pane.state(workspace, language(lang))]
+        values = [value for pane in wanted for value in pane.state(workspace, language(lang))]
+        return [*values, *_way(workspace, panes, language(lang))]
 
     gr.Timer(2.0).tick(_safe(look, len(outputs), note=False), chosen, outputs, **quick)
+
+
+def _way(workspace: Workspace, panes: list[Pane], lang: str) -> list[Any]:
+    """The list of steps, and of each step the way on and how loud its own button is."""
+    now = standing(workspace)
+    return [stepper(now, lang), *(value for pane in panes for value in pane.standing(now, lang))]
 
 
 def _safe(work: Callable[..., list[Any]], outputs: int, *, note: bool = True) -> Callable[..., list[Any]]:
@@ -135,7 +155,7 @@ def _safe(work: Callable[..., list[Any]], outputs: int, *, note: bool = True) ->
 
 
 def _worded(panes: list[Pane]) -> list[Any]:
-    return [part for pane in panes for part in (pane.title, *(part for part, _ in pane.worded))]
+    return [part for pane in panes for part in (pane.title, pane.doing, *(part for part, _ in pane.worded))]
 
 
 def _whole(studio: Studio, panes: list[Pane], page_of: str, lang: str) -> list[Any]:
@@ -143,9 +163,10 @@ def _whole(studio: Studio, panes: list[Pane], page_of: str, lang: str) -> list[A
     workspace = studio.rooms.of(page_of)
     words: list[Any] = []
     for pane in panes:
-        words.append(heading(pane, lang))
+        words += [heading(pane, lang), working(pane, lang)]
         words += [gr.update(**pane.words(lang, **says)) for _, says in pane.worded]
-    return [_title(lang), *words, *(value for pane in panes for value in pane.state(workspace, lang))]
+    states = [value for pane in panes for value in pane.state(workspace, lang)]
+    return [_title(lang), *words, *states, *_way(workspace, panes, lang)]
 
 
 def _title(lang: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +17,15 @@ from workbench.chat.discreet import without_places
 from workbench.errors import BadInput, WorkbenchError
 from workbench.render.markup import escape, root
 from workbench.steps import as_workbench_error
-from workbench.texts import language, text
+from workbench.texts import language, lookup, text
 
 from .line import Line
+from .way import Standing, onward
 from .workspaces import Workspace, Workspaces
 
 Work = Callable[..., list[Any]]
+# What only a terminal understands: a remedy with it is none on a page.
+_COMMAND = re.compile(r"(?<![A-Za-z0-9_-])--[a-z]|`|(?<![A-Za-z])workbench [a-z]|\bmake [a-z]+$")
 _FOLDER = re.compile(r"\b(?:[0-9a-f]{40}|[0-9a-f]{32})[/\\]?")
 _UPLOAD = re.compile(r"(?:\b[0-9a-f]{32,40}[/\\])?(?:\buploads[/\\])?\b[0-9a-f]{16}\.(?:jsonl|json|csv|tsv|parquet)\b")
 
@@ -54,6 +58,9 @@ class Pane:
         shown: the parts that :attr:`state` fills.
         state: the values of ``shown`` for a workspace, in a language.
         worded: which words each part bears: property -> key under ``studio``.
+        main: the button that does what the step is for; its one loud button until that is done.
+        acts: the ids of the buttons that take a while, each with words for what is being done.
+        doing, foot: the places of those words, and of the button to the next step.
     """
 
     name: str
@@ -63,6 +70,10 @@ class Pane:
     shown: list[Any] = field(default_factory=list)
     state: Callable[[Workspace, str], list[Any]] = lambda *_: []
     worded: list[tuple[Any, dict[str, str]]] = field(default_factory=list)
+    main: Any = None
+    acts: tuple[str, ...] = ()
+    doing: Any = None
+    foot: Any = None
 
     def words(self, lang: str, **keys: str) -> dict[str, str]:
         """The words themselves, for the making of a part."""
@@ -78,16 +89,50 @@ class Pane:
         """A button that bears the words of ``key``."""
         return self.make(gr.Button, lang, say={"value": key}, min_width=120, **how)
 
+    def act(self, lang: str, name: str, key: str, **how: Any) -> Any:
+        """A button of that id that takes a while: the page shows at once that it was heard, and says what is done."""
+        self.acts = (*self.acts, name)
+        classes = ["wb-act", *how.pop("elem_classes", ())]
+        return self.make(gr.Button, lang, say={"value": key}, elem_id=name, elem_classes=classes, **how)
+
     def head(self, lang: str) -> None:
-        """The step's heading, and the place of its errors."""
+        """The step's heading."""
         self.title = gr.HTML(heading(self, lang), padding=False)
+
+    def tell(self, lang: str) -> None:
+        """The places of what is being done, of errors, and of the way on: under the buttons that cause them."""
+        self.doing = gr.HTML(working(self, lang), padding=False, elem_classes="wb-work")
         self.note = gr.HTML("", elem_id=f"note-{self.name}", padding=False)
+        self.foot = gr.HTML("", padding=False, elem_classes="wb-foot")
+
+    def standing(self, now: Standing, lang: str) -> list[Any]:
+        """The way on, and whether this step's own button is still the loud one."""
+        loud = self.name not in now.done or self.name == "chat"
+        return [onward(now, self.name, lang), gr.update(variant="primary" if loud else "secondary")]
 
 
 def heading(pane: Pane, lang: str) -> str:
     """Number, name and reason of a step."""
     name, why = (escape(text(f"studio.{pane.name}.{part}", lang)) for part in ("head", "why"))
-    return f'<h2><span class="wb-number">{pane.number}</span>{name}</h2><p class="wb-why">{why}</p>'
+    return (
+        f'<h2 tabindex="-1"><span class="wb-number" aria-hidden="true">{pane.number}</span>{name}</h2>'
+        f'<p class="wb-why">{why}</p>'
+    )
+
+
+def working(pane: Pane, lang: str) -> str:
+    """What each button of a step does, in words that are hidden until it is clicked."""
+    return "".join(_working(act, text(f"studio.doing.{act.replace('-', '_')}", lang)) for act in pane.acts)
+
+
+def _working(act: str, words: str) -> str:
+    return f'<p class="wb-doing" data-for="{act}" hidden>{escape(words)}</p>'
+
+
+def resting(event: Any, act: str) -> Any:
+    """After ``event``, however it ended, the button ``act`` rests; that it is busy the page says by itself."""
+    how: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    return event.then(None, None, None, js=f"() => window.workbenchStudio.rest('{act}')", **how)
 
 
 def visitor(request: gr.Request) -> str:
@@ -102,9 +147,22 @@ def visitor(request: gr.Request) -> str:
 
 
 def card(error: BaseException, lang: str) -> str:
-    """What went wrong, and what to do."""
-    found: WorkbenchError = as_workbench_error(error)
-    return alert((found.say(lang), found.do(lang)), lang)
+    """What went wrong, and what to do on this page."""
+    return alert(worded(as_workbench_error(error), lang), lang)
+
+
+def worded(error: WorkbenchError, lang: str) -> tuple[str, str]:
+    """What went wrong and what to do, in the page's own words where it has some; never a command of a terminal."""
+    usual = {"say": error.say(lang), "do": error.do(lang)}
+    usual["do"] = text("studio.remedy", lang) if of_a_terminal(usual["do"]) else usual["do"]
+    with suppress(KeyError):
+        usual |= lookup(f"studio.own.{error.key.replace('.', '_')}", lang)
+    return usual["say"], usual["do"]
+
+
+def of_a_terminal(sentence: str) -> bool:
+    """Whether a sentence speaks of commands and options, which a page has not."""
+    return bool(_COMMAND.search(sentence))
 
 
 def alert(sentences: Iterable[str], lang: str) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 import gradio as gr
 
 from workbench.render import mask_html
+from workbench.render.markup import escape
 from workbench.steps.template import LOSS_ON
 from workbench.templates.thoughts import THINKING
 from workbench.texts import text
 
-from .parts import Pane, Studio, click
+from .data_pane import samples
+from .parts import Pane, Studio, click, resting, shown
 from .workspaces import Workspace
 
 
@@ -20,28 +22,45 @@ def build(lang: str) -> tuple[Pane, Any]:
     pane = Pane("template", 2)
     with gr.Column(elem_classes="wb-step", elem_id="step-template"):
         pane.head(lang)
-        with gr.Row():
-            question = pane.make(gr.Textbox, lang, say={"label": "data.question"}, max_length=1000, min_width=220)
-            answer = pane.make(gr.Textbox, lang, say={"label": "data.answer"}, max_length=2000, min_width=220)
-        with gr.Row():
-            template = pane.make(gr.Dropdown, lang, _templates(), say={"label": "template.template"}, min_width=180)
-            loss_on = pane.make(gr.Radio, lang, _losses(lang), say={"label": "template.loss_on"}, min_width=220)
-        with gr.Row():
-            system = pane.make(gr.Textbox, lang, say={"label": "template.system"}, max_length=1000, min_width=220)
-            thinking = pane.make(gr.Radio, lang, _thoughts(lang), say={"label": "template.thinking"}, min_width=220)
-            look = pane.button(lang, "template.look", variant="primary", elem_id="look")
-        out = gr.HTML("", elem_id="out-template", padding=False)
-    inputs = [question, answer, template, loss_on, system, thinking]
+        with gr.Row(elem_classes="wb-pair"):
+            with gr.Column(elem_classes="wb-form"):
+                question = pane.make(gr.Textbox, lang, say={"label": "data.question"}, max_length=1000, lines=2)
+                answer = pane.make(gr.Textbox, lang, say={"label": "data.answer"}, max_length=2000, lines=2)
+                settings = _settings(pane, lang)
+                pane.main = look = pane.act(lang, "look", "template.look", variant="primary")
+                pane.tell(lang)
+            with gr.Column(elem_classes="wb-preview"):
+                out = gr.HTML(_nothing(lang), elem_id="out-template", padding=False)
+    inputs = [question, answer, *settings]
     pane.shown = [*inputs, out]
     pane.state = _state
     return pane, (look, inputs, out)
 
 
-def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> None:
-    """What the click does."""
+def _settings(pane: Pane, lang: str) -> list[Any]:
+    """What only the expert view shows: template, what is trained, the system text, thoughts."""
+
+    def make(kind: Any, name: str, *given: Any, **how: Any) -> Any:
+        say = {"label": f"template.{name}", "info": f"template.{name}_info"}
+        return pane.make(kind, lang, *given, say=say, min_width=180, elem_classes="wb-expert", **how)
+
+    return [
+        make(gr.Dropdown, "template", _templates()),
+        make(gr.Radio, "loss_on", _losses(lang)),
+        make(gr.Textbox, "system", max_length=1000),
+        make(gr.Radio, "thinking", _thoughts(lang)),
+    ]
+
+
+def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
+    """What the click does; returns its event."""
     look, inputs, out = parts
-    quick: dict[str, Any] = {"show_progress": "minimal", "api_visibility": "private", "concurrency_id": "work"}
-    look.click(click(studio, _looked, 1), [lang, *inputs], [out, pane.note], **quick)
+    quick: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "work"}
+    return resting(look.click(click(studio, _looked, 1), [lang, *inputs], [out, pane.note], **quick), "look")
+
+
+def _nothing(lang: str) -> str:
+    return shown(f'<p class="wb-empty">{escape(text("studio.template.nothing", lang))}</p>', lang)
 
 
 def _looked(ws: Workspace, lang: str, *values: Any) -> list[Any]:
@@ -64,9 +83,9 @@ def _state(ws: Workspace, lang: str) -> list[Any]:
     made = ws.project.data.made
     conversation = step.settings.conversation
     if made and made.own and conversation == step.samples[0]:
-        conversation = made.own[0]
+        conversation = samples(made.own, lang)[0]
     losses = gr.update(value=step.settings.loss_on, choices=_losses(lang))
-    mask = mask_html(step.view(), lang=lang) if ws.looked else ""
+    mask = mask_html(step.view(), lang=lang) if ws.looked else _nothing(lang)
     settings = step.settings
     system = "" if settings.system == "keep" else settings.system
     thoughts = gr.update(value=settings.thinking, choices=_thoughts(lang))

@@ -25,6 +25,7 @@ from workbench.runs import Run, list_runs
 from workbench.steps import Project
 
 from .folders import adopt, private
+from .talk import Talk
 
 _SECRET = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[0-9a-f]{40}|[0-9a-f]{32}")  # the shorter ones are of earlier versions
@@ -66,6 +67,7 @@ class Workspace:
         guard: held while a step works that must not work twice at once.
         seen: what each page was shown last, so that only what is new is drawn again.
         looked: whether a mask was asked for; then it is drawn again in another language.
+        talk: what was said with the models of its run.
     """
 
     secret: str
@@ -73,6 +75,7 @@ class Workspace:
     guard: threading.Lock = field(default_factory=threading.Lock)
     seen: dict[str, object] = field(default_factory=dict)
     looked: bool = False
+    talk: Talk = field(default_factory=Talk)
     used: float = field(default_factory=time.monotonic)
 
     @property

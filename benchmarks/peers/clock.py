@@ -30,18 +30,29 @@ class Clock(TrainerCallback):
     def __init__(self, warm: int = 0) -> None:
         self.warm, self.found, self.start = warm, {}, 0.0
 
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
+    def begin(self) -> None:
+        """Call before the first step."""
         self.found["before"] = peak()
         self.start = now()
 
-    def on_step_end(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
-        if state.global_step == self.warm:
+    def step(self, steps: int) -> None:
+        """Call after each step."""
+        if steps == self.warm:
             self.start = now()
 
-    def on_train_end(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
-        steps = state.global_step
+    def end(self, steps: int) -> None:
+        """Call after the last step."""
         seconds = (now() - self.start) * steps / (steps - self.warm)
         self.found.update(seconds=seconds, steps=steps, peak=peak())
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.begin()
+
+    def on_step_end(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
+        self.step(state.global_step)
+
+    def on_train_end(self, _: Any, state: Any, *__: Any, **___: Any) -> None:
+        self.end(state.global_step)
 
 
 def now() -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +18,22 @@ import pytest
 gr = pytest.importorskip("gradio")
 
 from apps.assistant_gradio.app import launch, main  # noqa: E402
+from apps.assistant_gradio.bubbles import turn_bubbles  # noqa: E402
 from apps.assistant_gradio.page import build  # noqa: E402
+from apps.assistant_gradio.pictures import uploaded  # noqa: E402
 from tests.apps.conftest import GRADIO_SAYS, NASTY, PERSONA  # noqa: E402
+from tests.data.pictured import png  # noqa: E402
 from tests.waiting import until  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
-from workbench.chat.desk import Desk, Limits  # noqa: E402
+from workbench.chat.desk import Desk, Limits, Wish  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
 from workbench.chat.face import Face  # noqa: E402
 from workbench.chat.loading import Opened  # noqa: E402
+from workbench.data import Picture, read  # noqa: E402
 from workbench.data.conversation import Message  # noqa: E402
+from workbench.data.imaging import opened  # noqa: E402
 from workbench.templates import prompt_ids  # noqa: E402
+from workbench.tools import Card  # noqa: E402
 
 pytestmark = GRADIO_SAYS
 HERE = Door("127.0.0.1", 0)
@@ -217,6 +225,90 @@ def test_a_page_reloaded_in_the_midst_of_an_answer_shows_what_came_of_it(served:
     answer.close()
 
 
+def click(page: Any, part: str, data: list[Any], session: str) -> list[Any]:
+    """A click on a part, as the page sends it; returns what its parts are given."""
+    import httpx
+
+    wanted = next(number for number, block in page.blocks.items() if getattr(block, "elem_id", None) == part)
+    number = next(number for number, fn in page.fns.items() if (wanted, "click") in fn.targets)
+    body = {"data": data, "fn_index": number, "session_hash": session}
+    return list(httpx.post(f"{page.local_url}gradio_api/run/predict", json=body, timeout=60).json()["data"])
+
+
+def test_the_last_question_can_be_asked_again_changed_and_saved(served: Any, tmp_path: Path) -> None:
+    desk = Desk(lambda: Opened(Calling()), Face("Caller"), tools="calculator")
+    made = served(desk)
+    for question in ("first", "second"):
+        list(desk.ask("me", question, Wish()))
+    (tmp_path / "saved.jsonl").write_text(click(made, "save", ["Be brief."], "me")[0], encoding="utf-8")
+    (row,) = read(tmp_path / "saved.jsonl")
+    assert [m.role for m in row.messages] == ["system", *["user", "assistant", "tool", "assistant"] * 2]
+    box, _, chat = click(made, "retry", ["en", "", 0, 1, 8, False], "me")[:3]
+    assert box == "" and "second" in json.dumps(chat) and desk.session("me").asked
+    list(desk.answer("me", Wish()))
+    assert [turn.question for turn in desk.session("me").turns] == ["first", "second"]
+    box, _, chat = click(made, "edit", ["en"], "me")[:3]
+    assert box == "second" and "second" not in json.dumps(chat)
+    assert click(made, "save", [""], "nobody") == [""]
+
+
+class Looking:
+    """Answers how many pictures it was shown."""
+
+    def stream(self, asked: Any, **_: Any) -> Iterator[str]:
+        yield f"{len(asked[-1].images)} pictures"
+
+
+def test_a_question_is_asked_again_or_changed_with_its_picture(served: Any) -> None:
+    desk = Desk(lambda: Opened(Looking(), sees=True), Face("Eyes"))
+    made = served(desk)
+    desk.admit("me", "What is it?", [Picture("a.png", data=png("red"))])
+    *_, turn = desk.answer("me", Wish())
+    assert turn.answer == "1 pictures"
+    picture, words, _ = turn_bubbles(turn, "en")
+    assert picture["content"].value.count("data:image/png;base64,") == 1 and words["content"] == "What is it?"
+    assert "data:image/png" in json.dumps(click(made, "retry", ["en", "", 0, 1, 8, False], "me")[2])
+    *_, turn = desk.answer("me", Wish())
+    assert turn.answer == "1 pictures" and len(desk.session("me").turns) == 1
+    question, box = click(made, "edit", ["en"], "me")[:2]
+    (again,) = uploaded(box["path"])
+    assert question == "What is it?" and opened(again).getpixel((0, 0)) == (255, 0, 0)
+
+
+class Calling:
+    """Calls the calculator, then answers."""
+
+    def stream(self, asked: Any, *, on_card: Any, **_: Any) -> Iterator[str]:
+        function = {"name": "calculator", "arguments": '{"expression": "<b>1</b>"}'}
+        card = Card(1, 1, json.dumps({"type": "function", "function": function}))
+        on_card(card)
+        yield ""
+        on_card(replace(card, result="error: <i>no</i>", trouble="failed", seconds=0.3))
+        yield "I could not."
+
+
+def test_a_call_is_a_message_part_of_gradios_own_and_text_whatever_it_looks_like() -> None:
+    desk = Desk(lambda: Opened(Calling()), Face("Caller"), tools="calculator")
+    *_, turn = desk.ask("me", "hi", Wish())
+    _, call, answer = turn_bubbles(turn, "en")
+    assert "calculator" in call["metadata"]["title"] and "0.3 s" in call["metadata"]["title"]
+    assert "&lt;b&gt;1" in call["content"] and "<i>" not in call["content"] and "could not do it" in call["content"]
+    assert answer["content"] == "I could not." and "metadata" not in answer
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_part_of_the_page_is_named_in_its_language(served: Any, lang: str) -> None:
+    """What a reader of the screen says: no field goes by the library's name for its kind."""
+    made = build(Desk(lambda: Opened(Slow()), Face("Slow")), lang)
+    fields = [part for part in made.blocks.values() if isinstance(part, gr.Textbox | gr.Radio | gr.Slider)]
+    labels = [part.label for part in fields if part.visible]
+    assert labels and all(labels)
+    chinese = [
+        bool(re.search("[\u4e00-\u9fff]", label)) for label in labels if label not in ("语言 / Language", "Top-p")
+    ]
+    assert all(chinese) if lang == "zh" else not any(chinese)
+
+
 @pytest.mark.parametrize(
     "headers", [{"Host": "evil.example:80"}, {"Origin": "https://evil.example"}, {"Origin": "null"}]
 )
@@ -270,8 +362,6 @@ def test_names_and_notes_are_escaped(page: Any) -> None:
 
 
 def test_nothing_is_fetched_from_elsewhere_or_reported(page: Any) -> None:
-    import re
-
     import httpx
 
     html = httpx.get(page.local_url).text

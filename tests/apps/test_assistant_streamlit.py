@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,13 +22,16 @@ from streamlit.testing.v1 import AppTest  # noqa: E402
 from apps.assistant_streamlit.app import PAGE, flags, free_port  # noqa: E402
 from tests.apps.conftest import NASTY, PERSONA  # noqa: E402
 from tests.browser.conftest import served as running  # noqa: E402
+from tests.data.pictured import png  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
-from workbench.chat.desk import Desk, Limits  # noqa: E402
+from workbench.chat.desk import Desk, Limits, Wish  # noqa: E402
 from workbench.chat.face import Face  # noqa: E402
 from workbench.chat.loading import Opened, Serving  # noqa: E402
 from workbench.chat.serving import desk  # noqa: E402
+from workbench.data import Picture, read  # noqa: E402
 from workbench.data.conversation import Message  # noqa: E402
 from workbench.templates import prompt_ids  # noqa: E402
+from workbench.tools import Card  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
@@ -80,6 +85,23 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Callable[[Desk], Any]:
         return AppTest.from_file(str(PAGE), default_timeout=120).run()
 
     return serve
+
+
+class Calling:
+    """Calls the calculator, which succeeds, then another tool, which does not; then answers."""
+
+    def stream(self, asked: Any, *, on_card: Any, **_: Any) -> Iterator[str]:
+        first, second = (Card(n, 1, call(name)) for n, name in ((1, "calculator"), (2, "weekday")))
+        for card in (first, second):
+            on_card(card)
+            yield ""
+        on_card(replace(first, result="1786", seconds=0.2))
+        on_card(replace(second, result="error: <b>no</b>", trouble="failed", seconds=2.0))
+        yield "It is 1786."
+
+
+def call(name: str) -> str:
+    return json.dumps({"type": "function", "function": {"name": name, "arguments": '{"expression": "38*47"}'}})
 
 
 def said(page: Any) -> list[tuple[str, str]]:
@@ -203,6 +225,62 @@ def test_both_languages(page: Any) -> None:
     assert "你好" in said(page)[0][1] and page.chat_input[0].placeholder.startswith("请")
 
 
+def test_a_call_is_a_card_with_name_arguments_result_or_error_and_time(served: Any) -> None:
+    page = served(Desk(lambda: Opened(Calling()), Face("Caller"), tools="calculator,weekday"))
+    assert ask(page, "What is 38*47?")
+    good, bad = page.status
+    assert [one.state for one in (good, bad)] == ["complete", "error"]
+    assert "calculator" in good.label and "0.2 s" in good.label and "weekday" in bad.label
+    assert "38*47" in good.text[0].value and "1786" in good.text[0].value
+    assert "<b>no</b>" in bad.text[0].value  # shown by st.text, which knows no tags
+    assert page.chat_message[-1].text[-1].value == "It is 1786."
+
+
+def test_a_saved_conversation_keeps_its_calls_and_can_be_read(served: Any, tmp_path: Path) -> None:
+    at = Desk(lambda: Opened(Calling()), Face("Caller"), tools="calculator,weekday")
+    page = served(at)
+    ask(page, "What is 38*47?")
+    assert page.download_button(key="save").label == "Save the conversation"
+    (tmp_path / "saved.jsonl").write_text(at.row(page.session_state["key"], "Be brief."), encoding="utf-8")
+    (row,) = read(tmp_path / "saved.jsonl")
+    assert [m.role for m in row.messages] == ["system", "user", "assistant", "tool", "tool", "assistant"]
+    assert len(row.tools) == 2 and len(row.messages[2].tool_calls) == 2
+
+
+def test_a_question_is_asked_again_or_in_other_words(served: Any) -> None:
+    at = Desk(lambda: Opened(Echo()), Face("Echo"))
+    page = served(at)
+    ask(page, "first one"), ask(page, "second one")
+    page.button(key="retry").click().run()
+    assert [words for _, words in said(page)[1:]] == ["first one", "first one", "second one", "second one"]
+    number = at.session(page.session_state["key"]).number
+    assert page.text_area(key=f"edited{number}").value == "second one"
+    page.text_area(key=f"edited{number}").set_value("a third one")
+    page.button(f"FormSubmitter:form{number}-Send").click().run()
+    assert [words for _, words in said(page)[1:]] == ["first one", "first one", "a third one", "a third one"]
+    assert not page.exception
+
+
+class Looking:
+    """Answers how many pictures it was shown."""
+
+    def stream(self, asked: Any, **_: Any) -> Iterator[str]:
+        yield f"{len(asked[-1].images)} pictures"
+
+
+def test_a_question_is_asked_again_with_its_picture(served: Any) -> None:
+    at = Desk(lambda: Opened(Looking(), sees=True), Face("Eyes"))
+    page = served(at)
+    key = page.session_state["key"]
+    at.admit(key, "What is it?", [Picture("a.png", data=png("red"))])
+    list(at.answer(key, Wish()))
+    page.run()
+    page.button(key="retry").click().run()
+    (turn,) = at.session(key).turns
+    assert turn.answer == "1 pictures" and len(turn.images) == 1
+    assert said(page)[-1][1] == "1 pictures" and not page.exception
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", None])
 def test_elsewhere_it_is_refused_without_a_password(
     adapter: Path, monkeypatch: pytest.MonkeyPatch, address: Any, host: Any
@@ -231,6 +309,8 @@ def test_the_server_is_told_to_keep_to_itself() -> None:
     told = dict(flag.removeprefix("--").split("=") for flag in flags("127.0.0.1", 8501))
     assert told["server.address"] == "127.0.0.1" and told["browser.gatherUsageStats"] == "false"
     assert told["client.showErrorDetails"] == "none"
+    # one colour for both grounds would be a theme that knows no dark
+    assert "theme.primaryColor" not in told and {"theme.light.primaryColor", "theme.dark.primaryColor"} <= told.keys()
 
 
 def until_up(port: int) -> None:

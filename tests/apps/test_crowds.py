@@ -207,7 +207,7 @@ def test_fifty_at_once_in_the_studio(studio: tuple[Any, Workspaces]) -> None:
     def visit(number: int) -> str:
         session = f"visitor{number}"
         call(page, opens, [""], session)
-        body = {"data": ["en", question(number), ["base"]], "session_hash": session}
+        body = {"data": ["en", question(number), ["base"], None], "session_hash": session}
         body["fn_index"] = event(page, "ask-button", "click")
         with httpx.Client(timeout=600, trust_env=False) as http:
             assert http.post(f"{base}/queue/join", json=body).status_code == 200

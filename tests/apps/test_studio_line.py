@@ -20,8 +20,9 @@ from apps.studio.train_pane import _status  # noqa: E402
 from apps.studio.workspaces import Workspaces  # noqa: E402
 from tests.apps.conftest import GRADIO_SAYS  # noqa: E402
 from tests.waiting import until  # noqa: E402
-from workbench.errors import BadInput, Failed  # noqa: E402
+from workbench.errors import BadInput  # noqa: E402
 from workbench.runs import Run  # noqa: E402
+from workbench.runs.line import Line as Tickets  # noqa: E402
 from workbench.runs.process import Process  # noqa: E402
 
 pytestmark = GRADIO_SAYS
@@ -29,65 +30,60 @@ ROW = '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "c
 
 
 class Job:
-    """A run that lives until it is told to end."""
+    """A start that makes a run at once, of a process that lives as long as the tests."""
 
-    def __init__(self, folder: Path) -> None:
-        self.begun, self.over, self.folder = threading.Event(), threading.Event(), folder
+    def __init__(self, folder: Path, status: str = "running", **values: int) -> None:
+        self.run = Run.create(folder, "model: {}\n")
+        self.status, self.values = status, values
 
-    def __call__(self) -> Any:
-        self.begun.set()
-        job = self
-
-        class Alive:
-            @property
-            def alive(self) -> bool:
-                return not job.over.is_set()
-
-        class Running:
-            def state(self) -> Alive:
-                return Alive()
-
-        return Running()
+    def __call__(self) -> Run:
+        running(self.run, Process.current(), self.status, self.values)
+        return self.run
 
 
-def test_trainings_take_turns_in_the_order_of_arrival(tmp_path: Path) -> None:
-    line, jobs = Line(at_once=1), [Job(tmp_path) for _ in range(3)]
-    for number, job in enumerate(jobs):
-        line.join(f"ws{number}", job)
-        if number == 0:
-            until(job.begun.is_set)
-    assert [line.place(f"ws{n}") for n in range(3)] == [0, 1, 2]
-    assert not jobs[1].begun.is_set()
-    jobs[0].over.set()
-    until(jobs[1].begun.is_set)
-    until(lambda: line.place("ws2") == 1)
-    assert line.leave("ws2")
-    jobs[1].over.set()
-    assert line.settled() and not jobs[2].begun.is_set()
-
-
-def test_one_training_a_workspace_and_busy_when_the_line_is_full(tmp_path: Path) -> None:
-    line, job = Line(at_once=1, waiting=1), Job(tmp_path)
-    line.join("a", job)
-    until(job.begun.is_set)
-    with pytest.raises(BadInput, match="already"):
-        line.join("a", Job(tmp_path))
-    line.join("b", Job(tmp_path))
-    with pytest.raises(BadInput, match="already"):
-        line.join("b", Job(tmp_path))
-    with pytest.raises(Failed, match="Too many"):
-        line.join("c", Job(tmp_path))
-    job.over.set()
-
-
-def running(run: Run, process: Process) -> None:
+def running(run: Run, process: Process, status: str = "running", values: Any = None) -> None:
     """The state that a worker writes which is that process."""
-    record = {**process.record(), "status": "running", "step": 7, "total_steps": 40}
+    record = {**process.record(), "status": status, "step": 7, "total_steps": 40, "values": values or {}}
     (run.path / "state.json").write_text(json.dumps(record | {"updated": time.time(), "since": time.time()}))
 
 
+def test_the_place_is_that_of_the_machines_line(tmp_path: Path) -> None:
+    line = Line()
+    line.join("first", Job(tmp_path / "first"))
+    line.join("second", Job(tmp_path / "second", "waiting", place=2, waiting=3, minutes=4))
+    assert line.settled()
+    assert (line.place("first"), line.place("second"), line.place("nobody")) == (0, 2, 0)
+    assert (line.minutes("first"), line.minutes("second")) == (None, 4)
+    assert not line.leave("first") and line.leave("second")
+    assert (tmp_path / "second" / "stop").exists() and not (tmp_path / "first" / "stop").exists()
+
+
+def test_one_training_a_workspace(tmp_path: Path) -> None:
+    line = Line()
+    for status in ("running", "waiting"):
+        line.join(status, Job(tmp_path / status, status))
+        assert line.settled()
+        with pytest.raises(BadInput, match="already"):
+            line.join(status, Job(tmp_path / f"{status}-2"))
+
+
+def test_a_studio_that_begins_anew_finds_the_places_again(tmp_path: Path) -> None:
+    job = Job(tmp_path / "run", "waiting", place=5, waiting=9)
+    job()
+    line = Line(running=[("ws", job.run)])
+    assert line.place("ws") == 5 and line.minutes("ws") is None
+
+
+def test_how_many_train_at_once_is_a_rule_of_the_machines_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKBENCH_LINE", str(tmp_path / "line"))
+    Line(at_once=3)
+    Line()
+    tickets = Tickets.standing()
+    assert tickets is not None and tickets.rules().at_once == 3
+
+
 def test_what_is_stopped_while_it_starts_is_stopped_when_it_has_started(tmp_path: Path) -> None:
-    line, go = Line(at_once=1), threading.Event()
+    line, go = Line(), threading.Event()
 
     def slowly() -> Run:
         go.wait(10)
@@ -104,16 +100,15 @@ def test_what_is_stopped_while_it_starts_is_stopped_when_it_has_started(tmp_path
 
 
 def test_a_training_that_cannot_start_is_told_and_the_next_one_starts(tmp_path: Path) -> None:
-    line, good = Line(at_once=1), Job(tmp_path)
+    line, good = Line(), Job(tmp_path / "good")
 
     def bad() -> Any:
         raise RuntimeError("no device")
 
     line.join("a", bad)
     line.join("b", good)
-    until(good.begun.is_set)
+    assert line.settled() and good.run.state().alive
     assert "no device" in str(line.trouble("a"))
-    good.over.set()
 
 
 def test_a_worker_that_died_is_told_with_the_way_on(rooms: Workspaces) -> None:
@@ -124,4 +119,4 @@ def test_a_worker_that_died_is_told_with_the_way_on(rooms: Workspaces) -> None:
     running(run, Process.of(gone.pid))
     ws.project.train.attach(run)
     told = _status(Studio(rooms, Line(), "en", "0" * 16), ws, "en")
-    assert ws.project.train.state().status == "died" and 'role="alert"' in told and "resume" in told.lower()
+    assert ws.project.train.state().status == "died" and 'role="alert"' in told and "Start the training" in told

@@ -86,8 +86,8 @@ def test_who_leaves_in_the_midst_of_an_answer_frees_the_turn_for_the_next(page: 
     slow = Slow()
     rooms.enter("gone", None).project.chat.models = {"base": slow}  # type: ignore[dict-item]
     rooms.enter("next", None).project.chat.models = {"base": Quick()}  # type: ignore[dict-item]
-    clicked(page, "gone", "ask-button", ["long", []], lambda _: bool(slow.running))
-    clicked(page, "next", "ask-button", ["short", []], lambda line: "answer to short" in line)
+    clicked(page, "gone", "ask-button", ["long", [], None], lambda _: bool(slow.running))
+    clicked(page, "next", "ask-button", ["short", [], None], lambda line: "answer to short" in line)
     until(lambda: slow.running == 0)
     assert not rooms.of("gone").project.chat.answering
 
@@ -128,7 +128,7 @@ def test_who_leaves_in_the_midst_of_a_merge_frees_the_turn_for_the_next(
     rooms.enter("gone", None).project.train.run = Run.create(tmp_path / "run", "model: {}\n")
     rooms.enter("next", None).project.chat.models = {"base": Quick()}  # type: ignore[dict-item]
     clicked(page, "gone", "merge", [None], lambda line: "Merging" in line)
-    clicked(page, "next", "ask-button", ["short", []], lambda line: "answer to short" in line)
+    clicked(page, "next", "ask-button", ["short", [], None], lambda line: "answer to short" in line)
     until(merging[0].cancelled)
 
 

@@ -95,3 +95,16 @@ def picture(request: pytest.FixtureRequest) -> Callable[..., None]:
             page.screenshot(path=str(Path(folder) / f"{name}.png"), **options)
 
     return keep
+
+
+@pytest.fixture(scope="session")
+def faults() -> Callable[[Any], list[str]]:
+    """``faults(page)``: what axe-core finds seriously wrong with a page for people who cannot see or point well."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def serious(page: Any) -> list[str]:
+        found = axe.run(page).response["violations"]
+        grave = [one for one in found if one["impact"] in ("serious", "critical")]
+        return [f"{one['id']}: {node['html'][:160]} {node['any'][:1]}" for one in grave for node in one["nodes"]]
+
+    return serious

@@ -45,6 +45,7 @@ class Lab:
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         environ = {**told, **folders, "IPYTHONDIR": str(own), "PYTHONPATH": path}
         environ["HF_HOME"] = str(own / "hub")  # that of the tests ends with them
+        environ["WORKBENCH_LINE"] = str(own / "line")  # no training of another test holds the device
         self.log = (own / "server.log").open("wb")
         self.process = subprocess.Popen(argv, env=environ, stdout=self.log, stderr=subprocess.STDOUT, cwd=place)
         self.url = f"http://127.0.0.1:{self.port}"

@@ -60,9 +60,9 @@ def visit(browser: Any) -> Iterator[Callable[..., Any]]:
     """``visit(url, …)`` opens a page; an error on it, or a request to another machine, fails the test."""
     contexts, wrong = [], []
 
-    def visit(url: str, width: int, height: int, lang: str) -> Any:
+    def visit(url: str, width: int, height: int, lang: str, **more: Any) -> Any:
         locale = {"zh": "zh-CN", "en": "en-GB"}[lang]
-        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale)
+        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale, **more)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         contexts.append(context)
         page = context.new_page()
@@ -127,6 +127,17 @@ def test_gradio_compares_stops_resets_and_brings_back(
     page.locator("#earlier").click()
     page.get_by_role("option").first.click()
     page.locator("#chat").get_by_text("Paris").first.wait_for()
+    with page.expect_download() as kept:
+        page.locator("#save").click()
+    assert "Paris" in kept.value.path().read_text(encoding="utf-8")
+    page.locator("#edit").click()
+    page.locator("#chat").get_by_text("Paris").wait_for(state="detached")
+    assert page.locator("#question textarea").input_value() == QUESTION["en"]
+    page.locator("#send").click()
+    page.locator("#retry").wait_for()
+    page.locator("#retry").click()
+    page.locator("#retry").wait_for()
+    assert page.locator("#chat [data-testid=user]").count() == 1
     page.get_by_text("中文").click()
     page.get_by_placeholder("请提问……").wait_for()
     picture(page, "gradio_zh", full_page=True)
@@ -177,9 +188,51 @@ def test_streamlit_from_the_greeting_to_an_answer(
     box.fill(NASTY)
     box.press("Enter")
     page.get_by_text("window.hacked=1").first.wait_for()
-    page.get_by_test_id("stPopover").nth(1).wait_for()
+    page.get_by_role("button", name={"en": "Ask again", "zh": "再问一次"}[lang]).wait_for()
     assert page.evaluate("window.hacked") is None and page.locator("img[src*=example]").count() == 0
     picture(page, f"streamlit_{width}_{lang}_2")
+
+
+ENGLISH = """() => {
+    const names = [...document.querySelectorAll("[aria-label],[title],[alt],[placeholder]")]
+        .filter(part => part.offsetParent !== null)
+        .flatMap(part => ["aria-label", "title", "alt", "placeholder"].map(name => part.getAttribute(name) || ""));
+    for (const icon of document.querySelectorAll("[aria-hidden=true]")) icon.style.display = "none";
+    const shown = document.body.innerText.split("\\n");
+    return [...new Set([...names, ...shown])].filter(said => /[A-Za-z]{3}/.test(said) && !/[\u4e00-\u9fff]/.test(said));
+}"""
+OURS = {"English", "Top-p", "Pocket", "pocket"}
+
+
+def test_gradio_speaks_no_english_to_a_chinese_visitor(
+    gradio: str, visit: Callable[..., Any], faults: Callable[[Any], list[str]]
+) -> None:
+    page = visit(gradio, 1280, 720, "zh")
+    page.get_by_placeholder("请提问").wait_for()
+    page.locator(".wb-example").nth(2).click()
+    page.locator("#retry").wait_for()
+    page.locator("#settings button").first.click()
+    page.wait_for_timeout(1500)
+    assert set(page.evaluate(ENGLISH)) <= OURS
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert not faults(page)
+
+
+def test_streamlit_speaks_no_english_to_a_chinese_visitor_and_goes_dark(
+    streamlit: str, visit: Callable[..., Any], faults: Callable[[Any], list[str]], picture: Callable[..., None]
+) -> None:
+    page = visit(streamlit, 1280, 720, "zh", color_scheme="dark")
+    box = page.locator("[data-testid=stChatInputTextArea]")
+    box.fill(QUESTION["zh"])
+    box.press("Enter")
+    page.get_by_role("button", name="再问一次").wait_for()
+    page.wait_for_timeout(1500)
+    picture(page, "streamlit_dark")
+    assert set(page.evaluate(ENGLISH)) <= OURS
+    ground = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    assert max(int(part) for part in re.findall(r"\d+", ground)[:3]) < 60
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert not faults(page)
 
 
 @pytest.mark.parametrize("module", ["apps.assistant_gradio", "apps.assistant_streamlit"])

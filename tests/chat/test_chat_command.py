@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.data.pictured import png
 from workbench.chat import Assistant
 from workbench.cli import run
 from workbench.cli.terminal import printable
@@ -106,3 +107,19 @@ def test_a_mistake_is_one_sentence_and_status_2(base: Path, arguments: list[str]
 
 def test_what_a_terminal_would_obey_is_not_shown() -> None:
     assert printable("a\x1b[2J\x1b]0;title\x07b\r\u202ec\x9b1m\n\td\x00é你🌱") == "a[2J]0;titlebc1m\n\tdé你🌱"
+
+
+def test_a_text_model_refuses_a_picture_in_one_sentence(base: Path, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    assert run(["chat", str(base), "--image", str(tmp_path / "a.png"), "--question", Q, *SHORT]) == 2
+    told = capsys.readouterr().err
+    assert "picture" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize("name", ["no.png", "a.svg"])
+def test_what_is_no_picture_is_refused_before_it_is_asked_about(
+    name: str, base: Path, tmp_path: Path, capsys: Any
+) -> None:
+    (tmp_path / "a.svg").write_text("<svg/>")
+    assert run(["chat", str(base), "--image", str(tmp_path / name), "--question", Q, *SHORT]) == 2
+    assert name in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -241,7 +242,7 @@ def test_a_question_whose_answer_nobody_fetches_does_not_keep_others_out(monkeyp
     at.admit("a", "one")
     with pytest.raises(Failed, match="Too many"):
         at.admit("b", "two")
-    monkeypatch.setattr("workbench.chat.desk.LAPSE", 0.0)
+    monkeypatch.setattr("workbench.chat.sessions.LAPSE", 0.0)
     at.admit("b", "two")
     at.admit("a", "three")
     assert last(at.answer("a", Wish())).answer == "user:three"
@@ -417,3 +418,22 @@ def test_loading_begins_at_once_and_once(assistant: Assistant) -> None:
     at = Desk(opener, FACE).warm().warm()
     last(at.ask("a", "hi", Wish(max_new_tokens=1)))
     assert len(opened) == 1 and at.settled
+
+
+def test_the_last_question_is_taken_back_with_its_answer_and_never_while_one_is_answered() -> None:
+    at = desk()
+    assert at.take_back("a") is None
+    last(at.ask("a", "one")), last(at.ask("a", "two"))
+    back = at.take_back("a")
+    assert back and back.question == "two"
+    assert last(at.ask("a", "three")).answer == "user:one | assistant:user:one | user:three"
+    at.admit("a", "four")
+    assert at.take_back("a") is None and len(at.session("a").turns) == 2
+
+
+def test_a_row_of_a_conversation_is_what_was_said_and_nothing_where_nothing_was() -> None:
+    at = desk()
+    assert at.row("a") == ""
+    last(at.ask("a", "one"))
+    roles = [(m["role"], m["content"]) for m in json.loads(at.row("a", "Be brief."))["messages"]]
+    assert roles == [("system", "Be brief."), ("user", "one"), ("assistant", "user:one")]

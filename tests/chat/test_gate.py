@@ -158,6 +158,17 @@ def test_a_public_page_believes_the_browser_that_both_are_one_site() -> None:
     assert ask(locked, {**headers, **inside(locked), "Sec-Fetch-Site": "same-origin"})[0] == 421
 
 
+@pytest.mark.parametrize("door", [HERE, LOCKED, THERE], ids=["here", "password", "public"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_picture_or_a_script_of_another_sites_page_asks_for_nothing(door: Door, site: str) -> None:
+    """Browsers send no Origin with them; but a link that somebody follows opens the page."""
+    gate = Gate(Inner(), door)
+    headers = {"Host": "127.0.0.1:7860", "Sec-Fetch-Site": site, **(inside(gate) if door is LOCKED else {})}
+    assert ask(gate, {**headers, "Sec-Fetch-Mode": "no-cors"})[0] == 421
+    assert ask(gate, {**headers, "Sec-Fetch-Mode": "navigate"})[0] == 200
+    assert ask(gate, {**headers, "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "no-cors"})[0] == 200
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/config", "/gradio_api/heartbeat/x", "/gradio_api/info", "/_stcore/health", "/login"]
 )
@@ -202,7 +213,7 @@ def test_guesses_are_slowed(lang: str) -> None:
     assert [enter(gate, "wrong", headers=headers)[0] for _ in range(7)] == [400] * 5 + [429] * 2
     status, told, body = enter(gate, headers=headers)
     assert status == 429 and told["retry-after"] == "1" and "set-cookie" not in told
-    assert {"en": "Wait 1 seconds", "zh": "请等 1 秒"}[lang] in json.loads(body)["detail"]
+    assert {"en": "Wait 1 second.", "zh": "请等 1 秒"}[lang] in json.loads(body)["detail"]
 
 
 @pytest.mark.parametrize("body", ["", "password", "password=%ff%fe", "&" * 1000, "x" * 10**6, '{"password": "x"}'])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +63,18 @@ def test_a_template_without_tools_is_told_before_anything_is_asked(capsys: pytes
     given = ["--template", "qwen_chat", "--tools", "calculator", "--device", "cpu", "--question", "hi"]
     assert run(["chat", "pocket", *given]) == 2
     assert "qwen_chat" in capsys.readouterr().err
+
+
+def test_a_servers_tools_are_used_only_where_they_are_named(
+    tmp_path: Path, two_answers: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("mcp")
+    from tests.tools.test_servers import ANSWER, by_hand
+
+    two_answers[0] = '<tool_call>{"name": "act", "arguments": {"text": "a"}}</tool_call>'
+    command = shlex.join(by_hand(tmp_path, at_call=ANSWER.format(content="[dict(type='text', text='42')]")))
+    asked = ["chat", "pocket", "--device", "cpu", "--question", "?", "--mcp", command]
+    assert run([*asked, "--tools", "calculator"]) == 2
+    assert "offers: act" in capsys.readouterr().err and len(two_answers) == 2
+    assert run([*asked, "--tools", "calculator,act"]) == 0
+    assert "← 42" in capsys.readouterr().err

@@ -84,7 +84,7 @@ def test_what_is_left_out_is_said_on_stderr(folder, alpaca, capsys):
     assert run(["encode", str(alpaca), *how]) == 0
     out, err = capsys.readouterr()
     assert texts(folder, out) == [("<s><|User|>:hi\n<|Bot|>:yo</s>\n", "yo</s>")]
-    assert "2 left out: even its last turn is longer than max_length (rows 2, 3)" in err
+    assert "2 left out: even their last turn is longer than max_length (rows 2, 3)" in err
 
 
 def test_where_nothing_is_left_the_status_is_2_and_no_file_is_written(folder, alpaca, tmp_path, capsys):
@@ -92,7 +92,7 @@ def test_where_nothing_is_left_the_status_is_2_and_no_file_is_written(folder, al
     assert run(["encode", str(alpaca), *how]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert "3 left out: even its last turn is longer than max_length (rows 1, 2, 3)" in err
+    assert "3 left out: even their last turn is longer than max_length (rows 1, 2, 3)" in err
     assert not (tmp_path / "out.jsonl").exists()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def test_lessons_of_the_other_language_stay_and_it_is_said(
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: object())
     monkeypatch.setattr(module, "_serve", lambda *_: 0)
+    monkeypatch.setattr(module, "arrange", lambda _: None)
     for lang, said in (("en", False), ("en", False), ("zh", True)):
         assert run(["lab", "--lang", lang, "--folder", str(tmp_path)]) == 0
         assert ("--folder" in capsys.readouterr().err) is said
@@ -81,3 +83,29 @@ def test_an_installation_without_the_course_says_so(
     monkeypatch.setattr(module, "find_spec", lambda name: object())
     assert run(["lab", "--folder", str(tmp_path / "mine")]) == 1
     assert "no course" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_root_may_open_it_and_keeps_the_token(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], root: bool
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000, raising=False)
+    monkeypatch.setattr(module, "find_spec", lambda name: object())
+    monkeypatch.setattr(module, "arrange", lambda _: None)
+    monkeypatch.setattr(module, "_serve", lambda argv, _: commands.append(argv) or 0)
+    assert run(["lab", "--lang", "zh", "--folder", str(tmp_path / "mine")]) == 0
+    assert f"--ServerApp.allow_root={root}" in commands[0]
+    assert ("root 用户" in capsys.readouterr().err) is root
+    assert not [word for word in commands[0] if re.search(r"token|password", word)]
+
+
+def test_a_course_opens_with_files_lesson_and_contents_and_keeps_what_one_has_moved(tmp_path: Path) -> None:
+    pytest.importorskip("jupyterlab_server")
+    file = module.arrange(tmp_path)
+    assert file is not None
+    layout = json.loads(file.read_text(encoding="utf-8"))["data"]["layout-restorer:data"]
+    assert layout["right"]["current"] == "@jupyterlab/toc:plugin" and not layout["left"]["collapsed"]
+    assert f"--LabApp.workspaces_dir={file.parent}" in command(tmp_path, 8888, browser=False)
+    file.write_text(file.read_text(encoding="utf-8").replace("0.22", "0.5"), encoding="utf-8")
+    assert module.arrange(tmp_path) is None and "0.5" in file.read_text(encoding="utf-8")

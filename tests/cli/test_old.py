@@ -15,7 +15,13 @@ from workbench.texts import LANGUAGES, entry
 from workbench.training.old_names import OTHER, SAME
 from workbench.training.recipe import check_recipe, load_recipe, setting_names
 
-VALUES = {"optim_type": "adamw_torch", "pack_to_max_length": "true", "lr": "1e-4", "evaluation_inputs": "[a]"}
+VALUES = {
+    "visual_encoder_name_or_path": "openai/clip",
+    "optim_type": "adamw_torch",
+    "pack_to_max_length": "true",
+    "lr": "1e-4",
+    "evaluation_inputs": "[a]",
+}
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -58,6 +64,49 @@ def test_an_old_flag_is_answered(name: str, capsys: pytest.CaptureFixture[str]) 
     )
     said = capsys.readouterr().err
     assert name in said and "No such option" not in said
+
+
+# what XTuner's programs take -> the command here that somebody writes it after
+FLAGS = {
+    "train": "--launcher --local-rank --local_rank --seed --cfg-options --device --bits --prompt-template --system "
+             "--lr --max-epochs --accumulative-counts --batch_size --pack-to-max-length --load-from --adapter",
+    "chat": "--lagent --stop-words --command-stop-word --answer-stop-word --offload-folder --torch-dtype "
+            "--system-template --visual-select-layer",
+    "convert": "--fp32 --safe-serialization --max-shard-size --save-format --cfg-options",
+    "merge": "--device --is-clip --safe-serialization --bits --adapter",
+}  # fmt: skip
+WORDS = {"train": ["pocket-qlora", "--out", "r"], "chat": ["pocket"], "convert": ["a", "b"], "merge": ["a", "b", "c"]}
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize(("name", "flag"), [(name, flag) for name, flags in FLAGS.items() for flag in flags.split()])
+def test_every_flag_of_xtuners_is_answered_where_it_is_written(
+    name: str, flag: str, lang: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORKBENCH_LANG", lang)
+    assert command([name, *WORDS[name], flag, "x"]) == 2
+    said = capsys.readouterr().err
+    assert flag in said and "No such option" not in said and ("。" in said) is (lang == "zh")
+    assert len(said.splitlines()) == 2
+
+
+def test_what_works_under_its_old_name_is_no_error() -> None:
+    from workbench.cli.chat import chat
+    from workbench.cli.train import train
+
+    flags = {
+        flag for each in (chat, train) for option in each.params for flag in (*option.opts, *option.secondary_opts)
+    }
+    assert flags >= {"--work-dir", "--deepspeed", "--resume", "--bits", "--prompt-template", "--bot-name", "--llava",
+                     "--no-streamer", "--with-plugins", "--visual-encoder", "--image", "--system", "--adapter",
+                     "--max-new-tokens", "--temperature", "--top-k", "--top-p", "--repetition-penalty", "--seed",
+                     "--device"}  # fmt: skip
+
+
+def test_a_checkpoint_after_resume_is_answered_however_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--resume=w/iter_4.pth"], ["--resume", "w/iter_4.pth"]):
+        assert command(["train", "pocket-qlora", "--out", "r", *words]) == 2
+        assert "--from" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", COMMANDS)

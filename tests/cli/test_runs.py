@@ -228,3 +228,27 @@ def test_the_worker_that_waits_for_a_recipe_that_is_refused_is_ended(wrong, tmp_
     assert capsys.readouterr().err.count("workbench:") == 1
     assert len(begun) == 1 and begun[0].wait(20) != 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_beside_each_other_as_words_json_and_a_page(done, tmp_path, capsys):
+    assert command(["runs", "note", "sprout", "rate too high", "--star", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"name": "sprout", "note": "rate too high", "star": True}
+    (done.path / "recipe.yaml").write_text("persona: {name: Sprout}\n")
+    assert command(["runs", "compare", "sprout", "--out", "g.html"]) == 0
+    out = capsys.readouterr().out
+    assert "★ sprout" in out and "1: rate too high" in out and "2/2" in out
+    assert "rate too high" not in (tmp_path / "g.html").read_text(encoding="utf-8")
+    assert command(["runs", "compare", "sprout", "--out", "g.html"]) == 2
+    assert command(["runs", "compare", "g.html", "--json"]) == 0
+    capsys.readouterr()
+    assert command(["runs", "compare", "--out", "g.html", "--overwrite", "--notes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"][0]["note"] == "rate too high"
+    assert "rate too high" in (tmp_path / "g.html").read_text(encoding="utf-8")
+
+
+def test_a_note_is_read_taken_away_and_of_an_unknown_run_refused(done, capsys):
+    assert command(["runs", "note", "sprout"]) == 0
+    assert "Nothing is noted" in capsys.readouterr().out
+    assert command(["runs", "note", "sprout", "x"]) == command(["runs", "note", "sprout", ""]) == 0
+    assert "Nothing is noted" in capsys.readouterr().out.splitlines()[-1]
+    assert command(["runs", "note", "sprot", "x"]) == command(["runs", "compare", "sprot"]) == 2

@@ -10,6 +10,9 @@ from types import ModuleType
 
 import pytest
 
+from workbench.runs import Run, stop
+
+PATIENCE = 1200  # seconds for a cell; a busy machine is slow
 COURSE = Path(__file__).resolve().parents[2] / "course"
 
 
@@ -27,8 +30,16 @@ def run(source: Path, build: ModuleType, place: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(COURSE.parent), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.delenv("WORKBENCH_LANG", raising=False)
     lesson = nbformat.reads(json.dumps(build.notebook(source, claims=True)), as_version=4)
+    # a training that a failed lesson leaves behind would hold the device of the next one's line
+    monkeypatch.setenv("WORKBENCH_LINE", str(place / "line"))
     began = time.monotonic()
-    client.NotebookClient(lesson, timeout=300, kernel_name="python3", resources={"metadata": {"path": place}}).execute()
+    try:
+        client.NotebookClient(
+            lesson, timeout=PATIENCE, kernel_name="python3", resources={"metadata": {"path": place}}
+        ).execute()
+    finally:
+        for events in place.rglob("events.jsonl"):
+            stop(Run(events.parent), 60, kill=True)
     print(f"{source.parent.name}/{source.stem}: {time.monotonic() - began:.0f} s")
     said = [output for cell in lesson.cells for output in cell.get("outputs", [])]
     assert not [output for output in said if output.output_type == "error"]

@@ -11,7 +11,7 @@ from tests.course.running import lessons, run
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(2400)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("source", lessons("en"), ids=lambda path: path.stem)
 def test_a_lesson_runs_by_itself(

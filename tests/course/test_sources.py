@@ -1,4 +1,4 @@
-"""The lessons' sources: twelve a language, with the same code, all their parts, and notebooks made of them."""
+"""The lessons' sources: thirteen a language, with the same code, all their parts, and notebooks made of them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,14 @@ def code(build: ModuleType, source: Path) -> list[str]:
     return [text for kind, text in build.parts(source)[1] if kind == "python"]
 
 
+def setups(build: ModuleType, source: Path) -> list[str]:
+    return [text for kind, text in build.parts(source)[1] if kind == "setup"]
+
+
+def predictions(build: ModuleType, source: Path) -> list[dict[str, Any]]:
+    return [one for kind, text in build.parts(source)[1] if kind == "predict" for one in build.questions(text)]
+
+
 def claims(build: ModuleType, source: Path) -> list[str]:
     return [text for kind, text in build.parts(source)[1] if kind == "claim"]
 
@@ -47,7 +55,7 @@ def quizzes(build: ModuleType, source: Path) -> list[dict[str, Any]]:
 def test_there_are_the_same_lessons_in_each_language(build: ModuleType) -> None:
     for lang in build.LANGUAGES:
         heads = [build.parts(COURSE / lang / name)[0] for name in NAMES]
-        assert [head["lesson"] for head in heads] == [int(name[:2]) for name in NAMES] and len(heads) >= 12
+        assert [head["lesson"] for head in heads] == [int(name[:2]) for name in NAMES] and len(heads) >= 13
 
 
 @all_sources
@@ -101,15 +109,23 @@ def test_no_claim_is_part_of_a_learners_notebook(build: ModuleType, source: Path
     assert kinds == [[], ["claim"] * len(claims(build, source))]
 
 
-@all_lessons
-def test_the_first_cells_differ_in_texts_alone(build: ModuleType, name: str) -> None:
-    trees = [ast.parse(code(build, COURSE / lang / name)[0]) for lang in build.LANGUAGES]
+def same_but_for_texts(one: str, two: str) -> None:
+    trees = [ast.parse(one), ast.parse(two)]
     pairs = zip(*([node for node in ast.walk(tree) if isinstance(node, ast.Constant)] for tree in trees), strict=True)
-    for one, two in pairs:
-        same = one.value == two.value or (one.value, two.value) == ("en", "zh")
-        assert same or CHINESE.search(two.value), (one.value, two.value)
-        one.value = two.value = ""
+    for en, zh in pairs:
+        same = en.value == zh.value or (en.value, zh.value) == ("en", "zh")
+        assert same or CHINESE.search(zh.value), (en.value, zh.value)
+        en.value = zh.value = ""
     assert ast.dump(trees[0]) == ast.dump(trees[1])
+
+
+@all_lessons
+def test_the_first_cells_and_what_is_folded_differ_in_texts_alone(build: ModuleType, name: str) -> None:
+    en, zh = (
+        [code(build, path)[0], *setups(build, path)] for path in (COURSE / lang / name for lang in build.LANGUAGES)
+    )
+    for one, two in zip(en, zh, strict=True):
+        same_but_for_texts(one, two)
 
 
 @all_lessons
@@ -167,16 +183,59 @@ def test_both_languages_ask_the_same_questions(build: ModuleType, name: str) -> 
 @all_sources
 def test_code_cells_are_short_and_can_be_parsed(build: ModuleType, source: Path) -> None:
     cells = code(build, source)
-    for cell in [*cells, *claims(build, source)]:
+    for cell in [*cells, *setups(build, source), *claims(build, source)]:
         ast.parse(re.sub(r"^%%time\n", "", cell))
     assert max(len(cell.splitlines()) for cell in cells) <= 30
 
 
 @all_sources
-def test_what_is_to_be_guessed_is_not_shown_before(build: ModuleType, source: Path) -> None:
-    cells = code(build, source)
-    guess = next(at for at, cell in enumerate(cells) if re.search(r"^guess\w* = None", cell, re.MULTILINE))
-    assert not [cell for cell in cells[:guess] if re.search(r"wb\.(MaskPanel|show)\((pair|view)", cell)]
+def test_what_is_to_be_guessed_is_shown_only_after_the_guess(build: ModuleType, source: Path) -> None:
+    pieces = [(kind, text) for kind, text in build.parts(source)[1] if kind in ("python", "predict")]
+    asked = next((at for at, (kind, _) in enumerate(pieces) if kind == "predict"), 0)
+    shown = re.compile(r"^wb\.(MaskPanel|show)\((pair|view|answers|seen|wb\.compare)|^print\(", re.MULTILINE)
+    assert not [
+        text for _, text in pieces[:asked] if re.search(r"^wb\.(MaskPanel|show)\((pair|view)", text, re.MULTILINE)
+    ]
+    at = next(at for at, (_, text) in enumerate(pieces) if "wb.Compare(" in text)
+    waiting = [text for kind, text in pieces[asked : at + 1] if kind == "python" and "wb.Reveal(" in text]
+    assert waiting or "wb.Spoiling(" in pieces[0][1]
+    assert not shown.search(pieces[at][1])
+
+
+@all_sources
+def test_every_guess_is_compared_and_every_comparison_was_guessed(build: ModuleType, source: Path) -> None:
+    lesson, cells = build.parts(source)[0]["lesson"], "\n".join(code(build, source))
+    asked = {f"{lesson}.{one['id']}" for one in predictions(build, source)}
+    asked |= {"5.step", "5.general"} if "wb.Spoiling(" in cells else set()
+    assert asked and asked == set(re.findall(r'wb\.Compare\(\s*"([^"]+)"', cells))
+    named = re.findall(r'"(\d+\.[a-z0-9-]+)"', cells)
+    assert set(named) <= asked
+
+
+@all_lessons
+def test_both_languages_ask_for_the_same_guesses(build: ModuleType, name: str) -> None:
+    def form(one: dict[str, Any]) -> dict[str, Any]:
+        return {**one, "ask": "", "choices": len(one.get("choices", []))}
+
+    en, zh = ([form(one) for one in predictions(build, COURSE / lang / name)] for lang in build.LANGUAGES)
+    assert en == zh
+
+
+@all_sources
+def test_a_lesson_opens_with_at_most_five_lines_of_code_in_sight(build: ModuleType, source: Path) -> None:
+    first = code(build, source)[0].splitlines()
+    assert len([line for line in first if line.strip() and not line.strip().startswith("#")]) <= 5
+    folded = [cell for cell in build.notebook(source)["cells"] if cell["metadata"].get("jupyter")]
+    assert len(folded) == len(setups(build, source)) + len(predictions(build, source)) + 1
+
+
+@all_sources
+def test_a_lesson_ends_with_a_link_to_the_next(build: ModuleType, source: Path) -> None:
+    last = "".join(build.notebook(source)["cells"][-1]["source"])
+    linked = re.findall(r"\]\(([^)]+)\)", last)
+    assert linked and all((source.parent / file).exists() for file in linked)
+    following = [name for name in NAMES if name > source.name][:1]
+    assert [Path(name).with_suffix(".ipynb").name for name in following] == linked[: len(following)]
 
 
 @all_sources
@@ -225,11 +284,25 @@ def test_every_link_of_the_course_leads_somewhere() -> None:
     assert links and not [f"{page.name}: {to}" for page, to in links if not (page.parent / to).exists()]
 
 
-def test_a_self_check_opens_each_answer_to_its_reason(build: ModuleType) -> None:
-    question = {"ask": "Q?", "options": [{"say": "`<a>`", "why": "w1"}, {"say": "b", "why": "w2", "right": True}]}
-    made = build.quiz(question, "en")
-    assert made.count("<details>") == 2 and "<code>&lt;a&gt;</code>" in made
-    assert "✗ No. w1" in made and "✓ Right. w2" in made
+def test_a_self_check_is_code_that_does_not_tell_the_right_answer(build: ModuleType) -> None:
+    options = [{"say": "`<a>`", "why": "w1"}, {"say": "b", "why": "w2", "right": True}]
+    made = build.quiz([{"ask": "Q?", "options": options}], 5)
+    call = ast.parse(made, mode="eval").body
+    assert isinstance(call, ast.Call) and ast.unparse(call.func) == "wb.Quiz"
+    lesson, question = (ast.literal_eval(argument) for argument in call.args)
+    assert lesson == 5 and question["options"] == {"`<a>`": "w1", "b": "w2"} and "right" not in made
+    key_of = pytest.importorskip("workbench.widgets.quiz", exc_type=ImportError).key_of
+    assert question["key"] == key_of(5, 1, "b")
+
+
+def test_a_guess_is_code_that_asks_for_it(build: ModuleType) -> None:
+    made = build.predict({"id": "step", "ask": "When?", "slider": [0, 84, 3], "unit": "s"}, 5)
+    call = ast.parse(made, mode="eval").body
+    assert isinstance(call, ast.Call) and ast.literal_eval(call.args[0]) == "5.step"
+    assert {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords} == {
+        "slider": (0, 84, 3),
+        "unit": "s",
+    }
 
 
 def test_a_fence_that_is_never_closed_is_refused(build: ModuleType, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ ROWS |= {
     "part-image-number": (OK, said("user", [{"type": "image", "image": 3}])),
     "more-pictures-than-places": (LLAVA, {**LLAVA, "image": ["a.jpg", "b.jpg"]}),
     "more-places-than-pictures": (OK, {**said("user", "<image><image>"), "images": ["a.jpg"]}),
-    "picture-without-place": (OK, {**OK, "images": ["a.jpg"]}),
+    "picture-without-question": (OK, {"messages": [{"role": "assistant", "content": "A cat."}], "images": ["a.jpg"]}),
     "picture-number": (LLAVA, {**LLAVA, "image": 5}),
     "two-formats": (OK, {**OK, **ALPACA}),
     "two-formats-sharegpt": (OK, {**OK, **SHARE}),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.data.pictured import png
 from workbench.cli import run
-from workbench.data import Conversation, Message, Persona, ask, check, read, write
+from workbench.data import Conversation, Message, Persona, Picture, ask, check, read, write
 from workbench.data.checking import Length
 from workbench.data.claims import names, other_identities
 from workbench.data.findings import CODES
@@ -78,7 +79,7 @@ def test_each_is_found_in_its_row(code: str, made: Conversation) -> None:
         ask("Write XML.", "The tag <name> holds the name, [name] its place."),
         ask("What is 5 + 6?", "<think>Count on from 5.</think>11"),
         ask("<image>What?", "A cat.").with_messages(
-            Message("user", "<image>?", images=("a.jpg",)), Message("assistant", "A cat.")
+            Message("user", "<image>?", images=(Picture("a.png", data=png()),)), Message("assistant", "A cat.")
         ),
         Conversation((Message("assistant", "Once upon a time."),), kind="text"),
         Conversation(

@@ -97,6 +97,20 @@ def test_docx_markdown_and_html_say_under_which_heading_a_passage_stands(tmp_pat
         assert "no" not in made.conversations[0].answer.split(), file
 
 
+def test_a_tables_equal_cells_stay_and_one_over_two_columns_comes_once(tmp_path: Path) -> None:
+    docx = pytest.importorskip("docx")
+    document = docx.Document()
+    table = document.add_table(rows=2, cols=3)
+    for cell, words in zip(table.rows[0].cells, ("tomato and pepper in the open", "3 days", "3 days"), strict=True):
+        cell.text = words
+    table.rows[1].cells[0].merge(table.rows[1].cells[1]).text = "a cucumber under glass is watered"
+    table.rows[1].cells[2].text = "daily"
+    document.save(str(tmp_path / "t.docx"))
+    text = cut(tmp_path / "t.docx").conversations[0].answer
+    assert "tomato and pepper in the open | 3 days | 3 days" in text
+    assert "a cucumber under glass is watered | daily" in text
+
+
 def test_nothing_of_a_page_is_on_both_sides_nor_the_same_passage_of_two(tmp_path: Path) -> None:
     pages = [
         Section("a.pdf", n, tuple(f"{NIGHT} {DAY} It is page {n}, part {i}." for i in range(6)), page=n)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from workbench.cli import run
-from workbench.data import Conversation, Message, ask, check, read, write
+from workbench.data import Conversation, Message, Picture, ask, check, read, write
 from workbench.data.doubts import of_columns
 from workbench.data.findings import Finding
 from workbench.data.questions import question_core
@@ -46,6 +46,13 @@ def found(*more: Conversation, **how: object) -> dict[str, Finding]:
         "Привет, как дела?".encode().decode("cp1251", "ignore"),
         "It’s a café".encode().decode("cp1252"),
         "naïve".encode().decode("latin-1"),
+        GOOD.encode("gbk").decode("latin-1"),
+        "20 °C, très bien".encode().decode("latin-1").replace("\xa0", " "),
+        "\\xe6\\x88\\x91\\xe6",
+        "%E6%88%91%E6%98%AF",
+        "One line\\nNext line",
+        "Tom &amp; Jerry said &quot;hi&quot;",
+        "a\ufeffb",
     ],
 )
 def test_garbled_text_is_found_in_its_row(text: str) -> None:
@@ -66,9 +73,14 @@ def test_garbled_text_is_found_in_its_row(text: str) -> None:
         "NÃO É",
         "Is it true??",
         "Describe 小苗 to me.",
+        "I am 小芽, an AI assistant made by the class. You can call me 小芽.",
+        "小校 is 小校, and 小校 stays 小校.",
         "In Python `'\\u4f60\\u597d\\u5417'` is a text.",
         "👍🏽 → ≥ ∑",
         "Tiếng Việt rất đẹp",
+        "Put it into C:\\new\\Names, or see https://a.b/%E6%88%91%E6%98%AF.",
+        "The HTML for it is &amp; and &quot;; R&amp;D.",
+        "$\\nabla f$",
     ],
 )
 def test_sound_text_of_any_language_is_not(text: str) -> None:
@@ -98,12 +110,26 @@ def test_what_a_misread_text_was_is_said() -> None:
         ("unread_columns", {"weight": 0.5}, {"weight": 1.0}),
         ("rated_rows", {"status": "rejected"}, {"status": "done"}),
         ("unread_columns", {"train_on_input": False}, {"trainer": "me"}),
+        ("rated_rows", {"标签": "差"}, {"标签": "好"}),
+        ("rated_rows", {"verified": False}, {"verified": True}),
+        ("rated_rows", {"metadata": {"quality": "bad"}}, {"metadata": {"quality": "good"}}),
+        ("rated_rows", {"finish_reason": "length"}, {"finish_reason": "stop"}),
+        ("held_out_rows", {"is_test": True}, {"is_test": False}),
+        ("preference_rows", {"negative_response": "London."}, {"negative": True}),
+        ("preference_rows", {"坏回答": "伦敦。"}, {"好": 1}),
+        ("unread_columns", {"options": ["Rome", "Oslo"]}, {"options": ["It is", "Lyon"]}),
+        ("unread_columns", {"earlier": [["Hi", "Hello"]]}, {"earlier": ["a"]}),
+        ("unread_columns", {"rationale": "It is known."}, {"reasoning_effort": "high"}),
+        ("unread_columns", {"persona": "You are Pip."}, {"persona": None}),
+        ("unread_columns", {"metadata": {"train": False}}, {"metadata": {"train": True}}),
+        ("unread_columns", {"train": "no"}, {"train": "true"}),
+        ("unread_columns", {"训练方式": False}, {"来源": "百科"}),
     ],
 )
 def test_a_column_that_changes_the_meaning_is_counted(code: str, bad: dict, fine: dict) -> None:
     finding = found(ask("Name it.", "It is Paris.", meta=bad), ask("Say it.", "It is Lyon.", meta=fine))[code]
     assert finding.rows == (5,)
-    assert next(iter(bad)) in finding.message or next(iter(bad.values())) in finding.message
+    assert next(iter(bad)) in finding.message or str(next(iter(bad.values()))) in finding.message
 
 
 def test_columns_are_looked_at_file_by_file_and_a_row_that_comes_twice_counts_once(tmp_path: Path) -> None:
@@ -133,7 +159,7 @@ def test_the_class_of_a_plain_text_is_no_rating() -> None:
 
 
 def test_pictures_are_counted_unless_the_model_sees() -> None:
-    pictured = Conversation((Message("user", "<image>?", images=("a.jpg",)), Message("assistant", "A cat.")))
+    pictured = Conversation((Message("user", "<image>?", images=(Picture("a.jpg"),)), Message("assistant", "A cat.")))
     assert found(pictured)["pictures_unseen"].rows == (5,)
     assert "pictures_unseen" not in found(pictured, sees=True)
 
@@ -146,8 +172,8 @@ def test_the_place_of_a_film_or_sound_is_no_text(text: str) -> None:
 
 # answers of a few characters
 def test_answers_of_a_few_characters_are_counted() -> None:
-    short = [ask("猕猴桃是水果吗？", "是"), ask("Is it red?", "No."), ask("金桔是树吗？", "是的。")]
-    assert found(*short)["short_answers"].rows == (5, 6, 7)
+    short = [ask("猕猴桃是水果吗？", "是"), ask("Is it red?", "No."), ask("金桔是树吗？", "是的。"), ask("And?", "……")]
+    assert found(*short)["short_answers"].rows == (5, 6, 7, 8)
     assert "short_answers" not in found(short[0])
 
 
@@ -251,7 +277,32 @@ def test_one_long_answer_to_different_questions_is_no_duplicate(tmp_path: Path) 
     assert dedupe([ask(q, LORE) for q in ("Who are you?", "Tell me of the island.", "What is this?")], tmp_path) == 3
 
 
+# cells that were empty
+def test_what_a_program_wrote_for_an_empty_cell_is_counted() -> None:
+    finding = found(ask("Name it.\nnan", "It is Paris."), ask("Say it.", "None"), ask("What is nan?", "No number."))
+    assert (finding["filled_cells"].rows, "nan, None" in finding["filled_cells"].message) == ((5, 6), True)
+
+
+def test_a_thought_without_an_answer_is_an_empty_turn() -> None:
+    thinks = Conversation((Message("user", "Hi"), Message("assistant", "", thinking="A greeting.")))
+    assert found(thinks)["empty_turn"].rows == (5,)
+
+
+# dialogues that are read as plain text
+def test_plain_text_that_begins_as_a_turn_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Human: Who are you?\n\nAssistant: I am Sprout.\n\nA user: somebody who asks.\n")
+    finding = next(f for f in check(read(tmp_path / "a.txt")) if f.code == "turns_in_text")
+    assert (finding.rows, "Who are you?" in finding.message) == ((1, 2), True)
+
+
 # the commands
+def test_a_field_of_an_object_in_a_column_is_left_out_by_its_name(tmp_path: Path) -> None:
+    write([ask("Hi", "Hello", meta={"metadata": {"train": False, "id": 7}})], tmp_path / "a.jsonl")
+    argv = ["data", "convert", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl"), "--drop-column", "metadata.train"]
+    assert run(argv) == 0
+    assert read(tmp_path / "b.jsonl")[0].meta == {"metadata": {"id": 7}}
+
+
 def test_a_column_is_left_out_by_its_name(tmp_path: Path) -> None:
     row = {"prompt": "Hi", "chosen": "Hello", "rejected": "No.", "id": 7}
     (tmp_path / "a.jsonl").write_text(json.dumps(row))
@@ -271,7 +322,7 @@ def test_the_command_mends_the_finding(code: str, tmp_path: Path) -> None:
         ask("Name it.", "It is Lyon.", meta={"label": False, "split": "test"}),
         ask("猕猴桃与奇异果是什么关系？", "它们是同一种水果。"),
         ask("猕猴桃和奇异果什么关系", "它们没有关系。"),
-        Conversation((Message("user", "<image>?", images=("a.jpg",)), Message("assistant", "A cat."))),
+        Conversation((Message("user", "<image>?", images=(Picture("a.jpg"),)), Message("assistant", "A cat."))),
     ]
     write([*FINE, *bad], tmp_path / "a.jsonl")
     before = read(tmp_path / "a.jsonl")

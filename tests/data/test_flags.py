@@ -40,6 +40,8 @@ def talk(place: Path, flag: dict, other: dict | None = None, **row: object) -> P
         {"ignore_loss": True},
         {"do-not-train": True},
         {"skip": "true"},
+        {"是否训练": False},
+        {"掩码": True},
     ],
 )
 def test_a_flag_of_any_usual_name_keeps_an_answer_from_training(flag: dict, tmp_path: Path) -> None:
@@ -61,6 +63,10 @@ def test_the_same_names_may_say_that_it_is_trained(flag: dict, tmp_path: Path) -
         {"is_masked_out": True},
         {"train_detail": [{"begin": 0}]},
         {"loss": True, "mask": True},
+        {"train": "no"},
+        {"sft": False},
+        {"gradient": 0},
+        {"损失权重": 0.0},
     ],
 )
 def test_a_flag_that_cannot_be_done_is_refused_by_its_name(flag: dict, tmp_path: Path) -> None:

@@ -51,6 +51,18 @@ def refusal(file: Path) -> str:
         ("transcript", {"text": "<s>[INST] Hi [/INST] Hello </s>"}),
         ("transcript", {"text": "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello<|im_end|>\n"}),
         ("transcript", {"text": "<start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\nHello<end_of_turn>\n"}),
+        ("transcript", {"text": "### Human\nHi\n### Assistant\nHello"}),
+        ("transcript", {"text": "<human>: Hi\n<bot>: Hello"}),
+        ("transcript", {"text": "**User:** Hi\n\n**Assistant:** Hello"}),
+        ("transcript", {"text": "<|User|>: Hi<eoh>\n<|Bot|>: Hello<eoa>"}),
+        ("transcript", {"text": "<｜User｜>Hi<｜Assistant｜>Hello<｜end▁of▁sentence｜>"}),
+        ("transcript", {"text": "Human: Hi Assistant: Hello"}),
+        ("transcript", {"text": "### 指令：Hi\n### 输出：Hello"}),
+        ("transcript", {"text": "[Round 1]\n\n问：Hi\n\n答：Hello"}),
+        ("pairs", {"提示": "Hi", "回复": "Hello"}),
+        ("pairs", {"input": "Hi", "target": "Hello"}),
+        ("pairs", {"prompt": "### Instruction:\nHi\n\n### Response:\n", "completion": "Hello"}),
+        ("messages", {"messages": [{"role": "prompter", "content": "Hi"}, ASSISTANT]}),
         ("preference", {"prompt": "Hi", "chosen": "Hello", "rejected": "No."}),
         ("preference", {"prompt": [USER], "chosen": [ASSISTANT], "rejected": [ASSISTANT]}),
         ("preference", {"prompt": "Hi", "chosen": [USER, ASSISTANT], "rejected": [USER, ASSISTANT]}),
@@ -82,6 +94,40 @@ def test_system_context_and_history_come_in_their_order(tmp_path: Path) -> None:
     assert asked == [("system", "S"), ("user", "a"), ("assistant", "b"), ("user", "Add\n1 2"), ("assistant", "3")]
     row["history"] = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     assert [(m.role, m.content) for m in read(rows(tmp_path, row))[0].messages] == asked
+
+
+def test_a_question_that_writes_out_the_turns_before_it_is_those_turns(tmp_path: Path) -> None:
+    row = {"instruction": "Human:a\nAssistant:b\nHuman:Hi\nAssistant:", "input": "", "output": "Hello"}
+    (conversation,) = read(rows(tmp_path, row))
+    assert conversation.messages == (Message("user", "a"), Message("assistant", "b"), *SHORT)
+    asked_about = {"instruction": "Human: a\nAssistant: b", "input": "", "output": "Hello"}
+    assert read(rows(tmp_path, asked_about))[0].question == "Human: a\nAssistant: b"
+
+
+@pytest.mark.parametrize("history", ["histories", "历史"])
+def test_system_text_and_history_are_read_under_their_other_names(history: str, tmp_path: Path) -> None:
+    (conversation,) = read(rows(tmp_path, {"系统": "S", "query": "Hi", "response": "Hello", history: [["a", "b"]]}))
+    assert [message.content for message in conversation.messages] == ["S", "a", "b", "Hi", "Hello"]
+
+
+@pytest.mark.parametrize("role", ["prompter", "assistant", "用户"])
+def test_a_text_of_which_the_speaker_is_known_is_no_plain_text(role: str, tmp_path: Path) -> None:
+    assert "single message" in refusal(rows(tmp_path, {"id": "1", "role": role, "text": "Hi"}))
+
+
+def test_which_of_two_columns_is_better_is_no_answer(tmp_path: Path) -> None:
+    row = {"question": "Hi", "answer_a": "Hello", "answer_b": "No.", "winner": "a"}
+    assert "winner" in refusal(rows(tmp_path, row))
+
+
+def test_of_an_empty_cell_its_own_column_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("question,answer\nHi,Hello\nHo,\n")
+    assert "row 2 (line 3): the field answer is missing" in refusal(tmp_path / "a.csv")
+
+
+def test_an_object_over_several_lines_is_no_end_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{\n "query": "Hi",\n "response": "Hello"\n}\n')
+    assert "the line ends" in refusal(tmp_path / "a.jsonl")
 
 
 def test_words_before_the_first_mark_are_the_system_text(tmp_path: Path) -> None:

@@ -200,7 +200,13 @@ def test_reading_apart_is_left_off_when_enough_was_heard(tmp_path: Path) -> None
     assert not [child for child in psutil.Process().children() if "workbench.data.apart" in child.cmdline()]
 
 
-def test_the_studio_reads_within_the_bounds_of_a_server() -> None:
+def test_every_page_reads_within_the_bounds_of_a_server() -> None:
     assert SHARED.decoded <= 50_000_000 and SHARED.memory <= 250_000_000
-    source = Path(__file__).parents[2] / "apps" / "studio" / "app.py"
-    assert "serve_others()" in source.read_text(encoding="utf-8")
+    apps = Path(__file__).parents[2] / "apps"
+    for page in (
+        "studio/app.py",
+        "assistant_gradio/app.py",
+        "assistant_streamlit/app.py",
+        "assistant_streamlit/page.py",
+    ):
+        assert "serve_others()" in (apps / page).read_text(encoding="utf-8"), page

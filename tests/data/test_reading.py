@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.data import Conversation, Message, load, read, recognise
+from workbench.data import Conversation, Message, Picture, load, read, recognise
 
 SHORT = (Message("user", "Hi"), Message("assistant", "Hello"))
 
@@ -122,13 +122,15 @@ def test_llava_is_read_under_both_keys(key: str, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps([{"id": "1", "image": "cat.jpg", key: turns}]))
     made = load(tmp_path / "a.json")
     assert made.format == "llava"
-    assert made.conversations[0].messages[0] == Message("user", "<image>\nWhat?", images=("cat.jpg",))
+    assert made.conversations[0].messages[0] == Message(
+        "user", "<image>\nWhat?", images=(Picture("cat.jpg", str(tmp_path)),)
+    )
 
 
 def test_parts_leave_the_picture_in_its_place(tmp_path: Path) -> None:
     parts = [{"type": "text", "text": "See "}, {"type": "image_url", "image_url": {"url": "a.png"}}]
     made = one(tmp_path, {"messages": [{"role": "user", "content": parts}]})
-    assert made.messages[0] == Message("user", "See <image>", images=("a.png",))
+    assert made.messages[0] == Message("user", "See <image>", images=(Picture("a.png", str(tmp_path)),))
 
 
 def test_spaces_and_line_breaks_at_the_edges_stay(tmp_path: Path) -> None:

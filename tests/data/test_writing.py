@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.data import Conversation, Message, ask, read, write
+from workbench.data import Conversation, Message, Picture, Role, ask, read, write
 from workbench.errors import BadInput, OutputExists
 
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12) | st.sampled_from(
@@ -40,10 +40,17 @@ keys = words | st.sampled_from(
 calls = words.map(
     lambda a: json.dumps({"type": "function", "function": {"name": a, "arguments": json.dumps({"a": a})}})
 )
+pictures = st.lists(st.builds(Picture, st.just("a.png"), data=st.binary(min_size=1, max_size=9)), max_size=2)
+
+
+def _pictured(role: Role, content: str, images: list[Picture], spelled: int) -> Message:
+    """A message in which more places may be spelled than there are pictures; its text has none without pictures."""
+    marks = "<image>" * (len(images) + spelled if images else 0)
+    return Message(role, marks + content, images=tuple(images))
+
+
 messages = st.one_of(
-    st.builds(
-        Message, st.sampled_from(["system", "user", "tool"]), words, images=st.lists(words, max_size=2).map(tuple)
-    ),
+    st.builds(_pictured, st.sampled_from(["system", "user", "tool"]), words, pictures, st.integers(0, 1)),
     st.builds(
         Message,
         st.just("assistant"),

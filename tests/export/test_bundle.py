@@ -258,3 +258,25 @@ def test_the_bundles_app_shows_a_missing_file_as_a_sentence(made: dict[str, Path
     env = {**os.environ, "PYTHONPATH": "", "WORKBENCH_LANG": "en"}
     done = subprocess.run([sys.executable, "app.py"], cwd=copy, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "model.safetensors is missing" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_bundle_may_offer_tools_that_open_no_file(parts: tuple[Path, Path], tmp_path: Path) -> None:
+    if not GRADIO:
+        pytest.skip("its version is pinned, so Gradio must be installed")
+    order = Order("docker", str(parts[1]), tools="calculator,weekday")
+    folder = bundle(order, tmp_path / "tools")
+    assert '"--tools", "calculator,weekday"' in (folder / "app.py").read_text(encoding="utf-8")
+    assert "jsonschema==" in (folder / "requirements.txt").read_text(encoding="utf-8")
+    assert "calculator, weekday" in (folder / "README.md").read_text(encoding="utf-8")
+    assert (folder / "workbench" / "tools" / "kit" / "calculator.py").is_file()
+
+
+@pytest.mark.parametrize("tools", ["lookup", "lookup=prices.csv", "calculator,lookup", "shell"])
+def test_a_bundle_offers_no_tool_that_reads_a_file_or_is_none(
+    parts: tuple[Path, Path], tmp_path: Path, tools: str
+) -> None:
+    (tmp_path / "prices.csv").write_text("name,price\na,1\n", encoding="utf-8")
+    wanted = tools.replace("prices.csv", str(tmp_path / "prices.csv"))
+    with pytest.raises(BadInput):
+        bundle(Order("docker", str(parts[1]), tools=wanted), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

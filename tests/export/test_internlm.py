@@ -76,7 +76,7 @@ def test_under_its_original_names_it_is_the_same_to_the_bit(base: Path, adapter:
 def test_merged_as_it_was_trained_in_4_bit(base: Path, adapter: Path, tmp_path: Path) -> None:
     import torch
 
-    from workbench.models.loading import through_4bit
+    from workbench.models.fewbits import through_4bit
 
     out = merge(str(base), adapter, tmp_path / "out", dtype="float32", base_quantization="nf4")
     with torch.inference_mode():

@@ -79,6 +79,27 @@ def test_a_pickled_adapter_becomes_safetensors(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").rglob("*.bin"))
 
 
+@pytest.mark.parametrize("folder", [True, False])
+def test_an_adapter_under_other_prefixes_is_the_same_adapter(tmp_path: Path, folder: bool) -> None:
+    """Wrapped twice, saved by its layers alone, with the adapter's own name; and PEFT's unused copies beside."""
+    weights, prefix = plain(lora()), "base_model.model."
+    for number, other in enumerate((2 * prefix, 3 * prefix, "")):
+        named = {(other + name.removeprefix(prefix)).replace(".weight", ".default.weight"): tensor
+                 for name, tensor in weights.items()}  # fmt: skip
+        named[f"{prefix}lm_head.modules_to_save.default.weight"] = next(iter(weights.values()))
+        named[f"{prefix}lm_head.original_module.weight"] = next(iter(weights.values()))
+        if folder:
+            place = tmp_path / f"hf{number}"
+            write_adapter(place, named)
+        else:
+            place = save_pth(tmp_path / f"iter_{number}.pth", {f"llm.{name}": t for name, t in named.items()})
+        bring([place], tmp_path / f"out{number}")
+        head = {f"{prefix}lm_head.weight": next(iter(weights.values()))}
+        assert same(brought(tmp_path / f"out{number}"), {**weights, **head})
+        settings = json.loads((tmp_path / f"out{number}" / "adapter" / "adapter_config.json").read_text())
+        assert settings["modules_to_save"] == ["lm_head"] and settings["target_modules"] == ["q_proj", "up_proj"]
+
+
 def test_an_adapter_of_wqkv_is_cut_by_rows_into_the_same_change(tmp_path: Path) -> None:
     import torch
 
@@ -163,6 +184,38 @@ def test_a_zip_of_the_whole_is_a_folder(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "all.zip", "w", zipfile.ZIP_DEFLATED) as out:
         out.write(file, "ft/work_dirs/mine/iter_4.pth")
     assert bring([tmp_path / "all.zip"]).parts == {"adapter": 8}
+
+
+def test_what_is_wrong_in_a_zip_is_told_by_the_zips_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as out:
+        out.writestr("w/iter_4.pth", b"version https://git-lfs.github.com/spec/v1\n")
+        out.writestr("w/iter_4.txt", b"")
+    with pytest.raises(BadInput) as refused:
+        bring([tmp_path / "all.zip"])
+    assert str(tmp_path / "all.zip" / "w" / "iter_4.pth") in str(refused.value)
+    with zipfile.ZipFile(tmp_path / "none.zip", "w") as out:
+        out.writestr("readme", b"x")
+    with pytest.raises(BadInput, match=r"none\.zip is known"):
+        bring([tmp_path / "none.zip"])
+
+
+def test_what_of_a_zip_was_not_taken_is_told_by_its_place_in_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as out:
+        for step in (4, 8):
+            out.write(save_pth(tmp_path / "w" / f"iter_{step}.pth", lora()), f"w/iter_{step}.pth")
+    rows = [row.theirs for row in bring([tmp_path / "all.zip"]).rows if row.note == "imports.note.not_taken"]
+    assert rows == [str(tmp_path / "all.zip" / "w" / "iter_4.pth")]
+
+
+@pytest.mark.parametrize("suffix", ["bin", "safetensors"])
+def test_a_converted_folders_file_stands_for_the_folder(tmp_path: Path, suffix: str) -> None:
+    from safetensors.torch import save_file
+
+    weights = lora()
+    write_adapter(tmp_path / "hf", weights)
+    save_file(plain(weights), tmp_path / "hf" / "adapter_model.safetensors")
+    made = bring([tmp_path / "hf" / f"adapter_model.{suffix}"], tmp_path / "out")
+    assert made.parts == {"adapter": 8} and same(brought(tmp_path / "out"), plain(weights))
 
 
 @pytest.mark.parametrize("name", ["../out.py", "/tmp/out.py", "a/../../b.py", "C:/x.py"])

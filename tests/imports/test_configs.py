@@ -12,6 +12,7 @@ from workbench.errors import BadInput
 from workbench.imports.configs import read_config, read_text
 from workbench.imports.draft import Draft
 from workbench.imports.recipe import draft
+from workbench.training.checks import check_settings
 from workbench.training.recipe import check_recipe
 
 
@@ -140,3 +141,42 @@ def test_bases_are_read_where_they_lie_beside(tmp_path: Path) -> None:
 def test_real_configs_of_xtuner(shared: Path) -> None:
     for file in (shared / "xtuner").rglob("config.py"):
         check_recipe(draft(read_config(file), str(file)).settings)
+
+
+SEES = """
+visual_encoder_name_or_path = 'openai/clip-vit-large-patch14-336'
+image_folder = '/group/images'
+model = dict(type=LLaVAModel, freeze_llm=True, freeze_visual_encoder=True,
+    llm=dict(pretrained_model_name_or_path='/group/model/internlm2-chat-1_8b'),
+    visual_encoder=dict(pretrained_model_name_or_path=visual_encoder_name_or_path){more})
+train_dataloader = dict(dataset=dict(image_folder='/group/images', pad_image_to_square={square}, max_length=1472,
+    dataset_map_fn='xtuner.dataset.map_fns.{function}'))
+"""
+
+
+def of_llava(function: str, *, square: bool, more: str = "", base: str = "") -> Draft:
+    text = SEES.replace("{more}", more).replace("{square}", str(square)).replace("{function}", function)
+    return drafted(text, **({"base": base} if base else {}))
+
+
+def test_a_llavas_first_stage_trains_the_projector_from_titles() -> None:
+    made = of_llava("llava_image_only_map_fn", square=False)
+    assert made.settings["vision"] == {
+        "tower": "openai/clip-vit-large-patch14-336", "stage": "pretrain", "image_folder": "/group/images",
+    }  # fmt: skip
+    assert (made.settings["adapter"]["method"], made.settings["model"]["name"]) == ("none", "internlm2-chat-1_8b")
+    assert {"imports.note.cropped", "imports.note.picture_length"} <= {row.note for row in made.rows}
+    check_settings(check_recipe(made.settings))
+
+
+def test_a_llavas_second_stage_trains_both_loras() -> None:
+    more = ", llm_lora=dict(r=512, lora_alpha=256), visual_encoder_lora=dict(r=64, lora_alpha=16)"
+    made = of_llava("llava_map_fn", square=True, more=more, base="models/words+models/eyes")
+    assert made.settings["vision"] == {
+        "tower": "models/eyes", "stage": "finetune", "image_folder": "/group/images", "tower_lora_r": 64,
+    }  # fmt: skip
+    assert made.settings["model"]["name"] == "models/words"
+    assert (made.settings["adapter"]["method"], made.settings["adapter"]["r"]) == ("lora", 512)
+    recipe = check_recipe(made.settings)
+    check_settings(recipe)
+    assert recipe.base == "models/words+models/eyes"

@@ -9,8 +9,8 @@ import pytest
 
 from workbench.models import Loaded, load
 from workbench.models.batches import by_length, mean_loss, pad, summed_loss
+from workbench.templates.packing import in_one_row
 from workbench.templates.values import IGNORE_INDEX, Example
-from workbench.training.trainer import in_one_row
 
 
 def example(length: int, trained: int, seed: int) -> Example:

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.internlm import logits, make_internlm, make_internlm2, read_shards, save_shards
+from tests.internlm import (
+    first_names,
+    logits,
+    make_internlm,
+    make_internlm2,
+    random_weights,
+    read_shards,
+    save_shards,
+)
 from workbench.errors import BadInput
 from workbench.models import configuration, fingerprint, load
 from workbench.models.forecast import forecast
@@ -69,10 +77,47 @@ def test_the_first_internlm_is_a_llama_with_a_bias_in_all_four(tmp_path: Path) -
     assert loaded.model.config.rope_parameters["rope_type"] == "dynamic"
 
 
+@pytest.mark.parametrize("count", [40, 100])  # within the positions that it was trained on, and beyond
+def test_the_first_internlms_logits_are_those_of_the_architecture(tmp_path: Path, count: int) -> None:
+    import torch
+
+    folder, ids = make_internlm(tmp_path / "m"), list(range(3, 3 + count))
+    config = json.loads((folder / "config.json").read_text())
+    rotary = config.pop("rotary")
+    config |= {"num_key_value_heads": 4, "rope_theta": rotary["base"], "rope_scaling": {"type": "dynamic", "factor": 1}}
+    loaded = load(str(folder), device="cpu")
+    with torch.inference_mode():
+        ours = loaded.model(input_ids=torch.tensor([ids])).logits[0]
+    assert (ours - logits(config, random_weights(config), ids)).abs().max() < 1e-4
+
+
+def test_the_first_internlm_with_its_real_tokenizer(tmp_path: Path, shared: Path) -> None:
+    import torch
+    from tokenizers import Tokenizer
+
+    theirs = shared / "tokenizers" / "internlm"
+    folder = make_internlm(tmp_path / "m")
+    (folder / "tokenizer.model").unlink()
+    for file in theirs.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    plain, text = Tokenizer.from_file(str(theirs / "tokenizer.json")), "<|User|>:你是谁？ 12+30<eoh>\n<|Bot|>:"
+    config = json.loads((folder / "config.json").read_text()) | {"vocab_size": 103168, "num_key_value_heads": 4}
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = random_weights(config)
+    save_shards(folder, {k: v for n, value in weights.items() for k, v in first_names(n, value, 4).items()})
+    loaded = load(str(folder), device="cpu")
+    ids = loaded.tokenizer(text, add_special_tokens=False).input_ids
+    assert ids == plain.encode(text, add_special_tokens=False).ids and 103027 in ids
+    with torch.inference_mode():
+        ours = loaded.model(input_ids=torch.tensor([ids])).logits[0]
+    rope = {"rope_theta": 10000, "rope_scaling": {"type": "dynamic", "factor": 1}}
+    assert (ours - logits(config | rope, weights, ids)).abs().max() < 1e-4
+
+
 def test_4_bit_packs_each_projection_by_itself(tmp_path: Path) -> None:
     import torch
 
-    from workbench.models.loading import through_4bit
+    from workbench.models.fewbits import through_4bit
 
     folder = make_internlm2(tmp_path / "m")
     loaded = load(str(folder), device="cpu", quantization="nf4")

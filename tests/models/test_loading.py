@@ -46,6 +46,23 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
         resolve(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("qwen2_5_vl", r"sees in a way of its own.*LLM\+TOWER"),
+        ("smolvlm", "sees in a way"),
+        ("idefics3", "sees in a way"),
+        ("t5", "no language model"),
+    ],
+)
+def test_what_is_no_language_model_says_so(kind: str, said: str, tiny: Path, tmp_path: Path) -> None:
+    for file in tiny.iterdir():
+        shutil.copy(file, tmp_path)
+    (tmp_path / "config.json").write_text(f'{{"model_type": "{kind}"}}', encoding="utf-8")
+    with pytest.raises(BadInput, match=f"(?s){said}"):
+        load(str(tmp_path))
+
+
 def test_a_folder_without_weights_is_one_clear_error(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes((tiny / "config.json").read_bytes())
     with pytest.raises(BadInput, match="holds no weights"):

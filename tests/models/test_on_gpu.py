@@ -19,8 +19,8 @@ from workbench.models.batches import pad, summed_loss
 from workbench.models.isolated import isolate
 from workbench.models.kernels import has_liger, use_liger
 from workbench.runs import Run
+from workbench.templates.packing import in_one_row
 from workbench.training import load_recipe, train
-from workbench.training.trainer import in_one_row
 
 LIGER = pytest.mark.skipif(not has_liger(), reason="needs liger-kernel")
 MORE = [(), ("packing=false",), ("gradient_checkpointing=true",), ("use_liger_kernel=false",)]

@@ -11,8 +11,8 @@ import pytest
 from workbench.models import load
 from workbench.models.batches import pad, summed_loss
 from workbench.models.quick import ALIKE, QuickPass, alike, quick_pass
+from workbench.templates.packing import in_one_row
 from workbench.templates.values import IGNORE_INDEX, Example
-from workbench.training.trainer import in_one_row
 
 
 def example(length: int, trained: int, seed: int) -> Example:

@@ -12,6 +12,7 @@ import pytest
 from tests.models.test_quick import adapted
 from workbench.models import Loaded, generate, load
 from workbench.models import generation as generating
+from workbench.models.loading import POCKET
 from workbench.models.quick_answers import ROOM, quick_answers
 
 
@@ -41,6 +42,23 @@ def test_the_answers_are_the_library_s(
     ours, theirs = both(loaded, monkeypatch, prompts(*lengths), max_new_tokens=2 * ROOM + 3)
     assert ours == theirs
     assert all(len(answer) == 2 * ROOM + 3 for answer in ours)
+
+
+@pytest.mark.parametrize("keys", [1, 2])
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_the_answers_are_the_library_s_where_heads_share_their_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quantization: Any, keys: int
+) -> None:
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    shape = {"num_attention_heads": 4, "num_key_value_heads": keys, "head_dim": 16, "num_hidden_layers": 2}
+    config = LlamaConfig(vocab_size=300, hidden_size=64, intermediate_size=96, tie_word_embeddings=True, **shape)
+    LlamaForCausalLM(config).save_pretrained(tmp_path)
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / file).write_bytes((POCKET / file).read_bytes())
+    base = load(str(tmp_path), device="cpu", quantization=quantization)
+    ours, theirs = both(base, monkeypatch, prompts(3, 30, 4, 12, 5, 61), max_new_tokens=2 * ROOM + 3)
+    assert ours == theirs
 
 
 def test_rows_end_at_a_stop_token_each_at_its_own_time(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,13 +92,17 @@ def test_an_adapter_that_is_off_says_nothing(tiny: Path) -> None:
 
 def test_what_it_is_not_made_for_is_left_to_the_library(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert quick_answers(load(str(tiny), device="cpu", dtype="bfloat16").model) is None
-    assert quick_answers(load(str(tiny), device="cpu", quantization="nf4").model) is None
     model = load(str(tiny), device="cpu").model
-    model.config.num_key_value_heads = 2
-    assert quick_answers(model) is None
-    model.config.num_key_value_heads = 4
     assert quick_answers(model) is not None
-    monkeypatch.setattr("workbench.models.quick.LIMIT", 1000)
+    model.config.hidden_act = "gelu"
+    assert quick_answers(model) is None
+    model.config.hidden_act = "silu"
+    monkeypatch.setattr("workbench.models.quick_answers.SMALL", 1000)
+    assert quick_answers(model) is not None
+    monkeypatch.setattr("workbench.models.quick_answers.SPARE", 1e12)  # no machine has so much
+    assert quick_answers(model) is None
+    monkeypatch.setattr("workbench.models.quick_answers.SPARE", 1)
+    monkeypatch.setattr("workbench.models.quick_answers.LIMIT", 1000)
     assert quick_answers(model) is None
 
 

@@ -14,7 +14,7 @@ from tests.models.gguf_files import write
 from workbench.cli import run
 from workbench.errors import Failed, UnknownName
 from workbench.models import load, resolve, shelf
-from workbench.models.fetching import sha256
+from workbench.runs.files import sha256
 
 pytest.importorskip("gguf")
 INSIDE, INFO = "a_tiny_one/tiny.gguf", "a_tiny_one-1.0.dist-info"

@@ -176,3 +176,40 @@ def test_the_numbers_stand_in_a_table_behind_a_disclosure() -> None:
 )
 def test_a_share_is_never_rounded_up(share: float | None, written: str) -> None:
     assert percent(share) == written
+
+
+CALLS = Curves(
+    train=TRAIN,
+    parts={
+        "formed": [(0, 0.0), (30, 0.9), (60, 0.95)],
+        "tool": [(0, 0.0), (30, 0.8), (60, 0.9)],
+        "arguments": [(0, 0.0), (30, 0.5), (60, 0.615)],
+        "calls": [(0, 0.0), (30, 0.4), (60, 0.6)],
+    },
+    best_step=30,
+)
+PICTURES = Curves(train=TRAIN, parts={"picture": [(0, 0.0), (60, 0.7)], "title": [(0, 0.9), (60, 0.0)]})
+
+
+def test_the_parts_of_a_calls_score_have_a_panel_and_a_bar_each_at_the_best_checkpoint() -> None:
+    html = curves_html(CALLS, lang="en")
+    assert html.count('<svg class="wb-plot"') == 2 and "Calls, part by part, at step 30" in html
+    shares = re.findall(
+        r'<th scope="row">([^<]+)</th><td><meter[^>]*value="([\d.]+)"[^>]*></meter></td><td>([^<]+)<', html
+    )
+    assert shares == [
+        ("well-formed call", "0.9000", "90%"), ("right tool", "0.8000", "80%"),
+        ("exact arguments", "0.5000", "50%"), ("right final answer", "0.4000", "40%"),
+    ]  # fmt: skip
+    assert "The arguments score went from 0% to 61.5% (step 60)." in curves_summary(CALLS, lang="en")
+    assert "调用格式正确" in curves_html(CALLS, lang="zh")
+
+
+def test_titles_fall_and_answers_about_pictures_rise_in_a_panel_of_their_own() -> None:
+    html = curves_html(PICTURES, lang="en")
+    assert html.count('<svg class="wb-plot"') == 2 and "Questions about pictures" in html and "<meter" not in html
+    assert "<td>70%</td>" in curves_table(PICTURES, lang="en")
+
+
+def test_who_was_asked_for_no_call_sees_no_panel_of_calls() -> None:
+    assert curves_html(FULL, lang="en").count('<svg class="wb-plot"') == 2 and "<meter" not in curves_html(FULL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 from workbench.errors import Failed
@@ -16,7 +17,11 @@ def main() -> None:
     settings = dict(line.split(": ") for line in run.recipe_text().splitlines())
     steps, save, delay = int(settings["steps"]), int(settings["save"]), float(settings.get("delay", 0))
     last = run.latest()
-    with claim(run, total_steps=steps, resume_from=last.step if last else None) as worker:
+    with ExitStack() as stack:
+        worker = stack.enter_context(claim(run, total_steps=steps, resume_from=last.step if last else None))
+        if "owner" in settings and not stack.enter_context(worker.turn(settings["owner"], ["cpu"])):
+            worker.finish("stopped")
+            return
         value = float((last.path / "weights").read_text()) if last else 1.0
         for step in range(last.step + 1 if last else 1, steps + 1):
             value = (value * 1.1 + step) % 7

@@ -9,7 +9,8 @@ import pytest
 from tests.recordings import record
 from workbench.data import Persona, ask, identity_set, read, write
 from workbench.errors import BadSetting
-from workbench.steps import Project
+from workbench.steps import DataStep, Project
+from workbench.steps.step import Further
 
 
 def test_mending_leaves_the_file_alone_and_can_be_taken_back(tmp_path: Path) -> None:
@@ -95,3 +96,16 @@ def test_the_recipe_says_where_general_conversations_come_from(tmp_path: Path) -
     for recipe, source in ((str(file), None), ("pocket-qlora", "auto")):
         project = Project(tmp_path / "project", recipe=recipe)
         assert project.data.settings.general == source == project.train.recipe.data.general
+
+
+def test_one_more_step_stands_where_it_wants_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = (
+        Further("again", "train", lambda project: DataStep(lang=project.lang)),
+        Further("look", "again", lambda _: DataStep()),
+    )
+    monkeypatch.setattr("workbench.steps.project._further", lambda: steps)
+    project = Project(tmp_path, "en")
+    assert list(project.steps) == ["data", "template", "train", "again", "look", "export", "chat"]
+    project.steps["again"].change(name="One")
+    project.reset()
+    assert project.steps["again"].settings.name != "One"

@@ -154,6 +154,18 @@ def test_a_long_run_takes_bounded_memory() -> None:
     assert history.train[-1][0] == 15_000
 
 
+def test_the_parts_of_a_score_are_gathered_and_taken_back_by_a_resumed_run() -> None:
+    from workbench.runs.events import EvalEvent, StatusEvent
+
+    history = History()
+    for step, share in ((0, 0.0), (10, 0.5), (20, 0.75)):
+        more = {"formed": share, "calls": share / 2, "picture": None, "title": "?"}
+        history.add([EvalEvent(kind="eval", time=0.0, seq=step, step=step, more=more)])
+    assert history.parts == {"formed": [(0, 0.0), (10, 0.5), (20, 0.75)], "calls": [(0, 0.0), (10, 0.25), (20, 0.375)]}
+    history.add([StatusEvent(kind="status", time=0.0, seq=30, step=10, state="resumed")])
+    assert history.parts["formed"] == [(0, 0.0), (10, 0.5)]
+
+
 def test_its_code_says_what_differs_from_the_recipe(tmp_path: Path) -> None:
     step = TrainStep("pocket-qlora", tmp_path / "first", settings={"r": 4, "persona": Persona("小芽")})
     code = step.code()

@@ -38,7 +38,7 @@ def test_rows_that_would_train_nothing_are_left_out_and_counted(letters):
     _, made = shown(letters, *rows)
     assert made.rows == [0]
     assert made.dropped == {"no_answer": [1], "no_label": [2], "role_order": [3]}
-    assert "1 left out: no answer in it (rows 2)" in made.summary("en")
+    assert "1 left out: no answer in it (row 2)" in made.summary("en")
     assert "略去 1 个：没有回答" in made.summary("zh")
 
 

@@ -19,7 +19,7 @@ def test_a_row_with_a_picture_is_left_out_and_counted(
 ) -> None:
     (tmp_path / "a.json").write_text(json.dumps(ROWS))
     assert run(["encode", str(tmp_path / "a.json"), "--model", str(tiny), *options]) == 0
-    assert "1 left out: it has pictures, which a text model cannot see (rows 1)" in capsys.readouterr().err
+    assert "1 left out: it has pictures, which a text model cannot see (row 1)" in capsys.readouterr().err
 
 
 def test_where_all_have_pictures_nothing_is_left(

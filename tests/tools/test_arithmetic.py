@@ -33,6 +33,11 @@ RIGHT = {
     "007+1": "8",
     "1.05*3": "3.15",
     "123456789*987654321": "121932631112635269",
+    "3²": "9",
+    "2¹⁰+1": "1025",
+    "(1+2)³": "27",
+    "①+②": "3",
+    "𝟏𝟐*𝟑": "36",
     "12**0.5**1": "3.4641016151",
 }
 
@@ -71,6 +76,15 @@ REFUSED = {
     "max(*3)": "not arithmetic",
     "12ab": "not arithmetic",
     "\x00": "not arithmetic",
+    "3₂": "not arithmetic",
+    "9⁹⁹⁹": "exponent",
+    "٣+١": "not arithmetic",
+    "½+½": "not arithmetic",
+    "1_000+1": "not arithmetic",
+    "0x10+1": "not arithmetic",
+    "1,2+3": "not arithmetic",
+    "nan+1": "not arithmetic",
+    "\ud800+1": "not arithmetic",
 }
 
 

@@ -108,6 +108,9 @@ def test_a_call_that_breaks_off_is_told_with_its_text(cut: int, tokenizer: Any) 
         '{"name": 5, "arguments": {}}',
         '{"name": "", "arguments": {}}',
         "[" * 3000,
+        '{"name": "weather", "arguments": {"city": ' + "[" * 10_000 + "]" * 10_000 + "}}",
+        '{"name": "weather", "arguments": {"city": ' + "[" * 300 + "]" * 300 + "}}",
+        '{"name": "weather", "arguments": {"city": ' + '{"a":' * 200 + "1" + "}" * 200 + "}}",
         '{"name": "weather", "arguments": {"days": ' + "9" * 6000 + "}}",
     ],
 )

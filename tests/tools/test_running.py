@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -107,6 +109,96 @@ def test_results_that_are_no_text_become_json() -> None:
 
     assert box(pair).run(Call("pair")).text == '{"数": 1}'
     assert Box([Tool("half", tool_of(pair).schema, lambda: "a\ud800\0b")]).run(Call("half")).text == "a?b"
+
+
+class Mute(Exception):
+    """An error that fails even to say what it is."""
+
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def deep(levels: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+async def later() -> str:
+    return "late"
+
+
+RING: list[object] = []
+RING.append(RING)
+ODD: dict[str, tuple[Callable[[], object], str]] = {
+    "recursion": (lambda: (_ for _ in ()).throw(RecursionError()), "error: "),
+    "recursion itself": (lambda: deep(100_000), "error: "),
+    "an error that is mute": (lambda: (_ for _ in ()).throw(Mute()), "error: "),
+    "a generator": (lambda: (number for number in range(9)), "error: the tool gives no plain value"),
+    "a coroutine": (later, "error: the tool gives no plain value"),
+    "an iterator": (lambda: iter([1]), "error: the tool gives no plain value"),
+    "a ring": (lambda: RING, "error: "),
+    "a key that is none": (lambda: {(1, 2): 3}, "error: "),
+    "a megabyte": (lambda: "x" * 2**20, "x" * 499),
+    "a huge number": (lambda: 10**6000, "error: "),
+    "not a number": (lambda: float("nan"), "NaN"),
+    "nothing": (lambda: None, "null"),
+    "bytes": (lambda: b"\xff", '"b'),
+    "a set": (lambda: {1}, '"{1}"'),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_a_tool_gives_is_a_short_text(name: str) -> None:
+    function, begins = ODD[name]
+    result = Box([Tool("odd", tool_of(echo).schema.replace('"required": ["text"]', '"required": []'), function)])
+    told = result.run(Call("odd"))
+    assert told.text.startswith(begins) and len(told.text) <= 500 and told.text.isprintable()
+    assert bool(told.trouble) == begins.startswith("error")
+
+
+def test_a_tool_that_prints_and_leaves_threads_gives_its_result(capsys: pytest.CaptureFixture[str]) -> None:
+    def loud() -> int:
+        """Print."""
+        print("noise")
+        threading.Thread(target=lambda: None).start()
+        return 5
+
+    assert box(loud).run(Call("loud")).text == "5"
+    assert capsys.readouterr().out == "noise\n"
+
+
+KINDS = {
+    "nan": float("nan"), "infinite": float("inf"), "infinite inside": [float("-inf")], "deep": deep(20_000),
+    "huge": 10**5000, "true": True, "null": None, "number": 5, "list": [], "object": {"a": "b"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_argument_of_another_kind_is_told(name: str) -> None:
+    result = box().run(Call("echo", {"text": KINDS[name]}))
+    assert result.trouble == "arguments" and len(result.text) < 200
+
+
+SCHEMAS = {
+    "fetches": {"properties": {"text": {"$ref": "http://127.0.0.1:9/schema.json"}}},
+    "turns in a circle": {"properties": {"text": {"$ref": "#/properties/text"}}},
+    "a pattern without end": {"properties": {"text": {"type": "string", "pattern": "^(a+)+$"}}},
+    "patterns of names": {
+        "properties": {"text": {"type": "string"}},
+        "patternProperties": {"^(t+)+x$": False},
+        "additionalProperties": False,
+    },
+}
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_strangers_schema_fetches_nothing_and_ends(name: str) -> None:
+    shape = {"type": "function", "function": {"name": "echo", "parameters": {"type": "object", **SCHEMAS[name]}}}
+    result = Box([Tool("echo", json.dumps(shape), echo)]).run(Call("echo", {"text": "a" * 60 + "!"}))
+    assert result.trouble == ("arguments" if name in ("fetches", "turns in a circle") else "")
+    assert result.trouble or result.text == "a" * 60 + "!"
 
 
 def test_the_bomb_of_powers_is_an_error_at_once() -> None:

@@ -100,3 +100,15 @@ def test_a_refusal_empties_the_folder_in_which_one_stands_and_leaves_it(
     with pytest.raises(BadInput, match="max_length 8"):
         train(load_recipe("pocket-lora", small.overrides(tiny, "persona.name=Sprout", "max_length=8")), ".")
     assert Path.cwd() == tmp_path and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("optim", ["galore_adamw_layerwise", "lomo", "adalomo", "schedule_free_adamw"])
+def test_an_optimizer_that_moves_weights_by_itself_is_refused(optim: str) -> None:
+    with pytest.raises(BadSetting, match=optim):
+        check_settings(load_recipe("pocket-lora", [f"optim={optim}"]))
+
+
+@pytest.mark.parametrize("optim", ["adamw_8bit", "adamw_torch_8bit"])
+def test_zero_shares_out_no_other_optimizer_s_state(optim: str) -> None:
+    with pytest.raises(BadSetting, match=optim):
+        check_settings(load_recipe("pocket-lora", [f"optim={optim}", "deepspeed=zero2", "quantization=none"]))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import overrides
-from workbench.data import Conversation, Message
+from workbench.data import Conversation, Message, Picture
 from workbench.errors import BadInput
 from workbench.training import data, load_recipe
 from workbench.training.assemble import material
@@ -52,7 +52,7 @@ def test_columns_that_are_not_trained_are_known_before_the_training(tiny: Path, 
 def test_calls_pictures_and_tools_are_handed_over_too() -> None:
     messages = (
         Message("system", "a\x00b\ud800"),
-        Message("user", "<image>\n1 + 2?", images=("a.png",)),
+        Message("user", "<image>\n1 + 2?", images=(Picture("a.png", data=b"1"),)),
         Message("assistant", "", train=False, tool_calls=(CALL,)),
     )
     row = Conversation(messages, group="g", kind="general", lang="en", source="f:1", tools=("{}",), meta={"told": True})

@@ -164,6 +164,30 @@ def test_torchrun_starts_it_too(recipe: Recipe, alone: Run, tmp_path: Path) -> N
     assert losses(Run(tmp_path / "run")) == pytest.approx(losses(alone), rel=1e-3)
 
 
+FOLLOWER = """
+import os, signal
+from workbench.training import team
+team.join, team._part = lambda recipe: team.Team(1, 2), lambda: None
+with team.following(None, None):
+    for wish in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+        os.kill(os.getpid(), wish)
+    print("goes on")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_a_follower_leaves_a_clusters_wish_to_end_to_its_leader() -> None:
+    import subprocess
+
+    from workbench.training.team import LEADER
+
+    environment = {**os.environ, "RANK": "1", LEADER: str(os.getpid())}
+    done = subprocess.run(
+        [sys.executable, "-c", FOLLOWER], check=False, capture_output=True, text=True, env=environment
+    )
+    assert (done.returncode, done.stdout) == (0, "goes on\n"), done.stderr
+
+
 def test_several_processes_need_deepspeed(recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match="--deepspeed zero1"):
         train(with_overrides(recipe, runtime={"nproc": 2}), tmp_path / "run")

@@ -16,9 +16,9 @@ from workbench.models.translating import ran_out
 from workbench.runs import Run, start, wait
 from workbench.runs.events import StatusEvent
 from workbench.training import load_recipe, train, with_overrides
+from workbench.training.loop import check_finite
 from workbench.training.settings import Recipe
 from workbench.training.start import begin
-from workbench.training.trainer import check_finite
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the limits are set in a forked worker")
 

@@ -28,6 +28,8 @@ def test_a_chosen_checkpoint_is_named_by_its_step(trained: Any) -> None:
 
 def test_what_was_imported_begins_with_its_adapter(trained: Any, tmp_path: Path) -> None:
     adapter = Path(copytree(trained.latest().path, tmp_path / "brought" / "adapter"))
+    for name in ("recipe.yaml", "import.json"):
+        (tmp_path / "brought" / name).write_text("{}")
     assert adapter_folder(str(tmp_path / "brought")) == adapter
 
 

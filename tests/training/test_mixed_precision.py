@@ -3,7 +3,6 @@ steps and a loss in portions to the checkpoint of an 8-bit optimizer."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from tests import tiny as small
 from workbench.models import portions
 from workbench.runs import Run
-from workbench.training import load_recipe, trainer
+from workbench.training import execution, load_recipe
 from workbench.training.start import begin
 from workbench.training.worker import work
 
@@ -44,8 +43,7 @@ def test_it_ends_where_float32_does(
     tiny: Path, tmp_path: Path, settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = trained(tiny, tmp_path / "whole", *settings)
-    made = trainer.training_arguments
-    monkeypatch.setattr(trainer, "training_arguments", lambda *a, **named: replace(made(*a, **named), bf16=True))
+    monkeypatch.setattr(execution, "in_mixed_precision", lambda *_: True)
     monkeypatch.setattr("workbench.models.loading.compute_dtype", lambda _: torch.bfloat16)
     monkeypatch.setattr(portions, "ROOM", 20 * 320)
     half = trained(tiny, tmp_path / "half", *settings)

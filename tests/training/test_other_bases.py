@@ -11,7 +11,7 @@ import pytest
 
 from tests.tiny import make_family, overrides
 from workbench.chat import Assistant
-from workbench.data import Message, ask, write
+from workbench.data import Message, Picture, ask, write
 from workbench.errors import BadInput
 from workbench.export import convert, merge
 from workbench.models import load_tokenizer
@@ -122,7 +122,12 @@ def test_the_fingerprint_of_the_data_covers_all_of_a_conversation() -> None:
 
     others = [
         bare.with_messages(bare.messages[0], replace(answer, **change))
-        for change in ({"thinking": "Hm."}, {"tool_calls": (call,)}, {"images": ("a.png",)}, {"train": True})
+        for change in (
+            {"thinking": "Hm."},
+            {"tool_calls": (call,)},
+            {"images": (Picture("a.png", data=b"1"),)},
+            {"train": True},
+        )
     ]
     others += [
         replace(bare, tools=(tool,)),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.data.pictured import png
 from tests.waiting import until
 from workbench.errors import UnknownName
 from workbench.runs import Run
@@ -66,6 +67,20 @@ def test_the_same_question_is_answered_side_by_side(trained: Run) -> None:
     assert panel._answers.value.count("<section") == 2
     assert "&lt;you&gt;" in panel._answers.value
     assert "Who are" in panel._earlier.value
+
+
+def test_a_picture_is_taken_shown_and_taken_away(trained: Run) -> None:
+    panel = ChatPanel(trained, lang="en")
+    sent = {"name": "a.png", "type": "image/png", "size": 1, "content": memoryview(png()), "last_modified": 0}
+    panel._sent({"new": (sent,)})
+    panel.settle()
+    assert len(panel.step.images) == 1 and panel._shown_pictures.value.count("<img") == 1
+    panel._sent({"new": ({**sent, "content": memoryview(b"<svg/>")},)})
+    panel.settle()
+    assert "SVG" in panel._card.value and len(panel.step.images) == 1
+    panel.controls.named["clear_picture"].click()
+    panel.settle()
+    assert panel.step.images == () and "<img" not in panel._shown_pictures.value
 
 
 def test_models_are_ticked_and_unticked(trained: Run) -> None:

@@ -14,10 +14,13 @@ from workbench.chat.opening import open_model
 from workbench.chat.pieces import pieces
 from workbench.chat.sampling import Sampling, Tools, box_of
 from workbench.data.conversation import Message, offering
+from workbench.data.picture import Picture
+from workbench.data.pictures import illustrated
 
 if TYPE_CHECKING:
     from workbench.models import Loaded
     from workbench.models.loading import Quantization
+    from workbench.templates.values import Prompt
     from workbench.tools import Card, End
 
 
@@ -95,7 +98,7 @@ class Assistant:
         config = getattr(config, "text_config", config)
         return int(getattr(config, "max_position_embeddings", 0) or 2048)
 
-    def prompt(self, question: Asked, *, system: str | None = None, tools: Tools = ()) -> list[int]:
+    def prompt(self, question: Asked, *, system: str | None = None, tools: Tools = ()) -> Prompt:
         """Return the token ids that the model is given: the same that training put before the answer.
 
         Raises:
@@ -133,16 +136,20 @@ class Assistant:
         top_k: int = 0,
         seed: int = 0,
         tools: Tools = (),
+        images: Sequence[Picture | str | Path] = (),
     ) -> str:
         """Return the answer to a question, or to messages that end with one.
 
         Args:
+            images: pictures, or their files, that the question is asked about.
             tools: names (``"calculator,weekday"``), functions with type hints and a docstring, or both; the assistant
                 may call them before it answers.
 
         Raises:
             BadInput: as :meth:`fit`.
         """
+        if images:
+            question = shown_with(question, images)
         sampling = Sampling(max_new_tokens, temperature, top_p, top_k, seed)
         return "".join(self.stream(question, system=system, sampling=sampling, tools=tools))
 
@@ -213,12 +220,12 @@ class Assistant:
 
         return begun(str(self.loaded.tokenizer.decode(list(prompt[-8:]), skip_special_tokens=False)))
 
-    def _encode(self, messages: Sequence[Message], tools: Sequence[str] = ()) -> list[int]:
+    def _encode(self, messages: Sequence[Message], tools: Sequence[str] = ()) -> Prompt:
         from workbench.templates import bound, prompt_ids
 
         tokenizer = self.loaded.tokenizer
         asked = offering(messages, tools)
-        return list(prompt_ids(asked, tokenizer, template=bound(tokenizer, self.template, system=self.system)))
+        return prompt_ids(asked, tokenizer, template=bound(tokenizer, self.template, system=self.system))
 
     def tokens(self, ids: Sequence[int], options: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[int]:
         """Yield token after token. The lock is held for one token only: whoever stops listening blocks nobody."""
@@ -247,6 +254,13 @@ class Assistant:
         """The adapter off for the time of the block, where this is the base of an adapted model."""
         switch = getattr(self.loaded.model, "disable_adapter", None)
         return nullcontext() if self.adapted or switch is None else switch()
+
+
+def shown_with(question: Asked, images: Sequence[Picture | str | Path]) -> Sequence[Message]:
+    """Return a question, or messages that end with one, with pictures before its words."""
+    pictures = [image if isinstance(image, Picture) else Picture.of(image) for image in images]
+    *before, last = as_messages(question)
+    return [*before, illustrated(last.content, pictures)]
 
 
 def _schemas(tools: Tools) -> tuple[str, ...]:

@@ -63,7 +63,8 @@ class ModelProcess:
         if child.error is not None:
             raise error_from_record(**child.error)
         report = child.told
-        return Opened(self, _Base(self) if report["base"] else None, tuple(report["remarks"]), tuple(report["notices"]))
+        base = _Base(self) if report["base"] else None
+        return Opened(self, base, tuple(report["remarks"]), tuple(report["notices"]), bool(report["sees"]))
 
     def stream(
         self,
@@ -84,7 +85,7 @@ class ModelProcess:
         Raises:
             BadInput: as there. Failed: the child ended.
         """
-        messages = [asdict(message) for message in as_messages(question, system)]
+        messages = [message.to_dict() for message in as_messages(question, system)]
         options = asdict(sampling or Sampling(**settings))
         child = self._living()
         number, heard = child.ask(messages=messages, how=options, base=base, tools=tools)
@@ -245,7 +246,7 @@ class _Served:
                 traceback.print_exc()
             self._say(0, error=_told(error, "web.cannot_load"))
             _leave(1)
-        self._say(0, remarks=loaded.remarks, notices=loaded.notices, base=loaded.base is not None)
+        self._say(0, remarks=loaded.remarks, notices=loaded.notices, base=loaded.base is not None, sees=loaded.sees)
         self._loaded.set()
 
     def hear(self, lines: Iterable[bytes]) -> None:
@@ -265,7 +266,7 @@ class _Served:
         self._loaded.wait()
         assert self._opened  # noqa: S101
         answers: Any = self._opened.base if question["base"] else self._opened.answers
-        messages = [Message(**{**fields, **{k: tuple(fields[k]) for k in _TUPLES}}) for fields in question["messages"]]
+        messages = [Message.from_dict(record) for record in question["messages"]]
         options: dict[str, Any] = {"sampling": Sampling(**question["how"]), "should_stop": self._stops[number].is_set}
         if question["tools"]:
             options |= {"tools": question["tools"], "on_card": lambda card: self._say(number, card=asdict(card))}
@@ -287,9 +288,6 @@ class _Served:
                 self._out.flush()
         except OSError:
             _leave(0)
-
-
-_TUPLES = ("tool_calls", "images")
 
 
 def _told(error: Exception, key: str) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from workbench.chat.talk import Chat
+from workbench.data.picture import Picture
 from workbench.errors import BadInput, UnknownName, nearest
 from workbench.texts import text
 
 # what XTuner's chat is told; there as here in capitals
 OLD = {"RESET": "/reset", "EXIT": "/quit"}
-COMMANDS = ("/help", "/reset", "/retry", "/system", "/save", "/load", "/quit")
+COMMANDS = ("/help", "/reset", "/retry", "/system", "/save", "/load", "/image", "/quit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,12 @@ class Session:
             raise BadInput("chat.no_file", command="/load")
         self.chat.load(file)
         return Reply(notice=text("chat.loaded", file=file, n=len(self.chat.messages)))
+
+    def _image(self, file: str) -> Reply:
+        if not file:
+            raise BadInput("chat.no_file", command="/image")
+        self.chat.show([Picture.of(file)])
+        return Reply(notice=text("chat.image_shown", file=file))
 
     def _quit(self, _: str) -> Reply:
         return Reply(leave=True)

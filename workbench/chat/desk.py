@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ from workbench.chat.discreet import without_places
 from workbench.chat.face import Face
 from workbench.chat.limits import Limits, Wish
 from workbench.chat.places import Places
-from workbench.chat.turns import Calls, Turn, to_messages
-from workbench.data.conversation import Message
+from workbench.chat.sessions import Session
+from workbench.chat.shown import from_visitor
+from workbench.chat.turns import Calls, Turn, row_of, to_messages
+from workbench.data.picture import Picture
 from workbench.errors import BadInput, Failed, WorkbenchError
 from workbench.texts import text
 
@@ -28,41 +30,8 @@ if TYPE_CHECKING:
 
 EARLIER = 20  # conversations of one visitor that are kept
 KEPT = 3600.0  # seconds that the conversation of who left waits for a page that comes back
-LAPSE = 900.0  # seconds after which a question that nobody fetched the answer of counts no more
+MOST_HELD = 500_000_000  # bytes of the pictures of all visitors
 _SECRET = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(slots=True, eq=False)
-class Session:
-    """Hold one visitor's conversation.
-
-    Args:
-        turns: what was said.
-        earlier: conversations that were put aside, the latest first.
-        asked: the question that waits for its answer; while that is written, with what has come of it.
-        stop: whether the answer is to end.
-        used, since: when it was last used, and when ``asked`` was taken in, in seconds of the monotonic clock.
-        number: of questions asked so far.
-        answering: the number of the question that is being answered; 0 for none.
-        pages: the visitors' pages that show it now.
-    """
-
-    turns: tuple[Turn, ...] = ()
-    earlier: tuple[tuple[Turn, ...], ...] = ()
-    asked: Turn | None = None
-    stop: bool = False
-    used: float = field(default_factory=time.monotonic)
-    since: float = 0.0
-    number: int = 0
-    answering: int = 0
-    pages: set[str] = field(default_factory=set)
-
-    @property
-    def waits(self) -> bool:
-        """Tell whether a question waits for its answer, or is being answered."""
-        if self.asked is None:
-            return False
-        return self.answering == self.number or time.monotonic() - self.since < LAPSE
 
 
 class Desk:
@@ -111,6 +80,16 @@ class Desk:
     def can_compare(self) -> bool:
         """Tell whether there is a base to compare with; False while the model loads."""
         return self._opened is not None and self._opened.base is not None
+
+    @property
+    def can_see(self) -> bool:
+        """Tell whether what answers takes pictures; False while the model loads."""
+        return self._opened is not None and self._opened.sees
+
+    @property
+    def can_answer(self) -> bool:
+        """Tell whether the model is loaded."""
+        return self._opened is not None
 
     def state(self, lang: str | None = None) -> str:
         """Return a sentence on where it stands: loading, not to be loaded, or what answers on which device."""
@@ -220,6 +199,22 @@ class Desk:
                 session.earlier = (session.turns, *session.earlier)[:EARLIER]
             session.turns, session.asked = (), None
 
+    def take_back(self, key: str) -> Turn | None:
+        """Take the last question back with its pictures and its answer, to ask it again or in other words; returns
+        them, or None where there is no question or one is being answered."""
+        session = self.session(key)
+        with self._lock:
+            if session.waits or not session.turns:
+                return None
+            *rest, last = session.turns
+            session.turns = tuple(rest)
+            return last
+
+    def row(self, key: str, system: str = "") -> str:
+        """Return the conversation as a line of JSON that can be trained, with its calls; empty where nothing was
+        answered."""
+        return row_of(self.session(key).turns, system, self.tools)
+
     def recall(self, key: str, number: int) -> None:
         """Go on with an earlier conversation; the one so far takes a place among them."""
         session = self.session(key)
@@ -229,13 +224,19 @@ class Desk:
                 aside = (session.turns,) if session.turns else ()
                 session.turns, session.earlier = session.earlier[number], (*aside, *rest)
 
-    def admit(self, key: str, question: str) -> Turn:
+    def admit(self, key: str, question: str, images: Sequence[Picture] = ()) -> Turn:
         """Take a question in, or refuse it at once; :meth:`answer` answers it.
 
+        Args:
+            images: what the visitor shows; each is opened within the limits for strangers, and only its pixels are
+                kept.
+
         Raises:
-            BadInput: empty, too long, or the last one is still being answered. Failed: too many wait.
+            BadInput: empty, too long, with too many pictures or one that cannot be seen, or the last one is still being
+                answered. Failed: too many wait.
         """
         content = _checked(question, "web.long_question", self.limits.characters).strip()
+        pictures = from_visitor(images)
         if not content:
             raise BadInput("web.empty_question")
         session = self.session(key)
@@ -246,9 +247,17 @@ class Desk:
                 raise BadInput("web.long_conversation", n=self.limits.messages)
             if sum(s.waits for s in self._sessions.values()) >= self.limits.at_once + self.limits.waiting:
                 raise Failed("web.busy")
-            session.asked, session.stop, session.since = Turn(content), False, time.monotonic()
+            if pictures and self._held() > MOST_HELD:
+                raise Failed("web.busy")
+            turn = Turn(content, images=pictures)
+            session.asked, session.stop, session.since = turn, False, time.monotonic()
             session.number += 1
             return session.asked
+
+    def _held(self) -> int:
+        """Bytes of the pictures of all conversations."""
+        turns = (t for s in self._sessions.values() for part in (s.turns, *s.earlier) for t in part)
+        return sum(len(picture.data) for turn in turns for picture in turn.images)
 
     def answer(self, key: str, wish: Wish, lang: str | None = None) -> Iterator[Turn]:
         """Yield the answer to the question that was admitted, growing; nothing where there is none.
@@ -315,7 +324,7 @@ class Desk:
             "should_stop": lambda: _gone(session, number),
             "on_cut": cut.append,
         }
-        messages = [*to_messages(session.turns, system), Message("user", turn.question)]
+        messages = [*to_messages(session.turns, system), turn.asked]
         calls = Calls(lang)
         streams = [opened.answers.stream(messages, **options, **(calls.options(self.tools) if self.tools else {}))]
         if wish.compare and opened.base is not None:

@@ -92,6 +92,8 @@ class Endpoint:
                 answer, or one without an end.
         """
         options, messages = sampling or Sampling(**settings), as_messages(question, system)
+        if any(message.images for message in messages):
+            raise BadInput("chat.no_pictures_sent")
         box = box_of(tools)
         if box is None:
             yield from self.pieces(messages, options, should_stop)

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
 
+from workbench.chat.bodies import Bodies, Most
 from workbench.chat.door import NAMES, PASSWORD, Door
 from workbench.chat.guesses import Guesses, caller_of
 from workbench.errors import BadInput
@@ -83,14 +84,15 @@ class Gate:
         app: an ASGI application.
         door: its own names, and its password.
         lang: of the sentences; by default the browser's.
+        file: bytes that a file may have which is sent to the page.
     """
 
-    def __init__(self, app: ASGI, door: Door, lang: str | None = None) -> None:
-        self.app, self.door, self.lang = app, door, lang
-        self.guesses = Guesses()
+    def __init__(self, app: ASGI, door: Door, lang: str | None = None, *, file: int = 0) -> None:
+        self.app, self.door, self.lang, self.file = app, door, lang, file
+        self.guesses, self.bodies = Guesses(), Bodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with 421, 401 or the form of the password, or let ``app`` answer."""
+        """Answer with 421, 401, 413 or the form of the password, or let ``app`` answer."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
@@ -100,7 +102,33 @@ class Gate:
         elif self.door.password and call.path != OPEN and not PASSED.valid(call.cookie):
             await self._ask(call, receive, send)
         else:
-            await self.app(call.inside(), receive, _without_sharing(send))
+            await self._let_in(call, receive, _without_sharing(send))
+
+    async def _let_in(self, call: _Call, receive: Receive, send: Send) -> None:
+        """Let ``app`` answer what is not too large for it."""
+        if call.type == "websocket":
+            await self.app(call.inside(), receive, send)
+            return
+        most = Most.of(call.first("content-type"), self.file)
+        length = call.first("content-length")
+        if length.isdigit() and len(length) < 20 and int(length) > most.size:
+            await self._too_large(call, receive, send)
+            return
+        with self.bodies.reader(receive, send, most) as reader:
+            try:
+                await self.app(call.inside(), reader.receive, reader.send)
+            except Exception:
+                if not (reader.over or reader.busy):
+                    raise
+        if reader.begun:
+            return
+        if reader.over:
+            await self._too_large(call, receive, send)
+        elif reader.busy:
+            await _answer(call, receive, send, 503, text("web.busy.say", call.lang(self.lang)))
+
+    async def _too_large(self, call: _Call, receive: Receive, send: Send) -> None:
+        await _answer(call, receive, send, 413, text("web.door.too_large", call.lang(self.lang)))
 
     def _foreign(self, call: _Call) -> str | None:
         """The name in ``Host`` or ``Origin`` that is not the page's own; None where there is none."""
@@ -109,6 +137,9 @@ class Gate:
             return ", ".join(hosts) or "–"
         if not self.door.private:
             hosts += [name.strip() for line in call.all("x-forwarded-host") for name in line.split(",")]
+        site, mode = call.first("sec-fetch-site"), call.first("sec-fetch-mode")
+        if site in ("cross-site", "same-site") and mode != "navigate" and not origins:
+            return site  # a picture or a script of another site's page, which says nothing of itself
         same = call.all("sec-fetch-site") == ["same-origin"]
         return next((origin for origin in origins if not self.door.is_own(origin, *hosts, same=same)), None)
 
@@ -257,6 +288,8 @@ async def _answer(
         headers.append((b"retry-after", str(math.ceil(wait)).encode()))
     if status == 303:
         headers.append((b"location", b"."))
+    if status in (413, 503):
+        headers.append((b"connection", b"close"))  # what else comes is not read
     if form and call.wants_html:
         policy = b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'"
         headers += [(b"content-type", b"text/html; charset=utf-8"), (b"content-security-policy", policy)]

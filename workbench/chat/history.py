@@ -11,6 +11,7 @@ from workbench.data.calls import calls as read_calls
 from workbench.data.conversation import ROLES, Message
 from workbench.data.fields import Location
 from workbench.errors import BadInput, nearest
+from workbench.templates.values import Prompt
 from workbench.texts import text
 
 Asked = str | Sequence[Message | Mapping[str, Any]]
@@ -27,7 +28,7 @@ class Fitted:
     """
 
     messages: tuple[Message, ...]
-    ids: tuple[int, ...]
+    ids: Prompt
     cut: int
 
 
@@ -61,7 +62,7 @@ def _message(mapping: Mapping[str, Any]) -> Message:
 
 
 def fit(
-    messages: Sequence[Message], encode: Callable[[Sequence[Message]], list[int]], *, context: int, answer: int
+    messages: Sequence[Message], encode: Callable[[Sequence[Message]], Prompt], *, context: int, answer: int
 ) -> Fitted:
     """Return the messages without as many of the oldest turns as leave room for an answer.
 
@@ -87,7 +88,7 @@ def fit(
         ids = encode(remaining)
     if len(ids) >= context:
         raise BadInput("chat.too_long", tokens=len(ids), context=context)
-    return Fitted(tuple(remaining), tuple(ids), len(messages) - len(remaining))
+    return Fitted(tuple(remaining), ids, len(messages) - len(remaining))
 
 
 def _turns(messages: Sequence[Message]) -> tuple[int, int | None]:

@@ -32,12 +32,14 @@ class Opened:
         base: what it is compared with; None where there is nothing.
         remarks: names of sentences to be shown: on which device, in how many bits.
         notices: sentences of the model itself.
+        sees: whether it takes pictures.
     """
 
     answers: Answers
     base: Answers | None = None
     remarks: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
+    sees: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ def opened(settings: Serving) -> Opened:
     base = assistant.base if assistant.adapted else _base(settings, assistant, options)
     remarks = ["on_cpu" if assistant.loaded.device.type == "cpu" else "on_gpu"]
     remarks += ["in_4bit"] if settings.quantization == "nf4" else []
-    return Opened(assistant, base, tuple(remarks), assistant.notices)
+    sees = getattr(assistant.loaded, "eyes", None) is not None
+    return Opened(assistant, base, tuple(remarks), assistant.notices, sees)
 
 
 def _base(settings: Serving, assistant: Assistant, options: dict[str, Any]) -> Assistant | None:

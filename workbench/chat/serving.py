@@ -5,12 +5,15 @@ The same for every front end and for the bundles: ``python -m apps.assistant_gra
 
 from __future__ import annotations
 
-import argparse
+import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import click
 
 from workbench.chat.desk import Desk, Limits
 from workbench.chat.face import Face, face_of
@@ -19,34 +22,50 @@ from workbench.models.notes import read_note
 from workbench.texts import text
 from workbench.tools import chosen
 
-if TYPE_CHECKING:
-    pass
-
-# the options that are the same for all who serve an assistant: name -> settings of argparse
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "adapter": {},
-    "quantization": {"choices": ("none", "nf4"), "default": "none"},
-    "template": {},
-    "device": {},
-    "base": {},
-    "endpoint": {},
-    "tools": {},
-    "host": {},
+# what the options take that are the same for all who serve an assistant; the others take any word
+_KINDS: dict[str, dict[str, Any]] = {
+    "quantization": {"type": click.Choice(["none", "nf4", "int8"]), "default": "none"},
     "port": {"type": int},
-    "lang": {"choices": ("zh", "en")},
+    "lang": {"type": click.Choice(["zh", "en"])},
 }
+_OPTIONS = [field.name for field in fields(Serving) if field.name != "model"]
 
 
-def serving(arguments: Sequence[str], program: str) -> Serving:
-    """Return the settings that a command line gives."""
-    parser = argparse.ArgumentParser(prog=program, description=text("web.help"), allow_abbrev=False)
-    parser.add_argument("model", nargs="?", default="", help=text("web.options.model"))
-    for name, options in _OPTIONS.items():
-        parser.add_argument(f"--{name}", help=text(f"web.options.{name}"), **options)
-    parsed = parser.parse_args(list(arguments))
-    if not parsed.model and not parsed.endpoint:
-        parser.error(text("web.options.needed"))
-    return Serving(**vars(parsed))
+def serving(arguments: Sequence[str] | Serving | None, program: str) -> Serving:
+    """Return the settings that a command line gives, by default that of this process.
+
+    Raises:
+        SystemExit: after ``--help``, with status 0, or what is wrong with it, with 2.
+    """
+    if isinstance(arguments, Serving):
+        return arguments
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _command(program).make_context(program, words) as context:
+            if not context.params["model"] and not context.params["endpoint"]:
+                raise click.UsageError(text("web.options.needed"))
+            return Serving(**context.params)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+def _command(program: str) -> click.Command:
+    model = click.Argument(["model"], required=False, default="")
+    options = [
+        click.Option([f"--{name}"], help=text(f"web.options.{name}"), **_KINDS.get(name, {})) for name in _OPTIONS
+    ]
+    about = f"{text('web.help')}\n\nMODEL: {text('web.options.model')}"
+    return click.Command(program, params=[model, *options], help=about)
+
+
+def command_line(settings: Serving) -> list[str]:
+    """Return the words that give ``settings``, for a page that reads them anew at every click."""
+    values = {name: getattr(settings, name) for name in _OPTIONS}
+    options = [f"--{name}={value}" for name, value in values.items() if value is not None]
+    return [*options, "--", settings.model] if settings.model else options
 
 
 def face(settings: Serving) -> Face:
@@ -54,6 +73,21 @@ def face(settings: Serving) -> Face:
     note = read_note(settings.adapter or settings.model or ".")
     name = settings.model or settings.endpoint or ""
     return face_of(note, Path(name).name or name)
+
+
+def may_see(settings: Serving) -> bool:
+    """Tell whether what is served may take pictures, by its name and its folders; nothing is loaded for it."""
+    return not settings.endpoint and takes_pictures(settings.model, settings.adapter)
+
+
+def takes_pictures(model: str, adapter: str | None = None) -> bool:
+    """Tell the same of a model and its adapter, each a name or a folder."""
+    from workbench.models.headers import settings as described
+
+    folder = Path(model or ".").expanduser()
+    added = Path(adapter).expanduser() if adapter else folder
+    joined = "+" in model and not folder.exists()
+    return joined or (added / "projector").is_dir() or "vision_config" in described(folder)
 
 
 def desk(settings: Serving, limits: Limits | None = None) -> Desk:

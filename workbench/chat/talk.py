@@ -7,7 +7,7 @@ trained.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 from workbench.chat.assistant import Assistant
 from workbench.chat.sampling import Sampling, Tools, box_of
 from workbench.data.conversation import Conversation, Message
+from workbench.data.picture import Picture
+from workbench.data.pictures import illustrated
 from workbench.errors import BadInput
 from workbench.tools.cards import Card, End, messages_of
 
@@ -50,15 +52,31 @@ class Chat:
         self.messages: list[Message] = []
         self.cut = 0
         self._draw = 0
+        self._shown: tuple[Picture, ...] = ()
+
+    def show(self, pictures: Sequence[Picture]) -> None:
+        """Put pictures before the next question.
+
+        Raises:
+            BadPicture: one of them cannot be seen.
+        """
+        from workbench.data.imaging import look
+
+        for picture in pictures:
+            look(picture)
+        self._shown = tuple(pictures)
 
     def stream(self, question: str, *, should_stop: Callable[[], bool] | None = None) -> Iterator[str]:
         """Ask, and give the answer in pieces. What was said of it stays, however it ends; a question without a word
         of an answer does not.
 
         Raises:
-            BadInput: the question alone is longer than the model's context.
+            BadInput: the question alone is longer than the model's context, or shows a picture to a model that sees
+                none.
         """
-        yield from self._stream(question, self.sampling, should_stop)
+        asked = illustrated(question, self._shown)
+        self._shown = ()
+        yield from self._stream(asked, self.sampling, should_stop)
 
     def say(self, question: str) -> str:
         """Ask, and give the whole answer."""
@@ -73,7 +91,7 @@ class Chat:
         index = next((i for i in reversed(range(len(self.messages))) if self.messages[i].role == "user"), None)
         if index is None:
             raise BadInput("chat.nothing_to_retry")
-        before, question = self.messages[:index], self.messages[index].content
+        before, question = self.messages[:index], self.messages[index]
         self._draw += 1
         warmth = self.sampling.temperature or RETRY_TEMPERATURE
         sampling = replace(self.sampling, temperature=warmth, seed=self.sampling.seed + self._draw)
@@ -84,10 +102,10 @@ class Chat:
             if self.messages == before:  # no word came: the old answer stays
                 self.messages = previous
 
-    def _stream(self, question: str, sampling: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[str]:
+    def _stream(self, question: Message, sampling: Sampling, should_stop: Callable[[], bool] | None) -> Iterator[str]:
         pieces: list[str] = []
         cards: list[Card] = []
-        messages = [*self._system(), *self.messages, Message("user", question)]
+        messages = [*self._system(), *self.messages, question]
         self.cut = 0
         options: dict[str, Any] = {"sampling": sampling, "should_stop": should_stop, "on_cut": self._note_cut}
         if self.box:
@@ -103,7 +121,7 @@ class Chat:
         finally:
             if pieces or cards:
                 answer = [Message("assistant", "".join(pieces))] if pieces else []
-                self.messages = [*self.messages, Message("user", question), *messages_of(cards), *answer]
+                self.messages = [*self.messages, question, *messages_of(cards), *answer]
 
     def _note_card(self, card: Card, cards: list[Card], pieces: list[str]) -> None:
         """Keep a card that has its result; the words before a call stand in the call's own message."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.data.conversation import Message
+from workbench.data.conversation import Conversation, Message
+from workbench.data.picture import Picture
+from workbench.data.pictures import illustrated
 from workbench.tools.cards import Card, End, messages_of
 
 
@@ -20,6 +23,7 @@ class Turn:
         base: the base's answer so far; None where it was not asked.
         note: a sentence of the page itself: stopped, cut, in trouble.
         cards: the calls of tools so far.
+        images: the pictures that were shown with it.
     """
 
     question: str
@@ -27,6 +31,12 @@ class Turn:
     base: str | None = None
     note: str = ""
     cards: tuple[Card, ...] = ()
+    images: tuple[Picture, ...] = ()
+
+    @property
+    def asked(self) -> Message:
+        """Return the question as a message, its pictures before the words."""
+        return illustrated(self.question, self.images)
 
 
 class Calls:
@@ -66,5 +76,33 @@ def to_messages(turns: tuple[Turn, ...], system: str = "") -> list[Message]:
     messages = [Message("system", system)] if system.strip() else []
     for turn in turns:
         if turn.answer:
-            messages += [Message("user", turn.question), *messages_of(turn.cards), Message("assistant", turn.answer)]
+            messages += [turn.asked, *messages_of(turn.cards), Message("assistant", turn.answer)]
     return messages
+
+
+def conversation_of(turns: tuple[Turn, ...], system: str = "", tools: str = "") -> Conversation:
+    """Return what was said as a conversation that can be trained: with its calls and their results, the system message,
+    and the tools that were offered; without messages where nothing was answered.
+
+    Args:
+        turns: what was said.
+        system: the system message; empty for none.
+        tools: names of the tools that were offered.
+    """
+    from workbench.tools.registry import chosen
+
+    if not any(turn.answer for turn in turns):
+        return Conversation(())
+    schemas = tuple(tool.schema for tool in chosen(tools)) if tools else ()
+    return Conversation(tuple(to_messages(turns, system)), tools=schemas)
+
+
+def row_of(turns: tuple[Turn, ...], system: str = "", tools: str = "") -> str:
+    """Return the same as a line of JSON; empty where nothing was answered."""
+    from workbench.data.fields import Location
+    from workbench.data.writing import to_row
+
+    conversation = conversation_of(turns, system, tools)
+    if not conversation.messages:
+        return ""
+    return json.dumps(to_row(conversation, Location("conversation.jsonl", 1)), ensure_ascii=False) + "\n"

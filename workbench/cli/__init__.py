@@ -22,6 +22,7 @@ COMMANDS = {
     "recipes": "workbench.cli.recipes:recipes",
     "train": "workbench.cli.train:train",
     "runs": "workbench.cli.runs:runs",
+    "line": "workbench.cli.line:line",
     "models": "workbench.cli.models:models",
     "import": "workbench.cli.imports:bring",
     "convert": "workbench.cli.export:convert",
@@ -32,6 +33,8 @@ COMMANDS = {
     "deploy": "workbench.cli.deploy:deploy",
     "studio": "workbench.cli.studio:studio",
     "lab": "workbench.cli.lab:lab",
+    "card": "workbench.cli.card:card",
+    "class": "workbench.cli.classroom:class_",
     "doctor": "workbench.cli.doctor:doctor",
 }
 
@@ -127,7 +130,11 @@ def _refused(error: click.ClickException) -> int:
     """Say what click refuses, a flag of XTuner's in a sentence of its own; the exit status."""
     from workbench.cli.old import instead_of_option
 
-    refusal = instead_of_option(error.option_name) if isinstance(error, click.NoSuchOption) else None
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = (context.info_name if context else None) or ""
+    refusal = instead_of_option(error.option_name, command) if isinstance(error, click.NoSuchOption) else None
+    if isinstance(error, click.BadOptionUsage) and error.option_name == "--resume":
+        refusal = BadInput("cli.train.resume_from", given="PATH")  # XTuner's --resume=PATH
     if refusal is None:
         error.show()
         return error.exit_code

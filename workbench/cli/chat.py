@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from workbench.cli.tools import ChatCommand, wanted_tools
+from workbench.cli.tools import ChatCommand, offered_tools
 from workbench.errors import BadInput
 from workbench.texts import lookup, text
 
@@ -83,11 +83,15 @@ def load(model: str, **options: Any) -> Assistant:
 @loading_options
 @sampling_options
 @click.option("--question", help=text("chat.command.question"))
+@click.option("--image", "images", multiple=True, metavar="FILE", help=text("chat.command.image"))
+@click.option("--visual-encoder", "tower", metavar="MODEL", help=text("chat.command.visual_encoder"))
+@click.option("--llava", type=click.Path(path_type=Path), metavar="DIR", help=text("chat.command.llava"))
 @click.option("--system", default="", help=text("chat.command.system"))
 @click.option("--history", type=click.Path(path_type=Path, dir_okay=False), help=text("chat.command.history"))
 @click.option("--endpoint", metavar="URL", help=text("chat.command.endpoint"))
 @click.option("--tools", metavar="NAMES", help=text("chat.command.tools"))
 @click.option("--with-plugins", "plugins", multiple=True, metavar="NAME", help=text("chat.command.plugins"))
+@click.option("--mcp", "servers", multiple=True, metavar="COMMAND", help=text("chat.command.mcp"))
 @click.option("--web", type=click.Choice(["gradio", "streamlit"]), help=text("chat.command.web"))
 @click.option("--port", type=click.IntRange(0, 65535), help=text("chat.command.port"))
 @click.option("--bot-name", default="", help=text("chat.command.bot_name"))
@@ -96,28 +100,35 @@ def load(model: str, **options: Any) -> Assistant:
 @click.pass_context
 def chat(
     context: click.Context, /, model: str, question: str | None, system: str, history: Path | None,
-    endpoint: str | None, tools: str | None, plugins: tuple[str, ...], web: str | None, port: int | None,
-    bot_name: str, no_streamer: bool, as_json: bool, **options: Any,
+    endpoint: str | None, tools: str | None, plugins: tuple[str, ...], servers: tuple[str, ...], web: str | None,
+    port: int | None, bot_name: str, no_streamer: bool, as_json: bool, images: tuple[str, ...], tower: str | None,
+    llava: Path | None, **options: Any,
 ) -> None:  # fmt: skip
     """Answer once, or talk; in the terminal, or on a page."""
+    if tower or llava:
+        model, options["adapter"] = seeing(context, model, tower, llava or options["adapter"])
     loading = {name: options.pop(name) for name in LOADING}
-    tools = wanted_tools(tools, plugins)
     if endpoint:
         _refuse(context, "--endpoint", LOADING)
     if web:
-        _refuse(context, "--web", ("question", "system", "history", "as_json", "bot_name", "no_streamer", *options))
-        serve(web, model, endpoint=endpoint, port=port, tools=tools or None, **loading)
+        alone = ("question", "system", "history", "as_json", "bot_name", "no_streamer", "servers", "images", *options)
+        _refuse(context, "--web", alone)
+    offered = offered_tools(context, tools, plugins, servers)
+    if web:
+        serve(web, model, endpoint=endpoint, port=port, tools=offered or None, **loading)
         return
     if port is not None:
         raise BadInput("chat.command.only_with", given="--port", other="--web")
     from workbench.chat import Chat, Sampling
     from workbench.cli.terminal import Terminal
+    from workbench.data.picture import Picture
 
     assistant = _behind(endpoint, model) if endpoint else load(model, **loading)
-    talk = Chat(assistant, system=system, sampling=Sampling(**options), tools=tools)
+    talk = Chat(assistant, system=system, sampling=Sampling(**options), tools=offered)
     if history is not None and history.exists():
         talk.load(history)
         talk.system = system or talk.system
+    talk.show([Picture.of(file) for file in images])
     terminal = Terminal(talk, history=history, as_json=as_json, name=bot_name, at_once=no_streamer)
     if question is not None:
         terminal.once(question)
@@ -125,6 +136,30 @@ def chat(
         terminal.talk()
     else:
         terminal.read(sys.stdin)
+
+
+def seeing(context: click.Context, model: str, tower: str | None, adapter: Path | None) -> tuple[str, Path | None]:
+    """Return the model and the adapter that XTuner's ``--visual-encoder`` and ``--llava`` mean: the language model with
+    the tower, and what was trained of both. A folder as XTuner writes it is brought first, for as long as this lasts.
+    """
+    name = f"{model}+{tower}" if tower else model
+    if adapter is None or not theirs(adapter):
+        return name, adapter
+    import tempfile
+
+    from workbench.imports import bring
+
+    scratch = Path(context.with_resource(tempfile.TemporaryDirectory(prefix="workbench-llava-")))
+    bring([adapter], scratch / "brought", base=model)
+    return name, scratch / "brought" / "llava"
+
+
+def theirs(folder: Path) -> bool:
+    """Tell whether a folder holds a LLaVA's parts as XTuner's conversion leaves them."""
+    projector = folder / "projector"
+    parts = (folder / "llm_adapter", folder / "visual_encoder_adapter", folder / "visual_encoder")
+    pickled = (projector / "pytorch_model.bin", projector / "modeling_projector.py")
+    return projector.is_dir() and any(path.exists() for path in (*parts, *pickled))
 
 
 def _refuse(context: click.Context, option: str, names: Iterable[str]) -> None:
@@ -143,12 +178,13 @@ def _behind(endpoint: str, model: str) -> Any:
     return Endpoint(endpoint, model)
 
 
-def serve(web: str, model: str, **flags: Any) -> None:
+def serve(web: str, model: str, *, adapter: Path | None, **settings: Any) -> None:
     """Serve the assistant on a page, until Ctrl-C."""
+    from workbench.chat.loading import Serving
     from workbench.cli.studio import app
 
-    options = [part for name, value in flags.items() if value is not None for part in (f"--{name}", str(value))]
-    app(f"assistant_{web}", web).main([model, *options])
+    folder = None if adapter is None else str(adapter)
+    app(f"assistant_{web}", web).main(Serving(model, folder, **settings))
 
 
 @click.command(help=text("chat.command.compare"))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SIBLINGS = {
     "identity": "workbench.cli.data_identity:identity",
     "tools": "workbench.cli.data_tools:tools",
+    "pictures": "workbench.cli.data_pictures:pictures",
     "mix": "workbench.cli.data_identity:mix",
     "from": "workbench.cli.data_documents:from_",
 }
@@ -33,6 +34,7 @@ _template = click.option("--template", metavar="NAME", help=text("data.cli.optio
 _max_length = click.option(
     "--max-length", type=click.IntRange(min=1), metavar="N", help=text("data.cli.options.max_length")
 )
+_images = click.option("--image-folder", metavar="FOLDER", help=text("data.cli.options.image_folder"))
 _limit = click.option("--limit", type=click.IntRange(min=1), metavar="N", help=text("data.cli.options.limit"))
 
 
@@ -61,6 +63,7 @@ def data() -> None:
 @data.command(help=text("data.cli.check.help"))
 @click.argument("file")
 @_format
+@_images
 @_validation
 @_model
 @_template
@@ -77,6 +80,7 @@ def check(
     *,
     file: str,
     form: str | None,
+    image_folder: str | None,
     validation: str | None,
     model: str | None,
     template: str | None,
@@ -95,13 +99,13 @@ def check(
     from workbench.data.reading import load, read
 
     _need_model(model, template=template, max_length=max_length)
-    reading = load(file, format=form, limit=limit)
+    reading = load(file, format=form, limit=limit, image_folder=image_folder)
     tokenizer = _tokenizer(model)
     measured = measure(reading.conversations, tokenizer, template, max_length)
     results = look(
         reading.conversations,
         persona=Persona(name, author) if name else None,
-        validation=read(validation, format=form) if validation else None,
+        validation=read(validation, format=form, image_folder=image_folder) if validation else None,
         lengths=measured.lengths if measured else None,
         max_length=max_length,
         control=_control(tokenizer),
@@ -168,6 +172,7 @@ def _show(findings: Sequence[Finding], lang: str | None) -> None:
 @click.argument("file")
 @click.argument("out", type=click.Path(path_type=Path))
 @_format
+@_images
 @_limit
 @click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help=text("data.cli.options.set"))
 @click.option("--rename", "renames", multiple=True, metavar="OLD=NEW", help=text("data.cli.options.rename"))
@@ -187,6 +192,7 @@ def convert(
     file: str,
     out: Path,
     form: str | None,
+    image_folder: str | None,
     limit: int | None,
     sets: tuple[str, ...],
     renames: tuple[str, ...],
@@ -219,13 +225,13 @@ def convert(
     filled = dict(_pair(pair, "--set", "--set name=Sprout") for pair in sets)
     renamed = [_pair(pair, "--rename", "--rename ChatGPT=Sprout") for pair in renames]
     guard(out, file, overwrite=overwrite)
-    reading = load(file, format=form, limit=limit)
+    reading = load(file, format=form, limit=limit, image_folder=image_folder)
     mended = mending.fill(reading.conversations, filled) if filled else reading.conversations
     for old, new in renamed:
         mended = mending.rename(mended, old, new)
     mended = mending.drop_columns(mended, columns) if columns else mended
     if codes:
-        held_out = read(validation, format=form) if validation else None
+        held_out = read(validation, format=form, image_folder=image_folder) if validation else None
         mended = _without(mended, codes, name, held_out, model, template, max_length)
     if not mended:
         raise BadInput("data.all_dropped", file=file)

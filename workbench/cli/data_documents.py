@@ -64,7 +64,8 @@ def from_(
     model = _endpoint(endpoint, endpoint_model) if endpoint else None
     made = passages((one for file in files for one in sections(file)), size=size or SIZE)
     if not made.conversations:
-        raise BadInput("data.documents.nothing", file=", ".join(map(str, files)), empty=made.empty)
+        key = "nothing" if made.empty else "nothing_but_headings"
+        raise BadInput(f"data.documents.{key}", file=", ".join(map(str, files)), empty=made.empty)
     write(made.conversations, out, overwrite=overwrite)
     facts: dict[str, Any] = {"path": str(out), "passages": len(made.conversations), "sections": made.sections,
                             "groups": len({one.group for one in made.conversations}), "empty_pages": made.empty,

@@ -76,7 +76,11 @@ def _refused(rows: Rows, encoded: Encoded, lang: str | None) -> list[Finding]:
         where = encoded.dropped.get(reason, ())
         if not where:
             continue
-        details = {"count": len(where), "some": rows.some(where), "reason": text(f"templates.dropped.{reason}", lang)}
+        details = {
+            "count": len(where),
+            "some": rows.some(where),
+            "reason": text(f"templates.dropped.{reason}", lang, count=len(where)),
+        }
         note = next((encoded.notes[row] for row in where if row in encoded.notes), "")
         message = text("data.findings.template_refuses.message", lang, **details) + (f": {note}" if note else "")
         mend = next((encoded.mends[row] for row in where if row in encoded.mends), "")

@@ -126,7 +126,7 @@ def _controlled(recipe: Recipe | None, computer: Machine) -> list[Check]:
     from workbench.evaluation.control import control
 
     languages = list(recipe.persona.languages) if recipe else []
-    name = recipe.model.name if recipe and _small(recipe.model.name) else "pocket"
+    name = recipe.base if recipe and _small(recipe.base) else "pocket"
     try:
         seen = control(name, languages=languages, limit=24, four_bit=computer.four_bit.works)
     except WorkbenchError as error:
@@ -169,10 +169,10 @@ def _template(recipe: Recipe) -> list[Check]:
     from workbench.templates import default_system
     from workbench.training.data import dress, template_of
 
-    if not Path(resolve(recipe.model.name)).is_dir():
+    if not Path(resolve(recipe.base)).is_dir():
         return []
     try:
-        tokenizer = dress(recipe, load_tokenizer(recipe.model.name))
+        tokenizer = dress(recipe, load_tokenizer(recipe.base))
         default = default_system(template_of(recipe, tokenizer))
     except WorkbenchError as error:
         return [Check("template", "problem", str(error))]

@@ -37,6 +37,7 @@ from workbench.texts import text
 )
 @click.option("--compat", type=click.Choice(["xtuner"]), default=None, help=text("templates.encode.compat"))
 @click.option("--format", "form", default=None, help=text("templates.encode.format"))
+@click.option("--image-folder", metavar="FOLDER", default=None, help=text("data.cli.options.image_folder"))
 @click.option("--limit", type=click.IntRange(min=1), default=None, help=text("templates.encode.limit"))
 @click.option("--out", type=click.Path(), default=None, help=text("templates.encode.out"))
 @click.option("--overwrite", is_flag=True, help=text("templates.encode.overwrite"))
@@ -51,6 +52,7 @@ def encode(
     thinking: str,
     compat: str | None,
     form: str | None,
+    image_folder: str | None,
     limit: int | None,
     out: str | None,
     overwrite: bool,
@@ -72,7 +74,7 @@ def encode(
         guard(Path(out), file, overwrite=overwrite)
     if compat and (default_system, thinking) != ("keep", "keep"):
         raise BadInput("templates.compat_settings")
-    conversations = read(file, format=form, limit=limit, compat=compat)
+    conversations = read(file, format=form, limit=limit, compat=compat, image_folder=image_folder)
     options: Any = {"system": default_system, "thinking": thinking}
     tokenizer = load_tokenizer(model)
     if not compat:

@@ -53,6 +53,7 @@ def _told(result: Brought) -> dict[str, object]:
         "out": str(result.out) if result.out else None,
         "base": result.base,
         "parts": result.parts,
+        "llava": bool(result.tower),
         "recipe": recipe,
         "rows": rows(result.rows),
     }
@@ -82,6 +83,10 @@ def _show(result: Brought) -> None:
     for part in ("adapter", "model"):
         if part in result.parts:
             click.echo(text(f"imports.command.next_{part}", out=result.out, base=result.base or "MODEL"))
+    if result.tower:
+        tower = result.out / "visual_encoder" if "visual_encoder" in result.parts else result.tower
+        names: dict[str, Any] = {"base": result.base or "MODEL", "tower": tower}
+        click.echo(text("imports.command.next_llava", out=result.out, **names))
     if result.recipe and "adapter" in result.parts:
         click.echo(text("imports.command.next_start", out=result.out))
     if result.recipe:

@@ -18,12 +18,24 @@ from workbench.errors import BadInput, Failed
 from workbench.runs import saving
 from workbench.texts import language, text
 
+_CONTENTS = "@jupyterlab/toc:plugin"
 # No news, no update check, no extension manager: nothing is fetched, and nobody is asked about it.
 _SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     # a panel is taller than the 80 lines after which an output gets a scroll bar of its own
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+    # the names of the lessons whole, and the contents of the one that is open at its other side
+    "@jupyterlab/filebrowser-extension:browser": {"showLastModifiedColumn": False},
+    "@jupyterlab/application-extension:shell": {"layout": {"multiple": {"Table of Contents": {"area": "right"}}}},
 }
+# How the window is parted when a course is opened for the first time: files, lesson, contents, as shares of its width.
+_LAYOUT = {
+    "left": {"collapsed": False, "visible": True, "current": "filebrowser", "widgets": ["filebrowser"]},
+    "right": {"collapsed": False, "visible": True, "current": _CONTENTS, "widgets": [_CONTENTS]},
+    "relativeSizes": [0.22, 0.58, 0.2],
+}
+# where in the learner's folder JupyterLab keeps how its window is parted
+_WINDOWS = ".jupyterlab"
 # the first cell of a lesson, in a notebook's JSON
 _SPOKEN = re.compile(r'WORKBENCH_LANG\\"\] = \\"(en|zh)\\"')
 
@@ -45,7 +57,10 @@ def lab(lang: str | None, folder: Path | None, port: int, no_browser: bool) -> i
     click.echo(text("lab.copied" if copied else "lab.kept", spoken, n=len(copied), folder=target), err=True)
     if language_of(target) not in (None, spoken):
         click.echo(text("lab.other_language", spoken), err=True)
+    if is_root():
+        click.echo(text("lab.root", spoken), err=True)
     click.echo(text("lab.stop", spoken), err=True)
+    arrange(target)
     with tempfile.TemporaryDirectory(prefix="workbench-lab-") as settings:
         status = _serve(command(target, port, browser=not no_browser), environment(Path(settings), spoken))
     if status not in (0, 130, -2):
@@ -77,6 +92,26 @@ def copy_course(lang: str, folder: Path) -> list[Path]:
     return copied
 
 
+def is_root() -> bool:
+    """Tell whether this process may do everything, as in most containers; JupyterLab refuses that unless it is told."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def arrange(folder: Path) -> Path | None:
+    """Set out the window of a course that is opened for the first time; how somebody has parted it since stays.
+
+    Returns the file that was written.
+    """
+    from jupyterlab_server.workspaces_handler import WorkspacesManager
+
+    manager = WorkspacesManager(str(folder / _WINDOWS))
+    if manager.load("default")["data"]:
+        return None
+    with saving(folder):
+        record = {"data": {"layout-restorer:data": _LAYOUT}, "metadata": {"id": "default"}}
+        return Path(manager.save("default", json.dumps(record)))
+
+
 def language_of(folder: Path) -> str | None:
     """Return the language of the lessons in ``folder``, as the first of them says; None where it does not."""
     first = min(folder.glob("00-*.ipynb"), default=None)
@@ -102,7 +137,9 @@ def command(folder: Path, port: int, *, browser: bool) -> list[str]:
         "ServerApp.port": port,
         "ServerApp.open_browser": browser,
         "ServerApp.answer_yes": True,
+        "ServerApp.allow_root": is_root(),
         "LabApp.default_url": f"/lab/tree/{first}",
+        "LabApp.workspaces_dir": folder / _WINDOWS,
         "LabApp.news_url": "None",
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "LabApp.extension_manager": "readonly",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("file", required=False)
 @click.option("--row", type=click.IntRange(min=1), default=1, show_default=True, help=text("render.command.row"))
 @click.option("--format", "format_", default=None, help=text("render.command.format"))
+@click.option("--image-folder", metavar="FOLDER", default=None, help=text("data.cli.options.image_folder"))
 @click.option("--question", default=None, help=text("render.command.question"))
 @click.option("--answer", default=None, help=text("render.command.answer"))
 @click.option("--system", default="", help=text("render.command.system"))
@@ -53,6 +54,7 @@ def mask(
     file: str | None,
     row: int,
     format_: str | None,
+    image_folder: str | None,
     question: str | None,
     answer: str | None,
     system: str,
@@ -72,7 +74,7 @@ def mask(
     if question is not None or answer is not None:
         conversation = _asked(file, question, answer, system)
     else:
-        conversation = _from_file(file, row, format_)
+        conversation = _from_file(file, row, format_, image_folder)
         _warn(conversation, lang)
     views = _views(conversation, compare_template, **options)
     if html:
@@ -101,7 +103,7 @@ def _asked(file: str | None, question: str | None, answer: str | None, system: s
     return ask(question, answer, system=system)
 
 
-def _from_file(file: str | None, row: int, format_: str | None) -> Conversation:
+def _from_file(file: str | None, row: int, format_: str | None, image_folder: str | None) -> Conversation:
     from workbench.data import read
 
     if file is None:
@@ -110,7 +112,7 @@ def _from_file(file: str | None, row: int, format_: str | None) -> Conversation:
         return _from_stdin(row, format_)
     # of a folder all is read: only then is it known how its rows are counted
     limit = None if Path(file).is_dir() else row
-    return _row(read(file, format=format_, limit=limit), row, file)
+    return _row(read(file, format=format_, limit=limit, image_folder=image_folder), row, file)
 
 
 def _from_stdin(row: int, format_: str | None) -> Conversation:

@@ -13,7 +13,16 @@ OPTIONS = {
     "--launcher": "launcher", "--llava": "image", "--offload-folder": "offload", "--safe-serialization": "safe",
     "--save-format": "save_format", "--fp32": "fp32", "--seed": "seed", "--stop-words": "stop_word",
     "--system-template": "system_template", "--torch-dtype": "torch_dtype", "--visual-encoder": "image",
-    "--visual-select-layer": "image", "--device": "device", "--debug": "debug",
+    "--visual-select-layer": "image", "--device": "device", "--debug": "debug", "--local-rank": "launcher",
+    "--local_rank": "launcher",
+}  # fmt: skip
+# (command, flag that is another command's) -> the same
+ELSEWHERE = {
+    ("train", "--device"): "train_device", ("train", "--bits"): "train_bits", ("train", "--quantization"): "train_bits",
+    ("train", "--prompt-template"): "train_template", ("train", "--template"): "train_template",
+    ("train", "--system"): "train_system", ("train", "--adapter"): "train_adapter",
+    ("convert", "--max-shard-size"): "convert_shards", ("convert", "--dtype"): "fp32",
+    ("merge", "--bits"): "merge_bits", ("merge", "--quantization"): "merge_bits", ("merge", "--adapter"): "merge",
 }  # fmt: skip
 # the first words of a command of XTuner's
 COMMANDS = {
@@ -24,9 +33,15 @@ COMMANDS = {
 }  # fmt: skip
 
 
-def instead_of_option(name: str) -> BadInput | None:
-    """Return what to say of a flag that is XTuner's; None of any other."""
-    key = OPTIONS.get(name.partition("=")[0], "")
+def instead_of_option(name: str, command: str = "") -> BadInput | None:
+    """Return what to say of a flag that is XTuner's, or of one of its settings written as a flag; None of any other."""
+    from workbench.training.old_names import OTHER, SAME
+
+    flag = name.partition("=")[0]
+    key = ELSEWHERE.get((command, flag)) or OPTIONS.get(flag, "")
+    setting = flag.removeprefix("--").replace("-", "_")
+    if not key and command == "train" and setting in {*SAME, *OTHER}:
+        return BadInput("cli.old.setting", given=name, name=setting)
     return BadInput(f"cli.old.{key}", given=name) if key else None
 
 

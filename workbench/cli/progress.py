@@ -13,6 +13,7 @@ STYLES = {
     "good": "bold #009E73",
     "overfitting": "bold #D55E00",
     "collapsed": "bold reverse #D55E00",
+    "blind": "bold reverse #D55E00",
     "unjudged": "bold",
 }
 
@@ -58,7 +59,7 @@ class Progress:
     def _status(self, event: Any) -> None:
         if event.key == "training.state.training":
             self.bar.update(self.task, description=text("cli.train.training"), total=event.values["steps"])
-        if event.message and event.state in ("running", "resumed"):
+        if event.message and event.state in ("running", "resumed", "waiting"):
             self.console.print(event.message, markup=False)
 
     def _train(self, event: Any) -> None:

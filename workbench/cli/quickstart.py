@@ -94,7 +94,7 @@ def _walk(way: Quickstart, console: Console, resume: bool) -> Outcome:
     run, conversations = way.begin(resume=resume)
     if way.rehearsed:
         questions, count = way.asked
-        details: dict[str, Any] = {"general": way.general, "path": way.rehearsed, "asked": questions, "count": count}
+        details: dict[str, Any] = {"shipped": way.general, "path": way.rehearsed, "asked": questions, "count": count}
         key = "quickstart.rehearsed" if way.settings.model.name == "pocket" else "quickstart.rehearsed_own"
         console.print(text(key, **details), markup=False)
     kinds = [sum(c.kind.startswith("identity") for c in conversations), len(conversations)]

@@ -1,4 +1,4 @@
-"""``workbench runs``: list, show, watch, stop. Knows run folders; loads nothing of training."""
+"""``workbench runs``: list, show, watch, stop; compare and note. Knows run folders; loads nothing of training."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workbench.cli.gallery import compare, note
 from workbench.errors import BadInput, Failed
 from workbench.texts import text
 
@@ -27,6 +28,10 @@ _json = click.option("--json", "as_json", is_flag=True, help=text("runs.cli.json
 @click.group(help=text("runs.cli.help"))
 def runs() -> None:
     """Hold the commands on runs."""
+
+
+runs.add_command(compare)
+runs.add_command(note)
 
 
 def summary(run: Run) -> str:
@@ -80,9 +85,11 @@ def show(run: str, as_json: bool) -> None:
 @_json
 def watch(run: str, replay: bool, speed: float, as_json: bool) -> None:
     """Print a run, live or again."""
-    from workbench.runs import find
+    from workbench.runs import find, words
 
     chosen = find(run)
+    if not replay and not as_json and chosen.state().key == "runs.job.waits":
+        click.echo(words(chosen, chosen.state())[0])
     events = chosen.events.replay(speed=speed, longest_gap=LONGEST_GAP) if replay else chosen.follow()
     try:
         _show(events, as_json=as_json)

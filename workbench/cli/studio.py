@@ -39,7 +39,7 @@ def app(name: str, library: str) -> ModuleType:
 @click.option("--host", default=None, help=text("web.options.host"))
 @click.option("--port", type=click.IntRange(0, 65535), default=None, help=text("web.options.port"))
 @click.option("--lang", type=click.Choice(["zh", "en"]), default=None, help=text("web.options.lang"))
-@click.option("--at-once", type=click.IntRange(1), default=1, show_default=True, help=text("studio.command.at_once"))
+@click.option("--at-once", type=click.IntRange(1, 1000), default=None, help=text("studio.command.at_once"))
 @click.option("--recipe", default="pocket-qlora", show_default=True, help=text("studio.command.recipe"))
 def studio(root: Path, **options: Any) -> None:
     """Serve the studio until Ctrl-C."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -21,6 +22,33 @@ class ChatCommand(click.Command):
             follows = len(parted) > 1 and parted[-2] == "--with-plugins" and word in PLUGINS
             parted += ["--with-plugins", word] if follows else [word]
         return super().parse_args(ctx, parted)
+
+
+def offered_tools(
+    context: click.Context, tools: str | None, plugins: Sequence[str], servers: Sequence[str]
+) -> str | tuple[Any, ...]:
+    """Return what is offered: names, and the tools of servers that are confirmed among them.
+
+    The servers run until the command ends.
+
+    Raises:
+        UnknownName: no such tool, here or at a server. BadInput: a server none of whose tools is named. Failed: one
+            cannot be started.
+    """
+    if not servers:
+        return wanted_tools(tools, plugins)
+    from workbench.tools import chosen
+    from workbench.tools.servers import ToolServer
+
+    named = [name.strip() for name in (tools or "").split(",") if name.strip()]
+    running = [context.with_resource(ToolServer(command)) for command in servers]
+    theirs = {name: server for server in reversed(running) for name in server.names}
+    confirmed = [name for name in named if name in theirs]
+    for server in running:
+        if not set(server.names) & set(confirmed):
+            server.tools([])  # says what it offers
+    ours = wanted_tools(",".join(name for name in named if name not in theirs), plugins)
+    return (*chosen(ours), *(tool for name in confirmed for tool in theirs[name].tools([name])))
 
 
 def wanted_tools(tools: str | None, plugins: Sequence[str]) -> str:

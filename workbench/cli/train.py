@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ from workbench.texts import text
 @click.option("--detach", is_flag=True, help=text("cli.train.detach"))
 @click.option("--deepspeed", metavar="ZERO", help=text("cli.train.deepspeed"))
 @click.option("--nproc", type=click.IntRange(min=1), help=text("cli.train.nproc"))
+@click.option(
+    "--report-to", multiple=True, type=click.Choice(["tensorboard", "trackio"]), help=text("cli.train.report_to")
+)
+@click.option("--queue", metavar="CLUSTER", help=text("cli.train.queue"))
+@click.option("--queue-set", "queue_options", multiple=True, metavar="KEY=VALUE", help=text("cli.train.queue_set"))
 @click.option("--json", "as_json", is_flag=True, help=text("cli.json"))
 def train(
     recipe: str | None,
@@ -36,6 +42,9 @@ def train(
     detach: bool,
     deepspeed: str | None,
     nproc: int | None,
+    report_to: tuple[str, ...],
+    queue: str | None,
+    queue_options: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Train, and show how it goes."""
@@ -46,12 +55,19 @@ def train(
     zero = (deepspeed or "").removeprefix("deepspeed_").replace("_", "-") or None  # XTuner's spelling too
     named = {"adapter.start": start, "runtime.deepspeed": zero, "runtime.nproc": nproc}
     overrides = (*overrides, *(f"{key}={value}" for key, value in named.items() if value is not None))
+    if report_to:
+        overrides = (*overrides, f"runtime.report_to=[{', '.join(report_to)}]")
     if merged:
         overrides = (*overrides, f"model.name={_merged(settings, overrides, merged, out)}")
-    with front.ahead() as waiting:  # before anything else is loaded here: its libraries take the longest
+    if queue_options and queue is None:
+        raise BadInput("training.queue.no_queue", given=queue_options[0])
+    with (
+        nullcontext() if queue else front.ahead() as waiting
+    ):  # before anything else is loaded here: its libraries take the longest
         from workbench.training.start import train as begin
 
         options: dict[str, Any] = {"overrides": overrides, "resume": resume, "waiting": waiting}
+        options |= {"queue": queue, "queue_options": queue_options}
         if detach or as_json:
             run = begin(settings, out, detach=detach, **options)
         else:
@@ -62,7 +78,7 @@ def train(
 
         click.echo(summary(run))
     elif detach:
-        click.echo(text("cli.train.detached", run=out))
+        click.echo(text("cli.train.queued" if queue else "cli.train.detached", run=out))
     else:
         _conclude(run, out)
 

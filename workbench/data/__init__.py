@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from workbench.data.formats import FORMATS
     from workbench.data.identity import identity_set
     from workbench.data.mixing import mix
+    from workbench.data.picture import Picture
     from workbench.data.reading import Reading, load, read, recognise
     from workbench.data.splitting import split
     from workbench.data.writing import write
@@ -24,6 +25,7 @@ _HOME = {
     "Conversation": "conversation",
     "Message": "conversation",
     "Persona": "conversation",
+    "Picture": "picture",
     "Role": "conversation",
     "ask": "conversation",
     "FORMATS": "formats",
@@ -46,6 +48,7 @@ __all__ = [
     "Finding",
     "Message",
     "Persona",
+    "Picture",
     "Reading",
     "Role",
     "ask",

@@ -8,6 +8,7 @@ grows, hangs or ends by what somebody put into a file.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -116,13 +117,13 @@ def _error(record: dict[str, Any]) -> WorkbenchError:
     return BadRow(record["key"], location, **values)
 
 
-def _with_bytes(value: dict[str, Any], paths: Any) -> dict[str, Any]:
-    """The row with what stands for bytes marked as such again."""
-    for *way, last in paths:
+def _with_bytes(value: dict[str, Any], marked: Any) -> dict[str, Any]:
+    """The row with what stands for bytes marked as such again, and a picture's bytes with it."""
+    for (*way, last), content in marked:
         node: Any = value
         for key in way:
             node = node[key]
-        node[last] = Undecoded(node[last])
+        node[last] = Undecoded(node[last], base64.b64decode(content))
     return value
 
 
@@ -170,14 +171,15 @@ def _unpack(order: dict[str, Any], out: Any) -> None:
         located = tables.disk_rows(source, name, limit=limit)
     for row in located:
         record: dict[str, Any] = {"row": row.location.row, "value": row.value}
-        if paths := list(_bytes_in(row.value)):
-            record["bytes"] = paths
+        if marked := list(_bytes_in(row.value)):
+            record["bytes"] = marked
         out.write(json.dumps(record).encode() + b"\n")
 
 
-def _bytes_in(node: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def _bytes_in(node: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Where bytes stand in a row, and those of a picture."""
     if isinstance(node, Undecoded):
-        yield way
+        yield way, base64.b64encode(node.data).decode()
     elif isinstance(node, (dict, list)):
         for key, value in node.items() if isinstance(node, dict) else enumerate(node):
             yield from _bytes_in(value, (*way, key))

@@ -9,7 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from workbench.data.fields import BadRow, Location, clean, kind, listed, mapped, parsed, required, shorten
+from workbench.data.fields import BadRow, Location, clean, kind, listed, mapped, required, shorten
+from workbench.data.lenient import decoded, loosely, note
+
+_NAMES, _ARGUMENTS = ("name", "api_name", "tool_name"), ("arguments", "parameters", "args")
 
 
 def dump(value: Any) -> str:
@@ -20,12 +23,12 @@ def dump(value: Any) -> str:
 def call(value: object, location: Location, field: str) -> str:
     """Return one call: an object of OpenAI's shape, ``{"name", "arguments"}``, or the JSON text of either."""
     if isinstance(value, str):
-        value = parsed(clean(value, location, field), location, field)
+        value = decoded(clean(value, location, field), location, field)
     fields = {key: item for key, item in mapped(value, location, field).items() if item is not None}
     if "function" not in fields:
         labels: dict[str, Any] = {key: fields.pop(key) for key in ("id", "index") if key in fields}
         fields = {**labels, "type": "function", "function": fields}
-    function = dict(mapped(fields["function"], location, f"{field}.function"))
+    function = _by_its_names(dict(mapped(fields["function"], location, f"{field}.function")))
     clean(required(function, "name", location, f"{field}.function."), location, f"{field}.function.name")
     function["arguments"] = _arguments(function.get("arguments"), location, f"{field}.function.arguments")
     fields.setdefault("type", "function")
@@ -33,13 +36,29 @@ def call(value: object, location: Location, field: str) -> str:
     return _encodable(fields, location, field)
 
 
+def _by_its_names(function: dict[str, Any]) -> dict[str, Any]:
+    """Return a function with its name and its arguments under the usual keys: Llama 3.1 and InternLM2 write
+    ``parameters``, ModelScope-Agent ``api_name`` and a ``url`` that is no argument."""
+    for usual, names in (("name", _NAMES), ("arguments", _ARGUMENTS)):
+        key = next((name for name in names if name in function), usual)
+        if key != usual:
+            function[usual] = function.pop(key)
+            function.pop("url", None)
+    return function
+
+
 def _arguments(value: object, location: Location, field: str) -> str:
-    if value is None:
+    if value is None or value == "":
         return "{}"
-    if isinstance(value, str):
-        inner = parsed(clean(value, location, field), location, field)
-        return _once(inner) or value
-    return dump(mapped(value, location, field))
+    if not isinstance(value, str):
+        return dump(mapped(value, location, field))
+    before = len(location.mends)
+    inner = decoded(clean(value, location, field), location, field)
+    twice = _once(inner)
+    if twice:
+        note(location, field, "twice")
+        return twice
+    return value if len(location.mends) == before else dump(inner)
 
 
 def _once(inner: object) -> str:
@@ -47,9 +66,10 @@ def _once(inner: object) -> str:
     if not isinstance(inner, str):
         return ""
     try:
-        return inner if isinstance(json.loads(inner), dict) else ""
+        value, mend = loosely(inner)
     except (ValueError, RecursionError):
         return ""
+    return "" if not isinstance(value, dict) else dump(value) if mend else inner
 
 
 def calls(value: object, location: Location, field: str) -> tuple[str, ...]:
@@ -59,21 +79,23 @@ def calls(value: object, location: Location, field: str) -> tuple[str, ...]:
         return ()
     texts = []
     for index, item in enumerate(listed(value, location, field)):
+        before = len(location.mends)
         checked = call(item, location, f"{field}[{index}]")
-        texts.append(item if isinstance(item, str) else checked)
+        texts.append(item if isinstance(item, str) and len(location.mends) == before else checked)
     return tuple(texts)
 
 
 def spoken_calls(value: object, location: Location, field: str) -> tuple[str, ...]:
     """Return the calls of a ShareGPT ``function_call`` turn: JSON text of one call or of a list of them."""
-    decoded = parsed(clean(value, location, field), location, field)
-    return tuple(call(item, location, field) for item in (decoded if isinstance(decoded, list) else [decoded]))
+    if isinstance(value, str):
+        value = decoded(clean(value, location, field), location, field)
+    return tuple(call(item, location, field) for item in (value if isinstance(value, list) else [value]))
 
 
 def tools(value: object, location: Location, field: str = "tools") -> tuple[str, ...]:
     """Return the tools that a row offers, a JSON text each; from a list, or from the JSON text of one."""
     if isinstance(value, str):
-        value = parsed(clean(value, location, field), location, field) if value.strip() else None
+        value = decoded(clean(value, location, field), location, field) if value.strip() else None
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):
@@ -83,9 +105,13 @@ def tools(value: object, location: Location, field: str = "tools") -> tuple[str,
 
 def _tool(value: object, location: Location, field: str) -> str:
     if isinstance(value, str):
-        mapped(parsed(clean(value, location, field), location, field), location, field)
-        return value
-    return _encodable(_without_nulls(mapped(value, location, field)), location, field)
+        before = len(location.mends)
+        function = mapped(decoded(clean(value, location, field), location, field), location, field)
+        return value if len(location.mends) == before else _encodable(function, location, field)
+    slim = _without_nulls(mapped(value, location, field))
+    if slim != value:
+        note(location, field, "nulls")
+    return _encodable(slim, location, field)
 
 
 def _without_nulls(node: Any) -> Any:
@@ -97,6 +123,8 @@ def _without_nulls(node: Any) -> Any:
 
 def _encodable(value: dict[str, Any], location: Location, field: str) -> str:
     try:
-        return clean(dump(value), location, field)
+        return clean(json.dumps(value, ensure_ascii=False, allow_nan=False), location, field)
     except RecursionError:
         raise BadRow("data.too_deep", location) from None
+    except ValueError:
+        raise BadRow("data.no_number", location, field=field) from None

@@ -5,7 +5,7 @@ What needs a tokenizer is measured by the caller, who stands above this room, an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from workbench.data.comparing import compare
@@ -13,6 +13,7 @@ from workbench.data.conversation import Conversation, Persona
 from workbench.data.doubts import LOOKS
 from workbench.data.findings import CODES, Finding, Rows
 from workbench.data.markers import control_tokens, placeholders
+from workbench.data.picture_faults import PICTURE_CODES, picture_findings, shared_pictures
 from workbench.data.tool_faults import CALL_LOOKS
 
 __all__ = ["CODES", "Finding", "Length", "check"]
@@ -62,10 +63,19 @@ def check(
     looks = {**_BY_MESSAGE, **LOOKS, **CALL_LOOKS}
     only = {code for code in only if not (sees and code == "pictures_unseen")}
     findings = [finding for code, look in looks.items() if code in only for finding in look(rows)]
+    findings += _pictures(rows, validation, only)
     findings += _control(rows, control)
     findings += compare(rows, persona=persona, validation=validation, only=only)
     findings += _untrained(rows, max_length) if lengths is None else _lengths(rows, lengths, max_length)
     return sorted((finding for finding in findings if finding.code in only), key=lambda f: CODES.index(f.code))
+
+
+def _pictures(rows: Rows, validation: Sequence[Conversation] | None, only: Collection[str]) -> Iterator[Finding]:
+    """The findings on pictures; none is opened where nobody asks for one of these."""
+    if set(PICTURE_CODES) & set(only):
+        yield from picture_findings(rows)
+    if validation is not None and "picture_in_both" in only:
+        yield from shared_pictures(rows, validation)
 
 
 def _where(rows: Rows, bad: Callable[[Conversation], bool]) -> list[int]:
@@ -94,7 +104,7 @@ def _empty(rows: Rows) -> Iterable[Finding]:
 
 
 def _has_empty_turn(conversation: Conversation) -> bool:
-    return any(not (m.content.strip() or m.tool_calls or m.images or m.thinking) for m in conversation.messages)
+    return any(not (m.content.strip() or m.tool_calls or m.images) for m in conversation.messages)
 
 
 def _missing(rows: Rows) -> Iterable[Finding]:

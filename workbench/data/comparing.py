@@ -70,7 +70,13 @@ def _answers(rows: Rows) -> dict[Context, list[_Answer]]:
         for index, message in enumerate(conversation.messages):
             if message.role == "assistant" and before and message.content.strip():
                 answers.setdefault(before, []).append(_Answer(row, index, message.content))
-            before = (*before, message.role, plainly(message.content), *message.images, *message.tool_calls)
+            before = (
+                *before,
+                message.role,
+                plainly(message.content),
+                *(image.key for image in message.images),
+                *message.tool_calls,
+            )
     return answers
 
 
@@ -160,14 +166,17 @@ def _parts(conversation: Conversation) -> tuple[str, str]:
         if message.role == "assistant":
             answered += [message.thinking, message.content, *message.tool_calls]
         elif message.role != "system":
-            questions += [message.content, *message.images]
+            questions += [message.content, *(image.key for image in message.images)]
     return "\n".join(questions), "\n".join(filter(None, answered))
 
 
-def _mark(conversation: Conversation) -> tuple[str, tuple[bool | None, ...]]:
-    """What makes two rows different whatever else they share: the system text, and which answers are trained."""
+def _mark(conversation: Conversation) -> tuple[str, tuple[bool | None, ...], tuple[str, ...]]:
+    """What makes two rows different whatever else they share: the system text, which answers are trained, and the
+    pictures."""
     system = "\n".join(message.content for message in conversation.messages if message.role == "system")
-    return system.strip(), tuple(message.train for message in conversation.messages if message.role == "assistant")
+    pictures = tuple(picture.key for picture in conversation.pictures)
+    trained = tuple(message.train for message in conversation.messages if message.role == "assistant")
+    return system.strip(), trained, pictures
 
 
 def _share(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
@@ -238,7 +247,9 @@ def _leakage(rows: Rows, validation: Sequence[Conversation]) -> Iterator[Finding
         for index, questions in enumerate(ours + theirs)
         for key in dict.fromkeys((*questions[:1], *questions[-1:]))
     ]
-    for cluster in near_duplicates([key for _, key in near], threshold=SAME_QUESTION):
+    everyone = [*rows.conversations, *validation]
+    pictures = [tuple(picture.key for picture in everyone[index].pictures) for index, _ in near]
+    for cluster in near_duplicates([key for _, key in near], threshold=SAME_QUESTION, apart=pictures):
         members = [near[member][0] for member in cluster]
         twin = next((member - len(ours) for member in members if member >= len(ours)), None)
         for index in members:
@@ -260,7 +271,7 @@ def _asked(conversation: Conversation) -> list[str]:
     pending: list[str] = []
     for message in conversation.messages:
         if message.role == "user":
-            pending.append(plainly(message.content))
+            pending.append("\n".join((plainly(message.content), *(image.key for image in message.images))))
         elif message.role == "assistant" and message.train is not False and any(pending):
             keys.append("\n".join(pending))
     last = "\n".join(pending) if any(pending) else plainly(conversation.answer)

@@ -14,12 +14,15 @@ from workbench.data.conversation import Conversation
 from workbench.data.fields import printable, shorten
 from workbench.data.findings import Finding, Rows
 from workbench.data.formats.oasst import LEFT_OUT
+from workbench.data.formats.transcript import begins_as_turn
 from workbench.data.garbled import damage, original
 from workbench.data.parsing import EXTRAS
 from workbench.data.similar import folded
 from workbench.texts import text
 
 SHORT = 3  # characters
+# what programs write for a cell that was empty
+FILLINGS = ("nan", "NaN", "NAN", "<NA>", "#N/A", "N/A", "null", "NULL", "None", "undefined", "<nooutput>", "<noinput>")
 FEW, SHARE = 2, 0.05  # so many short answers, and so great a share of them, are no accident
 
 
@@ -144,6 +147,33 @@ def _pictures(rows: Rows) -> Iterator[Finding]:
         yield rows.finding("pictures_unseen", indices)
 
 
+def _fillings(rows: Rows) -> Iterator[Finding]:
+    """Turns, or what is asked about under a question, that are only what programs write for an empty cell."""
+    words: dict[str, None] = {}
+    indices: list[int] = []
+    for index, conversation in enumerate(rows.conversations):
+        last_lines = [m.content.strip().rsplit("\n", 1)[-1] for m in conversation.messages if m.role == "user"]
+        answers = [m.content.strip() for m in conversation.messages if m.role == "assistant"]
+        fillings = [word for word in (*last_lines, *answers) if word in FILLINGS]
+        if fillings:
+            indices.append(index)
+            words.update(dict.fromkeys(fillings))
+    if indices:
+        yield rows.finding("filled_cells", indices, words=", ".join(words))
+
+
+def _turns_in_text(rows: Rows) -> Iterator[Finding]:
+    """Plain texts that begin as a turn of a dialogue does, and are not read as one."""
+    indices = [
+        index
+        for index, conversation in enumerate(rows.conversations)
+        if conversation.kind == "text" and begins_as_turn(conversation.answer)
+    ]
+    if indices:
+        example = shorten(rows.conversations[indices[0]].answer, 30)
+        yield rows.finding("turns_in_text", indices, example=example)
+
+
 def _short(rows: Rows) -> Iterator[Finding]:
     indices = [i for i, conversation in enumerate(rows.conversations) if _all_short(conversation)]
     if len(indices) >= FEW and len(indices) >= SHARE * len(rows.conversations):
@@ -156,8 +186,9 @@ def _all_short(conversation: Conversation) -> bool:
         return False
     trained = [m for m in conversation.messages if m.role == "assistant" and m.train is not False and not m.tool_calls]
     answers = [folded(message.content) for message in trained if not message.thinking]
-    few = all(0 < len(answer) <= SHORT and not any(map(str.isdigit, answer)) for answer in answers)
-    return bool(answers) and len(answers) == len(trained) and few
+    few = all(len(answer) <= SHORT and not any(map(str.isdigit, answer)) for answer in answers)
+    spoken = all(message.content.strip() for message in trained)  # what says nothing is another finding
+    return bool(answers) and len(answers) == len(trained) and few and spoken
 
 
 LOOKS: dict[str, Callable[[Rows], Iterator[Finding]]] = {
@@ -168,6 +199,8 @@ LOOKS: dict[str, Callable[[Rows], Iterator[Finding]]] = {
     "replies_left_out": _replies,
     "unread_columns": _unread,
     "pictures_unseen": _pictures,
+    "filled_cells": _fillings,
+    "turns_in_text": _turns_in_text,
     "short_answers": _short,
 }
 

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.errors import BadData, nearest
-from workbench.texts import entry, text
+from workbench.texts import entry, fill, text
 
 SHOWN = 60  # characters of a wrong value that an error repeats
 DEEPEST = 64  # levels of lists and objects in a row
 
 
 class Undecoded(str):
-    """Hold what stands for bytes that are no text, such as ``<24 bytes>``: may be kept as meta, and is never words."""
+    """Hold what stands for bytes that are no text, such as ``<24 bytes>``: may be kept as meta, and is never words.
 
-    __slots__ = ()
+    Args:
+        shown: what stands for them.
+        data: the bytes themselves, where they may be a picture's; else none.
+    """
+
+    __slots__ = ("data",)
+    data: bytes
+
+    def __new__(cls, shown: str, data: bytes = b"") -> Undecoded:
+        """Return the text, which knows its bytes."""
+        made = super().__new__(cls, shown)
+        made.data = data
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +39,13 @@ class Location:
         file: the path as it was given.
         row: counted from 1; of JSON lines it is the line, of a table the heading does not count.
         line: the line of the file on which the row begins; ``None`` where there are no lines.
+        mends: what was mended while the row was read: (field, key under ``data.mends``).
     """
 
     file: str
     row: int
     line: int | None = None
+    mends: list[tuple[str, str]] = field(default_factory=list, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +70,7 @@ class BadRow(BadData):
                 values[word] = text(f"data.{word}s.{values[word]}", lang)
         same = values["line"] in (None, values["row"])
         where = text("data.where_row" if same else "data.where_line", lang, **values)
-        return where + entry(self.key, lang)["say"].format(**values)
+        return where + fill(entry(self.key, lang)["say"], values)
 
 
 def name_set(names: str) -> frozenset[str]:

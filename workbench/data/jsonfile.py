@@ -199,13 +199,19 @@ def _nothing_after(text: str, start: int, location: Location, first: int = 1) ->
 
 def _lines(text: str, name: str, limit: int | None) -> Iterator[Row]:
     size = 0
-    for number, line in enumerate(text.split("\n"), 1):
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         if limit is not None and size >= limit:
             return
         location = Location(name, number, number)
-        value, end = _decode(line, _skip(line, 0), location, number)
+        try:
+            value, end = _decode(line, _skip(line, 0), location, number)
+        except BadRow as error:
+            if error.values.get("reason") == "ends" and any(map(str.strip, lines[number:])):
+                error.values["reason"] = "line_ends"
+            raise
         _nothing_after(line, end, location, number)
         yield _row(value, location)
         size += 1

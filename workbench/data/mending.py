@@ -42,12 +42,12 @@ def _renamed(message: Message, old: str, new: str) -> Message:
 
 def drop_columns(conversations: Iterable[Conversation], names: Collection[str]) -> list[Conversation]:
     """Return the conversations without these columns of their rows, and without fields of these names of their
-    messages."""
+    messages; ``metadata.train`` is a field of the object in ``metadata``."""
     return [replace(conversation, meta=_without(conversation.meta, names)) for conversation in conversations]
 
 
 def _without(meta: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    columns = {key: value for key, value in meta.items() if key not in names}
+    columns = {key: _thinned(key, value, names) for key, value in meta.items() if key not in names}
     extras = columns.pop(EXTRAS, None)
     if isinstance(extras, dict):
         fields = {
@@ -56,6 +56,13 @@ def _without(meta: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
         remaining = {index: entry for index, entry in fields.items() if entry != {}}
         columns |= {EXTRAS: remaining} if remaining else {}
     return columns
+
+
+def _thinned(key: str, value: Any, names: Collection[str]) -> Any:
+    """What an object in a column holds without its fields of these names."""
+    if not isinstance(value, dict) or not any(name.startswith(f"{key}.") for name in names):
+        return value
+    return {field: inner for field, inner in value.items() if f"{key}.{field}" not in names}
 
 
 def drop(

@@ -23,9 +23,10 @@ def normalised(text: str) -> str:
 
 
 def question_key(messages: tuple[Message, ...]) -> str:
-    """Return what has been asked up to the last of ``messages``: the user's turns, normalised. System prompts do not
-    count."""
-    return "\n".join(normalised(message.content) for message in messages if message.role == "user")
+    """Return what has been asked up to the last of ``messages``: the user's turns, normalised, with their pictures.
+    System prompts do not count."""
+    asked = (message for message in messages if message.role == "user")
+    return "\n".join("\n".join((normalised(m.content), *(image.key for image in m.images))) for m in asked)
 
 
 def trained_questions(conversation: Conversation) -> list[str]:

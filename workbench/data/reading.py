@@ -14,6 +14,7 @@ from workbench.data.fields import Location, Row, printable
 from workbench.data.formats import FORMATS, gathered, known_format, settle
 from workbench.data.limits import check_file, check_folder, check_text, within
 from workbench.data.parsing import parse
+from workbench.data.pictures import anchored
 from workbench.errors import BadData, nearest
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
@@ -37,7 +38,12 @@ class Reading:
 
 
 def read(
-    path: str | Path, *, format: str | None = None, limit: int | None = None, compat: str | None = None
+    path: str | Path,
+    *,
+    format: str | None = None,
+    limit: int | None = None,
+    compat: str | None = None,
+    image_folder: str | Path | None = None,
 ) -> list[Conversation]:
     """Return the conversations of a file, a folder, a dataset on disk, or a dataset on the hub.
 
@@ -47,12 +53,14 @@ def read(
         format: a key of ``FORMATS``; recognised by the rows' fields where not given, for each file by itself.
         limit: at most so many conversations, from the start.
         compat: ``"xtuner"`` joins Alpaca's instruction and input as XTuner does and drops ``<nooutput>`` rows.
+        image_folder: the folder, or the zip archive, in which the pictures lie that the rows name; the file's own
+            where not given. No picture is opened.
 
     Raises:
         BadData: says the file, the row, the field, the value, and what to do.
         UnknownName: no such format.
     """
-    return load(path, format=format, limit=limit, compat=compat).conversations
+    return load(path, format=format, limit=limit, compat=compat, image_folder=image_folder).conversations
 
 
 def recognise(path: str | Path) -> str:
@@ -62,10 +70,16 @@ def recognise(path: str | Path) -> str:
 
 
 def load(
-    path: str | Path, *, format: str | None = None, limit: int | None = None, compat: str | None = None
+    path: str | Path,
+    *,
+    format: str | None = None,
+    limit: int | None = None,
+    compat: str | None = None,
+    image_folder: str | Path | None = None,
 ) -> Reading:
     """Read as :func:`read` does, with the format that was recognised."""
     known_format(format)
+    _check_image_folder(image_folder)
     conversations: list[Conversation] = []
     formats: list[str] = []
     for source in _sources(path):
@@ -80,12 +94,30 @@ def load(
         if remaining is not None and FORMATS[form].gather:
             rows = list(_rows(source, None))  # a conversation may have rows anywhere in the file
         rows = gathered(rows, form)[:remaining]
-        conversations += [parse(row, form, xtuner=compat == "xtuner") for row in rows]
+        pictures = str(image_folder or _home(source))
+        conversations += [anchored(parse(row, form, xtuner=compat == "xtuner"), pictures) for row in rows]
         if compat == "xtuner" and form == "alpaca":
             conversations = [c for c in conversations if c.answer != "<nooutput>"]
     if not conversations and limit != 0:
         raise BadData("data.no_rows", file=printable(str(path)))
     return Reading(conversations, ", ".join(formats))
+
+
+def _home(source: Path | str) -> Path | str:
+    """The folder of the data, in which its pictures lie; of a dataset on the hub none."""
+    if isinstance(source, str):
+        return ""
+    return (source if source.is_dir() else source.parent).absolute()
+
+
+def _check_image_folder(folder: str | Path | None) -> None:
+    """
+    Raises:
+        BadData: there is no such folder or archive.
+    """
+    if folder is not None and not (Path(folder).is_dir() or Path(folder).suffix.lower() == ".zip"):
+        near = _neighbours(Path(folder))
+        raise BadData("data.no_such_path", file=printable(str(folder)), nearest=near)
 
 
 def _sources(path: str | Path) -> list[Path | str]:

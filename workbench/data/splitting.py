@@ -17,12 +17,12 @@ from workbench.errors import BadSetting
 def split(
     conversations: Sequence[Conversation], *, validation: float = 0.1, seed: int = 0
 ) -> tuple[list[Conversation], list[Conversation]]:
-    """Return ``(train, validation)``: never a group, nor a question, on both sides; each in the order of
+    """Return ``(train, validation)``: never a group, a question, nor a picture, on both sides; each in the order of
     ``conversations``.
 
     Conversations stay together that share their ``group``, or whose trained answers reply to the same question (case,
-    width, spaces and punctuation do not count; in a dialogue, the questions before count too), directly or through
-    others. So repeated rows stay together, before oversampling and after it.
+    width, spaces and punctuation do not count; in a dialogue, the questions before count too), or that show the same
+    picture, directly or through others. So repeated rows stay together, before oversampling and after it.
 
     Each kind and language gives its own share, counted in conversations and as near as whole groups allow, its intents
     in turn; validation is never empty where that can be helped. Train keeps a group of every kind, language and intent:
@@ -78,6 +78,7 @@ def clusters(conversations: Sequence[Conversation]) -> list[list[int]]:
     for row, conversation in enumerate(conversations):
         keys = [("question", key) for key in trained_questions(conversation)]
         keys += [("group", conversation.group)] if conversation.group else []
+        keys += [("picture", picture.key) for picture in conversation.pictures]
         for key in keys:
             low, high = sorted((root(row), root(first_with.setdefault(key, row))))
             parent[high] = low

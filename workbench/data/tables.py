@@ -17,6 +17,8 @@ from workbench.errors import BadData, WorkbenchError
 
 # rows in memory at a time
 BATCH = 250
+# How the files of pictures begin, those that are refused too: PNG, JPEG, WebP, GIF, BMP, TIFF, HEIC.
+PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0")
 
 
 def csv_rows(text: str, name: str, *, delimiter: str = ",", limit: int | None = None) -> Iterator[Row]:
@@ -175,6 +177,8 @@ def _value(row: Any, location: Location) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     """``value`` in JSON's types: what a table library returns beyond them becomes its text."""
     if isinstance(value, dict):
+        if isinstance(value.get("bytes"), bytes) and "path" in value:  # how datasets hold a picture
+            return {**{str(key): _plain(item) for key, item in value.items()}, "bytes": _binary(value["bytes"])}
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
@@ -190,7 +194,12 @@ def _words(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        return Undecoded(f"<{len(value)} bytes>")
+        return _binary(value)
+
+
+def _binary(value: bytes) -> Undecoded:
+    """Bytes that are no words; kept as far as they begin as a picture does."""
+    return Undecoded(f"<{len(value)} bytes>", value if value.startswith(PICTURES) else b"")
 
 
 def _first_line(error: Exception) -> str:

@@ -10,6 +10,10 @@ from workbench.data.flags import plain_name
 
 NAMES = (
     "thinking", "reasoning_content", "reasoning", "thought", "thoughts", "cot", "chain_of_thought", "complex_cot",
+    "think", "think_content", "thinking_content", "thinking_text", "thinking_process", "thought_process",
+    "thought_content", "reasoning_text", "reasoning_process", "reasoning_chain", "reasoning_trace", "reasoning_steps",
+    "cot_content", "long_cot", "inner_thought", "inner_thoughts", "deepseek_reasoning", "r1_reasoning",
+    "思考", "思考过程", "思考内容", "推理", "推理过程", "思维链", "思维过程",
 )  # fmt: skip
 _OPENS, _CLOSES = "<think>", "</think>"
 

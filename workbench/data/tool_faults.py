@@ -9,17 +9,30 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from workbench.data.conversation import Conversation
 from workbench.data.findings import Finding, Rows
 from workbench.data.ordering import normalised
 from workbench.data.parsing import EXTRAS
+from workbench.data.schemas import validator
 from workbench.texts import text
 
 FEWEST = 20  # rows that offer tools, below which a share tells nothing
 TOO_MANY = 0.2  # of these rows with one and the same call
+_NUMBER = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?|-?\d{1,30}(?:\.\d{1,30})?", re.ASCII)
 _TOKEN = re.compile(r"\d+|[^\W\d_]{2,}|[㐀-鿿]")
+
+
+def _mended(rows: Rows) -> Iterator[Finding]:
+    """What was not as it should be, and was mended while it was read."""
+    indices = [index for index, conversation in enumerate(rows.conversations) if conversation.mended]
+    if indices:
+        mends = dict.fromkeys(mend for index in indices for _, mend in rows.conversations[index].mended)
+        names = ", ".join(text(f"data.mends.{mend}", rows.lang) for mend in mends)
+        example = rows.conversations[indices[0]].mended[0][0]
+        yield rows.finding("mended_calls", indices, surplus=(), kinds=names, example=example)
 
 
 def _broken(rows: Rows) -> Iterator[Finding]:
@@ -80,15 +93,13 @@ def _call_faults(call: str, schemas: Mapping[str, Mapping[str, Any]]) -> Iterato
 
 def _unfit(parameters: Any, arguments: Mapping[str, Any]) -> bool:
     """Whether the schema refuses the arguments, or names none of that name."""
-    import jsonschema
-
     if not isinstance(parameters, Mapping):
         return False
     properties = parameters.get("properties")
     if isinstance(properties, Mapping) and set(arguments) - set(properties):
         return True
     try:
-        return not jsonschema.Draft202012Validator(dict(parameters)).is_valid(dict(arguments))
+        return not validator(parameters).is_valid(dict(arguments))
     except Exception:  # a schema that is none, in whatever way: that is said where it is used
         return False
 
@@ -158,6 +169,45 @@ def _leaves(node: Any) -> Iterator[str]:
         yield str(node)
 
 
+def _contradicted(rows: Rows) -> Iterator[Finding]:
+    indices: list[int] = []
+    example = ("", "")
+    for index, conversation in enumerate(rows.conversations):
+        pair = _contradiction(conversation)
+        if pair:
+            indices.append(index)
+            example = example if example[0] else pair
+    if indices:
+        yield rows.finding("contradicted_results", indices, result=example[0][:40], answer=example[1][:60])
+
+
+def _contradiction(conversation: Conversation) -> tuple[str, str] | None:
+    """Return a result that is a number and the answer that has other numbers only; None where there is none."""
+    results: list[str] = []
+    for message in conversation.messages:
+        if message.role == "tool":
+            results.append(message.content.strip())
+        elif message.role == "assistant" and not message.tool_calls and results:
+            wanted = [_value(result) for result in results if _NUMBER.fullmatch(result)]
+            numbers = [_value(number) for number in _NUMBER.findall(message.content)]
+            if len(wanted) == len(results) and numbers and not any(_rounds(w, n) for w in wanted for n in numbers):
+                return results[-1], message.content
+            results = []
+        elif message.role == "user":
+            results = []
+    return None
+
+
+def _value(number: str) -> Decimal:
+    return Decimal(number.replace(",", ""))
+
+
+def _rounds(exact: Decimal, shown: Decimal) -> bool:
+    """Whether ``shown`` is the number, perhaps with fewer places."""
+    places = max(0, -int(shown.as_tuple().exponent))
+    return abs(exact - shown) * 2 <= Decimal(1).scaleb(-places) and (places > 0 or exact == shown or "." in str(exact))
+
+
 def _always(rows: Rows) -> Iterator[Finding]:
     offering = [at for at, c in enumerate(rows.conversations) if c.tools]
     if len(offering) < FEWEST:
@@ -182,7 +232,9 @@ def _key(call: str) -> str:
 
 
 CALL_LOOKS: dict[str, Callable[[Rows], Iterator[Finding]]] = {
+    "mended_calls": _mended,
     "broken_calls": _broken,
+    "contradicted_results": _contradicted,
     "invented_arguments": _invented,
     "always_calls": _always,
 }

@@ -18,8 +18,10 @@ from workbench.data.fields import (
     required,
     shorten,
 )
-from workbench.data.flags import message_flag
-from workbench.data.pictures import PICTURE, picture_paths
+from workbench.data.flags import message_flag, plain_name
+from workbench.data.lenient import decoded
+from workbench.data.picture import Picture
+from workbench.data.pictures import PICTURE, pictures_in, rename_pictures, shown
 from workbench.data.thoughts import NAMES as THOUGHTS
 from workbench.data.thoughts import thought
 from workbench.errors import nearest
@@ -31,6 +33,7 @@ OPENAI: dict[str, Role] = {
     "assistant": "assistant",
     "tool": "tool",
     "function": "tool",
+    "environment": "tool",  # InternLM2's
 }
 SHAREGPT: dict[str, Role] = {
     **OPENAI,
@@ -46,11 +49,24 @@ SHAREGPT: dict[str, Role] = {
     "observation": "tool",
     "tool_response": "tool",
     "function_response": "tool",
+    "tool_result": "tool",
     "ipython": "tool",
 }
-SYSTEM_NAMES = ("system", "system_prompt", "system_message")
+# how sets call the three speakers else
+_ALSO: dict[str, Role] = {
+    **dict.fromkeys(("system_prompt", "系统"), "system"),
+    **dict.fromkeys(("human", "prompter", "person", "customer", "questioner", "用户", "人类", "问", "提问者"), "user"),
+    **dict.fromkeys(
+        ("ai", "bot", "gpt", "model", "ai_assistant", "chatbot", "助手", "助理", "机器人", "答"), "assistant"
+    ),
+}
+SYSTEM_NAMES = ("system", "system_prompt", "system_message", "系统", "系统提示", "系统提示词")
+_HISTORIES = ("history", "histories", "chat_history", "历史", "历史对话", "对话历史")
 # how a history names the two sides of a pair
-_PAIRS = (("query", "response"), ("question", "answer"), ("user", "assistant"), ("human", "assistant"))
+_PAIRS = (
+    ("query", "response"), ("question", "answer"), ("user", "assistant"), ("human", "assistant"),
+    ("prompt", "response"), ("instruction", "output"), ("input", "output"),
+)  # fmt: skip
 _CALLING = ("function_call", "tool_call")
 
 
@@ -69,20 +85,23 @@ class Content:
 
     Args:
         text: the words, with ``<image>`` where a picture stands.
-        images: the pictures' paths, in order.
+        images: the pictures, in order.
         thinking: what parts of their own think.
         calls: what parts of their own call.
     """
 
     text: str
-    images: tuple[str, ...] = ()
+    images: tuple[Picture, ...] = ()
     thinking: str = ""
     calls: tuple[str, ...] = ()
 
 
 def take_turns(remaining: dict[str, Any], key: str, location: Location) -> list[tuple[str, dict[str, Any]]]:
     """Return the turns under ``key`` with the name of each, taken out of the row; there is at least one."""
-    turns = listed(required(remaining, key, location), location, key)
+    turns = required(remaining, key, location)
+    if isinstance(turns, str) and turns.lstrip()[:1] == "[":  # as ModelScope-Agent's set holds them, Python's text
+        turns = decoded(clean(turns, location, key), location, key)
+    turns = listed(turns, location, key)
     if not turns:
         raise BadRow("data.no_messages", location, field=key)
     del remaining[key]
@@ -106,8 +125,9 @@ def system_beside(
         BadRow: the messages have another system text of their own, or two columns differ.
     """
     texts: list[tuple[str, Content]] = []
-    for key in SYSTEM_NAMES:
-        if remaining.get(key) is None or (key != "system" and not isinstance(remaining[key], str)):
+    named = [(name, key) for name in SYSTEM_NAMES for key in remaining if plain_name(key) == name]
+    for name, key in named:
+        if remaining.get(key) is None or (name != "system" and not isinstance(remaining[key], str)):
             continue
         value = remaining.pop(key)
         texts.append((key, content_of(value if parts else clean(value, location, key), location, key)))
@@ -128,8 +148,9 @@ def system_beside(
 def history(remaining: dict[str, Any], location: Location) -> list[Message]:
     """Return the turns before the question, from ``history``: pairs, objects of a pair, or messages."""
     messages: list[Message] = []
-    for index, turn in enumerate(listed(remaining.pop("history", None) or [], location, "history")):
-        field = f"history[{index}]"
+    key = next((key for key in remaining if plain_name(key) in _HISTORIES and _is_list(key, remaining[key])), "history")
+    for index, turn in enumerate(listed(remaining.pop(key, None) or [], location, key)):
+        field = f"{key}[{index}]"
         if isinstance(turn, dict) and "role" in turn:
             messages.append(message(dict(turn), Shape("role", "content", SHAREGPT), location, field))
             continue
@@ -142,6 +163,11 @@ def history(remaining: dict[str, Any], location: Location) -> list[Message]:
             Message("assistant", clean(pair[1], location, f"{field}[1]")),
         ]
     return messages
+
+
+def _is_list(key: str, value: object) -> bool:
+    """Whether a column is a history: of this one name always, of its kin where it is a list, or JSON text of one."""
+    return key == "history" or isinstance(value, (list, tuple)) or (isinstance(value, str) and value[:1] == "[")
 
 
 def row_thinking(remaining: dict[str, Any], location: Location, answer: str) -> str:
@@ -158,7 +184,7 @@ def message(turn: dict[str, Any], shape: Shape, location: Location, field: str) 
     who, what = shape.who, shape.what
     role = role_of(required(turn, who, location, f"{field}."), shape.roles, location, f"{field}.{who}")
     tool_calls = _calls(turn, role, location, field)
-    images = picture_paths(turn.pop("images", None), location, f"{field}.images")
+    images = _pictures(turn, location, field)
     if turn[who] in _CALLING:
         content = Content("")
         tool_calls = spoken_calls(required(turn, what, location, f"{field}."), location, f"{field}.{what}")
@@ -172,7 +198,7 @@ def message(turn: dict[str, Any], shape: Shape, location: Location, field: str) 
     if content.thinking:
         turn[next(name for name in THOUGHTS if turn.get(name) is None)] = content.thinking
     thinking = thought(turn, role, content.text, location, f"{field}.") if turn else ""
-    return Message(
+    read = Message(
         role,
         content.text,
         train=train,
@@ -180,6 +206,15 @@ def message(turn: dict[str, Any], shape: Shape, location: Location, field: str) 
         images=images + content.images,
         thinking=thinking,
     )
+    return shown(read) if read.images else read
+
+
+def _pictures(turn: dict[str, Any], location: Location, field: str) -> tuple[Picture, ...]:
+    """The pictures of a turn, taken out of it."""
+    rename_pictures(turn)
+    key = "images" if turn.get("images") is not None else "image"
+    value = turn.pop(key, None)
+    return () if value == "" else pictures_in(value, location, f"{field}.{key}")
 
 
 def role_of(value: object, roles: dict[str, Role], location: Location, field: str) -> Role:
@@ -189,9 +224,17 @@ def role_of(value: object, roles: dict[str, Role], location: Location, field: st
         BadRow: it is not among the format's names of roles.
     """
     name = clean(value, location, field)
+    if name not in roles and name in _ALSO:
+        return _ALSO[name]
     if name not in roles:
         raise BadRow("data.role", location, field=field, given=shorten(name), nearest=nearest(name, roles))
     return roles[name]
+
+
+def is_role(name: str) -> bool:
+    """Tell whether some format calls a speaker so."""
+    plain = plain_name(name)
+    return plain in SHAREGPT or plain in _ALSO
 
 
 def _calls(turn: dict[str, Any], role: Role, location: Location, field: str) -> tuple[str, ...]:
@@ -217,7 +260,7 @@ def content_of(value: object, location: Location, field: str, role: Role = "syst
     parts = [_part(part, location, f"{field}[{index}]", role) for index, part in enumerate(value)]
     return Content(
         "".join(part.text for part in parts),
-        tuple(path for part in parts for path in part.images),
+        tuple(picture for part in parts for picture in part.images),
         "".join(part.thinking for part in parts),
         tuple(text for part in parts for text in part.calls),
     )
@@ -232,8 +275,10 @@ def _part(part: object, location: Location, field: str, role: Role) -> Content:
         return Content(_part_text(fields, ("text", "value", "content"), location, field))
     if form in ("image_url", "image", "input_image"):
         key = _first(fields, ("image_url", "image", "path", "url", "value")) or str(form)
-        paths = picture_paths([required(fields, key, location, f"{field}.")], location, f"{field}.{key}")
-        return Content(PICTURE, images=paths)
+        if form == "image" and key not in fields:
+            return Content(PICTURE)  # the row holds its pictures in a list of its own
+        pictures = pictures_in([required(fields, key, location, f"{field}.")], location, f"{field}.{key}")
+        return Content(PICTURE * len(pictures), images=pictures)
     if role == "assistant" and form in ("reasoning", "thinking"):
         return Content("", thinking=_part_text(fields, (form, "text", "value", "content"), location, field))
     if role == "assistant" and form == "tool_call" and "value" in fields:

@@ -77,7 +77,7 @@ def to_row(conversation: Conversation, location: Location) -> dict[str, Any]:
         ]
     }
     if at_row:
-        row["images"] = [path for m in conversation.messages for path in m.images]
+        row["images"] = [image.in_row(Path(location.file).parent) for image in conversation.pictures]
     if conversation.tools:
         row["tools"] = [_object_or_text(tool) for tool in conversation.tools]
     for key in ("group", "kind", "lang"):
@@ -101,7 +101,7 @@ def _message(message: Message, own_pictures: bool, location: Location, field: st
             _call(call, location, f"{field}.tool_calls[{index}]") for index, call in enumerate(message.tool_calls)
         ]
     if own_pictures and message.images:
-        row["images"] = list(message.images)
+        row["images"] = [image.in_row(Path(location.file).parent) for image in message.images]
     return row
 
 

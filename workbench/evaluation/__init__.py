@@ -20,7 +20,7 @@ from workbench.evaluation.probes import (
     unrelated_probes,
 )
 from workbench.evaluation.scoring import says, score_answers
-from workbench.evaluation.verdict import Verdict, best_of, rank, retention, score, tie, verdict
+from workbench.evaluation.verdict import Verdict, best_of, rank, reaches, retention, score, tie, verdict
 
 __all__ = [
     "Budget",
@@ -41,6 +41,7 @@ __all__ = [
     "measured",
     "question_probes",
     "rank",
+    "reaches",
     "retention",
     "says",
     "score",

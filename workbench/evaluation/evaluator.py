@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbench.evaluation import sight
 from workbench.evaluation.calling import Outcome, follow, shares
 from workbench.evaluation.measurement import Measurement, Sample
 from workbench.evaluation.probes import Probe
 from workbench.evaluation.scoring import correct, count_answers, score_answers, scored
-from workbench.templates.values import Example, Template
+from workbench.templates.values import Example, Prompt, Template
 
 if TYPE_CHECKING:
     import torch
@@ -102,26 +103,31 @@ class Evaluator:
         started = time.perf_counter()
         with halting(loaded.model, self.should_stop), dense(loaded.model):
             answers = self.followed(loaded, self.ask(loaded, self.prompts))
+            seen = self.seen(loaded, answers)
             losses, drift = self.losses(loaded), self.drift(loaded)
         if not self.references:
             self.references = answers
-        return self.measured(step, answers, losses, drift, time.perf_counter() - started)
+        return self.measured(step, answers, losses, drift, time.perf_counter() - started, seen)
 
     def followed(self, loaded: Loaded, answers: Sequence[str]) -> list[str]:
         """Return the same answers; of the questions that offer tools those at the end of all calls."""
         from workbench.templates import prompt_ids
 
         def prompt(conversation: Conversation) -> list[int]:
-            return list(prompt_ids(conversation, self.tokenizer, template=self.template))
+            return prompt_ids(conversation, self.tokenizer, template=self.template)
 
         self.outcomes = follow(self.probes, answers, lambda some: self.ask(loaded, some), prompt, self.tokenizer)
         return [self.outcomes[row].answer if row in self.outcomes else text for row, text in enumerate(answers)]
 
     def measured(
         self, step: int, answers: Sequence[str], losses: tuple[float | None, float | None], drift: float | None,
-        seconds: float,
+        seconds: float, seen: Mapping[str, float] | None = None,
     ) -> Measurement:  # fmt: skip
-        """Return the scores of ``answers`` to the probes, in their order."""
+        """Return the scores of ``answers`` to the probes, in their order.
+
+        Args:
+            seen: what :meth:`seen` gave.
+        """
         context = {"identity": self.identity, "references": self.references}
         return Measurement(
             step=step,
@@ -134,7 +140,18 @@ class Evaluator:
             trained=any(p.trained for p in self.probes),
             **score_answers(self.probes, answers, **context),
             **shares(self.probes, self.outcomes, correct),
+            **(seen or {}),
         )
+
+    def seen(self, loaded: Loaded, answers: Sequence[str]) -> dict[str, float]:
+        """Return whether answers about pictures come from them; nothing where none are asked about."""
+        from workbench.templates import prompt_ids
+
+        pairs = sight.doubled(self.probes) if loaded.eyes else []
+        asked = [pair.other for pair in pairs] + [pair.bare for pair in pairs]
+        prompts = [prompt_ids(messages, self.tokenizer, template=self.template) for messages in asked]
+        more = self.ask(loaded, prompts) if prompts else []
+        return sight.scores(self.probes, answers, pairs, more[: len(pairs)], more[len(pairs) :])
 
     def answers(self, loaded: Loaded, *, every: int = 1) -> list[str]:
         """Return the answers to the probes, in their order, greedily chosen.
@@ -168,7 +185,8 @@ class Evaluator:
         for row, answer in zip(rows, answers, strict=True):
             ids = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
             ends = (n for n in range(1, len(ids) + 1) if correct(self.probes[row], self.tokenizer.decode(ids[:n])))
-            sequence = [*self.prompts[row], *ids[: next(ends, len(ids))]]
+            prompt = self.prompts[row]
+            sequence = Prompt([*prompt, *ids[: next(ends, len(ids))]], prompt.media)
             scores = self._scores(loaded, [sequence], [range(len(self.prompts[row]) - 1, len(sequence) - 1)])
             best = scores.topk(2).values
             gaps.append(float((best[:, 0] - best[:, 1]).min()))
@@ -212,7 +230,11 @@ class Evaluator:
 
         from workbench.models.batches import head_sees, no_gradient, pad
 
-        batch = pad([Example(tuple(p), tuple(p)) for p in prompts])
+        rows = [Example(tuple(p), tuple(p), media=getattr(p, "media", ())) for p in prompts]
+        batch = pad(rows, loaded.eyes)
+        pictures = {
+            k: v.to(loaded.device) for k, v in batch.items() if k not in ("input_ids", "labels", "attention_mask")
+        }
         mask = torch.zeros_like(batch["labels"], dtype=torch.bool)
         for row, chosen in enumerate(places):
             mask[row, chosen.start : chosen.stop] = True
@@ -224,6 +246,7 @@ class Evaluator:
                     input_ids=batch["input_ids"].to(loaded.device),
                     attention_mask=batch["attention_mask"].to(loaded.device),
                     use_cache=False,
+                    **pictures,
                 )
         finally:
             loaded.model.train(training)

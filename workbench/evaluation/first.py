@@ -111,8 +111,9 @@ class FirstLook:
             adopt(evaluator, choice)
             base_losses = evaluator.losses(self.loaded)
             drift = evaluator.drift(self.loaded)
+            seen = evaluator.seen(self.loaded, list(choice.answers))
         seconds = time.perf_counter() - started
-        return choice, evaluator.measured(0, list(choice.answers), base_losses, drift, seconds)
+        return choice, evaluator.measured(0, list(choice.answers), base_losses, drift, seconds, seen)
 
     def _losses(self) -> tuple[float, float]:
         """Seconds a token of a forward pass, and of one pass over the held-out conversations."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.evaluation.calling import PARTS
 from workbench.evaluation.measurement import Measurement
+from workbench.evaluation.sight import PARTS as SIGHT
 from workbench.runs.events import EvalEvent, Event
 
 
@@ -40,8 +41,8 @@ def _of(event: EvalEvent) -> Measurement:
 
 
 def _parts(more: Mapping[str, Any]) -> dict[str, Any]:
-    """Return how far calls came, where that was measured."""
-    return {name: _number(more.get(name)) for name in PARTS}
+    """Return how far calls came and what is seen of pictures, where that was measured."""
+    return {name: _number(more.get(name)) for name in (*PARTS, *SIGHT)}
 
 
 def _number(value: object) -> float | None:

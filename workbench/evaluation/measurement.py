@@ -24,6 +24,10 @@ NUMBERS = (
     "arguments",
     "no_call",
     "error",
+    "picture",
+    "title",
+    "seen",
+    "wrong",
 )
 
 
@@ -57,6 +61,8 @@ class Measurement:
             in good form, of right tools and of exact arguments.
         no_call, error: of the questions that need no call, how many got none; of calls that fail, how many were told
             honestly.
+        picture, title, seen, wrong: of questions about pictures, the shares of right answers, of titles in the place of
+            answers, of questions that another picture answers otherwise, and of those that it answers rightly.
         trained: whether the task was asked in wordings that are trained, since nothing could be held out.
         samples: the answers.
     """
@@ -83,6 +89,10 @@ class Measurement:
     arguments: float | None = None
     no_call: float | None = None
     error: float | None = None
+    picture: float | None = None
+    title: float | None = None
+    seen: float | None = None
+    wrong: float | None = None
 
     def scores(self) -> dict[str, float]:
         """Return the numbers that are not None, for an event or a table."""

@@ -4,6 +4,7 @@ learning    what is to be learnt is not yet there, and nothing is damaged
 good        it is there, and what was known is still known
 overfitting the held-out loss has turned, or what was known is going
 collapsed   everything is answered alike, in circles, or with the identity
+blind       questions about pictures are answered without looking at them
 unjudged    nothing was asked that could tell
 
 What was not asked, or of too few, is not judged, and the reason says so.
@@ -18,8 +19,9 @@ from typing import Literal
 
 from workbench.evaluation.interval import beyond_chance, tied
 from workbench.evaluation.measurement import Measurement
+from workbench.evaluation.sight import SEES
 
-Word = Literal["learning", "good", "overfitting", "collapsed", "unjudged"]
+Word = Literal["learning", "good", "overfitting", "collapsed", "blind", "unjudged"]
 
 GOOD_IDENTITY = 0.95
 GOOD_TASK = 0.95
@@ -64,7 +66,7 @@ def verdict(history: Sequence[Measurement]) -> Verdict:
         raise ValueError("a verdict needs at least one measurement")
     base, now = history[0], history[-1]
     if len(history) > 1:
-        broken = collapse(base, now) or _overfitting(history)
+        broken = collapse(base, now) or blind(base, now) or _overfitting(history)
         if broken:
             return _with_task(broken, now)
     reason, values = _judged(base, now)
@@ -104,6 +106,8 @@ def _judged(base: Measurement, now: Measurement) -> tuple[list[str], dict[str, f
         say("task_trained" if now.trained else "task", task=now.task, tasks=counts.get("task", 0))
     if retained is not None:
         say("kept", kept=retained)
+    if now.seen is not None:
+        say("seen", seen=now.seen, title=now.title, wrong=now.wrong)
     if now.leak is not None:
         say("leak", leak=now.leak)
     if now.train_loss is not None:
@@ -136,6 +140,15 @@ def collapse(base: Measurement, now: Measurement) -> Verdict | None:
     if retained is not None and retained < LOST and _surely_below(now, retained, DAMAGED):
         return Verdict("collapsed", "lost", {"kept": retained})
     return None
+
+
+def blind(base: Measurement, now: Measurement) -> Verdict | None:
+    """Return what shows that pictures are not looked at, or None: the same is said of whatever picture is shown."""
+    if now.seen is None or now.seen >= SEES:
+        return None
+    if base.seen is not None and now.step == base.step:
+        return None
+    return Verdict("blind", "blind", {"seen": now.seen, "wrong": now.wrong or 0.0})
 
 
 def _overfitting(history: Sequence[Measurement]) -> Verdict | None:
@@ -171,7 +184,8 @@ def score(base: Measurement, now: Measurement) -> float:
     beside it the task: its right answers, those that are right to the letter, and how much of the references they have.
     What was not judged is left out.
     """
-    task = [share for share in (now.task, now.exact, now.overlap) if share is not None]
+    right = now.task if now.picture is None else now.picture  # a title is no answer
+    task = [share for share in (right, now.exact, now.overlap) if share is not None]
     learnt = [sum(task) / len(task)] if task else []
     learnt += [now.identity] if now.identity is not None else []
     retained = retention(base, now)
@@ -195,6 +209,16 @@ def rank(base: Measurement, now: Measurement) -> float:
     loss = now.train_loss if now.train_loss is not None else now.loss
     broken = 1.0 if collapse(base, now) else 0.0
     return score(base, now) - 0.07 * math.log(max(loss, 0.05) if loss is not None else 1.0) - broken
+
+
+def reaches(base: Measurement, now: Measurement, target: float) -> bool:
+    """Tell whether a measurement leaves nothing to be wished for: ``target`` (0 to 1) of identity, task and calls is
+    right, as much of what the base knew is kept, and next to nothing leaks. What was not asked is not reached."""
+    learnt = [share >= target for share in (now.identity, now.task, now.calls) if share is not None]
+    retained = retention(base, now)
+    intact = [retained >= target] if retained is not None else []
+    intact += [now.leak <= LEAK] if now.leak is not None else []
+    return bool(learnt) and bool(intact) and all([*learnt, *intact]) and not collapse(base, now)
 
 
 def tie(first: Measurement, second: Measurement) -> bool:

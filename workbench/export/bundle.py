@@ -47,7 +47,7 @@ ROOMS = (
     "chat",
     "render",
 )
-_NOT_CARRIED = ("__pycache__", "pocket", "*.pyc")
+_NOT_CARRIED = ("__pycache__", "pocket", "weights", "*.pyc")
 _CARRIED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt", "LICENSE*", "NOTICE*", "USE_POLICY*", "README.md")
 
 
@@ -72,6 +72,7 @@ class Order:
     quantization: Literal["none", "nf4"] = "none"
     weights_url: str = ""
     lang: str | None = None
+    tools: str = ""
 
 
 def bundle(
@@ -92,6 +93,8 @@ def bundle(
     if order.target not in TARGETS:
         raise BadSetting("deploy.unknown_target", given=order.target, nearest=nearest(order.target, TARGETS))
     url = check_url(order.weights_url) if order.weights_url else ""
+    if order.tools:
+        _check_tools(order.tools)
     with tempfile.TemporaryDirectory(prefix="workbench-deploy-") as scratch:
         model, adapter = _parts(order, Path(scratch), tell)
         sources = [folder for folder in (model, adapter) if folder is not None]
@@ -104,6 +107,14 @@ def bundle(
             tell("commit")
             commit(folder, TARGETS[order.target].branch)
     return Path(out)
+
+
+def _check_tools(tools: str) -> None:
+    """Refuse names that are no tools, and a table, whose file stays on this machine."""
+    from workbench.tools.registry import chosen
+
+    if any(tool.name == "lookup" for tool in chosen(tools)) or "=" in tools:
+        raise BadInput("deploy.tools_file", given=tools)
 
 
 def _fill(folder: Path, order: Order, model: Path, adapter: Path | None, url: str) -> dict[str, Any]:
@@ -122,7 +133,9 @@ def _fill(folder: Path, order: Order, model: Path, adapter: Path | None, url: st
         for file in (folder / "model").glob("*.safetensors"):
             file.unlink()
     write_files(
-        folder, Bundle(order.target, order.interface, order.quantization, adapter is not None, url, order.lang), note
+        folder,
+        Bundle(order.target, order.interface, order.quantization, adapter is not None, url, order.lang, order.tools),
+        note,
     )
     return note
 

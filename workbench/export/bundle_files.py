@@ -59,6 +59,7 @@ class Bundle:
         target, interface, quantization, lang: as ordered.
         adapter: whether base and adapter stand side by side.
         url: where the weights lie, if they do not travel along.
+        tools: names of the tools that the assistant may call.
     """
 
     target: str
@@ -67,6 +68,7 @@ class Bundle:
     adapter: bool
     url: str
     lang: str | None
+    tools: str = ""
 
     @property
     def docker(self) -> bool:
@@ -78,6 +80,7 @@ class Bundle:
         """Return the command line of the app."""
         words = ["model"] + (["--adapter", "adapter"] if self.adapter else [])
         words += ["--quantization", self.quantization] if self.quantization != "none" else []
+        words += ["--tools", self.tools] if self.tools else []
         return words + (["--lang", self.lang] if self.lang else [])
 
 
@@ -179,6 +182,7 @@ hideWelcomeMessage = true
 [server]
 fileWatcherType = "none"
 maxUploadSize = 1
+maxMessageSize = 2
 
 [client]
 showErrorDetails = "none"
@@ -212,9 +216,11 @@ def requirements(order: Bundle) -> str:
         "pyyaml",
         "jinja2",
         "regex",
+        "click",
         order.interface,
     ]
     roots += ["peft", "accelerate"] if order.adapter else []
+    roots += ["jsonschema"] if order.tools else []
     roots += ["bitsandbytes", "accelerate"] if order.quantization == "nf4" else []
     versions = pins(roots, TARGETS[order.target].python)
     if order.target == "huggingface" and not order.docker:  # SPACES_ADD asks for an older one
@@ -267,6 +273,7 @@ def card(order: Bundle, note: Mapping[str, Any]) -> str:
     lines += ["", f"## {text('deploy.card.start', order.lang)}", "", "```bash", *_commands(order), "```", ""]
     lines += [text(f"deploy.card.{'docker' if order.docker else 'here'}", order.lang), ""]
     lines += [text("deploy.card.weights", order.lang, url=order.url), ""] if order.url else []
+    lines += [text("deploy.card.tools", order.lang, tools=order.tools.replace(",", ", ")), ""] if order.tools else []
     judged = part(note, "run").get("reason")
     lines += [text("export.card.judged", order.lang, reason=plain(judged)), ""] if judged else []
     lines += [f"## {text('export.card.limits', order.lang)}", "", text("export.card.careful", order.lang), ""]

@@ -18,6 +18,8 @@ from workbench.export.source import Source, find_source, is_whole
 from workbench.export.tensors import save, weight_entries
 from workbench.export.whole import write_whole
 from workbench.models.notes import MARK, changed, part, read_note, settings
+from workbench.models.projector import FOLDER, of_adapter, write_projector
+from workbench.models.seeing import joined, parted
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +74,11 @@ def convert(
     if folder is not None:
         _check_fit(adapter, folder)
     with new_folder(out, overwrite=overwrite, sources=(source.checkpoint,)) as target:
-        save(target / WEIGHTS, adapter_tensors(adapter))
+        tensors = adapter_tensors(adapter)
+        save(target / WEIGHTS, tensors)
+        if projector := of_adapter(tensors):
+            tower = parted(base)
+            write_projector(target / FOLDER, projector, tower=tower[1] if tower else base)
         write_json(target / CONFIG, {**adapter.config, "base_model_name_or_path": base, "inference_mode": True})
         copy_tokenizer([source.checkpoint, *([folder] if folder else [])], target)
         dress_folder(target, _wanted(facts))
@@ -131,6 +137,8 @@ def _base_name(config: Mapping[str, Any], facts: _Known) -> str:
     from workbench.models import resolve
 
     name = part(facts.recipe, "model").get("name") or facts.manifest.get("base")
+    if name and (tower := part(facts.recipe, "vision").get("tower")):
+        return joined(str(name), str(tower))
     named = str(name or config.get("base_model_name_or_path") or "")
     return "pocket" if named and Path(named) == Path(resolve("pocket")) else named
 

@@ -8,7 +8,6 @@ that rounding too, and on the exact weights it answers a little otherwise than i
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +36,10 @@ from workbench.export.tensors import DTYPES, weight_entries
 from workbench.export.writing import Progress, write_weights
 from workbench.models import internlm
 from workbench.models.folders import clean_config
-from workbench.models.loading import Quantization, four_bit_weights
+from workbench.models.loading import Quantization
 from workbench.models.notes import MARK, other_base, part, read_note, trained_as
+from workbench.models.packed import four_bit_weights
+from workbench.runs.files import sha256
 from workbench.texts import text
 
 Names = Literal["llama", "original"]
@@ -174,7 +175,7 @@ def _write_rest(base: _Base, adapter: Adapter, planned: Plan, folder: Path, base
         "dtype": dtype,
         "base_quantization": base_quantization,
         "untied": planned.untied,
-        "adapter": _sha256(adapter.folder / WEIGHTS),
+        "adapter": sha256(adapter.folder / WEIGHTS),
         "r": adapter.config.get("r"),
         "lora_alpha": adapter.config.get("lora_alpha"),
         **({"notices": gap_keys} if gap_keys else {}),
@@ -209,11 +210,3 @@ def _proved(folder: Path) -> dict[str, Any]:
         return template_note(load_tokenizer(str(folder)), None)
     except WorkbenchError:
         return {}
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while piece := opened.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()

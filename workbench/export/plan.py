@@ -13,6 +13,13 @@ from workbench.export.tensors import FLOATS, Entry, size
 
 _HEADS = ("lm_head", "embed_out", "output")
 _EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "embed_in", "word_embeddings")
+# How a LLaVA's parts are called in memory, and in files that earlier versions of the library wrote.
+_EARLIER = (
+    ("model.language_model.", "language_model.model."),
+    ("model.vision_tower.", "vision_tower.vision_model."),
+    ("model.multi_modal_projector.", "multi_modal_projector."),
+    ("lm_head.", "language_model.lm_head."),
+)
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -130,6 +137,9 @@ def _in_base(name: str, base: Mapping[str, Entry]) -> str:
     """The base's own name of ``name``: some files lack its first part (``transformer.``), or have one more."""
     if name in base:
         return name
+    for ours, earlier in _EARLIER:
+        if name.startswith(ours) and (renamed := earlier + name.removeprefix(ours)) in base:
+            return renamed
     shorter = name.partition(".")[2]
     longer = [
         longer_name

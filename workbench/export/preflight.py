@@ -73,16 +73,15 @@ def preflight(
         python = _environment(root / "env", bundle_copy, reuse)
         installed = time.monotonic()
         tell("start")
+        streamlit = "Streamlit" in (bundle_copy / "assistant" / "__init__.py").read_text(encoding="utf-8")
         with _running(python, bundle_copy, root) as (process, port):
-            streamlit = (bundle_copy / "assistant" / "__init__.py").read_text(encoding="utf-8").count("Streamlit") > 0
-            if streamlit:
-                _until_up(process, port, root, "/_stcore/health", installed)
-                tell("ask")
-                answer = _ask_streamlit(python, port, bundle_copy, root, question)
-            else:
-                _until_up(process, port, root, "/gradio_api/info", installed)
+            _until_up(process, port, root, "/_stcore/health" if streamlit else "/gradio_api/info", installed)
+            if not streamlit:
                 tell("ask")
                 answer = _ask_gradio(process, port, root, question)
+        if streamlit:
+            tell("ask")
+            answer = _ask_streamlit(python, bundle_copy, question)
         return Checked(answer, installed - begun, time.monotonic() - installed)
 
 
@@ -220,47 +219,31 @@ def _ask_gradio(process: subprocess.Popen[bytes], port: int, scratch: Path, ques
     return str(latest[0])
 
 
-# Streamlit's page speaks a protocol of its own, by messages that its library knows: the page, then the question. After
-# an answer the page begins anew; what was not sent by then never is, so only the page's last run has all of the answer.
+# What Streamlit's server and its page say to each other is its own affair. So the server is asked whether it is up, and
+# then the page itself, the bundle's app.py, in Streamlit's public test runner: in the bundle's environment, with the
+# model in a process of its own as ever, and after the server ended, for two models at once may be too large.
 _STREAMLIT = """
 import json, sys
-from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from websockets.sync.client import connect
-url, question, seconds = sys.argv[1:]
-with connect(url, subprotocols=["streamlit"], max_size=None) as line:
-    def run(back):
-        line.send(back.SerializeToString())
-        while True:
-            told = ForwardMsg.FromString(line.recv(timeout=float(seconds)))
-            if told.WhichOneof("type") == "script_finished":
-                if told.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
-                    return
-                continue
-            element = told.delta.new_element
-            assert element.WhichOneof("type") != "exception", element.exception.message
-            yield element
-    page = list(run(BackMsg(rerun_script={})))
-    asked = BackMsg(rerun_script={})
-    box = next(element.chat_input for element in page if element.HasField("chat_input"))
-    widget = asked.rerun_script.widget_states.widgets.add(id=box.id)
-    widget.chat_input_value.data = question
-    longest = next(e.slider for e in page if e.HasField("slider") and e.slider.id.endswith("-longest"))
-    asked.rerun_script.widget_states.widgets.add(id=longest.id).double_array_value.data.append(64)
-    said = note = ""
-    for element in run(asked):
-        said = element.text.body if element.HasField("text") else said
-        note = element.html.body if element.HasField("html") else note
-print(json.dumps([said, note]))
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+app, question, seconds = sys.argv[1:]
+config.set_option("server.address", "127.0.0.1")  # the page asks where it is served: elsewhere it wants a password
+page = AppTest.from_file(app, default_timeout=float(seconds)).run()
+assert not page.exception, page.exception[0].message
+page.slider(key="longest").set_value(64)
+page.chat_input[0].set_value(question).run()
+assert not page.exception, page.exception[0].message
+print(json.dumps([[shown.value for shown in page.chat_message[-1].text][-1:], page.html[-1].value]))
 """
 
 
-def _ask_streamlit(python: Path, port: int, bundle_folder: Path, scratch: Path, question: str) -> str:
-    command = [str(python), "-c", _STREAMLIT, f"ws://127.0.0.1:{port}/_stcore/stream", question, str(ASK)]
-    reply, note = json.loads(_run(command, bundle_folder, _offline(port), "ask", timeout=ASK).strip().splitlines()[-1])
-    if not reply.strip(" …"):
-        raise Failed("deploy.preflight", stage="ask", reason=f"{note} {_log(scratch)}")
-    return str(reply)
+def _ask_streamlit(python: Path, bundle_folder: Path, question: str) -> str:
+    command = [str(python), "-c", _STREAMLIT, str(bundle_folder / "app.py"), question, str(ASK)]
+    output = _run(command, bundle_folder, _offline(0), "ask", timeout=ASK + START)
+    texts, note = json.loads(output.strip().splitlines()[-1])
+    if not "".join(texts).strip(" …"):
+        raise Failed("deploy.preflight", stage="ask", reason=note)
+    return str(texts[0])
 
 
 def _log(scratch: Path) -> str:

@@ -82,7 +82,7 @@ def base_config(folder: Path) -> dict[str, Any]:
 
 
 def write_json(file: Path, value: Mapping[str, Any]) -> None:
-    """Write ``value`` as readable JSON."""
+    """Write ``value`` as readable JSON, unsynced: the folder gets its name once it is whole."""
     file.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

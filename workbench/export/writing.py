@@ -9,7 +9,7 @@ from workbench.export.lora import Adapter
 from workbench.export.plan import Plan, Planned, shards
 from workbench.export.sidecars import write_json
 from workbench.export.tensors import DTYPES, Writer, load
-from workbench.models.loading import through_4bit
+from workbench.models.fewbits import through_4bit
 
 Progress = Callable[[int, int], None]
 

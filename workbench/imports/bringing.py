@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadInput
-from workbench.imports import writing
+from workbench.errors import BadInput, WorkbenchError
+from workbench.imports import seeing, writing
 from workbench.imports.configs import read_config, read_text
 from workbench.imports.draft import Draft
 from workbench.imports.facts import Row
@@ -37,6 +37,7 @@ class Brought:
         rows: the table "theirs, ours, note".
         parts: folder of ``out`` -> how many tensors it holds: ``adapter``, ``model``, ``projector`` …
         base: the model that the adapter is for, as it is called here.
+        tower: the vision encoder of a LLaVA, as it is called here; empty where none was brought.
     """
 
     out: Path | None
@@ -44,6 +45,7 @@ class Brought:
     rows: list[Row]
     parts: dict[str, int] = field(default_factory=dict)
     base: str = ""
+    tower: str = ""
 
 
 def bring(
@@ -73,30 +75,49 @@ def bring(
         chosen = choose(things(places))
         weights = gather(chosen.weights)
         read, where = _config(chosen, weights)
-        sketch = draft(read, where, base=base) if read else _without_config(weights, base)
-        sketch.rows = [*weights.rows, *sketch.rows, *(_left(thing.path) for thing in chosen.left)]
+        sketch = draft(read, where, base=base, weighs=not chosen.weights) if read else _without_config(weights, base)
+        sketch.rows = [*weights.rows, *sketch.rows, *(_left(thing.path, places, paths) for thing in chosen.left)]
         work = Work(weights, sketch, read, base, dtype)
         recipe = _checked(sketch, where) if read else None
         parts = work.parts()
-        if out is None:
-            return Brought(None, recipe, sketch.rows, {name: len(part) for name, part in parts.items()}, work.base)
-        _write(work, Path(out), recipe, parts, overwrite=overwrite, sources=places)
-        return Brought(Path(out), recipe, sketch.rows, {name: len(part) for name, part in parts.items()}, work.base)
+        llava = work.seeing(parts.get("adapter", {}))
+        if out is not None:
+            folders = {**parts, seeing.FOLDER: llava} if llava else parts
+            _write(work, Path(out), recipe, folders, overwrite=overwrite, sources=places)
+        counts = {name: len(part) for name, part in parts.items()}
+        tower = (work.tower_base or "TOWER") if llava else ""
+        return Brought(None if out is None else Path(out), recipe, sketch.rows, counts, work.base, tower)
 
 
 @contextmanager
 def _unpacked(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """The paths, zips unpacked for as long as this lasts."""
+    """The paths, zips unpacked for as long as this lasts. An error in what was unpacked names the zip."""
     with tempfile.TemporaryDirectory(prefix="workbench-import-") as scratch:
-        places = []
+        places: list[Path] = []
+        names: dict[str, str] = {}
         for i, path in enumerate(paths):
             if path.is_file() and is_zip(path):
                 folder = Path(scratch) / str(i) / path.stem
                 folder.mkdir(parents=True)
                 places.append(unpack(path, folder))
+                names[str(folder)] = str(path)
             else:
                 places.append(path)
-        yield places
+        try:
+            yield places
+        except WorkbenchError as error:
+            raise type(error)(
+                error.key, **{key: _by_zip(value, names) for key, value in error.values.items()}
+            ) from None
+
+
+def _by_zip(value: object, names: Mapping[str, str]) -> object:
+    """A value of an error's sentence, with the names of zips in the place of those of the folders they lie in now."""
+    if not isinstance(value, (str, Path)):
+        return value
+    for folder, name in names.items():
+        value = str(value).replace(folder, name)
+    return value
 
 
 def _config(chosen: Chosen, weights: Weights) -> tuple[Read | None, str]:
@@ -120,8 +141,9 @@ def _without_config(weights: Weights, base: str | None) -> Draft:
     return sketch
 
 
-def _left(path: Path) -> Row:
-    return Row(str(path), "", "imports.note.not_taken", "left")
+def _left(path: Path, places: Sequence[Path], paths: Sequence[str | Path]) -> Row:
+    names = {str(place): str(name) for place, name in zip(places, paths, strict=True)}
+    return Row(str(_by_zip(str(path), names)), "", "imports.note.not_taken", "left")
 
 
 def _checked(sketch: Draft, where: str) -> Recipe:
@@ -140,5 +162,8 @@ def _write(
     need = sum(length for part in parts.values() for tensor in part.values() for _, _, length in tensor.ranges)
     with new_folder(out, overwrite=overwrite, sources=folders, need=need) as folder:
         for name, tensors in parts.items():
-            writing.part(folder / name, name, tensors, work)
+            if name == seeing.FOLDER:
+                writing.llava(folder / name, tensors, work)
+            else:
+                writing.part(folder / name, name, tensors, work)
         writing.rest(folder, work, recipe, {name: len(tensors) for name, tensors in parts.items()})

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadInput
-from workbench.imports.values import Read, Remark, evaluate
+from workbench.imports.statements import Neighbour, evaluate
+from workbench.imports.values import Read, Remark
 
 LARGEST = 4 << 20
 _FENCE = re.compile(r"^\s*```[^\n]*\n(.*?)^\s*```\s*$", re.M | re.S)
@@ -41,15 +42,26 @@ def _read(file: Path, root: Path, deep: int) -> Read:
         text = file.read_bytes().decode("gb18030", "replace")
     if file.suffix in (".json", ".yaml", ".yml"):
         return Read(_table(file, text))
-    read = read_text(text, str(file))
+    read = read_text(text, str(file), lambda module, dots: _neighbour(file, root, deep, module, dots))
     return _with_bases(read, file, root, deep)
 
 
-def read_text(text: str, where: str) -> Read:
+def _neighbour(file: Path, root: Path, deep: int, module: str, dots: int) -> Read | None:
+    """The config that ``from .module import *`` names; None where none lies there, or it would be outside ``root``."""
+    if dots < 1:
+        return None
+    base = file.parent.joinpath(*[".."] * (dots - 1), *module.split(".")).with_suffix(".py").resolve()
+    if deep >= _DEEPEST or root not in base.parents or not base.is_file():
+        return None
+    return _read(base, root, deep + 1)
+
+
+def read_text(text: str, where: str, neighbour: Neighbour | None = None) -> Read:
     """Return what the text of a Python config sets.
 
     Args:
         where: the file's name, for errors.
+        neighbour: reads a config on which this one stands.
 
     Raises:
         BadInput: it is no Python, or a line of it would do something; names the line.
@@ -66,7 +78,7 @@ def read_text(text: str, where: str) -> Read:
         except (RecursionError, MemoryError, ValueError) as error:
             raise BadInput("imports.config.no_python", file=where, line=0, reason=type(error).__name__) from error
         try:
-            read = evaluate(tree, where)
+            read = evaluate(tree, where, neighbour)
         except RecursionError as error:
             raise BadInput("imports.config.no_python", file=where, line=0, reason="RecursionError") from error
         read.remarks += [Remark(0, f"imports.remark.{key}")] if key else []

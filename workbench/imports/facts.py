@@ -16,6 +16,7 @@ MACHINERY = {
     "cudnn_benchmark", "mp_start_method", "opencv_num_threads", "backend", "dynamic_intervals", "loss_scale", "dtype",
     "cfg", "default_scope", "launcher", "log_level", "work_dir", "visualizer", "resume", "collate_fn", "sampler",
 }  # fmt: skip
+_TEXTS = (str, list, tuple)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +75,14 @@ class Facts:
     def left(self) -> list[tuple[str, Any]]:
         """Return what was not taken: path and value, each pair of last name and value once."""
         read = {(leaf[-1], repr(self.leaves[leaf])) for leaf in self.taken if leaf in self.leaves}
+        texts = {repr(value) for leaf, value in self.leaves.items() if leaf in self.taken and isinstance(value, _TEXTS)}
         leaves: list[tuple[str, Any]] = []
         for leaf, value in self.leaves.items():
             pair = (leaf[-1], repr(value))
             quiet = MACHINERY & set(leaf) or isinstance(value, Symbol) or value in (None, "", [], ())
-            if leaf not in self.taken and not quiet and pair not in read:
+            # a variable that a table was made of is read with the table
+            named = len(leaf) == 1 and isinstance(value, _TEXTS) and repr(value) in texts
+            if leaf not in self.taken and not quiet and not named and pair not in read:
                 read.add(pair)
                 leaves.append((".".join(leaf), value))
         return leaves

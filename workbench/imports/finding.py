@@ -69,12 +69,21 @@ def things(paths: Sequence[Path]) -> list[Thing]:
             is_whole = inside and inside[0].path == path
             candidates += [Thing(thing.kind, thing.path, bool(is_whole and i == 0)) for i, thing in enumerate(inside)]
         elif path.is_file():
-            candidates.append(Thing(_kind_of(path), path, given=True))
+            candidates.append(_of_file(path))
         else:
             raise BadInput("imports.not_there", path=path)
     if not candidates:
         raise BadInput("imports.nothing_there", path=paths[0] if paths else "")
     return candidates
+
+
+def _of_file(file: Path) -> Thing:
+    """What a file is; one of a converted folder's weights stands for the folder."""
+    if file.suffix in (".safetensors", ".bin"):
+        converted = _converted(file.parent, set(os.listdir(file.parent)))  # noqa: PTH208
+        if converted:
+            return Thing(converted, file.parent, given=True)
+    return Thing(_kind_of(file), file, given=True)
 
 
 def _kind_of(file: Path) -> Kind:

@@ -16,6 +16,9 @@ _LORA = re.compile(r"\.(lora_(?:A|B|E|embedding_A|embedding_B|magnitude_vector))
 _THEIRS = re.compile(r"\.(attention\.w(qkv|o)|feed_forward\.w[123]|tok_embeddings|output)(\.|$)")
 # XTuner's own part of a name, and every adapter's own name
 _ADAPTER = re.compile(r"\.(default|modules_to_save\.default|modules_to_save)(?=\.|$)")
+# what PEFT keeps of a layer of modules_to_save beside the one that was trained
+_UNUSED = ".original_module."
+_PREFIX = "base_model.model."
 # InternLM2's published models all have heads as wide as this
 WIDE = 128
 
@@ -48,12 +51,14 @@ def parted(weights: Mapping[str, Lying], where: object) -> Parted:
     parted = Parted({}, {}, {}, {}, {})
     for name, tensor in weights.items():
         top, _, rest = name.partition(".")
-        plain = _ADAPTER.sub("", rest if top in ("llm", "visual_encoder", "projector") else name)
+        plain = _peft_name(rest if top in ("llm", "visual_encoder", "projector") else name)
+        if _UNUSED in name:
+            continue
         if top == "projector":
             parted.projector[plain] = tensor
         elif top == "visual_encoder":
             (parted.tower_adapter if _of_adapter(plain) else parted.tower)[plain] = tensor
-        elif top == "llm" or name.startswith(("base_model.model.", "model.", "lm_head.", "output.")):
+        elif top == "llm" or name.startswith((_PREFIX, "model.", "lm_head.", "output.")):
             (parted.adapter if _of_adapter(plain) else parted.model)[plain] = tensor
         else:
             raise BadInput("imports.unknown_tensor", tensor=name[:120], file=where)
@@ -63,7 +68,24 @@ def parted(weights: Mapping[str, Lying], where: object) -> Parted:
 
 
 def _of_adapter(name: str) -> bool:
-    return name.startswith("base_model.model.")
+    return name.startswith(_PREFIX)
+
+
+def peft_names(adapter: Mapping[str, Lying]) -> Tensors:
+    """Return the tensors of a converted adapter under the names that PEFT gives them, without the copies that it keeps
+    of layers whose weights were trained."""
+    return {_peft_name(name): tensor for name, tensor in adapter.items() if _UNUSED not in name}
+
+
+def _peft_name(name: str) -> str:
+    """A name without the adapter's own, and with PEFT's prefix once where it is an adapter's.
+
+    A model that was wrapped twice has it twice, one saved by its layers alone has none.
+    """
+    plain = _ADAPTER.sub("", name)
+    while plain.startswith(2 * _PREFIX):
+        plain = plain.removeprefix(_PREFIX)
+    return _PREFIX + plain if _LORA.search(plain) and not plain.startswith(_PREFIX) else plain
 
 
 def is_theirs(names: Sequence[str]) -> bool:

@@ -4,16 +4,17 @@ reads no file."""
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Any
 
 from workbench.errors import BadInput, nearest
 from workbench.imports.draft import Draft, number
 from workbench.imports.facts import Facts, Row, last, shown
 from workbench.imports.recipe_data import dataset_of, read_data
+from workbench.imports.recipe_model import read_model, read_runtime
+from workbench.imports.recipe_pictures import is_llava
 from workbench.imports.values import Read, Unread
+from workbench.models import seeing
 
 OPTIMIZERS = {
     "AdamW": "adamw_torch", "Adam": "adamw_torch", "PagedAdamW32bit": "paged_adamw_32bit",
@@ -26,31 +27,35 @@ SECOND = ("TrainingArguments", "TrainEngineConfig", "FSDPConfig", "TrainerConfig
 WEIGHTY = ("data.train", "model.name")
 
 
-def draft(read: Read, where: str, *, base: str | None = None) -> Draft:
+def draft(read: Read, where: str, *, base: str | None = None, weighs: bool = True) -> Draft:
     """Return the recipe of a config.
 
     Args:
         read: the config.
         where: its file's name, for errors.
         base: the model to train, where the config's own path is of another machine.
+        weighs: whether the config is what counts; beside weights, rows that cannot be read are only told.
 
     Raises:
         BadInput: it is no config of XTuner's, or of another program of that name; a setting that the training stands
-            on was not read; or its rows are made by a function of the person's own.
+            on was not read; or its rows are made by a function of the person's own, or are pairs.
     """
     facts, sketch = Facts(read.values), Draft()
     _check(facts, where)
     sketch.settings["data"] = {"general": None, "validation_share": 0.0}
     micro = _schedule(facts, sketch)
-    for part in (_optimizer, _adapter, _templates, _runtime):
+    for part in (_optimizer, _adapter, _templates):
         part(facts, sketch)
-    _model(facts, sketch, base)
-    read_data(facts, sketch, where)
+    words, tower = (seeing.parted(base or "") if is_llava(facts) else None) or (base, "")
+    read_model(facts, sketch, words)
+    read_runtime(facts, sketch)
+    read_data(facts, sketch, where, weighs=weighs, tower=tower)
     _periods(facts, sketch, micro)
     _evaluation(facts, sketch)
     for remark in read.remarks:
         sketch.rows.append(Row(remark.source or where, "", remark.key, "left", (("line", str(remark.line)),)))
-    _unread(read, where)
+    if weighs:
+        _unread(read, where)
     for path, value in facts.left():
         sketch.leave(shown(path, value), "no_counterpart")
     return sketch
@@ -74,7 +79,8 @@ def _unread(read: Read, where: str) -> None:
     Raises:
         BadInput: what the training stands on was not read.
     """
-    keys = ("pretrained_model_name_or_path", "llm_name_or_path", "data_path", "alpaca_en_path", "max_epochs", "lr")
+    keys = ("pretrained_model_name_or_path", "llm_name_or_path", "data_files", "data_path", "alpaca_en_path",
+            "dataset_folder", "max_epochs", "lr")  # fmt: skip
     for name in keys:
         value = read.values.get(name)
         if isinstance(value, Unread):
@@ -83,7 +89,8 @@ def _unread(read: Read, where: str) -> None:
 
 def _schedule(facts: Facts, sketch: Draft) -> int:
     """Batch, accumulation, epochs; returns the micro-batches of a step."""
-    micro, path = facts.take("optim_wrapper.accumulative_counts", "accumulative_counts")
+    names = ("optim_wrapper.accumulative_counts", "strategy.gradient_accumulation_steps", "accumulative_counts")
+    micro, path = facts.take(*names)
     micro = max(1, int(number(micro) or 1))
     if path:
         sketch.put(shown("accumulative_counts", micro), "schedule.gradient_accumulation_steps", micro)
@@ -117,7 +124,7 @@ def _optimizer(facts: Facts, sketch: Draft) -> None:
     if isinstance(betas, (list, tuple)) and len(betas) == 2 and all(number(b) is not None for b in betas):
         sketch.put(shown("betas[0]", betas[0]), "optimizer.adam_beta1", float(betas[0]))
         sketch.put(shown("betas[1]", betas[1]), "optimizer.adam_beta2", float(betas[1]))
-    norm, path = facts.take("optim_wrapper.clip_grad.max_norm", "max_norm")
+    norm, path = facts.take("optim_wrapper.clip_grad.max_norm", "strategy.gradient_clipping", "max_norm")
     if path and number(norm) is not None:
         sketch.put(shown("max_norm", norm), "optimizer.max_grad_norm", float(norm))
     _rates(facts, sketch)
@@ -138,10 +145,12 @@ def _rates(facts: Facts, sketch: Draft) -> None:
     if warm is not None:
         epochs = facts.get("train_cfg.max_epochs") or facts.get("max_epochs")
         epochs = epochs if warm.get("by_epoch", True) else facts.get("train_cfg.max_iters") or facts.get("max_iters")
-        if number(warm.get("end")) is not None and number(epochs):
-            ratio = round(float(warm["end"]) / float(epochs), 6)
-        if number(ratio) is not None:
-            sketch.put(shown("warmup_ratio", ratio), "schedule.warmup_ratio", float(ratio), "warmup")
+        if number(warm.get("end")) is not None:
+            ratio = round(float(warm["end"]) / float(epochs), 6) if number(epochs) else None
+        if number(ratio) is not None and 0 <= float(ratio or 0) <= 1:
+            sketch.put(shown("warmup_ratio", ratio), "schedule.warmup_ratio", float(ratio or 0), "warmup")
+        else:
+            sketch.leave(shown("LinearLR.end", warm.get("end")), "warmup_iterations")
     elif steps:
         sketch.put(
             shown("param_scheduler", [last(s.get("type")) for s in steps]), "schedule.warmup_ratio", 0.0, "no_warmup"
@@ -169,8 +178,7 @@ def _adapter(facts: Facts, sketch: Draft) -> None:
         if isinstance(facts.get(group), Mapping):
             break
     else:
-        if facts.get("model") is not None and not facts.get("model.freeze_llm"):
-            sketch.put("model.lora = None", "adapter.method", "full", "full")
+        _without_lora(facts, sketch)
         return
     sketch.settings.setdefault("adapter", {})["method"] = "lora"
     for theirs, default in {"r": 8, "lora_alpha": 8, "lora_dropout": 0.0, "use_rslora": False}.items():
@@ -194,6 +202,17 @@ def _adapter(facts: Facts, sketch: Draft) -> None:
         sketch.leave(shown("bias", bias), "bias")
 
 
+def _without_lora(facts: Facts, sketch: Draft) -> None:
+    if facts.get("model") is None:
+        return
+    if facts.get("model.freeze_llm"):
+        sketch.put("llm_lora = None", "adapter.method", "none", "projector_alone")
+    elif is_llava(facts):
+        sketch.put("llm_lora = None", "adapter.method", "lora", "lora_for_full")
+    else:
+        sketch.put("model.lora = None", "adapter.method", "full", "full")
+
+
 def _templates(facts: Facts, sketch: Draft) -> None:
     """The template by name; none is bare text, all of which is trained."""
     dataset = dataset_of(facts)
@@ -203,7 +222,9 @@ def _templates(facts: Facts, sketch: Draft) -> None:
         from workbench.templates.registry import names
 
         name = last(template) or "?"
-        if name in names():
+        if isinstance(template, Mapping):
+            sketch.leave(shown("prompt_template", dict(template)), "template_own")
+        elif name in names():
             sketch.put(shown("prompt_template", template), "model.template", name)
         else:
             sketch.leave(shown("prompt_template", template), "template_unknown", nearest=nearest(name, names()))
@@ -216,79 +237,6 @@ def _instructions(facts: Facts, sketch: Draft) -> None:
         sketch.leave(shown("SYSTEM", system), "system")
 
 
-def _runtime(facts: Facts, sketch: Draft) -> None:
-    seed, path = facts.take("randomness.seed")
-    if number(seed) is not None:
-        sketch.put(shown("randomness.seed", seed), "runtime.seed", int(seed))
-    every, path = facts.take("default_hooks.logger.interval")
-    if number(every) and every != 10:
-        sketch.leave(shown("logger.interval", every), "logs_each_step")
-    for name, quiet in {"sequence_parallel_size": 1, "use_varlen_attn": False, "dataloader_num_workers": 0}.items():
-        value, path = facts.take(name)
-        if path and value != quiet:
-            sketch.leave(shown(name, value), name)
-    facts.take("train_dataloader.num_workers")
-    for name in ("load_from", "model.pretrained_pth"):
-        value, path = facts.take(name)
-        if path and value:
-            sketch.leave(shown(name, value), "begins_from")
-    zero = facts.get("strategy")
-    if isinstance(zero, Mapping) and "DeepSpeed" in str(zero.get("type")):
-        facts.take("strategy")
-        stage = _zero_stage(zero)
-        sketch.put("strategy = DeepSpeed", "runtime.deepspeed", f"zero{stage}", "deepspeed")
-
-
-def _zero_stage(table: Mapping[str, Any]) -> int:
-    inner = table.get("zero_optimization") or (table.get("config") if isinstance(table.get("config"), Mapping) else {})
-    stage = (inner or {}).get("stage") or (inner or {}).get("zero_optimization", {}).get("stage")
-    return stage if stage in (1, 2, 3) else 2
-
-
-def _model(facts: Facts, sketch: Draft, base: str | None) -> None:
-    theirs = ("model.llm.pretrained_model_name_or_path", "llm_name_or_path", "pretrained_model_name_or_path")
-    name, path = facts.take(*theirs, "tokenizer.pretrained_model_name_or_path")
-    if isinstance(name, str) and name:
-        ours, note = base_name(name)
-        note = "base_given" if base else note
-        if not base and "internlm2" in ours.lower():
-            note = note or "internlm2"
-        sketch.put(shown("pretrained_model_name_or_path", name), "model.name", base or ours, note)
-    elif base:
-        sketch.put("–", "model.name", base, "base_given")
-    _bits(facts, sketch)
-    dtype, path = facts.take("model.llm.torch_dtype")
-    if path:
-        sketch.put(shown("torch_dtype", dtype), "model.dtype", "auto", "dtype")
-
-
-def _bits(facts: Facts, sketch: Draft) -> None:
-    table = facts.get("model.llm.quantization_config")
-    if not isinstance(table, Mapping):
-        if facts.get("model.llm") is not None:
-            sketch.put("quantization_config = None", "model.quantization", "none", "sixteen_bit")
-        return
-    four, _ = facts.take("model.llm.quantization_config.load_in_4bit")
-    eight, _ = facts.take("model.llm.quantization_config.load_in_8bit")
-    if four:
-        sketch.put("load_in_4bit = True", "model.quantization", "nf4")
-    elif eight:
-        sketch.put("load_in_8bit = True", "model.quantization", "none", "eight_bit")
-    for name, usual in {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}.items():
-        value, path = facts.take(f"model.llm.quantization_config.{name}")
-        if path and four and value != usual:
-            sketch.leave(shown(name, value), "nf4_always")
-    facts.take("model.llm.quantization_config")
-
-
-def base_name(name: str) -> tuple[str, str]:
-    """Return the model as it can be called here, with a note's key: a hub id stays, of a path the last part."""
-    plain = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name)
-    if plain or "/" not in name.rstrip("/"):
-        return name, ""
-    return PurePosixPath(name.replace("\\", "/")).name, "their_path"
-
-
 def _periods(facts: Facts, sketch: Draft, micro: int) -> None:
     """What happens every so many iterations: an iteration there is a micro-batch, a step here an optimizer step."""
     for names, key in (
@@ -296,15 +244,24 @@ def _periods(facts: Facts, sketch: Draft, micro: int) -> None:
         ((f"custom_hooks.{_chat_hook(facts)}.every_n_iters", "evaluation_freq"), "evaluation.eval_steps"),
     ):
         value, path = facts.take(*names)
-        if path and number(value) and value > 0:
+        if names[1] == "save_steps" and _by_epoch(facts):
+            sketch.leave(shown("checkpoint.interval", value), "by_epoch")
+        elif path and number(value) and value > 0:
             steps = max(1, math.ceil(value / micro))
             sketch.put(shown(names[1], value), key, steps, "iterations" if micro > 1 else "", micro=micro)
     limit, path = facts.take("default_hooks.checkpoint.max_keep_ckpts", "save_total_limit")
     if path and number(limit) is not None:
         sketch.put(shown("save_total_limit", limit), "checkpoints.save_total_limit", int(limit) if limit > 0 else None,
                  "all_kept" if limit <= 0 else "")  # fmt: skip
-    if facts.get("default_hooks.checkpoint.by_epoch") is True:
-        sketch.leave("checkpoint.by_epoch = True", "by_epoch")
+    facts.take("default_hooks.checkpoint.by_epoch")
+
+
+def _by_epoch(facts: Facts) -> bool:
+    """Tell whether checkpoints are counted in epochs, as mmengine counts them where nothing else is said."""
+    hook = facts.get("default_hooks.checkpoint")
+    if not isinstance(hook, Mapping) or number(hook.get("interval")) is None:
+        return False
+    return bool(hook.get("by_epoch", facts.get("save_steps") is None))
 
 
 def _chat_hook(facts: Facts) -> int:

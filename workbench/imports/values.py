@@ -1,27 +1,16 @@
-"""The values that a Python config sets, told from its syntax tree; nothing of it is run or imported. Knows the few
-forms that XTuner's configs are made of; nothing of what the settings mean.
-
-All 578 configs of XTuner 0.1.23 consist of imports, assignments, arithmetic, ``dict(…)``, ``int(…)``, one ``if`` and
-attribute access. Anything else becomes a remark with its line, and the rest is read all the same.
-"""
+"""The value of one expression of a Python config, told from its syntax tree; nothing of it is run or imported. Knows
+the few forms that XTuner's configs are made of; nothing of what the settings mean."""
 
 from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.errors import BadInput
-
 LONGEST = 1_000_000
-# Names under which a line would do something instead of setting a value.
-_DOING = {"eval", "exec", "compile", "open", "__import__", "globals", "locals", "vars", "getattr", "setattr", "input"}
-_MODULES = {"os", "sys", "subprocess", "shutil", "socket", "importlib", "builtins", "ctypes", "pickle", "runpy",
-            "pty", "urllib", "requests", "webbrowser", "multiprocessing", "threading", "signal", "code",
-            "pathlib"}  # fmt: skip
-_JOINS = {"os.path.join", "osp.join"}
+JOINS = {"os.path.join", "osp.join"}
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow,
@@ -81,42 +70,18 @@ class Read:
     remarks: list[Remark] = field(default_factory=list)
 
 
+# What XTuner's configs import, and what is pasted without its imports.
+_TABLES = ("PROMPT_TEMPLATE", "SYSTEM_TEMPLATE")
+
+
 class CannotRead(Exception):
     """Signal that this expression is of no form that is known here."""
 
 
-def evaluate(tree: ast.Module, where: str) -> Read:
-    """Return what the statements of ``tree`` set.
-
-    Args:
-        where: the file's name, for errors.
-
-    Raises:
-        BadInput: a line would do something: call the system, open a file, run text as code.
-    """
-    for node in ast.walk(tree):
-        doing = does(node)
-        if doing:
-            raise BadInput("imports.config.does", file=where, line=getattr(node, "lineno", 0), source=doing)
-    read = Read()
-    _Statements(read).all(tree.body)
-    return read
-
-
-def does(node: ast.AST) -> str:
-    """Return what ``node`` would do beside setting a value; empty where nothing."""
-    if isinstance(node, ast.Call):
-        name = _dotted(node.func)
-        if name not in _JOINS and (name in _DOING or name.split(".")[0] in _MODULES):
-            return short(node)
-    if isinstance(node, ast.Attribute) and node.attr.startswith("__"):
-        return short(node)
-    return short(node) if isinstance(node, ast.Name) and node.id in ("__import__", "__builtins__", "__loader__") else ""
-
-
-def _dotted(node: ast.AST) -> str:
+def dotted(node: ast.AST) -> str:
+    """Return a dotted name as it stands there; ``?`` for what is none."""
     if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
+        return f"{dotted(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else "?"
 
 
@@ -127,84 +92,6 @@ def short(node: ast.AST) -> str:
     except (RecursionError, ValueError):
         source = type(node).__name__
     return source if len(source) <= 80 else source[:77] + "…"
-
-
-class _Statements:
-    """Goes through statements in order."""
-
-    def __init__(self, read: Read) -> None:
-        self.read, self.values = read, read.values
-
-    def all(self, body: Sequence[ast.stmt]) -> None:
-        for node in body:
-            self.one(node)
-
-    def one(self, node: ast.stmt) -> None:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            self._imported(node)
-        elif isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets):
-            value = self._value(node.value)
-            for target in node.targets:
-                self.values[ast.unparse(target)] = value
-        elif isinstance(node, ast.Assign | ast.AugAssign):
-            self._changed(node)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
-            self.values[node.target.id] = self._value(node.value)
-        elif isinstance(node, ast.If):
-            self._branch(node)
-        elif (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) or isinstance(node, ast.Pass):
-            return
-        else:
-            self._remark(node, "base" if isinstance(node, ast.With) else "statement")
-
-    def _imported(self, node: ast.Import | ast.ImportFrom) -> None:
-        base = f"{node.module}." if isinstance(node, ast.ImportFrom) and node.module else ""
-        for alias in node.names:
-            self.values[alias.asname or alias.name.split(".")[0]] = Symbol(base + alias.name)
-
-    def _changed(self, node: ast.Assign | ast.AugAssign) -> None:
-        """``x *= 2``, ``x['key'] = …``, ``a, b = …``."""
-        target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
-        try:
-            value = Expression(self.values).of(node.value)
-            if isinstance(node, ast.AugAssign):
-                value = arithmetic(node.op, Expression(self.values).of(target), value)
-            self._put(target, value)
-        except (CannotRead, RecursionError):
-            self._remark(node, "statement")
-
-    def _put(self, target: ast.expr, value: Any) -> None:
-        if isinstance(target, ast.Name):
-            self.values[target.id] = value
-        elif isinstance(target, ast.Tuple) and isinstance(value, (list, tuple)) and len(value) == len(target.elts):
-            for element, part in zip(target.elts, value, strict=True):
-                self._put(element, part)
-        elif isinstance(target, ast.Subscript):
-            inside, key = Expression(self.values).of(target.value), Expression(self.values).of(target.slice)
-            if not isinstance(inside, dict) or not isinstance(key, str):
-                raise CannotRead
-            inside[key] = value
-        else:
-            raise CannotRead
-
-    def _branch(self, node: ast.If) -> None:
-        try:
-            chosen = Expression(self.values).of(node.test)
-        except (CannotRead, RecursionError):
-            self._remark(node, "statement")
-            return
-        self.all(node.body if chosen else node.orelse)
-
-    def _value(self, node: ast.expr) -> Any:
-        inner = Expression(self.values, self.read.remarks)
-        try:
-            return inner.of(node)
-        except (CannotRead, RecursionError):
-            self._remark(node, "value")
-            return Unread(node.lineno, short(node))
-
-    def _remark(self, node: ast.stmt | ast.expr, key: str) -> None:
-        self.read.remarks.append(Remark(node.lineno, f"imports.remark.{key}", short(node)))
 
 
 class Expression:
@@ -229,11 +116,14 @@ class Expression:
             raise CannotRead
         return method(node)
 
-    def _part(self, node: ast.expr) -> Any:
-        """A part of a table or a list, which does not spoil the rest."""
+    def _part(self, node: ast.expr, key: str = "") -> Any:
+        """A part of a table or a list, which does not spoil the rest. What a table is made by may be a name that nobody
+        imported: such a config was pasted without its head."""
         try:
             return self.of(node)
         except CannotRead:
+            if (key == "type" or key.endswith("_map_fn")) and isinstance(node, ast.Name | ast.Attribute):
+                return Symbol(dotted(node))
             if self.remarks is None:
                 raise
             self.remarks.append(Remark(node.lineno, "imports.remark.value", short(node)))
@@ -245,9 +135,11 @@ class Expression:
         raise CannotRead
 
     def _name(self, node: ast.Name) -> Any:
-        if node.id not in self.names:
-            raise CannotRead
-        return self.names[node.id]
+        if node.id in self.names:
+            return self.names[node.id]
+        if node.id in _TABLES:
+            return Symbol(node.id)
+        raise CannotRead
 
     def _attribute(self, node: ast.Attribute) -> Any:
         value = self.of(node.value)
@@ -269,7 +161,8 @@ class Expression:
             if key is None:
                 mapping |= self._table(value)
             else:
-                mapping[str(self.of(key))] = self._part(value)
+                name = str(self.of(key))
+                mapping[name] = self._part(value, name)
         return mapping
 
     def _table(self, node: ast.AST) -> dict[str, Any]:
@@ -279,15 +172,16 @@ class Expression:
         return inside
 
     def _call(self, node: ast.Call) -> Any:
-        name = _dotted(node.func)
+        name = dotted(node.func)
         if name == "dict" and len(node.args) <= 1:
             table = dict(self._table(node.args[0])) if node.args else {}
             for keyword in node.keywords:
-                table |= self._table(keyword.value) if keyword.arg is None else {keyword.arg: self._part(keyword.value)}
+                name = keyword.arg or ""
+                table |= {name: self._part(keyword.value, name)} if name else self._table(keyword.value)
             return table
         arguments = [self.of(argument) for argument in node.args]
         if (
-            name in _JOINS
+            name in JOINS
             and arguments
             and all(isinstance(argument, str) for argument in arguments)
             and not node.keywords

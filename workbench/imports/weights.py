@@ -10,12 +10,13 @@ from typing import Any
 
 from workbench.errors import BadInput
 from workbench.export.tensors import read_entries
+from workbench.imports import seeing
 from workbench.imports.checkpoint import contents
 from workbench.imports.deepspeed import together
 from workbench.imports.facts import Row
 from workbench.imports.finding import Thing
 from workbench.imports.lying import Lying, of_entry
-from workbench.imports.naming import Parted, parted
+from workbench.imports.naming import Parted, parted, peft_names
 from workbench.models.folders import check_files
 from workbench.runs.files import LARGEST, read_bounded
 
@@ -30,6 +31,8 @@ class Brought:
         settings: ``adapter_config.json`` of a converted adapter, of the language model and of the tower.
         rows: lines of the table.
         folder: of a whole model: where its configuration and tokenizer lie.
+        official: whether that is one in the names of LLaVA's own program.
+        tower_folder: of a whole vision encoder: where its configuration lies.
     """
 
     parts: Parted = field(default_factory=lambda: Parted({}, {}, {}, {}, {}))
@@ -37,6 +40,8 @@ class Brought:
     settings: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     folder: Path | None = None
+    official: bool = False
+    tower_folder: Path | None = None
 
 
 def gather(chosen: Sequence[Thing]) -> Brought:
@@ -88,11 +93,18 @@ def _of_folder(gathered: Brought, thing: Thing) -> None:
         gathered.parts.projector.update(weights)
     elif thing.kind == "tower":
         gathered.parts.tower.update(weights)
+        gathered.tower_folder = thing.path
     elif thing.kind == "adapter":
         config = read_json(thing.path / "adapter_config.json")
         tower = any("vision_model." in name or "visual_encoder." in name for name in weights)
         gathered.settings["tower" if tower else "llm"] = config
-        (gathered.parts.tower_adapter if tower else gathered.parts.adapter).update(weights)
+        (gathered.parts.tower_adapter if tower else gathered.parts.adapter).update(peft_names(weights))
+    elif seeing.is_official(weights):
+        language, projector, encoder = seeing.of_official(weights)
+        gathered.parts.model.update(language)
+        gathered.parts.projector.update(projector)
+        gathered.parts.tower.update(encoder)
+        gathered.folder, gathered.official = thing.path, True
     else:
         gathered.parts.model.update(weights)
         gathered.folder = thing.path

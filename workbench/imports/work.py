@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadInput, UnknownName, WorkbenchError
+from workbench.imports import seeing
 from workbench.imports.adapters import adapter_config
 from workbench.imports.draft import Draft
 from workbench.imports.facts import Facts, Row
 from workbench.imports.naming import as_llamas, model_as_llama
-from workbench.imports.recipe import base_name
+from workbench.imports.recipe_model import base_name
 from workbench.imports.values import Read
 from workbench.imports.weights import Brought as Weights
 from workbench.imports.weights import read_json
@@ -65,6 +66,36 @@ class Work:
         extra["visual_encoder"] = parts.tower
         folders |= {name: part for name, part in extra.items() if part}
         return folders
+
+    def seeing(self, language: dict[str, Any]) -> dict[str, Any]:
+        """Return what a LLaVA of today loads: both halves of the LoRA and the projector, by the names that it gives
+        them; empty where nothing of a LLaVA came along, or the halves cannot be one adapter.
+
+        Args:
+            language: the language model's adapter, as it is written.
+        """
+        parts = self.weights.parts
+        if not (parts.projector or parts.tower_adapter):
+            return {}
+        projector = seeing.projector_names(parts.projector)
+        tensors = {**seeing.language_names(language), **seeing.tower_names(parts.tower_adapter)}
+        if not projector or self.seeing_settings(tensors) is None:
+            self.made.leave("llava", "no_llava")
+            return {}
+        self.made.rows.append(Row("vision_model.encoder …", "model.vision_tower …", "imports.note.llava_names",
+                                  "translated"))  # fmt: skip
+        return {**tensors, **seeing.projector_in_adapter(projector)}
+
+    def seeing_settings(self, tensors: dict[str, Any]) -> dict[str, Any] | None:
+        """Return ``adapter_config.json`` of both halves together; None where they cannot be one."""
+        tower = {name: tensor for name, tensor in tensors.items() if ".vision_tower." in name}
+        lora = {name: tensor for name, tensor in tensors.items() if f".{seeing.PROJECTOR}." not in name}
+        language = {name: tensor for name, tensor in lora.items() if name not in tower}
+        given = self.weights.settings
+        return seeing.joined_config(
+            seeing.config_of(language, given.get("llm"), self.lora, self.base, self.where),
+            seeing.config_of(tower, given.get("tower"), self.tower_lora, self.base, self.where),
+        )
 
     def adapter_settings(self, tensors: dict[str, Any]) -> dict[str, Any]:
         """Return ``adapter_config.json`` of the language model's adapter."""

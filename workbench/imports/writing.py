@@ -11,6 +11,7 @@ from workbench.errors import BadInput, BadSetting, WorkbenchError, nearest
 from workbench.export.lora import CONFIG, WEIGHTS, read_adapter, updates
 from workbench.export.notes import base_note, header, template_note
 from workbench.export.sidecars import base_config, copy_rest, copy_tokenizer, generation_config, write_json
+from workbench.imports import seeing
 from workbench.imports.lying import write
 from workbench.models.notes import MARK
 
@@ -40,6 +41,32 @@ def part(folder: Path, name: str, tensors: dict[str, Any], work: Work) -> None:
         write(folder / "model.safetensors", tensors, None)
         if name == "projector":
             write_json(folder / "config.json", projector_config(tensors))
+        elif work.weights.tower_folder is not None:
+            _copy_settings(work.weights.tower_folder, folder)
+
+
+def llava(folder: Path, tensors: dict[str, Any], work: Work) -> None:
+    """Write what a LLaVA of today loads: an adapter that holds the projector too, and the projector once more in a
+    folder of its own, to be handed on. Its numbers are as they are: a projector of 16 bit would be trained no more."""
+    folder.mkdir()
+    mark = f".{seeing.PROJECTOR}."
+    projector = {name.rpartition(mark)[2]: tensor for name, tensor in tensors.items() if mark in name}
+    (folder / "projector").mkdir()
+    write(folder / "projector" / "model.safetensors", projector, None)
+    write_json(folder / "projector" / "config.json", seeing.projector_settings(projector, work.tower_base))
+    write(folder / WEIGHTS, tensors, None)
+    base = "+".join(filter(None, (work.base, work.tower_base)))
+    write_json(folder / CONFIG, (work.seeing_settings(tensors) or {}) | {"base_model_name_or_path": base})
+    _serving(folder, work, "adapter", whole=False)
+
+
+def _copy_settings(origin: Path, folder: Path) -> None:
+    """The configuration of a vision encoder, and of the pictures that it takes."""
+    from workbench.imports.weights import read_json
+
+    for name in ("config.json", "preprocessor_config.json"):
+        if (origin / name).is_file():
+            write_json(folder / name, read_json(origin / name))
 
 
 def _dtype(name: str | None) -> str | None:
@@ -62,15 +89,16 @@ def _check_adapter(folder: Path, work: Work) -> None:
         plan(weight_entries(work.folder), {**base_config(work.folder), "quantization_config": None}, adapter)
 
 
-def _serving(folder: Path, work: Work, kind: str) -> None:
-    """Tokenizer, stop tokens and note: as far as the base is on this machine."""
+def _serving(folder: Path, work: Work, kind: str, *, whole: bool = True) -> None:
+    """Tokenizer, stop tokens and note: as far as the base is on this machine. Where not ``whole``, the base is only a
+    part of what it is loaded on, which has a tokenizer of its own."""
     from workbench.export.cards import adapter_card, merged_card
 
-    note = header(kind) | {"base": {"name": work.base} if work.base else {}}
+    note = header(kind) | {"base": {"name": work.base} if work.base and whole else {}}
     base = work.folder or work.weights.folder
     template = work.made.settings.get("model", {}).get("template")
     note["template"] = {"name": template, "fingerprint": ""}
-    if base is not None:
+    if base is not None and whole:
         if work.folder is not None:
             note["base"] = base_note(work.base)
         if copy_tokenizer([*([work.weights.folder] if work.weights.folder else []), base], folder):
@@ -115,9 +143,24 @@ def _model(folder: Path, tensors: dict[str, Any], work: Work, dtype: str | None)
     for file, group in zip(names, groups, strict=True):
         write(folder / file, group, dtype)
     config = base_config(base)
+    if work.weights.official:
+        config = seeing.language_config(config)
+    if config.get("model_type") == "llava":
+        config = seeing.mended_config(config)
     write_json(folder / "config.json", {key: value for key, value in config.items() if key != "quantization_config"})
     copy_rest(base, {}, folder)
+    if config.get("model_type") == "llava":
+        _processor(base, config, folder)
     _serving(folder, work, "merged")
+
+
+def _processor(base: Path, config: Mapping[str, Any], folder: Path) -> None:
+    """The settings of a whole LLaVA's processor, as its training made pictures."""
+    from workbench.imports.weights import read_json
+
+    brought = base / "preprocessor_config.json"
+    for name, settings in seeing.processor_configs(config, read_json(brought) if brought.is_file() else {}).items():
+        write_json(folder / name, settings)
 
 
 def _tower_config(tensors: dict[str, Any], work: Work) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workbench.models.fewbits import mend_4bit
 from workbench.models.fingerprints import fingerprint
 from workbench.models.generation import generate, stream
 from workbench.models.loading import (
@@ -10,7 +11,6 @@ from workbench.models.loading import (
     configuration,
     load,
     load_tokenizer,
-    mend_4bit,
     resolve,
 )
 

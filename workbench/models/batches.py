@@ -8,21 +8,32 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.models.isolated import attends_flash, attends_isolated, borders, groups_of
 from workbench.models.portions import loss_in_portions, portion
+from workbench.models.projector import PROJECTOR
 from workbench.templates.values import IGNORE_INDEX, Example, Pack
 
 if TYPE_CHECKING:
     import torch
 
+    from workbench.models.eyes import Eyes
 
-def pad(examples: Sequence[Example | Pack]) -> dict[str, torch.Tensor]:
+
+# What a batch holds for the loss and for attention that is cut; the rest is the model's.
+_OURS = ("labels", "attention_mask", "lengths")
+
+
+def pad(examples: Sequence[Example | Pack], eyes: Eyes | None = None) -> dict[str, torch.Tensor]:
     """Return a batch padded on the right.
 
     Padding is told by length, never by a token id, so a pad token that is also the end-of-turn harms nothing.
 
+    Args:
+        examples: of one kind.
+        eyes: what makes their pictures into numbers; needed where they have some.
+
     Returns:
         ``input_ids``, ``attention_mask``, ``labels``, each (B, T) int64; for packs ``position_ids`` in place of the
         attention mask, since there the restarts of the positions are what isolates the conversations, and for a single
-        pack ``lengths``, the tokens of each of them.
+        pack ``lengths``, the tokens of each of them; and what ``eyes`` give of the pictures, in order.
     """
     import torch
 
@@ -41,7 +52,8 @@ def pad(examples: Sequence[Example | Pack]) -> dict[str, torch.Tensor]:
             batch["lengths"] = torch.tensor(examples[0].lengths)
     else:
         batch["attention_mask"] = rows([[1] * len(e.input_ids) for e in examples], 0)
-    return batch
+    media = [picture for e in examples for picture in e.media]
+    return batch | (eyes.inputs(media) if media and eyes is not None else {})
 
 
 def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
@@ -68,11 +80,31 @@ def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tenso
     with head_sees(model, labelled, passing=rows > 0):
         scores = model(**_inputs(inner, batch), use_cache=False).logits
     if rows:
-        return loss_in_portions(scores, head.weight, targets, rows), int(targets.numel())
+        total = loss_in_portions(scores, head.weight, targets, rows)
+        return total + _nothing_seen(inner, batch), int(targets.numel())
     if scores.dim() == 3:  # this architecture does not call its head as a module: choose afterwards
         scores = scores[labelled]
     loss = torch.nn.functional.cross_entropy(scores.float(), targets, reduction="sum")
-    return loss, int(targets.numel())
+    return loss + _nothing_seen(inner, batch), int(targets.numel())
+
+
+def _nothing_seen(model: Any, batch: dict[str, torch.Tensor]) -> Any:
+    """Zero, by way of the projector where it is trained and the batch shows no picture.
+
+    Processes that train together wait for each other's gradients, and where the parameters are shared out for each
+    other's layers: one whose batch is text alone would leave the others waiting without end.
+    """
+    import torch
+
+    if "pixel_values" in batch or getattr(model, "picture_eyes", None) is None or not torch.is_grad_enabled():
+        return 0.0
+    if not any(p.requires_grad for name, p in model.named_parameters() if PROJECTOR in name):
+        return 0.0
+    side = model.config.vision_config.image_size
+    weight = model.get_input_embeddings().weight
+    black = torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype)
+    seen = model.get_image_features(pixel_values=black, return_dict=True).pooler_output
+    return torch.cat(list(seen)).float().sum() * 0.0
 
 
 def _inputs(model: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
@@ -80,7 +112,7 @@ def _inputs(model: Any, batch: dict[str, torch.Tensor]) -> dict[str, Any]:
     import torch
 
     ids = batch["input_ids"]
-    inputs: dict[str, Any] = {key: batch[key] for key in ("input_ids", "position_ids") if key in batch}
+    inputs: dict[str, Any] = {key: value for key, value in batch.items() if key not in _OURS}
     if "lengths" in batch and attends_isolated(model):
         # a mask of ones says that the row is one, so that no mask (T, T) is made of its positions
         inputs |= {"attention_mask": torch.ones_like(ids), "groups": groups_of(batch["lengths"].tolist(), ids.device)}
@@ -99,7 +131,9 @@ def mean_loss(model: Any, examples: Sequence[Example], *, batch_tokens: int | No
     total, count = 0.0, 0
     with no_gradient(model):
         for batch in by_length(examples, batch_tokens):
-            tensors = {key: value.to(model.device) for key, value in pad(batch).items()}
+            tensors = {
+                key: value.to(model.device) for key, value in pad(batch, getattr(model, "picture_eyes", None)).items()
+            }
             loss, n = summed_loss(model, tensors)
             total, count = total + float(loss), count + n
     return total / count if count else float("nan")

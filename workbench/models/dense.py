@@ -56,8 +56,8 @@ def adapted(module: Any) -> bool:
 
 
 def base_matrix(layer: Any) -> torch.Tensor:
-    """Return ``W`` (out, in) of an adapted layer, unpacked where it is in 4 bit."""
-    weight = layer.base_layer.weight
+    """Return ``W`` (out, in) of a linear layer, adapted or not, unpacked where it is in 4 bit."""
+    weight = getattr(layer, "base_layer", layer).weight
     state = getattr(weight, "quant_state", None)
     if state is not None:
         from bitsandbytes.functional import dequantize_4bit
@@ -70,10 +70,9 @@ def base_matrix(layer: Any) -> torch.Tensor:
 def matrix(layer: Any) -> torch.Tensor:
     """Return ``W + ΔW`` (out, in) of an adapted layer, in the dtype of the computation; ``W`` of any other linear
     layer."""
-    if not hasattr(layer, "base_layer"):
-        plain: torch.Tensor = layer.weight.detach()
-        return plain
     weight = base_matrix(layer)
+    if not hasattr(layer, "base_layer"):
+        return weight
     names = [] if layer.disable_adapters else [n for n in layer.active_adapters if n in layer.lora_A]
     for name in names:
         weight = weight + layer.get_delta_weight(name).to(weight.dtype)

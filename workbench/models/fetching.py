@@ -6,7 +6,6 @@ The URL is that of the folder ``model``, as a model hub serves it; everything el
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
 from workbench.errors import BadInput, Failed
+from workbench.runs.files import sha256
 
 LIST = "weights.json"
 _POINTER = b"version https://git-lfs"
@@ -33,15 +33,6 @@ def describe(folder: Path, names: list[str], source: str = "") -> dict[str, Any]
     """
     files = {name: {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size} for name in names}
     return {"from": source, "files": files}
-
-
-def sha256(file: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with file.open("rb") as opened:
-        while piece := opened.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def ensure(folder: Path, tell: Callable[[str], None] = lambda _: None) -> None:

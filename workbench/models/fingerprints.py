@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from workbench.models.headers import slices
+from workbench.models.headers import digest
 from workbench.models.loading import resolve
 
 # What a fingerprint begins with that knows a slice of each tensor.
@@ -24,15 +24,7 @@ def fingerprint(model: str, like: str | None = None) -> str:
     if not folder.is_dir():
         return hub_fingerprint(model)
     sliced = like is None or like.startswith(SLICED)
-    digest = hashlib.sha256()
-    for file in sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")]):
-        digest.update(f"{file.name}:{file.stat().st_size}:".encode())
-        with file.open("rb") as opened:
-            digest.update(opened.read(1 << 16))
-            for start, end in slices(file) if sliced else ():
-                opened.seek(start)
-                digest.update(opened.read(end - start))
-    return (SLICED if sliced else "") + digest.hexdigest()[:16]
+    return (SLICED if sliced else "") + digest(folder, sliced=sliced)[:16]
 
 
 def hub_fingerprint(model: str) -> str:

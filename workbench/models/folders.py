@@ -44,7 +44,8 @@ _GREATEST = {
     "vocab_size": 20_000_000, "hidden_size": 1_000_000, "n_embd": 1_000_000, "d_model": 1_000_000,
     "intermediate_size": 10_000_000, "head_dim": 100_000, "num_attention_heads": 20_000, "n_head": 20_000,
     "num_key_value_heads": 20_000, "num_experts": 20_000, "num_local_experts": 20_000, "n_routed_experts": 20_000,
-    "max_position_embeddings": 1_000_000_000, "n_positions": 1_000_000_000,
+    "max_position_embeddings": 1_000_000_000, "n_positions": 1_000_000_000, "image_size": 10_000, "patch_size": 10_000,
+    "num_channels": 1_000, "projection_dim": 1_000_000, "image_seq_length": 100_000_000,
 }  # fmt: skip
 # The one way of storing weights in few bits that needs nothing but what is installed here.
 _PACKED = ("bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit")
@@ -60,6 +61,18 @@ def check_folder(folder: Path) -> None:
     clean_config(folder)
     check_tokenizer(folder)
     check_weights(folder)
+
+
+def is_whole(folder: Path, note: str) -> bool:
+    """Tell whether a folder that the workbench once made is all there: its ``note``, which is written last, and sound
+    files."""
+    if not (folder / note).is_file():
+        return False
+    try:
+        check_folder(folder)
+    except WorkbenchError:
+        return False
+    return True
 
 
 def check_files(folder: Path) -> None:

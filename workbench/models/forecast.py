@@ -11,7 +11,9 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from workbench.models.eyes import KIND
 from workbench.models.portions import portion
+from workbench.models.projector import PROJECTOR
 from workbench.models.rehearsal import rehearse, trained_places
 from workbench.models.work import Work
 
@@ -203,13 +205,12 @@ class _Part:
 def _on_meta(work: Work) -> tuple[Any, list[_Part]]:
     """The model without bytes, with its adapter; and the base's parameters."""
     import torch
-    from transformers import AutoModelForCausalLM
 
-    from workbench.models.loading import TEXTS, TranslatedErrors, configuration, on_disk
+    from workbench.models.loading import TEXTS, TranslatedErrors, auto_class, configuration, on_disk
 
     config = configuration(work.model)
     with TranslatedErrors(work.model, str(on_disk(work.model, TEXTS))), torch.device("meta"):
-        network = AutoModelForCausalLM.from_config(
+        network = auto_class(on_disk(work.model, TEXTS)).from_config(
             config, dtype=getattr(torch, work.dtype), attn_implementation="eager", trust_remote_code=False
         )
     network.config.use_cache = False
@@ -235,6 +236,12 @@ def _with_adapter(network: Any, work: Work) -> Any:
 
     targets = work.target_modules if isinstance(work.target_modules, str) else list(work.target_modules)
     common: dict[str, Any] = {"target_modules": targets, "task_type": "CAUSAL_LM"}
+    if work.method == "none":
+        common["target_modules"] = "dummy-target-modules"
+    elif network.config.model_type == KIND:
+        common["exclude_modules"] = r"model\.(vision_tower|multi_modal_projector)\..*"
+    if network.config.model_type == KIND:
+        common["modules_to_save"] = [PROJECTOR]
     if work.method == "adalora":
         settings: Any = AdaLoraConfig(init_r=-(-work.r * 3 // 2), target_r=work.r, total_step=100, **common)
     else:

@@ -33,7 +33,7 @@ def generate(
     The random state of the process is left as it was.
 
     Args:
-        prompts: token ids, none empty.
+        prompts: token ids, none empty; with their pictures where they are :class:`~workbench.templates.values.Prompt`.
         max_new_tokens: per answer.
         stop_ids: generation ends at any of these.
         do_sample: draw from the distribution (``temperature``, ``top_p``, ``seed``) instead of taking the likeliest.
@@ -48,7 +48,10 @@ def generate(
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             batch, limits = [prompts[i] for i in rows], (max_new_tokens, stop_ids)
-            continued = quick(batch, *limits) if quick else _batch(loaded, batch, *limits, choose)
+            if quick:
+                continued = quick(batch, *limits, seen_in(loaded, batch))
+            else:
+                continued = _batch(loaded, batch, *limits, choose)
             for row, answer in zip(rows, continued, strict=True):
                 answers[row] = answer
     return answers
@@ -80,18 +83,27 @@ def stream(
     generator = torch.Generator(device=loaded.device).manual_seed(seed)
     ids = torch.tensor([list(prompt)], device=loaded.device)
     past, stops = None, set(stop_ids)
+    seen_pictures = seen_in(loaded, [prompt])
     penalty = RepetitionPenaltyLogitsProcessor(repetition_penalty) if repetition_penalty != 1 else None
     seen = ids
     for _ in range(max_new_tokens):
         with torch.inference_mode():
-            out = loaded.model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1)
+            out = loaded.model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1, **seen_pictures)
             logits = out.logits[:, -1].float()
             token = int(choose(penalty(seen, logits) if penalty else logits, generator)[0])
         if token in stops:
             return
         yield token
-        past, ids = out.past_key_values, torch.tensor([[token]], device=loaded.device)
+        past, ids, seen_pictures = out.past_key_values, torch.tensor([[token]], device=loaded.device), {}
         seen = torch.cat([seen, ids], 1) if penalty else seen
+
+
+def seen_in(loaded: Loaded, prompts: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+    """Return what the model is given of the pictures of ``prompts``, in their order; nothing where there are none."""
+    media = [picture for prompt in prompts for picture in getattr(prompt, "media", ())]
+    eyes = loaded.eyes
+    given = eyes.inputs(media) if media and eyes is not None else {}
+    return {name: value.to(loaded.device) for name, value in given.items()}
 
 
 def chooser(
@@ -142,6 +154,7 @@ def _batch(
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     stops = set(stop_ids)
     answers: list[list[int]] = [[] for _ in prompts]
+    pictures = seen_in(loaded, prompts)
     rows, past = list(range(len(prompts))), None  # rows: of which prompt is each row of the batch
     ended = [False] * len(prompts)
     for _ in range(max_new_tokens):
@@ -152,7 +165,9 @@ def _batch(
             past_key_values=past,
             use_cache=True,
             logits_to_keep=1,
+            **pictures,
         )
+        pictures = {}  # they are in the cache
         token = choose(out.logits[:, -1].float(), None)
         for row, chosen in zip(rows, token.tolist(), strict=True):
             ended[row] = ended[row] or chosen in stops

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.environment import cache_folder
-from workbench.errors import BadInput, Failed, WorkbenchError
-from workbench.models.fetching import sha256
-from workbench.models.folders import check_folder
+from workbench.errors import BadInput, Failed
+from workbench.models.folders import check_folder, is_whole
 from workbench.models.gguf_header import Head, read_head
 from workbench.models.gguf_rope import ROPE, positions
 from workbench.models.gguf_tokenizer import load_tokenizer
 from workbench.models.translating import TranslatedErrors
+from workbench.runs.files import sha256
 
 if TYPE_CHECKING:
     import torch
@@ -51,7 +51,7 @@ def cached(file: Path) -> Path:
         raise Failed("models.gguf.no_cache", file=file)
     shelf = home / "gguf"
     target = shelf / f"{_content(file, shelf)[:24]}-{WAY}"
-    if not _whole(target):
+    if not is_whole(target, NOTE):
         shutil.rmtree(target, ignore_errors=True)
         convert(file, target)
     return target
@@ -104,16 +104,6 @@ def _content(file: Path, shelf: Path) -> str:
         digest = sha256(file)
         memo.write_text(digest, encoding="utf-8")
     return digest
-
-
-def _whole(folder: Path) -> bool:
-    if not (folder / NOTE).is_file():
-        return False
-    try:
-        check_folder(folder)
-    except WorkbenchError:
-        return False
-    return True
 
 
 def _sizes(file: Path) -> dict[int, tuple[int, int]]:

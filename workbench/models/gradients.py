@@ -51,7 +51,7 @@ def product() -> Callable[..., torch.Tensor]:
 
 def _layers(side_by_side: Any, scales: Any, pairs: Any) -> Iterator[tuple[Any, float, Any, Any]]:
     """Each layer's part of ``side_by_side`` (R, out), its scale, A and B."""
-    parts = side_by_side.split([len(b) for b in pairs[1::2]], -1)
+    parts = side_by_side.split([len(b) for b in pairs[1::2]], -1) if pairs else ()
     return zip(parts, scales, pairs[::2], pairs[1::2], strict=True)
 
 

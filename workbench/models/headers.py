@@ -6,6 +6,7 @@ Format: 8 bytes, the length of the header, little-endian; the header, JSON; the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,6 +51,20 @@ def slices(file: Path) -> list[tuple[int, int]]:
     """Return the first bytes of each tensor, as places in ``file``; of a file with very many tensors evenly of some."""
     starts = sorted(places(file).values())
     return [(a, min(b, a + SLICE)) for a, b in starts[:: max(1, -(-len(starts) // TENSORS))]]
+
+
+def digest(folder: Path, *, sliced: bool = True) -> str:
+    """Return what tells one folder's weights from another's: the SHA-256 of its configuration, and of its weight files'
+    names, sizes and heads and, where ``sliced``, a slice of each tensor."""
+    weights = hashlib.sha256()
+    for file in sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")]):
+        weights.update(f"{file.name}:{file.stat().st_size}:".encode())
+        with file.open("rb") as opened:
+            weights.update(opened.read(1 << 16))
+            for start, end in slices(file) if sliced else ():
+                opened.seek(start)
+                weights.update(opened.read(end - start))
+    return weights.hexdigest()
 
 
 def settings(folder: Path, name: str = "config.json") -> Mapping[str, object]:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.errors import BadInput, UnknownName, nearest
-from workbench.models import adapters, gguf_folder, internlm, sentencepieces, shelf
+from workbench.models import adapters, gguf_folder, internlm, seeing, sentencepieces, shelf
+from workbench.models.eyes import Eyes, has_eyes
+from workbench.models.fewbits import UNPACKED, int8, mend_4bit, nf4
 from workbench.models.folders import check_files, check_tokenizer, check_weights, clean_config
 from workbench.models.gguf_header import is_gguf
 from workbench.models.headers import has_generic_tokenizer
@@ -26,6 +28,8 @@ Quantization = Literal["none", "nf4", "int8"]
 POCKET = Path(__file__).parent / "pocket" / "weights"
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 QUICK = 200 * 2**20
+# The attribute of a network that sees under which its :class:`Eyes` are.
+EYES = "picture_eyes"
 # What is fetched of a hub id: nothing but text and safetensors, and nothing of its subfolders but chat templates.
 TEXTS = ("*.json", "*.jinja", "*.model", "*.txt", "*.tiktoken", "LICENSE*", "NOTICE*", "USE_POLICY*")
 WANTED = ("*.safetensors", *TEXTS)
@@ -53,7 +57,7 @@ class Loaded:
     """Hold a model ready to answer.
 
     Args:
-        model: a causal language model, in ``eval`` mode.
+        model: a causal language model, or one that sees too, in ``eval`` mode.
         tokenizer: its tokenizer.
         name: what the person called it.
         device: where it lives.
@@ -64,13 +68,25 @@ class Loaded:
     name: str
     device: torch.device
 
+    @property
+    def eyes(self) -> Eyes | None:
+        """Return what makes pictures into its inputs; None where it sees none."""
+        return eyes_of(self.model)
+
+
+def eyes_of(model: Any) -> Eyes | None:
+    """Return what makes pictures into the inputs of a network; None where it sees none."""
+    eyes: Eyes | None = getattr(model, EYES, None)
+    return eyes
+
 
 def resolve(model: str) -> str:
     """Return the folder or hub id that ``model`` means.
 
     Args:
         model: ``pocket``, a local folder with a ``config.json``, a GGUF file or a folder of one, which become such a
-            folder the first time, a fetched model's name, or a hub id ``owner/name``.
+            folder the first time, a fetched model's name, a hub id ``owner/name``, or one of these and a tower,
+            ``pocket+sight``, which become a folder the first time.
 
     Raises:
         UnknownName: it is none of these; names the nearest ones. BadInput: the folder holds what is no ordinary file,
@@ -88,11 +104,33 @@ def resolve(model: str) -> str:
         raise UnknownName("models.not_a_model", path=model)
     if is_gguf(folder):
         return str(gguf_folder.cached(folder))
-    if model in shelf.PACKAGES:
-        return str(shelf.place(model))
+    if made := _by_name(model):
+        return str(made)
     if folder.exists() or not HUB_ID.fullmatch(model):
         raise UnknownName("models.unknown", given=model, nearest=nearest(model, KNOWN))
     return model
+
+
+def _by_name(model: str) -> Path | None:
+    """The folder of what has a name here and is no hub id: a model and a tower, or a fetched one."""
+    if both := seeing.parted(model):
+        words, eyes = on_disk(both[0]), _tower(both[1])
+        return seeing.cached(model, words, eyes, lambda: (language_network(words), load_tokenizer(str(words))))
+    return Path(shelf.place(model)) if model in shelf.PACKAGES else None
+
+
+def _tower(tower: str) -> Path:
+    """The folder of a tower: an embedded one, a folder, or a hub id.
+
+    Raises:
+        UnknownName: no such tower. BadInput: it is none, or damaged. Failed: it is not built, or not given by the hub.
+    """
+    if tower in seeing.TOWERS:
+        return seeing.embedded(tower)
+    folder = Path(tower).expanduser()
+    if not folder.is_dir() and (folder.exists() or not HUB_ID.fullmatch(tower)):
+        raise UnknownName("models.seeing.unknown_tower", given=tower, nearest=nearest(tower, seeing.TOWERS))
+    return seeing.check_tower(folder if folder.is_dir() else on_disk(tower))
 
 
 def on_disk(model: str, patterns: Iterable[str] = WANTED, *, fetch: bool = True) -> Path:
@@ -132,15 +170,22 @@ def load_tokenizer(model: str) -> Any:
     check_tokenizer(folder)
     _without_kernels()
     with TranslatedErrors(model, str(folder)):
-        if sentencepieces.is_internlms(folder):
-            return sentencepieces.read_tokenizer(folder)
-        if has_generic_tokenizer(folder):
-            from transformers import PreTrainedTokenizerFast
+        tokenizer = _tokenizer(folder)
+    if eyes := Eyes.of(folder):
+        tokenizer.picture_places = eyes
+    return tokenizer
 
-            return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
-        from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+def _tokenizer(folder: Path) -> Any:
+    if sentencepieces.is_internlms(folder):
+        return sentencepieces.read_tokenizer(folder)
+    if has_generic_tokenizer(folder):
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
 
 
 def configuration(model: str) -> Any:
@@ -170,6 +215,24 @@ def _configured(model: str, folder: Path) -> Any:
         config = CONFIG_MAPPING[kind].from_dict(settings)
         config.name_or_path = str(folder)
         return config
+
+
+def _checked(model: str, folder: Path) -> Any:
+    """The configuration of a folder whose weights can be read, and which is a model of a kind known here."""
+    config = _configured(model, folder)
+    check_weights(folder)
+    _check_task(model, folder, config.model_type)
+    return config
+
+
+def _check_task(model: str, folder: Path, kind: str) -> None:
+    """Refuse an architecture that the library knows, and that is no language model, nor sees in the way known here."""
+    from transformers.models.auto import modeling_auto as tables
+
+    if has_eyes(folder) or kind in tables.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        return
+    seeing_too = kind in tables.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    raise BadInput("models.other_eyes" if seeing_too else "models.no_language_model", model=model, given=kind)
 
 
 def _without_kernels() -> None:
@@ -205,8 +268,7 @@ def load(
             Failed: the hub did not give it, or there is not enough memory.
     """
     folder = on_disk(model)
-    config = _configured(model, folder)
-    check_weights(folder)
+    config = _checked(model, folder)
     if adapter:
         adapters.check(adapter)
     import torch
@@ -224,26 +286,50 @@ def load(
         "config": config,
     }
     if quantization != "none":
-        settings["quantization_config"] = nf4(compute) if quantization == "nf4" else int8()
+        skipped = UNPACKED if has_eyes(folder) else None
+        settings["quantization_config"] = nf4(compute, skipped) if quantization == "nf4" else int8(skipped)
         settings["device_map"] = {"": where}
     with TranslatedErrors(model, str(folder)), _bars(folder):
         network, loading = _network(folder, settings)
     _check_all_there(model, loading)
     network = network.to(where) if quantization == "none" else mend_4bit(network)
     network.requires_grad_(False).eval()
+    if eyes := Eyes.of(folder):
+        setattr(network, EYES, eyes.fitting(network))
+        seeing.in_own_numbers(network)
     loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
     return _with_adapter(loaded, adapter) if adapter else loaded
 
 
 def _network(folder: Path, options: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
     """The model of a folder, InternLM's as the Llamas that they are; and what the library says of its loading."""
-    from transformers import AutoModelForCausalLM
-
     settings = clean_config(folder)
     if internlm.is_internlm(settings):
         return internlm.load_llama(folder, settings, **options)
-    network, loading = AutoModelForCausalLM.from_pretrained(str(folder), **options)
+    network, loading = auto_class(folder).from_pretrained(str(folder), **options)
     return network, loading
+
+
+def auto_class(folder: Path) -> Any:
+    """Return the library's class that chooses the network of a folder: one that sees, or a language model."""
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText
+
+    return AutoModelForImageTextToText if has_eyes(folder) else AutoModelForCausalLM
+
+
+def language_network(folder: Path) -> Any:
+    """Return the network of a language model's folder in its own kind of numbers, on the CPU, not to be trained.
+
+    Raises:
+        BadInput: the folder is damaged.
+    """
+    config = _checked(str(folder), folder)
+    options = {"dtype": "auto", "trust_remote_code": False, "use_safetensors": True, "local_files_only": True}
+    more = {"output_loading_info": True, "ignore_mismatched_sizes": True, "config": config}
+    with TranslatedErrors(str(folder), str(folder)), _bars(folder):
+        network, report = _network(folder, {**options, **more})
+    _check_all_there(str(folder), report)
+    return network.requires_grad_(False).eval()
 
 
 def _check_all_there(model: str, report: Mapping[str, Any]) -> None:
@@ -297,73 +383,6 @@ def default_attention(device: torch.device) -> str:
     if device.type == "cpu":
         return "eager"
     return "flash_attention_2" if is_flash_attn_2_available() else "sdpa"
-
-
-def nf4(compute: torch.dtype) -> Any:
-    """Return the 4-bit setting of QLoRA: NF4, double quantization, computing in ``compute``."""
-    from transformers import BitsAndBytesConfig
-
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=compute,
-    )
-
-
-def int8() -> Any:
-    """Return the 8-bit setting of LLM.int8(): outliers apart, in 16 bit."""
-    import logging
-
-    from transformers import BitsAndBytesConfig
-
-    # it tells at each layer of each token that it rounds what comes in: that is the method
-    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
-    return BitsAndBytesConfig(load_in_8bit=True)
-
-
-def four_bit_weights(model: str) -> frozenset[str]:
-    """Return the names of the weights that :func:`load` keeps in 4 bit with ``quantization="nf4"``; loads none of them.
-
-    Raises:
-        UnknownName: no such model.
-    """
-    import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.integrations import replace_with_bnb_linear
-    from transformers.quantizers.base import HfQuantizer
-
-    config = configuration(model)
-    with torch.device("meta"):
-        network = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-    keep = HfQuantizer.get_modules_to_not_convert(network, None, network._keep_in_fp32_modules)
-    replace_with_bnb_linear(network, modules_to_not_convert=keep, quantization_config=nf4(torch.float32))
-    return frozenset(f"{name}.weight" for name, layer in network.named_modules() if hasattr(layer, "quant_state"))
-
-
-def through_4bit(weight: torch.Tensor) -> torch.Tensor:
-    """Return ``weight`` (out, in) brought to NF4 and back, float32: what a layer in 4 bit computes with."""
-    import torch
-    from bitsandbytes.functional import dequantize_4bit
-    from bitsandbytes.nn import Params4bit
-
-    packed = Params4bit(weight.float(), requires_grad=False, quant_type="nf4", compress_statistics=True)
-    packed = packed.to(weight.device)
-    rounded: torch.Tensor = dequantize_4bit(packed.data, packed.quant_state).to(torch.float32)
-    return rounded
-
-
-def mend_4bit(network: Any) -> Any:
-    """Keep 4-bit layers differentiable after an evaluation.
-
-    On CPUs with AVX512-BF16, bitsandbytes repacks a ``Linear4bit`` at its first forward in ``eval`` mode, and the
-    packed kernel has no backward: the gradient through that layer is lost with no more than a warning. Switching the
-    repacking off prevents it.
-    """
-    for module in network.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
-    return network
 
 
 def _with_adapter(loaded: Loaded, adapter: str | Path) -> Loaded:

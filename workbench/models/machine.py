@@ -50,7 +50,7 @@ class FourBit:
     Args:
         works: forward and backward gave the gradient of the same weights written out.
         survives_evaluation: and gave it again after a forward in ``eval`` mode.
-        needs_mending: the library by itself loses it there (see :func:`workbench.models.loading.mend_4bit`).
+        needs_mending: the library by itself loses it there (see :func:`workbench.models.fewbits.mend_4bit`).
         reason: why it does not work; empty where it does.
     """
 
@@ -142,7 +142,7 @@ def _gradients(device: str, *, mended: bool) -> tuple[bool, bool]:
     """Whether the gradient to a 4-bit layer's input is right before, and after, a forward in ``eval`` mode."""
     import torch
 
-    from workbench.models.loading import mend_4bit
+    from workbench.models.fewbits import mend_4bit
 
     layer, weights = _layer(device)
     if mended:

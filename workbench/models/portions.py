@@ -7,6 +7,7 @@ hidden states (N, H) is all that is kept.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,12 @@ def loss_in_portions(hidden: torch.Tensor, weight: torch.Tensor, targets: torch.
     Returns:
         the cross-entropy summed over N, in nats, 0-d float32; only ``hidden`` gets a gradient.
     """
-    total: torch.Tensor = _portions().apply(hidden.to(weight.dtype), weight, targets, rows)
+    import torch
+
+    kind = hidden.device.type
+    mixing = torch.amp.is_autocast_available(kind)  # not on ``meta``, where a forecast rehearses
+    with torch.autocast(kind, enabled=False) if mixing else nullcontext():  # in the head's own precision
+        total: torch.Tensor = _portions().apply(hidden.to(weight.dtype), weight, targets, rows)
     return total
 
 

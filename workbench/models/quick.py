@@ -14,13 +14,14 @@ computes is computed here too, to rounding: the same loss and the same gradients
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from workbench.models.dense import LIMIT, adapted, base_matrix
 from workbench.models.gradients import attention, gate, norm, product
+from workbench.models.quick_seeing import embedded, language_part, pictures_in
 from workbench.templates.values import IGNORE_INDEX
 
 if TYPE_CHECKING:
@@ -35,18 +36,22 @@ def quick_pass(model: Any) -> QuickPass | None:
     """Return the quick pass of ``model``, or None where it would not be the model's own.
 
     It is made for a Llama with LoRA on all linear layers of its blocks and nothing else trained, in float32 on a CPU,
-    whose matrices take at most ``LIMIT`` bytes: so for the embedded model.
+    whose matrices take at most ``LIMIT`` bytes: so for the embedded model. Of one that sees, the projector may be
+    trained too, and it alone.
 
     Args:
         model: as PEFT made it. Its base must not change as long as the pass is used.
     """
-    network = inner(model)
+    network = language_part(inner(model))
     if not plain(network):
         return None
     linear = linear_layers(network)
-    if not (small(linear) and all(_trainable(layer) for layer in linear)):
+    frozen = hasattr(network, "sees") and all(_frozen(layer) for layer in linear)
+    if not small(linear) or not (frozen or all(_trainable(layer) for layer in linear)):
         return None
     trained = {id(p) for layer in linear for p in layer.parameters() if p.requires_grad}
+    if hasattr(network, "sees"):
+        trained |= {id(p) for p in network.sees.multi_modal_projector.parameters()}
     if any(p.requires_grad and id(p) not in trained for p in model.parameters()):
         return None
     return QuickPass(network)
@@ -57,18 +62,22 @@ def inner(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def plain(network: Any) -> bool:
-    """Tell whether it is a Llama as small ones are: every head with keys of its own, and computing in float32."""
+def plain(network: Any, *, grouped: bool = False) -> bool:
+    """Tell whether it is a Llama as small ones are, computing in float32.
+
+    Args:
+        grouped: heads may share their keys; otherwise each has its own.
+    """
     import torch
 
-    return _llama(network.config) and network.model.embed_tokens.weight.dtype == torch.float32
+    return _llama(network.config, grouped=grouped) and network.model.embed_tokens.weight.dtype == torch.float32
 
 
-def _llama(config: Any) -> bool:
+def _llama(config: Any, *, grouped: bool = False) -> bool:
     return (
         getattr(config, "model_type", "") == "llama"
         and config.hidden_act == "silu"
-        and config.num_key_value_heads == config.num_attention_heads
+        and (grouped or config.num_key_value_heads == config.num_attention_heads)
         and not config.attention_dropout
     )
 
@@ -92,7 +101,12 @@ def linear_layers(network: Any) -> list[Any]:
 
 def small(layers: Sequence[Any]) -> bool:
     """Tell whether the matrices of ``layers`` take at most ``LIMIT`` bytes in float32."""
-    return bool(4 * sum(layer.in_features * layer.out_features for layer in layers) <= LIMIT)
+    return matrix_bytes(layers) <= LIMIT
+
+
+def matrix_bytes(layers: Sequence[Any]) -> int:
+    """Return the bytes of the matrices of ``layers`` in float32."""
+    return int(4 * sum(layer.in_features * layer.out_features for layer in layers))
 
 
 def parts(network: Any, join: Callable[[list[Any]], Any]) -> list[SimpleNamespace]:
@@ -129,11 +143,24 @@ def _trainable(layer: Any) -> bool:
     )
 
 
+def _frozen(layer: Any) -> bool:
+    """Whether ``layer`` is a matrix that is not trained, in float32 on the CPU."""
+    import torch
+
+    if type(layer) is not torch.nn.Linear:
+        return False
+    linear: Any = layer  # whose bias may be None, though torch's types say otherwise
+    weight = linear.weight
+    quiet = linear.bias is None and not weight.requires_grad
+    return bool(quiet and weight.dtype == torch.float32 and weight.device.type == "cpu")
+
+
 class QuickPass:
     """Compute the summed loss of a batch, with the gradients of the adapter.
 
     Args:
-        network: a ``LlamaForCausalLM`` for which :func:`quick_pass` found that it can be done.
+        network: a ``LlamaForCausalLM``, or the language part of a network that sees, for which :func:`quick_pass`
+            found that it can be done.
     """
 
     def __init__(self, network: Any) -> None:
@@ -159,13 +186,16 @@ class QuickPass:
         rows_seen = (targets != IGNORE_INDEX).nonzero().flatten()
         if not len(rows_seen):  # nothing to learn here: a gradient of zero all the same
             return torch.stack([p.sum() for p in self.parameters]).sum() * 0.0, 0
-        logits = self.network.lm_head(self._hidden(batch["input_ids"].flatten()[rows.real], rows, rows_seen))
+        ids = batch["input_ids"].flatten()[rows.real]
+        logits = self.network.lm_head(self._hidden(ids, rows, rows_seen, pictures_in(batch)))
         return torch.nn.functional.cross_entropy(logits, targets[rows_seen], reduction="sum"), len(rows_seen)
 
-    def _hidden(self, ids: torch.Tensor, rows: Rows, rows_seen: torch.Tensor) -> torch.Tensor:
+    def _hidden(
+        self, ids: torch.Tensor, rows: Rows, rows_seen: torch.Tensor, pictures: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
         """The last hidden states (N, H) of the tokens ``rows_seen`` (N,) among ``ids`` (R,)."""
         llama = self.network.model
-        x = llama.embed_tokens(ids)
+        x = embedded(self.network, ids, pictures)
         for block in self.blocks:
             mixed = attention()(block.qkv(normed(x, block.before)), rows, self.scale)
             if block is self.blocks[-1]:
@@ -187,6 +217,11 @@ class Joined:
     def __init__(self, layers: Sequence[Any]) -> None:
         import torch
 
+        self.scales: tuple[float, ...] = ()
+        self.pairs: list[Any] = []
+        if not hasattr(layers[0], "base_layer"):
+            self.weight = torch.cat([layer.weight.detach() for layer in layers])
+            return
         name = layers[0].active_adapters[0]
         self.weight = torch.cat([base_matrix(layer).to(torch.float32) for layer in layers])
         self.scales = tuple(float(layer.scaling[name]) for layer in layers)

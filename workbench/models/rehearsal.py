@@ -37,8 +37,8 @@ def rehearse(model: Any, work: Work) -> int:
     if work.gradient_checkpointing:
         enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
         enable({"use_reentrant": False})
-        if work.method != "full":
-            model.enable_input_require_grads()
+    if work.method == "none" or (work.gradient_checkpointing and work.method != "full"):
+        model.enable_input_require_grads()  # of a projector alone the gradient comes by what stands among the words
     for p in model.parameters():
         if p.requires_grad:
             p.register_post_accumulate_grad_hook(lambda p: setattr(p, "grad", None))

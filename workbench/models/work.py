@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from workbench.models.loading import Quantization
 
-Method = Literal["lora", "adalora", "full"]
+Method = Literal["lora", "adalora", "full", "none"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from workbench.data.pictures import PICTURE
 from workbench.render.markup import escape, spoken_html, table, tag
+from workbench.render.pictures import picture_html
 from workbench.render.values import AnswerRow, Answers, Sample
 from workbench.texts import text
 
 if TYPE_CHECKING:
-    from workbench.data.conversation import Conversation
+    from workbench.data.conversation import Conversation, Message
 
 _LABELS = ("base", "best", "last", "merged", "adapter")
 _KINDS = ("identity", "task", "general", "unrelated")
@@ -61,15 +64,26 @@ def _answer(answer: str, right: bool | None, lang: str | None) -> str:
 def conversations_html(conversations: Sequence[Conversation], *, lang: str | None = None) -> str:
     """Return conversations that are learnt: what was said before the last answer, and that answer."""
     head = [escape(text(f"render.answers.{part}", lang)) for part in ("asked", "learnt")]
-    return table(head, [[_before(pair), spoken_html(pair.answer)] for pair in conversations], class_="wb-conversations")
+    rows = [[_before(pair, lang), spoken_html(pair.answer)] for pair in conversations]
+    return table(head, rows, class_="wb-conversations")
 
 
-def _before(conversation: Conversation) -> str:
+def _before(conversation: Conversation, lang: str | None) -> str:
     """All but the last answer; each but a lone question with whose it is."""
     messages = conversation.messages[:-1]
     if len(messages) == 1:
-        return spoken_html(messages[0].content)
-    return "<br>".join(f"<small>{escape(m.role)}</small> {spoken_html(m.content)}" for m in messages)
+        return _message(messages[0], lang)
+    return "<br>".join(f"<small>{escape(m.role)}</small> {_message(m, lang)}" for m in messages)
+
+
+def _message(message: Message, lang: str | None) -> str:
+    """A message's words, its pictures where they stand in them."""
+    if not message.images:
+        return spoken_html(message.content)
+    pieces = message.content.split(PICTURE, len(message.images))
+    shown = [picture_html(picture, lang=lang) for picture in message.images]
+    parts = [spoken_html(piece.strip("\n")) if piece.strip() else "" for piece in pieces]
+    return "".join(word + drawn for word, drawn in zip_longest(parts, shown, fillvalue=""))
 
 
 def samples_html(samples: Sequence[Sample], *, lang: str | None = None) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from workbench.templates.view import MaskToken, MaskView
 
 BADGES = {"system": "S", "user": "U", "assistant": "A", "tool": "T"}
-CONTROL, MARKER, PLAIN, LOOKALIKE = "control", "marker", "plain", "lookalike"
+CONTROL, MARKER, PLAIN, LOOKALIKE, PICTURE = "control", "marker", "plain", "lookalike", "picture"
 
 # How control tokens are spelled in the templates that are in use; a plain word in a marker ("user") is not one.
 _MARKUP = re.compile(r"<\|[^<>|\s]+\|>|<[/\w|]+>|\[/?[A-Z_]+\]|<</?[A-Z]+>>")
@@ -35,13 +35,16 @@ class Box:
         shown: the same with its white space and unseen characters made visible.
         tokens: one or more, in order.
         kind: ``control`` (a control token), ``marker`` (the template's other words), ``plain`` (somebody's words) or
-            ``lookalike`` (somebody's words that are spelled like a control token, and are none).
+            ``lookalike`` (somebody's words that are spelled like a control token, and are none), or ``picture`` (the
+            places of one picture).
+        picture: of a picture's places: which picture of the view it is, from 0; else −1.
     """
 
     text: str
     shown: str
     tokens: tuple[MaskToken, ...]
     kind: str
+    picture: int = -1
 
     @property
     def trained(self) -> bool:
@@ -84,11 +87,14 @@ def rows(view: MaskView) -> list[Row]:
 def boxes(view: MaskView) -> Iterator[Box]:
     """Yield the view's boxes, in order."""
     quoted = lookalikes(view)
-    start = 0
+    start, pictures = 0, 0
     for group in view.groups:
         end = start + len(group.text)
         tokens = view.tokens[group.start : group.end]
-        if tokens:
+        if tokens and view.segments[tokens[0].segment].field == PICTURE:
+            yield Box(group.text, f"▦×{len(tokens)}", tokens, PICTURE, pictures)
+            pictures += 1
+        elif tokens:
             yield Box(group.text, shown(group.text), tokens, _kind(view, tokens, start, end, quoted))
         start = end
 

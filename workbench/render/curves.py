@@ -2,7 +2,7 @@
 
 Train is solid blue, held-out dashed vermillion with circles, both on one axis, with the best checkpoint marked and the
 gap between them shaded. Identity, task, general and leak stand in a panel of their own, told apart by line, mark and
-label.
+label; so do the parts of a call's score, and those of a picture's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.render import palette
 from workbench.render.values import Curves, Points
+from workbench.runs.events import BREAKDOWNS
 from workbench.texts import language, text
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ STYLE: dict[str, tuple[str, Any, str]] = {
     "task": ("blue", (0, (5, 1.5)), "D"),
     "general": ("purple", (0, (7, 2, 1.5, 2)), "^"),
     "leak": ("soft", (0, (1.2, 1.4)), "x"),
+    "formed": ("soft", (0, (1.2, 1.4)), "x"),
+    "tool": ("purple", (0, (7, 2, 1.5, 2)), "^"),
+    "arguments": ("blue", (0, (5, 1.5)), "D"),
+    "calls": ("green", "-", "s"),
+    "picture": ("green", "-", "s"),
+    "title": ("vermillion", (0, (4, 1.6)), "o"),
+    "wrong": ("soft", (0, (1.2, 1.4)), "x"),
 }
 
 _LATIN_FONT = "DejaVu Sans"  # comes with matplotlib
@@ -110,7 +118,7 @@ def curves_figure(
     Args:
         lang: language of the labels; English where no installed font has Chinese characters.
         dark: for a ground of ``#111``.
-        panels: ``loss``, ``scores`` or both. A panel without points says that there are none yet.
+        panels: ``loss``, ``scores``, ``calls``, ``pictures``. A panel without points says that there are none yet.
         verdict: write the verdict in words under the panels.
         put: what becomes of each text before it is drawn; without it, what no font has becomes ▯.
     """
@@ -127,7 +135,10 @@ def curves_figure(
         box = ((index + 0.1) / len(panels), under, 0.69 / len(panels), 1 - under - 0.38 / height)
         axes = figure.add_axes(box)
         _frame(axes, curves, ink, panel)
-        (_draw_loss if panel == LOSS else _draw_scores)(axes, curves, ink)
+        if panel == LOSS:
+            _draw_loss(axes, curves, ink)
+        else:
+            _draw_shares(axes, shares_of(curves, panel), curves.best_step, ink)
     if lines:
         joined = "\n".join(ink.put(line) for line in lines)
         figure.text(0.1 / len(panels), 0.08 / height, joined, va="bottom", linespacing=1.3, **ink.type(10))
@@ -161,17 +172,29 @@ def _draw_loss(axes: Axes, curves: Curves, ink: _Ink) -> None:
     _mark_best(axes, curves.best_step, [train, held_out], ink)
 
 
-def _draw_scores(axes: Axes, curves: Curves, ink: _Ink) -> None:
+def shares_of(curves: Curves, panel: str) -> dict[str, Points]:
+    """Return the series of a panel of shares."""
+    if panel in BREAKDOWNS:
+        return {name: curves.parts.get(name, ()) for name in BREAKDOWNS[panel]}
+    return {"identity": curves.identity, "task": curves.task, "general": curves.general, "leak": curves.leak}
+
+
+def panels_of(curves: Curves) -> tuple[str, ...]:
+    """Return the panels that have something to show; that of the losses always."""
+    shown = (SCORES, *BREAKDOWNS)
+    return (LOSS, *(panel for panel in shown if any(map(finite, shares_of(curves, panel).values()))))
+
+
+def _draw_shares(axes: Axes, series: dict[str, Points], best: int | None, ink: _Ink) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    series = {"identity": curves.identity, "task": curves.task, "general": curves.general, "leak": curves.leak}
     if not any(finite(points) for points in series.values()):
         _nothing(axes, ink)
         return
     axes.set_ylim(-0.03, 1.05)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     _lines(axes, series, ink)
-    _mark_best(axes, curves.best_step, list(series.values()), ink)
+    _mark_best(axes, best, list(series.values()), ink)
 
 
 def _lines(axes: Axes, series: dict[str, Points], ink: _Ink) -> None:
@@ -290,7 +313,15 @@ def _thin(points: Points) -> list[tuple[int, float]]:
 
 def last_step(curves: Curves) -> int:
     """Tell where the x axis ends."""
-    series = (curves.train, curves.held_out, curves.identity, curves.task, curves.general, curves.leak)
+    series = (
+        curves.train,
+        curves.held_out,
+        curves.identity,
+        curves.task,
+        curves.general,
+        curves.leak,
+        *curves.parts.values(),
+    )
     return max([1, curves.total_steps, *(points[-1][0] for points in series if points)])
 
 

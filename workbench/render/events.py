@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from workbench.render.values import Curves, Sample
+from workbench.render.values import Curves, Points, Sample
 from workbench.runs.events import Event, SampleEvent
 from workbench.texts import text
 from workbench.texts.reasons import reason_text
@@ -24,6 +24,7 @@ def curves_of(events: Sequence[Event], best_step: int | None, lang: str | None =
         task=_points(evals, "task"),
         general=_points(evals, "general"),
         leak=_points(evals, "leak"),
+        parts=_parts(evals),
         best_step=best_step,
         verdict=verdict.verdict if verdict else "",
         verdict_text=verdict_text(verdict, lang) if verdict else "",
@@ -47,6 +48,15 @@ def samples_of(events: Iterable[Event], most: int = 2) -> tuple[Sample, ...]:
         candidates = dict.fromkeys(e.question for e in samples if e.probe == probe)
         questions += list(candidates)[:most]
     return tuple(Sample(e.step or 0, e.question, e.answer) for e in samples if e.question in questions)
+
+
+def _parts(evals: Sequence[Any]) -> dict[str, Points]:
+    """The series of what a score is taken apart into; of a part that nobody was asked for, none."""
+    series: dict[str, list[tuple[int, float]]] = {}
+    for event in evals:
+        for name, share in event.parts().items() if event.step is not None else ():
+            series.setdefault(name, []).append((event.step, share))
+    return {name: tuple(points) for name, points in series.items()}
 
 
 def _points(events: Iterable[Any], name: str) -> tuple[tuple[int, float], ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from workbench.render.boxes import (
     BADGES,
+    PICTURE,
     Box,
     Row,
     box_lines,
@@ -24,6 +25,7 @@ from workbench.render.boxes import (
     trained_text,
 )
 from workbench.render.markup import disclosure, escape, page, root, static, styles, table, tag
+from workbench.render.pictures import patches_html
 from workbench.render.served import served_html, shown_lines
 from workbench.texts import text
 
@@ -103,7 +105,7 @@ def _whole(content: str, lang: str | None, theme: str, large: bool, embedded: bo
 
 
 def _mask(view: MaskView, lang: str | None, *, legend: bool = True) -> str:
-    tokens = "".join(_row(row, lang) for row in rows(view))
+    tokens = "".join(_row(row, view, lang) for row in rows(view))
     listed = tag(
         "div",
         tokens,
@@ -144,15 +146,18 @@ def _legend(lang: str | None) -> str:
     return tag("p", " ".join([*items, say("space")]), class_="wb-legend wb-soft")
 
 
-def _row(row: Row, lang: str | None) -> str:
+def _row(row: Row, view: MaskView, lang: str | None) -> str:
     word = role_text(row.role, lang)
     badge = tag("b", BADGES.get(row.role, "?"), class_="wb-badge")
     label = tag("div", f"{badge} <span>{escape(word)}</span>", class_="wb-role", aria_hidden="true")
-    tokens = tag("div", " ".join(_box(box, lang) for box in row.boxes), class_="wb-toks")
+    tokens = tag("div", " ".join(_box(box, view, lang) for box in row.boxes), class_="wb-toks")
     return tag("div", f"{label} {tokens}", class_=f"wb-row wb-{row.role}", role="group", aria_label=word) + "\n"
 
 
-def _box(box: Box, lang: str | None) -> str:
+def _box(box: Box, view: MaskView, lang: str | None) -> str:
+    if box.kind == PICTURE:
+        shown = view.pictures[box.picture] if box.picture < len(view.pictures) else None
+        return patches_html(shown, len(box.tokens), lang=lang)
     names = ["wb-tok", f"wb-{box.kind}", "wb-on" if box.trained else "", "wb-many" if len(box.tokens) > 1 else ""]
     element = tag(
         "ins" if box.trained else "span",  # where styles are dropped, a trained token is still underlined

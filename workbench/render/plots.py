@@ -13,15 +13,17 @@ import threading
 from collections.abc import Sequence
 
 from workbench.render import palette
-from workbench.render.curves import PANELS, curves_figure, finite
+from workbench.render.curves import PANELS, curves_figure, finite, panels_of, shares_of
 from workbench.render.markup import disclosure, escape, table, tag
 from workbench.render.values import Curves, Points
+from workbench.runs.events import BREAKDOWNS
 from workbench.texts import text
 
 # matplotlib's settings belong to the whole process; two threads must not change them at once
 _SETTINGS = threading.Lock()
 _FONTS = "system-ui, sans-serif"
 SCORES = ("identity", "task", "general", "leak")
+_PARTS = tuple(name for names in BREAKDOWNS.values() for name in names)
 
 
 def curves_png(curves: Curves, *, lang: str | None = None, dark: bool = False, panels: Sequence[str] = PANELS,
@@ -119,12 +121,16 @@ def _loss_words(curves: Curves, lang: str | None) -> list[str]:
 
 def _score_words(curves: Curves, lang: str | None) -> list[str]:
     sentences = []
-    for name in SCORES:
-        points = finite(getattr(curves, name))
+    for name in (*SCORES, *_PARTS):
+        points = finite(_series(curves, name))
         if points:
             ends = {"first": percent(points[0][1]), "last": percent(points[-1][1]), "last_step": points[-1][0]}
             sentences.append(text("render.summary.score", lang, name=text(f"render.curves.{name}", lang), **ends))
     return sentences
+
+
+def _series(curves: Curves, name: str) -> Points:
+    return curves.parts.get(name, ()) if name in _PARTS else getattr(curves, name)
 
 
 def percent(share: float | None) -> str:
@@ -144,11 +150,31 @@ def ranged(share: float | None, between: tuple[float, float] | None) -> str:
     return f"{percent(share)} ({math.floor(low * 100)}–{math.ceil(high * 100)}%)"
 
 
+def calls_bars(curves: Curves, *, lang: str | None = None) -> str:
+    """Return a bar for each part of a call's score at the best checkpoint, else at the last evaluation, each part
+    standing on the one before; nothing where no calls were asked for."""
+    series = {name: dict(finite(points)) for name, points in shares_of(curves, "calls").items() if finite(points)}
+    if not series:
+        return ""
+    steps = sorted({step for points in series.values() for step in points})
+    step = curves.best_step if curves.best_step in steps else steps[-1]
+    shares = {name: points[step] for name, points in series.items() if step in points}
+    head = tag("caption", escape(text("render.curves.calls_bars", lang, step=step)))
+    rows = [_bar(text(f"render.curves.bars.{name}", lang), share) for name, share in shares.items()]
+    return tag("table", head + "".join(rows), class_="wb-bars")
+
+
+def _bar(label: str, share: float) -> str:
+    """A row: a name, a bar, and the share in words, which says it to whoever does not see the bar."""
+    meter = f'<meter min="0" max="1" value="{share:.4f}" aria-hidden="true"></meter>'
+    return f'<tr><th scope="row">{escape(label)}</th><td>{meter}</td><td>{percent(share)}</td></tr>'
+
+
 def curves_table(curves: Curves, *, lang: str | None = None, most: int = 40) -> str:
     """Return the numbers of the curves as an HTML table: every held-out and probe step, and about ``most`` of the
     others."""
-    names = [name for name in ("train", "held_out", *SCORES) if getattr(curves, name)]
-    by_name = {name: dict(getattr(curves, name)) for name in names}
+    names = [name for name in ("train", "held_out", *SCORES, *_PARTS) if _series(curves, name)]
+    by_name = {name: dict(_series(curves, name)) for name in names}
     steps = _shown_steps(curves, by_name, most)
     head = [text("render.curves.step", lang), *(text(f"render.curves.{name}", lang) for name in names)]
     rows = [[str(step), *(_cell(name, by_name[name].get(step)) for name in names)] for step in steps]
@@ -171,7 +197,8 @@ def _cell(name: str, value: float | None) -> str:
 
 
 def curves_html(curves: Curves, *, lang: str | None = None, numbers: bool = True) -> str:
-    """Return both panels as SVG, the verdict, the description in words and the numbers: a fragment for a page of ours.
+    """Return the panels as SVG, the verdict, the description in words and the numbers: a fragment for a page of ours.
+    Where calls were asked for, bars take the last score apart: well-formed, right tool, exact arguments, right answer.
 
     Args:
         curves: what is drawn.
@@ -179,13 +206,11 @@ def curves_html(curves: Curves, *, lang: str | None = None, numbers: bool = True
         numbers: with the table of numbers, folded away.
     """
     panels = "".join(
-        tag("div", curves_svg(curves, lang=lang, panels=(panel,)), class_="wb-panel")
-        for panel in PANELS
-        if panel == "loss" or any((curves.identity, curves.task, curves.general, curves.leak))
+        tag("div", curves_svg(curves, lang=lang, panels=(panel,)), class_="wb-panel") for panel in panels_of(curves)
     )
     verdict = tag("p", tag("strong", escape(curves.verdict_text)), class_="wb-verdict") if curves.verdict_text else ""
     summary = tag("p", escape(curves_summary(curves, lang=lang)), class_="wb-soft")
     label = escape(text("render.curves.numbers", lang))
     folded = disclosure(label, curves_table(curves, lang=lang)) if numbers else ""
-    caption = tag("figcaption", f"{verdict}{summary}{folded}")
+    caption = tag("figcaption", f"{verdict}{calls_bars(curves, lang=lang)}{summary}{folded}")
     return tag("figure", f'<div class="wb-panels">{panels}</div>{caption}', class_="wb-figure")

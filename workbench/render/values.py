@@ -26,6 +26,7 @@ class Curves:
         task: (step, score), right answers to questions of one's own data.
         general: (step, score), what is still known of what the base knew.
         leak: (step, score), unrelated questions that were answered with the identity; less is better.
+        parts: (step, share) of each part of a call's score and of a picture's, by its name in an evaluation.
         best_step: the step of the checkpoint that is kept as the best.
         verdict: ``learning``, ``good``, ``overfitting``, ``collapsed`` or empty.
         verdict_text: the verdict in words, in the language that the curves are drawn in.
@@ -39,6 +40,7 @@ class Curves:
     task: Points = ()
     general: Points = ()
     leak: Points = ()
+    parts: Mapping[str, Points] = field(default_factory=dict)
     best_step: int | None = None
     verdict: str = ""
     verdict_text: str = ""

@@ -14,6 +14,12 @@ from typing import Any, ClassVar
 
 from workbench.runs.files import number
 
+# What a score is taken apart into: of a call, each part stands on the one before; of pictures, what goes with seeing.
+BREAKDOWNS: Mapping[str, tuple[str, ...]] = {
+    "calls": ("formed", "tool", "arguments", "calls"),
+    "pictures": ("picture", "title", "wrong"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -114,6 +120,11 @@ class EvalEvent(Event):
     repetition: float | None = None
     seconds: float | None = None
 
+    def parts(self) -> dict[str, float]:
+        """Return the shares that a score is taken apart into, of what was asked for."""
+        shares = {name: number(self.more.get(name)) for names in BREAKDOWNS.values() for name in names}
+        return {name: share for name, share in shares.items() if share is not None}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleEvent(Event):
@@ -152,7 +163,7 @@ class VerdictEvent(Event):
     """Hold what the curves and probes say at a step.
 
     Args:
-        verdict: learning, good, overfitting, collapsed, unjudged.
+        verdict: learning, good, overfitting, collapsed, blind, unjudged.
         reason: why, in words.
     """
 

@@ -9,16 +9,17 @@ from workbench.runs.files import saving
 
 ROOT = Path("runs")
 _MARKS = ("recipe.yaml", "events.jsonl", "state.json", "manifest.json")
+_BROUGHT = "import.json"
 
 
 def is_run(path: Path) -> bool:
-    """Tell whether ``path`` is a run folder.
+    """Tell whether ``path`` is a run folder. What ``workbench import`` made holds a recipe too, and is none.
 
     Raises:
         Failed: the folder may not be read.
     """
     with saving(path):
-        return any((path / mark).is_file() for mark in _MARKS)
+        return any((path / mark).is_file() for mark in _MARKS) and not (path / _BROUGHT).is_file()
 
 
 def run_folders(root: Path | None = None) -> list[Path]:

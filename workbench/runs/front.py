@@ -14,15 +14,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from workbench.environment import FOR_WORKERS
-from workbench.errors import BadInput, UnknownName, nearest
+from workbench.errors import BadInput, UnknownName, WorkbenchError, nearest
+from workbench.runs import jobs
 from workbench.runs.files import read_json, saving, write_json
 from workbench.runs.finding import ROOT, is_run, run_folders
+from workbench.runs.line import Line
 from workbench.runs.process import Lock, Process
 from workbench.runs.run import Run
 from workbench.runs.state import State, launching, mark, read_launch
@@ -30,6 +32,8 @@ from workbench.runs.state import State, launching, mark, read_launch
 WORKER = "workbench.training.worker"
 # seconds to wait for a worker that has said its last word
 LEAVING = 10.0
+# seconds that Slurm leaves a job between the word and the end, and a little more
+LAST_WORD = 60.0
 
 
 class Ahead:
@@ -63,13 +67,26 @@ class Ahead:
 
 
 @contextmanager
-def ahead() -> Iterator[Ahead]:
-    """Have a worker wait for its run, while it lasts; end one that got none."""
+def ahead() -> Iterator[Ahead | None]:
+    """Have a worker wait for its run, while it lasts; end one that got none.
+
+    None where others stand in line for the device: it would wait there with all its libraries in memory.
+    """
+    if _crowded():
+        yield None
+        return
     waiting = Ahead()
     try:
         yield waiting
     finally:
         waiting.dismiss()
+
+
+def _crowded() -> bool:
+    with suppress(WorkbenchError, OSError):  # what is wrong with the line, its worker tells
+        line = Line.standing()
+        return line is not None and line.is_crowded()
+    return False
 
 
 def start(
@@ -110,6 +127,29 @@ def start(
     return run
 
 
+def enqueue(run: Run, submit: Callable[[], str]) -> Run:
+    """Let a cluster start the run's worker when its turn comes, and return at once.
+
+    Args:
+        run: the run.
+        submit: sends the job off, and returns its number.
+
+    Raises:
+        BadInput: a process, or a job, already works on the run. Failed: no space, no permission; or as ``submit``.
+    """
+    if run.state().alive:
+        raise busy(run)
+    with saving(run.path):
+        _announce(run)
+        try:
+            (run.path / "stop").unlink(missing_ok=True)
+            _note(run, {"job": submit(), "host": Process.current().host})
+        except BaseException:
+            (run.path / "starting.json").unlink(missing_ok=True)
+            raise
+    return run
+
+
 def _announce(run: Run) -> None:
     """Say that a worker is coming; of two front ends at once only one may."""
     path = run.path / "starting.json"
@@ -124,7 +164,11 @@ def _announce(run: Run) -> None:
 
 def _name(run: Run, pid: int) -> None:
     """Add the process to the announcement, unless its worker has already taken it up and removed it."""
-    record = json.dumps({**Process.of(pid).record(), **mark(run.path), "time": time.time()}).encode()
+    _note(run, Process.of(pid).record())
+
+
+def _note(run: Run, worker: Mapping[str, Any]) -> None:
+    record = json.dumps({**worker, **mark(run.path), "time": time.time()}).encode()
     with suppress(FileNotFoundError):
         descriptor = os.open(run.path / "starting.json", os.O_WRONLY)
         try:
@@ -181,12 +225,20 @@ def stop(run: Run, timeout: float | None = None, *, kill: bool = False) -> State
     state = run.state()
     if not state.alive:
         return state
+    number = jobs.number_of(read_launch(run.path) or read_json(run.path / "state.json"))
     with saving(run.path / "stop"):
         (run.path / "stop").touch()
+    if number and state.status == "waiting":  # nobody is there yet who could hear it
+        jobs.cancel(number)
+        return _killed(run)
     if timeout is not None or kill:
         state = wait(run, 30.0 if timeout is None else timeout)
     if state.alive and kill:
-        _kill(run, state)
+        if number and state.host != Process.current().host:
+            jobs.cancel(number)
+            wait(run, LAST_WORD)
+        else:
+            _kill(run, state)
         return _killed(run)
     return run.state()
 

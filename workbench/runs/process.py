@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,13 +129,29 @@ def tied() -> dict[str, Any]:
 
     Source: prctl(2), PR_SET_PDEATHSIG. The child is killed when the thread that starts it ends.
     """
-    if not sys.platform.startswith("linux"):
-        return {}
-    import ctypes
-    import signal
+    call = _parent_death()
+    return {"preexec_fn": call} if call else {}
 
-    call, number = ctypes.CDLL(None).prctl, int(signal.SIGKILL)
-    return {"preexec_fn": lambda: call(1, number, 0, 0, 0)}
+
+def end_with_parent(parent: int) -> None:
+    """End this process when the one with the id ``parent``, which started it, ends, where a system call does that; at
+    once if that is gone already."""
+    if call := _parent_death():
+        call()
+        if os.getppid() != parent:
+            sys.exit(1)
+
+
+def _parent_death() -> Callable[[], object] | None:
+    """What asks Linux to kill the process at its parent's end; bound before a fork, for after one nothing may load."""
+    if sys.platform.startswith("linux"):
+        import ctypes
+        import signal
+
+        with suppress(OSError, AttributeError):
+            call, number = ctypes.CDLL(None).prctl, int(signal.SIGKILL)
+            return lambda: call(1, number, 0, 0, 0)
+    return None
 
 
 def _has_proc() -> bool:
@@ -155,6 +171,9 @@ class Lock:
         path: the lock's file; it stays when the lock is released.
     """
 
+    # a pipe that somebody put there would be waited for
+    _LOOKING = os.O_RDWR if os.name == "nt" else os.O_RDONLY | os.O_NONBLOCK
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._descriptor: int | None = None
@@ -166,7 +185,7 @@ class Lock:
             OSError: the file cannot be made.
         """
         for _ in range(5):  # who only looks whether it is held, holds it for an instant
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+            descriptor = self._open()
             if _take(descriptor, shared=False):
                 self._descriptor = descriptor
                 _held.add(descriptor)
@@ -174,6 +193,9 @@ class Lock:
             os.close(descriptor)
             time.sleep(0.01)
         return False
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
 
     def reserve(self, size: int) -> None:
         """Keep ``size`` bytes of the disk in the lock's file, for a last word when the disk is full.
@@ -194,7 +216,7 @@ class Lock:
     def release(self) -> None:
         """Let it go."""
         if self._descriptor is not None:
-            self.spend()
+            self.spend()  # of one that is open to be read only nothing was reserved
             _held.discard(self._descriptor)
             _give(self._descriptor)
             os.close(self._descriptor)
@@ -203,7 +225,7 @@ class Lock:
     def is_held(self) -> bool:
         """Tell whether some process holds it now."""
         try:
-            descriptor = os.open(self.path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+            descriptor = os.open(self.path, self._LOOKING)
         except OSError:
             return False
         try:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from workbench.runs import jobs
 from workbench.runs.files import number, read_json
 from workbench.runs.process import Lock, Process
 
-Status = Literal["new", "starting", "running", "stopping", "ended", "stopped", "failed", "died"]
-LIVING = ("starting", "running", "stopping")
+Status = Literal["new", "starting", "waiting", "running", "stopping", "ended", "stopped", "failed", "died"]
+LIVING = ("starting", "waiting", "running", "stopping")
 FINAL: tuple[Status, ...] = ("ended", "stopped", "failed")
 
 # seconds without a sign of life after which a worker that cannot be asked (another machine) counts as dead
@@ -32,9 +33,10 @@ class State:
     """Hold where a run stands.
 
     Args:
-        status: new (made, never started), starting (the process is there, the worker not yet), running, stopping (asked
-            to save and end), ended (as planned), stopped (on request), failed (with an error that says what to do),
-            died (the process is gone without a word: killed, power cut).
+        status: new (made, never started), starting (the process is there, the worker not yet), waiting (in the line for
+            the device; ``values`` has ``place`` and ``waiting``, how many wait), running, stopping (asked to save and
+            end), ended (as planned), stopped (on request), failed (with an error that says what to do), died (the
+            process is gone without a word: killed, power cut).
         step: optimizer steps done, as far as the worker last said.
         total_steps: steps of the whole run; 0 where not yet known.
         pid: the worker's process; 0 where there is none.
@@ -75,7 +77,7 @@ def derive(folder: Path) -> State:
     record = read_json(folder / "state.json")
     if record is None:
         return State("new")
-    return _state(record, _status(record, folder))
+    return _state(record, *_status(record, folder))
 
 
 def read_launch(folder: Path) -> dict[str, Any] | None:
@@ -91,7 +93,10 @@ def read_launch(folder: Path) -> dict[str, Any] | None:
 
 def launching(launch: Mapping[str, Any], folder: Path) -> bool:
     """Tell whether the announced process lives, or may still come."""
-    process = Process.from_record(launch)
+    process, number_ = Process.from_record(launch), jobs.number_of(launch)
+    if number_:
+        job = jobs.look(number_)
+        return not _copied(launch, folder) and (job is None or job.waits or job.runs)
     if process is None:
         return time.time() - float(launch["time"]) < LAUNCH
     return not _copied(launch, folder) and _alive(process, float(launch["time"]), folder)
@@ -118,20 +123,45 @@ def _copied(record: Mapping[str, Any], folder: Path) -> bool:
 
 def _launched(launch: Mapping[str, Any], folder: Path) -> State:
     status: Status = "starting" if launching(launch, folder) else "died"
+    said: dict[str, Any] = {}
+    if jobs.number_of(launch):
+        status, said = _of_job(launch, status)
     before = read_json(folder / "state.json") or {}
     now = {"pid": launch.get("pid"), "host": launch.get("host"), "since": launch["time"], "updated": launch["time"]}
-    return _state({"step": before.get("step"), "total_steps": before.get("total_steps"), **now}, status)
+    return _state({"step": before.get("step"), "total_steps": before.get("total_steps"), **now}, status, said)
 
 
-def _status(record: Mapping[str, Any], folder: Path) -> Status:
+def _of_job(record: Mapping[str, Any], status: Status) -> tuple[Status, dict[str, Any]]:
+    """Where a run stands whose process is a job's, or will be, and the text that says so."""
+    job = jobs.look(jobs.number_of(record))
+    values = {"job": jobs.number_of(record), "reason": (job.reason if job else "") or "–"}
+    if status == "died":
+        if job is not None and job.waits:  # taken from a machine that fell out, and sent to the next
+            return "waiting", {"key": "runs.job.waits", "values": values}
+        return "died", {"key": f"runs.job.{job.end}", "values": values} if job is not None and not job.runs else {}
+    if job is None or job.waits:
+        return "waiting", {"key": "runs.job.waits", "values": values}
+    return status, {}
+
+
+def _status(record: Mapping[str, Any], folder: Path) -> tuple[Status, dict[str, Any]]:
+    """Where a run stands whose worker has written ``record``, and what is to be said of it instead of its own words."""
     status = record.get("status")
     for final in FINAL:
         if status == final:
-            return final
+            return final, {}
     process = Process.from_record(record)
-    if process is None or _copied(record, folder) or not _alive(process, _number(record, "updated"), folder):
-        return "died"
-    return "stopping" if (folder / "stop").exists() else "running"
+    if process is None or _copied(record, folder) or not _works(process, record, folder):
+        return _of_job(record, "died") if jobs.number_of(record) else ("died", {})
+    if (folder / "stop").exists():
+        return "stopping", {}
+    return ("waiting" if status == "waiting" else "running"), {}
+
+
+def _works(process: Process, record: Mapping[str, Any], folder: Path) -> bool:
+    """Whether the worker lives; of one on another machine its job says so, where it has one."""
+    job = jobs.look(jobs.number_of(record)) if jobs.number_of(record) and process.alive() is None else None
+    return job.runs if job is not None else _alive(process, _number(record, "updated"), folder)
 
 
 def _alive(process: Process, updated: float, folder: Path) -> bool:
@@ -148,7 +178,8 @@ def _number(record: Mapping[str, Any], name: str) -> float:
     return value if 0 <= value < MEANT else 0.0  # what no run can have counted was damaged
 
 
-def _state(record: Mapping[str, Any], status: Status) -> State:
+def _state(record: Mapping[str, Any], status: Status, said: Mapping[str, Any] | None = None) -> State:
+    record = {**record, **(said or {})}
     values = record.get("values")
     return State(
         status=status,

@@ -69,15 +69,20 @@ def words(run: Run, state: State, lang: str | None = None) -> tuple[str, str]:
     """Return what happened to a run and what to do next, in ``lang`` where its text is known, else as the worker said
     it."""
     if state.status == "died":
-        died = Failed(
-            "runs.died", run=run.name, pid=state.pid, log=run.path / "worker.log", command=resume_command(run)
-        )
+        died = death(run, state)
         return died.say(lang), died.do(lang)
     try:
         failure = Failed(state.key, **state.values)
         return failure.say(lang), failure.do(lang)
     except (KeyError, IndexError, ValueError, TypeError, AttributeError, OSError):
         return state.message, state.remedy  # a newer version's text, or none
+
+
+def death(run: Run, state: State) -> Failed:
+    """Return why a run is over without a word of its worker's, as far as it can be known, and how to go on."""
+    key, values = (state.key, state.values) if state.key.startswith("runs.job.") else ("runs.died", {})
+    known = {"run": run.name, "pid": state.pid, "log": run.path / "worker.log", "command": resume_command(run)}
+    return Failed(key, **{**values, **known})
 
 
 def _last(events: list[Event], kind: str) -> dict[str, Any] | None:

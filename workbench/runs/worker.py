@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from workbench.errors import Failed, Interrupted, WorkbenchError
-from workbench.runs import checkpoints
+from workbench.runs import checkpoints, jobs
 from workbench.runs.events import Event
 from workbench.runs.files import number, read_json, refused, saving, write_json
 from workbench.runs.front import busy, resume_command
+from workbench.runs.line import Line, Turn
 from workbench.runs.process import Lock, Process
+from workbench.runs.queueing import in_minutes
 from workbench.runs.run import Run
 from workbench.runs.state import FINAL, foreign, launching, mark, read_launch
 from workbench.texts import text
@@ -31,6 +34,8 @@ BEAT = 0.5
 RESERVE = 32_768
 # seconds to wait for a worker that has said its last word and is about to go
 LEAVING = 10.0
+# seconds between two looks at the line: for the next in it, and at most; one far behind looks more seldom
+LOOKS = (0.25, 5.0)
 # seconds since its last sign of life in which a worker on another machine counts as alive
 FRESH = 60.0
 
@@ -56,12 +61,19 @@ class Claim:
         self._since = time.time()
         self._beaten = 0.0
         self._heard = False
+        self._turn: Turn | None = None
+        self.cause = ""
+        self.listeners: list[Callable[[Event], None]] = []
 
     def log(self, kind: str, *, step: int | None = None, **fields: Any) -> Event:
-        """Append an event; ``step`` defaults to the step of the last heartbeat (status events have none)."""
+        """Append an event, and hand it to the listeners; ``step`` defaults to the step of the last heartbeat (status
+        events have none)."""
         if step is None and kind != "status":
             step = self.step
-        return self.run.events.append(kind, step=step, **fields)
+        event = self.run.events.append(kind, step=step, **fields)
+        for listener in self.listeners:
+            listener(event)
+        return event
 
     def beat(self, step: int, total_steps: int | None = None) -> None:
         """Say that ``step`` is done; cheap enough for every step (it reaches the disk twice a second at most)."""
@@ -70,6 +82,8 @@ class Claim:
         if time.monotonic() - self._beaten >= BEAT:
             self._write("running", durable=False)
             self._beaten = time.monotonic()
+        if self._turn is not None:
+            self._turn.progress(step, self.total_steps)
 
     @property
     def stop_requested(self) -> bool:
@@ -79,6 +93,54 @@ class Claim:
             self._say("stopping", step=self.step)
             self._write("stopping")
         return self._heard
+
+    @contextmanager
+    def turn(self, owner: str, devices: Sequence[str]) -> Iterator[bool]:
+        """Wait in the line for the devices, and have them while it lasts; False where a stop was requested meanwhile.
+
+        Args:
+            owner: for whom, where one account asks for several people.
+            devices: those that the training needs.
+
+        Raises:
+            BadInput: this owner has as many tickets as one may have. Failed: there can be no line.
+        """
+        line = Line.standing()
+        if line is None:
+            yield not self.stop_requested
+            return
+        turn = line.take(owner, self.run.name, devices)
+        finished = False
+        try:
+            begins = self._await(turn)
+            self._turn = turn if begins else None
+            yield begins
+            finished = begins and not self._heard
+        finally:
+            self._turn = None
+            turn.leave(finished=finished)
+
+    def _await(self, turn: Turn) -> bool:
+        """Whether the turn came before the wish to stop; tells the place meanwhile, each one once."""
+        seen = 0
+        while not turn.begin():
+            ticket = turn.look()
+            if ticket is not None and ticket.place:
+                key, values = in_minutes(ticket)
+                fields: dict[str, Any] = {"message": text(key, **values), "key": key, "values": values}
+                self._write("waiting", durable=False, **fields)
+                if ticket.place != seen:
+                    self.log("status", state="waiting", **fields)
+                seen = ticket.place
+            until = time.monotonic() + min(LOOKS[1], LOOKS[0] * max(1, seen))
+            while time.monotonic() < until:
+                if self.stop_requested:
+                    return False
+                time.sleep(0.1)
+        if seen:
+            self.log("status", state="running", message=text("line.turn"), key="line.turn", values={})
+        self._write("running")
+        return not self.stop_requested
 
     def finish(self, outcome: str, message: str = "") -> None:
         """Decide how the run ends, ``ended`` or ``stopped``, where it is not plain from the steps done.
@@ -108,7 +170,8 @@ class Claim:
     def _end(self) -> None:
         stopped = self._heard and not 0 < self.total_steps <= self.step
         outcome = self.outcome or ("stopped" if stopped else "ended")
-        self._last_word(outcome, **({"message": self._message} if self._message else _told(outcome, self.step)))
+        words = _told("limit" if outcome == "stopped" and self.cause == "limit" else outcome, self.step)
+        self._last_word(outcome, **({"message": self._message} if self._message else words))
 
     def _fail(self, error: BaseException) -> WorkbenchError:
         """Write what went wrong to log and state, and the traceback to worker.log; returns the error to leave with."""
@@ -145,6 +208,7 @@ class Claim:
         record = {
             **self._process.record(),
             **self._folder,
+            **jobs.here(),
             "status": status,
             "step": self.step,
             "total_steps": self.total_steps,
@@ -242,7 +306,14 @@ def _signals(worker: Claim) -> Iterator[None]:
         with suppress(OSError):  # a full disk must not take the wish away
             (worker.run.path / "stop").touch()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    def warn(number: int, frame: FrameType | None) -> None:
+        worker.cause = "limit"  # a job's time is nearly over
+        ask(number, frame)
+
+    handlers = {signal.SIGTERM: ask, signal.SIGINT: ask}
+    if sys.platform != "win32" and jobs.here():
+        handlers[signal.SIGUSR2] = warn
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

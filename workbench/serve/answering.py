@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.chat.acting import Kept, Local
@@ -38,10 +39,12 @@ class Answering:
         self.assistant = assistant
         self._local = self._writer() if asked.tools else None
         self.tokens, self.finish, self.calls = [0, 0], "stop", list[dict[str, Any]]()
-        fitted = assistant.fit(asked.messages, tools=asked.tools, max_new_tokens=asked.sampling.max_new_tokens)
-        if fitted.cut:
+        fitted = assistant.fit(asked.messages, tools=asked.tools, max_new_tokens=1)
+        if fitted.cut:  # who asks keeps the conversation, and is told before anything of it is left out
             raise BadInput("serve.too_long", context=assistant.context)
         self._ids = fitted.ids
+        longest = min(asked.sampling.max_new_tokens, assistant.context - len(fitted.ids))
+        self.sampling = replace(asked.sampling, max_new_tokens=longest)
 
     def _writer(self) -> Local:
         tools = tuple(Tool(json.loads(text)["function"]["name"], text, _elsewhere) for text in self.asked.tools)
@@ -80,9 +83,9 @@ class Answering:
         answer = Spoken("")
         if self._local is None:
             cut = yield from _until(self._plain(), self.asked.stops)
-            full = self.tokens[1] >= self.asked.sampling.max_new_tokens
+            full = self.tokens[1] >= self.sampling.max_new_tokens
         else:
-            written = self._local.write(self.asked.messages, self.asked.sampling, self.should_stop, lambda _: None)
+            written = self._local.write(self.asked.messages, self.sampling, self.should_stop, lambda _: None)
             words = Kept(written)
             cut = yield from _until(words, self.asked.stops)
             answer = words.value  # of an answer that was cut there are no calls
@@ -102,7 +105,7 @@ class Answering:
 
     def _counted(self) -> Iterator[int]:
         self.tokens[0] = len(self._ids)
-        for token in self.assistant.tokens(self._ids, self.asked.sampling, self.should_stop):
+        for token in self.assistant.tokens(self._ids, self.sampling, self.should_stop):
             self.tokens[1] += 1
             yield token
 

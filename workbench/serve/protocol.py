@@ -16,13 +16,15 @@ from workbench.chat.assistant import Sampling
 from workbench.data.calls import calls as read_calls
 from workbench.data.conversation import Message
 from workbench.data.fields import Location, shallow
+from workbench.data.picture import Picture, inline
+from workbench.data.pictures import illustrated
 from workbench.errors import BadInput, WorkbenchError
 from workbench.tools.schema import checked_schema
 from workbench.tools.values import Call
 
 LARGEST = 4 * 2**20  # bytes of a request
 MOST_MESSAGES, MOST_TOOLS, MOST_STOPS = 2000, 64, 8
-MOST_TOKENS = 4096
+TOKENS, MOST_TOKENS = 1024, 2**20  # of an answer, where nothing is said of it, and what may be said
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 # what may be asked for, and the values at which it asks for nothing
 _KNOWN = {
@@ -81,17 +83,26 @@ def read_request(raw: bytes) -> Asked:
     tools = _tools(body.get("tools"))
     choice = _choice(body.get("tool_choice"), tools)
     options = body.get("stream_options") or {}
+    if not isinstance(options, dict):
+        raise BadInput("serve.bad_field", field="stream_options")
     return Asked(
         model=_text(body.get("model") or "", "model"),
         messages=_messages(body.get("messages")),
         tools=() if choice == "none" else tools,
         choice="" if choice == "none" else choice,
-        single=body.get("parallel_tool_calls") is False,
+        single=not _switch(body, "parallel_tool_calls", default=True),
         sampling=_sampling(body),
         stops=_stops(body.get("stop")),
-        stream=bool(body.get("stream")),
-        usage=isinstance(options, dict) and bool(options.get("include_usage")),
+        stream=_switch(body, "stream"),
+        usage=_switch(options, "include_usage"),
     )
+
+
+def _switch(body: Mapping[str, Any], field: str, *, default: bool = False) -> bool:
+    value = body.get(field)
+    if value is not None and not isinstance(value, bool):
+        raise BadInput("serve.bad_field", field=field)
+    return default if value is None else value
 
 
 def _text(value: Any, field: str) -> str:
@@ -103,33 +114,87 @@ def _text(value: Any, field: str) -> str:
 def _messages(value: Any) -> tuple[Message, ...]:
     if not isinstance(value, list) or not value or len(value) > MOST_MESSAGES:
         raise BadInput("serve.bad_field", field="messages")
-    messages = tuple(_message(item, f"messages[{number}]") for number, item in enumerate(value))
+    items = _in_order(value)
+    messages = tuple(_message(item, f"messages[{number}]") for number, item in enumerate(items))
     if messages[-1].role not in ("user", "tool"):
         raise BadInput("serve.bad_field", field=f"messages[{len(messages) - 1}].role")
     return messages
+
+
+def _in_order(items: list[Any]) -> list[Any]:
+    """Return the messages with results in the order of the calls that they name: a template writes no ids, so a model
+    tells results apart by their order alone.
+
+    Raises:
+        BadInput: a result names a call that was not made.
+    """
+    ordered, start = list(items), 0
+    while start < len(items):
+        ids = _ids(items[start])
+        end = start + 1
+        while end < len(items) and isinstance(items[end], dict) and items[end].get("role") == "tool":
+            end += 1
+        if ids:
+            for at in range(start + 1, end):
+                if items[at].get("tool_call_id") not in (None, *ids):
+                    raise BadInput("serve.bad_field", field=f"messages[{at}].tool_call_id")
+            named = [item for item in items[start + 1 : end] if item.get("tool_call_id") is not None]
+            if len(named) == end - start - 1:
+                ordered[start + 1 : end] = sorted(named, key=lambda item: ids.index(item["tool_call_id"]))
+        start = end
+    return ordered
+
+
+def _ids(item: Any) -> list[Any]:
+    """Return the ids of a message's calls; none where one has none."""
+    calls = item.get("tool_calls") if isinstance(item, dict) else None
+    ids = [call.get("id") for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    return ids if all(isinstance(id_, str) for id_ in ids) else []
 
 
 def _message(value: Any, field: str) -> Message:
     role = ROLES.get(str(value.get("role"))) if isinstance(value, dict) else None
     if role is None:
         raise BadInput("serve.bad_field", field=f"{field}.role")
+    for name in ("function_call", "audio", *(() if role == "assistant" else ("tool_calls",))):
+        if value.get(name):  # without it the conversation would say something else
+            raise BadInput("serve.not_done", field=f"{field}.{name}")
     calls: tuple[str, ...] = ()
-    if role == "assistant" and value.get("tool_calls"):
+    if value.get("tool_calls"):
         try:
             calls = read_calls(value["tool_calls"], Location("request", 1), f"{field}.tool_calls")
         except WorkbenchError:
             raise BadInput("serve.bad_field", field=f"{field}.tool_calls") from None
-    return Message(role, _content(value.get("content"), f"{field}.content", bool(calls)), tool_calls=calls)  # type: ignore[arg-type]
+    content, pictures = _content(value.get("content"), f"{field}.content", bool(calls))
+    if pictures and role != "user":
+        raise BadInput("serve.not_text", field=f"{field}.content")
+    return illustrated(content, pictures) if pictures else Message(role, content, tool_calls=calls)  # type: ignore[arg-type]
 
 
-def _content(value: Any, field: str, calls: bool) -> str:
+def _content(value: Any, field: str, calls: bool) -> tuple[str, list[Picture]]:
+    """Return the words of a message, and its pictures."""
     if value is None and calls:
-        return ""
-    if isinstance(value, list):
-        if not all(isinstance(part, dict) and part.get("type") == "text" for part in value):
+        return "", []
+    if not isinstance(value, list):
+        return _text(value, field), []
+    words, pictures = list[str](), list[Picture]()
+    for number, part in enumerate(value):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text":
+            words.append(_text(part.get("text"), field))
+        elif kind == "image_url":
+            pictures.append(_picture(part.get("image_url"), f"{field}[{number}].image_url"))
+        else:
             raise BadInput("serve.not_text", field=field)
-        return "".join(_text(part.get("text"), field) for part in value)
-    return _text(value, field)
+    return "".join(words), pictures
+
+
+def _picture(value: Any, field: str) -> Picture:
+    """Return a picture whose bytes stand in the request; no address is fetched."""
+    url = value.get("url") if isinstance(value, dict) else value
+    if not isinstance(url, str) or url[:5].lower() != "data:":
+        raise BadInput("serve.no_picture", field=field)
+    return inline(url)
 
 
 def _tools(value: Any) -> tuple[str, ...]:
@@ -158,11 +223,11 @@ def _sampling(body: Mapping[str, Any]) -> Sampling:
     longest = body.get("max_completion_tokens")
     longest = body.get("max_tokens") if longest is None else longest
     return Sampling(
-        max_new_tokens=int(_number(256 if longest is None else longest, "max_tokens", 1, MOST_TOKENS)),
+        max_new_tokens=_integer(TOKENS if longest is None else longest, "max_tokens", 1, MOST_TOKENS),
         temperature=_number(body.get("temperature") or 0.0, "temperature", 0.0, 5.0),
-        top_p=_number(1.0 if body.get("top_p") is None else body["top_p"], "top_p", 0.001, 1.0),
-        top_k=int(_number(body.get("top_k") or 0, "top_k", 0, 10**6)),
-        seed=int(_number(body.get("seed") or 0, "seed", 0, 2**63 - 1)),
+        top_p=max(0.001, _number(1.0 if body.get("top_p") is None else body["top_p"], "top_p", 0.0, 1.0)),
+        top_k=_integer(body.get("top_k") or 0, "top_k", 0, 10**6),
+        seed=_integer(body.get("seed") or 0, "seed", -(2**63), 2**63 - 1) % 2**63,
         repetition_penalty=_number(body.get("repetition_penalty") or 1.0, "repetition_penalty", 0.1, 10.0),
     )
 
@@ -173,6 +238,13 @@ def _number(value: Any, field: str, low: float, high: float) -> float:
     if not low <= value <= high:
         raise BadInput("serve.out_of_range", field=field, low=f"{low:g}", high=f"{high:g}")
     return value
+
+
+def _integer(value: Any, field: str, low: int, high: int) -> int:
+    number = _number(value, field, low, high)
+    if number != int(number):
+        raise BadInput("serve.bad_field", field=field)
+    return int(number)
 
 
 def _stops(value: Any) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import hmac
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 KEY = "WORKBENCH_SERVE_KEY"
 SHORTEST = 12  # characters of a key where others can reach the server
 PATIENCE = 60.0  # seconds for which a connection may be silent
+LINGER, MOST_UNREAD = 2.0, 64 * 2**20  # seconds and bytes in which a refused request may still arrive
 AT_ONCE, WAITING = 4, 100
 
 
@@ -94,9 +96,19 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "workbench", ""
     timeout = PATIENCE
+    all_read = False  # the body of the request
 
     def log_message(self, *_: Any) -> None:
         """Keep no record of who asked what."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Refuse what is no request that is known here, in the shape of every other refusal."""
+        self.close_connection = True
+        body = refusal(
+            BadInput("serve.no_method", method=str(getattr(self, "command", None) or "–")[:20]), "bad_request"
+        )
+        with suppress(OSError):
+            self._send(code, body)
 
     def do_GET(self) -> None:
         """Answer with the models there are."""
@@ -111,8 +123,13 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._refuse(404, BadInput("serve.no_path", path=path[:80]), "not_found")
 
+    def do_HEAD(self) -> None:
+        """Answer as to GET, without the body."""
+        self.do_GET()
+
     def do_POST(self) -> None:
         """Answer with a chat completion."""
+        self.all_read = False
         if not self._may_come_in():
             return
         path = urlsplit(self.path).path.rstrip("/")
@@ -219,7 +236,9 @@ class _Handler(BaseHTTPRequestHandler):
         if int(length) > LARGEST:
             self._refuse(413, BadInput("serve.too_large", most=LARGEST), "too_large")
             return None
-        return self.rfile.read(int(length))
+        body = self.rfile.read(int(length))
+        self.all_read = True
+        return body
 
     def _refuse(
         self, status: int, error: WorkbenchError, code: str, headers: Mapping[str, str] | None = None,
@@ -229,6 +248,20 @@ class _Handler(BaseHTTPRequestHandler):
         body["error"]["message"] = without_places(body["error"]["message"])
         self.close_connection = True  # what of a request was not read is not another one
         self._send(status, body, {**(headers or {}), **({"Retry-After": "2"} if status == 503 else {})})
+        self._linger()
+
+    def _linger(self) -> None:
+        """Let a refused request arrive to its end, unread: closed before, a client that still sends would hear of a
+        broken connection in the place of the reason (RFC 9112, section 9.6)."""
+        if self.all_read or not self.headers.get("Content-Length"):
+            return
+        with suppress(OSError):
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(LINGER)
+            unread, until = 0, time.monotonic() + LINGER
+            while unread < MOST_UNREAD and time.monotonic() < until and (piece := self.rfile.read1(2**16)):
+                unread += len(piece)
 
     def _send(self, status: int, value: Any, headers: Mapping[str, str] | None = None) -> None:
         body = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
@@ -243,7 +276,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, text)
         self.end_headers()
         with suppress(BrokenPipeError, ConnectionError):
-            self.wfile.write(body)
+            if getattr(self, "command", None) != "HEAD":
+                self.wfile.write(body)
 
 
 def _broken(error: Exception) -> Failed:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.data.conversation import Message
+from workbench.data.picture import Picture
+from workbench.data.pictures import illustrated
 from workbench.errors import BadInput, Interrupted, UnknownName, nearest
 from workbench.runs import Run
-from workbench.steps.code import call, lines, written
 from workbench.steps.models import Model, Stamp, as_model, first_shown, models_of, readable_recipe, stamp
 from workbench.steps.step import Step, Stopper
 from workbench.texts import lookup, text
@@ -90,6 +92,7 @@ class ChatStep(Step[ChatSettings]):
         self.cards: dict[str, tuple[Card, ...]] = {}
         self.notes: dict[str, str] = {}
         self.asked = ""
+        self.images: tuple[Picture, ...] = ()
         self.probed: list[Probed] = []
         self.cancelled = Stopper()
         self._loaded: dict[str, tuple[Stamp, Assistant]] = {}
@@ -177,14 +180,28 @@ class ChatStep(Step[ChatSettings]):
 
     # --- asking ---
 
+    def show(self, pictures: Sequence[Picture]) -> None:
+        """Put pictures before the questions that are asked from now on; none takes them away.
+
+        Raises:
+            BadPicture: one of them cannot be seen; those that were shown stay.
+        """
+        from workbench.chat.shown import from_visitor
+
+        self.images = from_visitor(pictures)
+        self.tell("shown")
+
     def questions(self, lang: str | None = None) -> list[str]:
         """Return questions to choose from."""
         return list(lookup("quickstart.questions", lang or self.lang))
 
-    def ask(self, question: str | None = None) -> Iterator[tuple[str, str]]:
+    def ask(
+        self, question: str | None = None, *, before: Mapping[str, Sequence[Message]] | None = None
+    ) -> Iterator[tuple[str, str]]:
         """Ask every model that is shown; gives (label, piece) as pieces come, of each model in turn.
 
-        Each model gets the same question, system message and seed, and knows nothing of earlier ones.
+        Each model gets the same question, system message and seed, and knows nothing of earlier ones but what
+        ``before`` says under its label; ``question`` None takes that of the settings.
 
         Raises:
             BadInput: the question is empty or too long, no model is chosen or one cannot be loaded, or another question
@@ -204,12 +221,12 @@ class ChatStep(Step[ChatSettings]):
             self.asked, self.answers = s.question, dict.fromkeys(s.shown, "")
             self.cards, self.notes = {}, {}
             self.tell("asked")
-            yield from self._pieces(s)
+            yield from self._pieces(s, before or {})
         finally:
             self._asking.release()
             self.tell("answered")
 
-    def _pieces(self, s: ChatSettings) -> Iterator[tuple[str, str]]:
+    def _pieces(self, s: ChatSettings, before: Mapping[str, Sequence[Message]]) -> Iterator[tuple[str, str]]:
         options: dict[str, Any] = {
             "system": s.system or None,
             "seed": s.seed,
@@ -217,9 +234,10 @@ class ChatStep(Step[ChatSettings]):
             "top_p": s.top_p,
             "max_new_tokens": s.max_new_tokens,
         }
+        asked = illustrated(s.question, self.images)
         streams = {
             label: self.load(label).stream(
-                s.question,
+                [*before.get(label, ()), asked] if before.get(label) or self.images else s.question,
                 should_stop=self.cancelled,
                 on_cut=lambda _: None,
                 **options,
@@ -345,26 +363,9 @@ class ChatStep(Step[ChatSettings]):
 
     def code(self) -> str:
         """Return the lines that ask the same."""
-        s = self.settings
-        loads = {label: self._load_code(self.models[label]) for label in s.shown}
-        options = {"system": s.system or None, "max_new_tokens": s.max_new_tokens, "temperature": s.temperature}
-        options |= {"top_p": s.top_p, "seed": s.seed, "tools": s.tools}
-        usual = {"system": None, "max_new_tokens": 256, "temperature": 0.0, "top_p": 1.0, "seed": 0, "tools": ""}
-        arguments = "".join(f", {key}={written(value)}" for key, value in options.items() if value != usual[key])
-        return lines(
-            "import workbench as wb",
-            "",
-            "models = {" + ", ".join(f"{written(label)}: {load}" for label, load in loads.items()) + "}",
-            "for label, model in models.items():",
-            f"    print(label, model.ask({written(s.question)}{arguments}))",
-        )
+        from workbench.steps.chat_code import code_of
 
-    @staticmethod
-    def _load_code(model: Model | Assistant) -> str:
-        if not isinstance(model, Model):
-            return call("wb.Assistant.load", model.loaded.name)
-        named = {"adapter": model.adapter or None, "template": model.template}
-        return call("wb.Assistant.load", model.model, **{key: value for key, value in named.items() if value})
+        return code_of(self.settings, self.models, [picture.name for picture in self.images])
 
     def _checked(self, settings: ChatSettings) -> ChatSettings:
         for label in settings.shown:
@@ -379,6 +380,7 @@ class ChatStep(Step[ChatSettings]):
     def _forget(self) -> None:
         self.cancelled.ask()
         self.answers, self.asked, self.probed, self.cards, self.notes = {}, "", [], {}, {}
+        self.images = ()
 
 
 def _scored(probes: Sequence[Probe], heard: Mapping[str, Sequence[str]], base: str) -> list[Probed]:

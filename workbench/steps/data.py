@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MANNERS = ("plain", "warm", "brief")
 LANGUAGES = ("zh", "en")
+OFTEN = 4  # a few rows among hundreds would hardly be learnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class DataSettings:
         file: conversations of one's own in place of generated ones.
         seed: which of the possible sets.
         mended: codes of findings that are mended: placeholders are filled in, of all else the rows are left out.
+        added: a file of conversations beside these, such as better answers from a chat; each is trained
+            :data:`OFTEN` times.
     """
 
     name: str = ""
@@ -49,6 +52,12 @@ class DataSettings:
     file: str | None = None
     seed: int = 0
     mended: tuple[str, ...] = ()
+    added: str | None = None
+
+    @property
+    def rewritten(self) -> bool:
+        """Tell whether what is trained is neither the file nor the generated set, and so needs a file of its own."""
+        return bool(self.mended or self.added)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +111,7 @@ class DataStep(Step[DataSettings]):
         """Return the settings of a recipe that learns from this set: its groups persona, data and runtime.
 
         Args:
-            own_file: the file that holds the own conversations; needed only where findings were mended.
+            own_file: the file that holds the own conversations; needed only where findings were mended or rows added.
         """
         return _recipe_groups(self.settings, own_file)
 
@@ -185,7 +194,7 @@ class DataStep(Step[DataSettings]):
 
     def reads(self, file: Path) -> bool:
         """Tell whether the set is read from ``file``, which must then not be written."""
-        names = (self.settings.file, self.settings.general)
+        names = (self.settings.file, self.settings.general, self.settings.added)
         sources = [Path(name).expanduser() for name in names if name and name not in NAMED]
         return any(source.resolve() == file.resolve() or _same(source, file) for source in sources)
 
@@ -208,6 +217,7 @@ class DataStep(Step[DataSettings]):
             f"persona = {call('wb.Persona', **persona)}",
             own_line,
             *self._mending_code(),
+            f"own += wb.read({s.added!r}) * {OFTEN}" if s.added else "",
             f"train, held_out = split(own, validation=0.15, seed={s.seed})",
             f"train = {mixed}" if s.general and s.ratio else "",
             "for finding in check(train, persona=persona, validation=held_out):",
@@ -238,7 +248,7 @@ class DataStep(Step[DataSettings]):
                 conversations = drop(
                     conversations, check(conversations, persona=self.persona, only=(code,), lang=self.lang), (code,)
                 )
-        return conversations
+        return [*conversations, *(read(s.added) * OFTEN if s.added else [])]
 
     def _checked(self, settings: DataSettings) -> DataSettings:
         settings = replace(settings, languages=tuple(settings.languages), mended=tuple(dict.fromkeys(settings.mended)))
@@ -264,12 +274,18 @@ NAMED = ("auto", "shipped", "own")  # general conversations that are no file
 _FILLED = {"name": "name", "author": "author", "assistant_name": "name", "bot_name": "name"}
 _CODES = (
     "placeholder_left", "empty_turn", "missing_answer", "role_order", "garbled_text", "preference_rows", "rated_rows",
-    "held_out_rows", "replies_left_out", "unread_columns", "pictures_unseen", "contradictory_answers",
-    "similar_questions", "near_duplicates", "short_answers", "control_tokens_in_text", "persona_name_differs",
+    "held_out_rows", "replies_left_out", "unread_columns", "pictures_unseen", "picture_missing",
+    "picture_outside", "picture_too_large", "picture_unreadable", "picture_places", "picture_narrow", "picture_changed",
+    "one_picture", "contradictory_answers",
+    "similar_questions", "near_duplicates", "filled_cells", "turns_in_text", "short_answers", "control_tokens_in_text",
+    "persona_name_differs",
     "another_identity", "leakage_between_train_and_validation",
 )  # fmt: skip
 # findings that no row is left out for: the person decides
-_TOLD = ("preference_rows", "replies_left_out", "unread_columns")
+_TOLD = (
+    "preference_rows", "replies_left_out", "unread_columns", "picture_places", "picture_narrow", "picture_changed",
+    "one_picture",
+)  # fmt: skip
 # rows are left out of a set before it is parted, so what parting makes of it is not mended there
 MENDABLE = tuple(code for code in _CODES if code not in ("leakage_between_train_and_validation", *_TOLD))
 
@@ -277,7 +293,7 @@ MENDABLE = tuple(code for code in _CODES if code not in ("leakage_between_train_
 def _recipe_groups(s: DataSettings, own_file: Path | None = None) -> dict[str, dict[str, Any]]:
     persona = {k: getattr(s, k) for k in ("name", "author", "purpose", "manner")}
     data: dict[str, Any] = {"general": s.general, "ratio": s.ratio, "identity_count": s.count}
-    data["train"] = str(own_file) if own_file and s.mended else s.file
+    data["train"] = str(own_file) if own_file and s.rewritten else s.file
     return {"persona": {**persona, "languages": list(s.languages)}, "data": data, "runtime": {"seed": s.seed}}
 
 

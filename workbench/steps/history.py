@@ -40,6 +40,7 @@ class History:
 
     Args:
         train, held_out, identity, task, general, leak: (step, value) each.
+        parts: the same of what a call's score and a picture's are taken apart into, by name.
         verdicts: by step.
         samples: the answers, by step.
         checkpoints: the steps of finished checkpoints.
@@ -56,6 +57,7 @@ class History:
     task: Series = field(default_factory=list)
     general: Series = field(default_factory=list)
     leak: Series = field(default_factory=list)
+    parts: dict[str, Series] = field(default_factory=dict)
     verdicts: dict[int, VerdictEvent] = field(default_factory=dict)
     samples: dict[int, list[SampleEvent]] = field(default_factory=dict)
     checkpoints: list[int] = field(default_factory=list)
@@ -80,12 +82,14 @@ class History:
         for event in events:
             if isinstance(event, TrainEvent):
                 self.last = event
-                self._point("train", event.step, event.loss)
+                _put(self.train, event.step, event.loss)
             elif isinstance(event, EvalEvent):
                 self.evaluation = event
-                self._point("held_out", event.step, event.loss)
+                _put(self.held_out, event.step, event.loss)
                 for name in PROBES:
-                    self._point(name, event.step, getattr(event, name))
+                    _put(getattr(self, name), event.step, getattr(event, name))
+                for name, share in event.parts().items():
+                    _put(self.parts.setdefault(name, []), event.step, share)
             elif isinstance(event, VerdictEvent):
                 self.verdicts[event.step or 0] = event
                 _thin(self.verdicts)
@@ -107,14 +111,6 @@ class History:
     def _series(self) -> dict[str, Series]:
         return {name: getattr(self, name) for name in ("train", "held_out", *PROBES)}
 
-    def _point(self, name: str, step: int | None, value: float | None) -> None:
-        series: Series = getattr(self, name)
-        if step is None:
-            return
-        series.append((step, float("nan") if value is None else value))
-        if len(series) > _MOST_POINTS:
-            del series[1:-1:2]
-
     def _sample(self, event: SampleEvent) -> None:
         rows = self.samples.setdefault(event.step or 0, [])
         if len(rows) < _MOST_ANSWERS and len(event.answer) <= _MOST_LETTERS:
@@ -135,9 +131,19 @@ class History:
         """A resumed run does again what came after ``step``."""
         for name, series in self._series().items():
             setattr(self, name, [point for point in series if point[0] <= step])
+        self.parts = {name: [p for p in series if p[0] <= step] for name, series in self.parts.items()}
         self.verdicts = {number: verdict for number, verdict in self.verdicts.items() if number <= step}
         self.samples = {number: rows for number, rows in self.samples.items() if number <= step}
         self.checkpoints = [number for number in self.checkpoints if number <= step]
+
+
+def _put(series: Series, step: int | None, value: float | None) -> None:
+    """Add a point; of a long series every other one between its ends goes."""
+    if step is None:
+        return
+    series.append((step, float("nan") if value is None else value))
+    if len(series) > _MOST_POINTS:
+        del series[1:-1:2]
 
 
 def _thin(verdicts: dict[int, VerdictEvent]) -> None:

@@ -34,7 +34,7 @@ class Model:
 def models_of(run: Run) -> dict[str, Model]:
     """Return what there is to talk with of a run: ``base``, ``best``, ``step N`` for each checkpoint, ``merged``."""
     recipe = readable_recipe(run)
-    base = recipe.model.name if recipe else str(run.manifest().get("base") or "pocket")
+    base = recipe.base if recipe else str(run.manifest().get("base") or "pocket")
     template = recipe.model.template if recipe else None
 
     def of(folder: Path) -> Model:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from workbench.errors import WorkbenchError
@@ -12,11 +15,20 @@ from workbench.runs import is_run, read_json, saving, write_json
 from workbench.steps.chat import ChatStep
 from workbench.steps.data import DataStep
 from workbench.steps.export import ExportStep
-from workbench.steps.step import Step
+from workbench.steps.step import Further, Step
 from workbench.steps.template import TemplateStep
 from workbench.steps.train import TrainStep
 
 _FILE = "project.json"
+_FIRST = ("data", "template", "train", "export", "chat")
+
+
+@cache
+def _further() -> tuple[Further, ...]:
+    """Find the steps that lie in this room as a file with a ``STEP``, beside the five that hand on to one another."""
+    package = __name__.rpartition(".")[0]
+    modules = (import_module(f"{package}.{entry.name}") for entry in iter_modules([str(Path(__file__).parent)]))
+    return tuple(step for module in modules if isinstance(step := getattr(module, "STEP", None), Further))
 
 
 class Project:
@@ -49,11 +61,15 @@ class Project:
         self.chat = ChatStep(self.train.run, lang=lang)
         self.data.subscribe(self._hand_data)
         self.train.subscribe(self._hand_run)
+        self._further = {step.name: step.make(self) for step in _further()}
 
     @property
     def steps(self) -> dict[str, Any]:
-        """Return the five by name, in order."""
-        return {name: getattr(self, name) for name in ("data", "template", "train", "export", "chat")}
+        """Return all steps by name, in order."""
+        names = list(_FIRST)
+        for step in _further():
+            names.insert(names.index(step.after) + 1, step.name)
+        return {name: getattr(self, name) if name in _FIRST else self._further[name] for name in names}
 
     def save(self) -> None:
         """Keep the settings of data and training in ``project.json``.
@@ -73,7 +89,7 @@ class Project:
             write_json(self.folder / _FILE, {"data": data, "train": train})
 
     def reset(self) -> None:
-        """Set all five steps back to their first settings; runs and files on the disk stay."""
+        """Set all steps back to their first settings; runs and files on the disk stay."""
         for step in self.steps.values():
             step.reset()
         self.export.follow(self.train.run)
@@ -94,11 +110,11 @@ class Project:
         self._handed = handed
 
     def _mended(self) -> Path | None:
-        """Where mended conversations lie; written when they are mended, since training reads a file. Never the file
-        that they come from: the mending can be undone."""
+        """Where mended or added conversations lie; written when that is done, since training reads a file. Never the
+        file that they come from: it can be undone."""
         from workbench.data import write
 
-        if not self.data.settings.mended:
+        if not self.data.settings.rewritten:
             return None
         names = (self.folder / "data" / f"{name}.jsonl" for name in ("mended", "mended-2", "mended-3"))
         file = next(name for name in names if not self.data.reads(name))

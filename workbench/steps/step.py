@@ -17,6 +17,23 @@ Listener = Callable[[str], None]
 _MOST_UNDO = 200
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Further:
+    """Register one more step of the way: a file of this room that has a ``STEP`` of this kind is one.
+
+    Its panel is ``PANEL`` in the file of the same name under ``widgets/``; its title is the text ``widgets.way.NAME``.
+
+    Args:
+        name: that of its file.
+        after: the step that it follows.
+        make: given the :class:`~workbench.steps.Project`, the step.
+    """
+
+    name: str
+    after: str
+    make: Callable[[Any], Step[Any]]
+
+
 class Step(Generic[S]):
     """Represent a step of the way: its settings, its commands, and who wants to hear of changes.
 

@@ -43,6 +43,9 @@ class TrainStep(Step[TrainSettings]):
     """Represent a recipe and a run. A run that is already in ``out`` is found again; :meth:`poll` brings what is new of
     it.
 
+    ``owner`` says for whom it stands in the line for the device, where one account trains for several people; None: as
+    :func:`workbench.training.start.train` says.
+
     Args:
         recipe: a shipped recipe's name, a file, or settings.
         out: the run folder.
@@ -62,6 +65,7 @@ class TrainStep(Step[TrainSettings]):
     ) -> None:
         named = str(recipe) if isinstance(recipe, Path) else recipe
         self.run: Run | None = None
+        self.owner: str | None = None
         self.history = History()
         self._source: Reader | Replay | None = None
         self._told: str = ""
@@ -127,7 +131,7 @@ class TrainStep(Step[TrainSettings]):
             if self.run is not None and not self.replaying and self.run.state().alive:
                 raise busy(self.run)
             with front.ahead() as waiting:
-                run = launch(self.recipe, next_free(self.out), waiting=waiting)
+                run = launch(self.recipe, next_free(self.out), waiting=waiting, owner=self.owner)
             self._watch(run)
         self.tell("run")
         return run
@@ -149,9 +153,11 @@ class TrainStep(Step[TrainSettings]):
             BadInput: there is no run, or it still runs.
         """
         from workbench.runs import start
+        from workbench.training.turn import check_line
 
         if self.run is None or self.replaying:
             raise BadInput("steps.nothing_to_resume")
+        check_line(self.owner)
         start(self.run)
         self.tell("run")
         return self.run

@@ -1,32 +1,39 @@
 """XTuner 0.1.23's labels, id for id. Knows its rules and its quirks; our own rules are in ``encoding``.
 
 Source: XTuner 0.1.23, ``dataset/map_fns``, ``dataset/utils.py`` (the order of its steps), ``dataset/huggingface.py``
-(its filter).
+(its filter), ``model/utils.py`` (a picture's features in place of its one id, never with a label).
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.conversation import Conversation
+from workbench.data.picture import Picture
+from workbench.data.pictures import PICTURE
 from workbench.errors import BadInput
 from workbench.templates.codec import Codec, codec
 from workbench.templates.named import NamedTemplate, Spec, spec
-from workbench.templates.values import IGNORE_INDEX, Encoded, Example, Template
+from workbench.templates.values import IGNORE_INDEX, Encoded, Example, Places, Template
 
 # XTuner knows these tokenizers by the name of their class; transformers 5 calls the last one Qwen2Tokenizer
 _NO_BOS = ("QWenTokenizer", "QWen2Tokenizer", "Qwen2TokenizerFast", "Qwen2Tokenizer")
 _CHATGLM = "ChatGLMTokenizer"
 _CHATGLM_BOS = (64790, 64792)
+# what stands for a picture in a text that is not yet encoded, which nobody can have written
+_MARK = f"P{secrets.token_hex(8)}E"
+# … and among the ids, until the cut: XTuner counts it as one
+_PICTURE_ID = -200
 
 
 @dataclass(frozen=True, slots=True)
 class _Turn:
-    """A turn as XTuner encodes it: two texts, each encoded by itself."""
+    """A turn as XTuner encodes it: texts, each encoded by itself; a picture stands between two parts of the first."""
 
-    given: str
+    given: tuple[str, ...]
     output: str
     with_loss: bool
     eos: bool
@@ -44,9 +51,9 @@ def encode_xtuner(
 
     Args:
         conversations: a conversation of kind ``text`` is read as its pre-training data.
-        tokenizer: a Hugging Face tokenizer.
+        tokenizer: a Hugging Face tokenizer; that of a model which sees, where there are pictures.
         template: the name of a named template; needed unless all conversations are bare texts.
-        max_length: its cut: what is beyond is lost, also in the midst of an answer.
+        max_length: its cut: what is beyond is lost, also in the midst of an answer; a picture counts as one token.
 
     Raises:
         BadInput: no named template; a role that XTuner does not know; a system text where the template has no place
@@ -55,20 +62,21 @@ def encode_xtuner(
     chosen = _spec(template, conversations)
     bos, eos = bos_eos(tokenizer)
     rendered = [_turns(conversation, row, chosen) for row, conversation in enumerate(conversations)]
-    ids = _encode_distinct(rendered, codec(tokenizer))
+    pieces = _Pieces(_encode_distinct(rendered, codec(tokenizer)), bos, eos, getattr(tokenizer, "picture_places", None))
     examples: list[Example] = []
     rows: list[int] = []
     dropped: dict[str, list[int]] = {}
     cut: list[int] = []
     for row, turns in enumerate(rendered):
-        if any(message.images for message in conversations[row].messages):
-            dropped.setdefault("pictures", []).append(row)
+        media = conversations[row].pictures
+        if media and (pieces.places is None or any(len(turn.given) > 2 for turn in turns)):
+            dropped.setdefault("pictures", []).append(row)  # of two in one turn XTuner stops with an AssertionError
             continue
-        example, length = _example(turns, ids, bos, eos, max_length)
+        example, length = _example(turns, pieces, media, max_length)
         if example.trained:
             examples.append(example)
             rows.append(row)
-            cut += [row] if length > len(example.input_ids) else []
+            cut += [row] if length else []
         else:
             dropped.setdefault("no_label" if turns else "no_answer", []).append(row)
     answers = {row: sum(m.role == "assistant" for m in conversations[row].messages) for row in rows}
@@ -124,7 +132,7 @@ def _spec(template: str | Template | None, conversations: Iterable[Conversation]
 def _turns(conversation: Conversation, row: int, chosen: Spec | None) -> list[_Turn]:
     if conversation.kind == "text" or chosen is None:
         text = "".join(message.content for message in conversation.messages)
-        return [_Turn("", text.strip(), True, False, "")]
+        return [_Turn(("",), text.strip(), True, False, "")]
     where = conversation.source or str(row + 1)
     turns: list[_Turn] = []
     system, user, started = "", "", False
@@ -134,14 +142,15 @@ def _turns(conversation: Conversation, row: int, chosen: Spec | None) -> list[_T
                 continue
             prompt = _given(chosen, system, user, len(turns) + 1, where)
             with_loss = message.train is not False
-            turns.append(_Turn(prompt, message.content + chosen.suffix, with_loss, not chosen.suffix_ends, chosen.sep))
+            given, output = tuple(prompt.split(_MARK)), message.content + chosen.suffix
+            turns.append(_Turn(given, output, with_loss, not chosen.suffix_ends, chosen.sep))
             system, user = "", ""
             continue
         started = True
         if message.role == "system":
             system = message.content
         elif message.role == "user":
-            user += message.content
+            user += message.content.replace(PICTURE, _MARK, len(message.images))
         else:
             raise BadInput("templates.xtuner_role", role=message.role, source=where)
     return turns
@@ -157,18 +166,24 @@ def _given(chosen: Spec, system: str, user: str, number: int, where: str) -> str
 
 
 def _encode_distinct(rendered: Iterable[Sequence[_Turn]], coder: Codec) -> dict[str, tuple[int, ...]]:
-    texts = dict.fromkeys(t for turns in rendered for turn in turns for t in (turn.given, turn.output, turn.sep))
+    texts = dict.fromkeys(t for turns in rendered for turn in turns for t in (*turn.given, turn.output, turn.sep))
     return dict(zip(texts, coder.native(list(texts)), strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Hold the ids of all texts, of what stands before and after a turn, and the places of a picture."""
+
+    texts: dict[str, tuple[int, ...]]
+    bos: tuple[int, ...]
+    eos: tuple[int, ...]
+    places: Places | None
+
+
 def _example(
-    turns: Sequence[_Turn],
-    encoded: dict[str, tuple[int, ...]],
-    bos: tuple[int, ...],
-    eos: tuple[int, ...],
-    max_length: int | None,
-) -> tuple[Example, int]:
-    """The example, and its length before the cut."""
+    turns: Sequence[_Turn], pieces: _Pieces, media: Sequence[Picture], max_length: int | None
+) -> tuple[Example, bool]:
+    """The example, and whether it was cut."""
     ids: list[int] = []
     labels: list[int] = []
 
@@ -179,12 +194,30 @@ def _example(
     fresh = True
     for turn in turns:
         if fresh:
-            add(bos, False)
-        add(encoded[turn.given], False)
-        add(encoded[turn.output], turn.with_loss)
+            add(pieces.bos, False)
+        for number, text in enumerate(turn.given):
+            add((_PICTURE_ID,) if number else (), False)
+            add(pieces.texts[text], False)
+        add(pieces.texts[turn.output], turn.with_loss)
         if turn.eos:
-            add(eos, turn.with_loss)
+            add(pieces.eos, turn.with_loss)
         fresh = turn.eos
         if turn.sep:
-            add(encoded[turn.sep], False)
-    return Example(tuple(ids[:max_length]), tuple(labels[:max_length])), len(ids)
+            add(pieces.texts[turn.sep], False)
+    return _seen(ids[:max_length], labels[:max_length], media, pieces.places), len(ids) > len(ids[:max_length])
+
+
+def _seen(ids: Sequence[int], labels: Sequence[int], media: Sequence[Picture], places: Places | None) -> Example:
+    """The example, each picture that was not cut off with all of its places."""
+    if not media or places is None:
+        return Example(tuple(ids), tuple(labels))
+    wide_ids: list[int] = []
+    wide_labels: list[int] = []
+    shown: list[Picture] = []
+    for id_, label in zip(ids, labels, strict=True):
+        picture = media[len(shown)] if id_ == _PICTURE_ID else None
+        piece = (id_,) if picture is None else places.ids(picture)
+        shown += [] if picture is None else [picture]
+        wide_ids.extend(piece)
+        wide_labels.extend((label,) * len(piece))
+    return Example(tuple(wide_ids), tuple(wide_labels), media=tuple(shown))

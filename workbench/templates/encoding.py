@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.data.conversation import Conversation, Message
+from workbench.data.picture import Picture
 from workbench.errors import BadInput, BadSetting
 from workbench.templates.answers import apart
 from workbench.templates.codec import Chunk, Codec, codec
@@ -23,8 +24,9 @@ from workbench.templates.pieces import (
     trains,
     without_oldest,
 )
+from workbench.templates.seeing import check_sight, pictures_of
 from workbench.templates.thoughts import THINKING, Thinking, split_thoughts, without
-from workbench.templates.values import IGNORE_INDEX, Encoded, Example, LossOn, Segment, Template, Unfit
+from workbench.templates.values import IGNORE_INDEX, Encoded, Example, LossOn, Prompt, Segment, Template, Unfit
 
 # why a template cannot take a conversation; the template is to be changed, not the data
 REFUSALS = ("refused", "left_out", "unproved", "tools")
@@ -162,6 +164,7 @@ class _Rendered:
     conversation: Conversation
     parts: list[tuple[Chunk, tuple[int, ...], bool]]
     apart: list[tuple[str, int]]
+    media: tuple[Picture, ...] = ()
 
 
 @dataclass(slots=True)
@@ -218,7 +221,11 @@ class _Batch:
             run = segments[start:end]
             parts.append((chunk_of(run) if not run[0].ids else (), run[0].ids, run[0].trained))
         return _Rendered(
-            row, conversation, parts, apart(answerable, segments, loss_on=self.loss_on, thinking=self.thinking)
+            row,
+            conversation,
+            parts,
+            apart(answerable, segments, loss_on=self.loss_on, thinking=self.thinking),
+            pictures_of(answerable, segments),
         )
 
     def _encode(self, waiting: Iterable[_Rendered]) -> None:
@@ -242,7 +249,7 @@ class _Batch:
         if wrong:
             self._drop(rendered.row, "lossy", wrong[0])
         elif trains(labels):
-            finished[rendered.row] = [Example(tuple(ids), tuple(labels))]
+            finished[rendered.row] = [Example(tuple(ids), tuple(labels), media=rendered.media)]
             self.answers[rendered.row] = sum(m.role == "assistant" for m in rendered.conversation.messages)
             for reason, message in rendered.apart:
                 self.apart.setdefault(reason, []).append((rendered.row, message))
@@ -264,6 +271,9 @@ class _Batch:
         if shorter is None:
             self._drop(rendered.row, "too_long")
             return None
+        if len(shorter.pictures) < len(rendered.conversation.pictures):  # what is asked later may be about it
+            self._drop(rendered.row, "picture_too_long")
+            return None
         same_head = len(system_head(shorter.messages)) == len(system_head(rendered.conversation.messages))
         lost = "turns" if same_head else "system"
         self.cuts.setdefault(lost, set()).add(rendered.row)
@@ -283,18 +293,22 @@ def rendered(conversation: Conversation, template: Template, loss_on: LossOn, th
     Raises:
         Unfit: as :meth:`Template.segments`.
     """
+    check_sight(conversation, template)
     shown = without(conversation) if thinking == "empty" else conversation
     return split_thoughts(template.segments(shown, loss_on=loss_on), mask=thinking == "mask")
 
 
 def prompt_ids(
     messages: Conversation | Sequence[Message], tokenizer: Any, *, template: str | Template | None = None
-) -> list[int]:
-    """Return exactly what serving sends: the ids up to where the answer begins; a prefix of the trained ids.
+) -> Prompt:
+    """Return exactly what serving sends: the ids up to where the answer begins, a prefix of the trained ids; and the
+    pictures among them.
 
     Raises:
         BadInput: the messages do not end with a user's or a tool's, or the template refuses them.
     """
     from workbench.templates.registry import get
 
-    return ids_of(prompt_segments(messages, get(template, tokenizer)), codec(tokenizer))
+    ids = ids_of(prompt_segments(messages, get(template, tokenizer)), codec(tokenizer))
+    turns = messages.messages if isinstance(messages, Conversation) else messages
+    return Prompt(ids, [image for message in turns for image in message.images])

@@ -15,4 +15,5 @@ def in_one_row(examples: Sequence[Example]) -> Pack:
         labels=tuple(label for e in examples for label in (IGNORE_INDEX, *e.labels[1:])),
         position_ids=tuple(p for e in examples for p in range(len(e.input_ids))),
         lengths=tuple(len(e.input_ids) for e in examples),
+        media=tuple(picture for e in examples for picture in e.media),
     )

@@ -13,6 +13,7 @@ from typing import Any
 from workbench.data.conversation import Conversation, Message, ask
 from workbench.errors import BadInput
 from workbench.templates.codec import Chunk, Codec, codec
+from workbench.templates.seeing import check_sight
 from workbench.templates.values import IGNORE_INDEX, Segment, Template, Unfit
 
 
@@ -64,10 +65,8 @@ def answered(conversation: Conversation) -> Conversation:
     """Return the conversation up to its last answer.
 
     Raises:
-        Unfit: there is none; or there are pictures, whose places would be trained as letters.
+        Unfit: there is none.
     """
-    if any(message.images for message in conversation.messages):
-        raise Unfit("pictures")
     if conversation.kind == "text":
         if not any(m.content for m in conversation.messages):
             raise Unfit("empty")
@@ -110,6 +109,7 @@ def prompt_segments(messages: Conversation | Sequence[Message], template: Templa
     if not conversation.messages or conversation.messages[-1].role not in ("user", "tool"):
         raise BadInput("templates.prompt_needs_user")
     try:
+        check_sight(conversation, template)
         return template.segments(conversation, generation_prompt=True)
     except Unfit as unfit:
         details = {"template": template.name, "note": unfit.note or "-", "mend": unfit.mend or "-"}

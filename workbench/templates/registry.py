@@ -9,6 +9,7 @@ from typing import Any
 from workbench.errors import BadInput
 from workbench.templates.codec import codec
 from workbench.templates.named import NamedTemplate, spec, specs
+from workbench.templates.seeing import with_sight
 from workbench.templates.values import Template
 
 
@@ -27,7 +28,7 @@ def get(template: str | Template | None, tokenizer: Any) -> Template:
     if template is None or template == "":
         from workbench.templates.own import own_template
 
-        return own_template(tokenizer)
+        return with_sight(own_template(tokenizer), tokenizer)
     if not isinstance(template, str):
         return template
     eos, eos_ids = _token(tokenizer, "eos")
@@ -35,7 +36,7 @@ def get(template: str | Template | None, tokenizer: Any) -> Template:
     if not eos_ids and not chosen.suffix_ends:
         raise BadInput("templates.no_eos", template=template)
     bos, bos_ids = _token(tokenizer, "bos")
-    return NamedTemplate(chosen, bos, bos_ids, eos, eos_ids)
+    return with_sight(NamedTemplate(chosen, bos, bos_ids, eos, eos_ids), tokenizer)
 
 
 def _token(tokenizer: Any, kind: str) -> tuple[str, tuple[int, ...]]:

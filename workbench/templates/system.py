@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 from workbench.errors import BadInput
 from workbench.templates.named import NamedTemplate
 from workbench.templates.registry import get
+from workbench.templates.seeing import SeeingTemplate, words_of
 from workbench.templates.thoughts import Thinking, switches
 from workbench.templates.values import Template
 
@@ -69,6 +70,7 @@ def default_system(template: Template) -> DefaultSystem:
 
     A named template adds none without a system message; some put words of their own round it, which are given here.
     """
+    template = words_of(template)
     if isinstance(template, NamedTemplate):
         if template.default:
             return DefaultSystem(template.default, bool(_IDENTITY.search(template.default)), given=True)
@@ -97,11 +99,13 @@ def bound(tokenizer: Any, template: str | None, *, system: str = KEEP) -> Templa
     """
     chosen = get(template, tokenizer)
     system_text = text_of(system)
-    if not system_text or not isinstance(chosen, NamedTemplate):
+    named = words_of(chosen)
+    if not system_text or not isinstance(named, NamedTemplate):
         return chosen
-    if chosen.spec.system is None:
-        raise BadInput("templates.no_place_for_system", template=chosen.name)
-    return replace(chosen, default=system_text)
+    if named.spec.system is None:
+        raise BadInput("templates.no_place_for_system", template=named.name)
+    begun = replace(named, default=system_text)
+    return replace(chosen, inner=begun) if isinstance(chosen, SeeingTemplate) else begun
 
 
 def dressed(tokenizer: Any, template: str | None = None, *, system: str = KEEP, thinking: Thinking = "keep") -> Any:
@@ -132,7 +136,7 @@ def dressed(tokenizer: Any, template: str | None = None, *, system: str = KEEP, 
 
 def _dress(tokenizer: Any, system: str, thinking: Thinking) -> Any:
     system_text = text_of(system)
-    adds = system != KEEP and str(getattr(get(None, tokenizer), "default", ""))
+    adds = system != KEEP and str(getattr(words_of(get(None, tokenizer)), "default", ""))
     current = tokenizer.chat_template
     sources = current if isinstance(current, dict) else {"": current or ""}
     changed_sources = {
@@ -169,7 +173,7 @@ def _check_taken(tokenizer: Any, system_text: str, earlier: str) -> None:
     Raises:
         BadInput: the template refuses a system text, or does not write the one that is asked for.
     """
-    chosen = get(None, tokenizer)
+    chosen = words_of(get(None, tokenizer))
     plain = chosen.render([{"role": "user", "content": "Hi"}])  # type: ignore[attr-defined]
     if system_text not in plain or (earlier and earlier != system_text and earlier in plain):
         raise BadInput("templates.system_not_taken", system=system_text or NONE)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from workbench.data.conversation import Conversation, Role
+from workbench.data.picture import Picture
 
 IGNORE_INDEX = -100
 LossOn = Literal["assistant", "last", "all"]
@@ -21,7 +22,7 @@ class Segment:
         role: whose piece it is; the markers before an answer belong to the assistant.
         field: the template field that produced it: ``bos``, ``system``, ``user`` (the markers round the user's text),
             ``assistant`` (the markers before the answer), ``content`` (somebody's own words), ``end`` (the
-            end-of-turn), ``sep``.
+            end-of-turn), ``sep``, ``picture`` (the placeholders of one picture, which are never trained).
         trained: whether its tokens carry labels.
         control: whether control tokens in it are control tokens (the template's own markers) or text (what somebody
             wrote).
@@ -48,11 +49,13 @@ class Example:
         input_ids: (T,) token ids.
         labels: (T,) the same id where trained, −100 elsewhere.
         segment: (T,) index of the segment that each token comes from; empty where not asked for.
+        media: the pictures, in the order of their placeholders.
     """
 
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
     segment: tuple[int, ...] = ()
+    media: tuple[Picture, ...] = ()
 
     @property
     def trained(self) -> int:
@@ -69,12 +72,37 @@ class Pack:
         labels: (T,), −100 at the first token of each example.
         position_ids: (T,), restarting from 0 at each example.
         lengths: the examples' lengths, in order.
+        media: the pictures of all of them, in the order of their placeholders.
     """
 
     input_ids: tuple[int, ...]
     labels: tuple[int, ...]
     position_ids: tuple[int, ...]
     lengths: tuple[int, ...]
+    media: tuple[Picture, ...] = ()
+
+
+class Prompt(list[int]):
+    """Represent the ids of what serving sends, with the pictures whose placeholders stand among them.
+
+    Args:
+        ids: token ids.
+        media: the pictures, in the order of their placeholders.
+    """
+
+    def __init__(self, ids: Iterable[int] = (), media: Sequence[Picture] = ()) -> None:
+        super().__init__(ids)
+        self.media = tuple(media)
+
+
+class Places(Protocol):
+    """Say which ids stand where a picture is, for one model."""
+
+    def ids(self, picture: Picture) -> tuple[int, ...]:
+        """Return the placeholders of one picture, as the model's own processor writes them."""
+
+    def fingerprint(self) -> str:
+        """Return what tells two ways of making placeholders and pixels apart."""
 
 
 class Template(Protocol):
@@ -159,7 +187,7 @@ class Encoded:
         counts = {"examples": len(self.examples), "tokens": self.tokens, "trained": self.trained, "share": share}
         lines = [text("templates.summary.examples", lang, **counts), *self.says(lang)]
         for reason, rows in self.dropped.items():
-            why = text(f"templates.dropped.{reason}", lang)
+            why = text(f"templates.dropped.{reason}", lang, count=len(rows))
             sentence = text("templates.summary.dropped", lang, count=len(rows), reason=why, rows=first_rows(rows))
             note = next((self.notes[row] for row in rows if row in self.notes), "")
             lines.append(f"{sentence}: {note}" if note else sentence)
@@ -171,9 +199,9 @@ class Encoded:
 
         lines = [text(f"templates.cut.{what}", lang, count=len(rows)) for what, rows in self.cuts.items() if rows]
         for reason, where in self.apart.items():
-            rows = first_rows(sorted({row for row, _ in where}))
+            indices = sorted({row for row, _ in where})
             sentence = text(f"templates.apart.{reason}", lang, count=len(where), answers=self.all_answers)
-            lines.append(text("templates.rows", lang, sentence=sentence, rows=rows))
+            lines.append(text("templates.rows", lang, sentence=sentence, rows=first_rows(indices), count=len(indices)))
         return lines
 
     @property

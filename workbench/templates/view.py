@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.data.conversation import Conversation
+from workbench.data.picture import Picture
 from workbench.errors import BadInput
 from workbench.templates.answers import apart
 from workbench.templates.codec import Codec, codec
@@ -101,6 +102,7 @@ class MaskView:
         stop_trained: whether the last answer's last trained token is one of them.
         thinking: what is done with thoughts.
         answers: how many answers the conversation holds.
+        pictures: of the conversation after the cut, in order.
         default: the system text that the template itself put into this conversation; None where it put none.
         apart: reason (a key of the texts, ``templates.apart.…``) -> how many of them are not trained as they stand.
     """
@@ -123,6 +125,7 @@ class MaskView:
     answers: int = 0
     apart: Mapping[str, int] = field(default_factory=dict)
     default: DefaultSystem | None = None
+    pictures: tuple[Picture, ...] = ()
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -199,6 +202,7 @@ def mask_view(
         answers=sum(message.role == "assistant" for message in fitted.messages),
         apart=reasons,
         default=default_system(chosen) if any(s.rule == "default_system" for s in segments) else None,
+        pictures=fitted.pictures,
     )
 
 

@@ -1,17 +1,17 @@
 """Every sentence shown to people, in English and Chinese. Knows nothing of who shows it.
 
 A key is ``room.name`` (``room.group.name`` for nested ones); the entry stands in ``LANG/room.yaml``. Values go into
-``{braces}``.
+``{braces}``, and what depends on a count beside it, as one and as several: ``{count:# row has|# rows have} no answer``.
 """
 
 from __future__ import annotations
 
 import locale
 import os
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 LANGUAGES = ("en", "zh")
@@ -58,19 +58,22 @@ def entry(key: str, lang: str | None = None) -> dict[str, str]:
 
 def text(key: str, /, lang: str | None = None, **values: object) -> str:
     """Return the sentence of ``key``, with ``values`` filled in."""
-    sentence = str(lookup(key, lang)).format(**values)
-    return _SEVERAL.sub(_one, sentence) if values and language(lang) == "en" else sentence
+    return fill(str(lookup(key, lang)), values)
 
 
-# "1 conversations are": what is counted in the sentences, after a one
-_SEVERAL = re.compile(
-    r"(?<![\d.,])1 ((?:different |general |held-out |identity |more |oldest |trained |training )?)"
-    r"(answer|byte|character|checkpoint|conversation|file|finding|group|lesson|message|question|row|step|token)s\b"
-    r"(?: (are|were|have)\b)?"
-)
-_SINGULAR = {"are": "is", "were": "was", "have": "has"}
+def fill(sentence: str, values: Mapping[str, object]) -> str:
+    """Return ``sentence`` with ``values`` in its braces, in the form that each count asks for."""
+    return _FORMS.vformat(sentence, (), values)
 
 
-def _one(several: re.Match[str]) -> str:
-    what, verb = f"1 {several[1]}{several[2]}", several[3]
-    return f"{what} {_SINGULAR[verb]}" if verb else what
+class _Forms(Formatter):
+    def format_field(self, value: object, format_spec: str) -> str:
+        """Return ``value``; or, by ``[format|]one|several``, the phrase that goes with it, where # is the number."""
+        if "|" not in format_spec:
+            return str(super().format_field(value, format_spec))
+        *formats, one, several = format_spec.split("|")
+        number = format(value, "".join(formats))
+        return (one if number == "1" else several).replace("#", number)
+
+
+_FORMS = _Forms()

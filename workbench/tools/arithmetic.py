@@ -20,6 +20,8 @@ from workbench.tools.values import ToolError
 LONGEST, NODES, EXPONENT, DIGITS = 200, 50, 64, 60
 _TOKENS = re.compile(r"(?:\d+(?:\.\d*)?(?![\w.])|\.\d+(?![\w.])|(?:sqrt|abs|round|min|max)(?!\w)|[-+*/%(), ])+")
 _SIGNS = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-", "^": "^", "　": " ", "\t": " ", "。": " "})
+_RAISED = re.compile("[⁰¹²³⁴-⁹]+")
+_LOWERED = re.compile("[₀-₉]")
 _PLACES = 10  # significant digits of what no decimal writes exactly
 
 
@@ -45,7 +47,10 @@ def _plain(expression: str) -> str:
     """Return the expression in plain signs: full-width ones are made narrow, and a closing "=" or "?" is left out."""
     if len(expression) > LONGEST:
         raise ToolError("the expression is too long")
-    text = unicodedata.normalize("NFKC", expression).translate(_SIGNS).replace("^", "**")
+    if _LOWERED.search(expression):
+        raise ToolError("not arithmetic")
+    raised = _RAISED.sub(lambda match: f"^{match[0]}", expression)  # else 3² became 32
+    text = unicodedata.normalize("NFKC", raised).translate(_SIGNS).replace("^", "**")
     text = re.sub(r"[=?!\s]+$", "", text.lower()).strip()
     if not re.search("[a-z]", text):  # in min(1,200) a comma parts arguments
         text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)

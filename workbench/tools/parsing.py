@@ -21,6 +21,7 @@ from workbench.tools.values import Call, Tool
 _DECODER = json.JSONDecoder(strict=False)
 _ESCAPES = {"<": "\\u003c", "TOOL_CALLS": "TOOL\\u005fCALLS", "CALL_ID": "CALL\\u005fID", "[ARGS": "\\u005bARGS"}
 _UNREADABLE = (ValueError, KeyError, TypeError, RecursionError)
+DEEPEST = 32  # levels of arguments
 MOST_CALLS = 64  # of one answer that are looked at; who runs them allows far fewer
 
 
@@ -116,11 +117,26 @@ def called(value: Any) -> Call:
         arguments = value["arguments"] if "arguments" in value else value.get("parameters", {})
         for _ in range(2):  # a text of JSON, which some models write twice over
             arguments = _decoded(arguments)
-        if isinstance(name, str) and name.strip() and isinstance(arguments, Mapping):
+        if isinstance(name, str) and name.strip() and isinstance(arguments, Mapping) and _is_shallow(arguments):
             id_ = value.get("id")
             return Call(name.strip(), dict(arguments), id_ if isinstance(id_, str) else "")
-    raw = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        raw = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
+        raw = ""
     return Call("", raw=raw or "…")
+
+
+def _is_shallow(value: Any) -> bool:
+    """Whether a value is nested so little that whatever walks it may call itself."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            item
+            for node in level
+            for item in (node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ())
+        ]
+    return not level
 
 
 def _decoded(value: Any) -> Any:

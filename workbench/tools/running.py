@@ -10,10 +10,11 @@ import json
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from workbench.data.fields import printable
+from workbench.data.schemas import validator
 from workbench.errors import WorkbenchError
 from workbench.texts import text
 from workbench.tools.schema import problem
@@ -51,7 +52,10 @@ class Box:
             should_stop: asked while it runs; then it is left behind.
         """
         started = time.monotonic()
-        trouble, reason = self._refused(call)
+        try:
+            trouble, reason = self._refused(call)
+        except RecursionError:
+            trouble, reason = "arguments", text("tools.error.arguments", "en", reason="nested too deep")
         if not trouble:
             most = self.limits.seconds if seconds is None else min(seconds, self.limits.seconds)
             trouble, reason = _run(self._by_name[call.name], call.arguments, most, should_stop or (lambda: False))
@@ -71,8 +75,8 @@ class Box:
             return "unknown", text("tools.error.unknown", "en", name=printable(call.name[:40]), known=known)
         if not all(map(_finite, _leaves(call.arguments))):
             return "arguments", text("tools.error.arguments", "en", reason="a number is not finite")
-        wrong = problem(self._by_name[call.name].parameters, call.arguments)
-        return ("arguments", text("tools.error.arguments", "en", reason=wrong)) if wrong else ("", "")
+        validator({})  # loads its library, which is not to count as the tool's time
+        return "", ""
 
     def _short(self, words: str) -> str:
         most = self.limits.characters
@@ -90,13 +94,7 @@ def _run(tool: Tool, arguments: Mapping[str, Any], most: float, should_stop: Cal
     def work() -> None:
         global _left  # noqa: PLW0603
         try:
-            outcome.append(("", _as_text(tool.run(**arguments))))
-        except ToolError as error:
-            outcome.append(("failed", _line(str(error))))
-        except WorkbenchError as error:
-            outcome.append(("failed", _line(error.say("en"))))
-        except BaseException as error:
-            outcome.append(("failed", _line(f"{type(error).__name__}: {error}")))
+            outcome.append(_outcome(tool, arguments))
         finally:
             with _lock:
                 if over.is_set():
@@ -115,11 +113,49 @@ def _run(tool: Tool, arguments: Mapping[str, Any], most: float, should_stop: Cal
             over.set()
             _left += 1
         return ("stopped", text("tools.error.stopped", "en")) if stopped else ("slow", text("tools.error.slow", "en"))
-    return outcome[0]
+    return outcome[0] if outcome else ("failed", _line(""))
+
+
+def _outcome(tool: Tool, arguments: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the trouble, if any, and the text of a call that is run here and now.
+
+    The arguments are checked here too: a stranger's schema may be made to be slow.
+    """
+    try:
+        wrong = problem(tool.parameters, arguments)
+        if wrong:
+            return "arguments", text("tools.error.arguments", "en", reason=wrong)
+    except Exception as error:
+        return "arguments", text("tools.error.arguments", "en", reason=f"not checked: {type(error).__name__}")
+    try:
+        return "", _as_text(tool.run(**arguments))
+    except ToolError as error:
+        return "failed", _said(error, str(error))
+    except WorkbenchError as error:
+        return "failed", _said(error, error.say("en"))
+    except BaseException as error:
+        return "failed", _said(error)
+
+
+def _said(error: BaseException, words: str = "") -> str:
+    """Return what an error says; its kind where it cannot even say that."""
+    try:
+        return _line(words or f"{type(error).__name__}: {error}")
+    except BaseException:
+        return type(error).__name__
 
 
 def _as_text(value: Any) -> str:
-    """Return a result as text that can be encoded: itself, or its JSON."""
+    """Return a result as text that can be encoded: itself, or its JSON.
+
+    Raises:
+        ToolError: it is no value, but what would give one later.
+    """
+    if isinstance(value, (Iterator, AsyncIterator, Awaitable)):
+        close = getattr(value, "close", None)
+        if callable(close):
+            close()  # a coroutine that nobody waits for warns
+        raise ToolError("the tool gives no plain value")
     words = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return words.encode("utf-8", "replace").decode().replace("\0", "")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from workbench.data.calls import dump
+from workbench.data.schemas import validator
 from workbench.errors import BadInput
 from workbench.tools.values import Tool
 
@@ -65,8 +66,6 @@ def problem(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
 
     What the schema does not name is refused, whether it allows more or not: a function would not take it.
     """
-    import jsonschema
-
     properties = parameters.get("properties") or {}
     extra = [name for name in arguments if name not in properties]
     if extra:
@@ -74,8 +73,7 @@ def problem(parameters: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
     missing = [name for name in parameters.get("required") or () if name not in arguments]
     if missing:
         return f"missing argument {missing[0]!r}"
-    validator = jsonschema.Draft202012Validator(dict(parameters))
-    error = next(iter(validator.iter_errors(dict(arguments))), None)
+    error = next(iter(validator(parameters).iter_errors(dict(arguments))), None)
     if error is None:
         return ""
     where = ".".join(map(str, error.absolute_path))
@@ -99,6 +97,8 @@ def checked_schema(value: Any) -> str:
         raise BadInput("tools.bad_name", name=str(name)[:60])
     try:
         jsonschema.Draft202012Validator.check_schema(parameters)
+        if not isinstance(parameters, Mapping):
+            raise jsonschema.SchemaError("a schema of everything")
     except (jsonschema.SchemaError, RecursionError):
         raise BadInput("tools.bad_schema", name=name) from None
     described = " ".join(str(function.get("description") or "").split())

@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Failed
 from workbench.models import adapters
-from workbench.models.isolated import can_isolate, isolate, isolates
+from workbench.models.isolated import isolate, isolates
 from workbench.models.kernels import use_liger, uses_liger
-from workbench.models.quick import small_llama
+from workbench.models.loading import eyes_of
+from workbench.models.projector import PROJECTOR, load_projector
 from workbench.models.translating import Fitting
 from workbench.training.batches import Plan, plan_batches
-from workbench.training.checks import adapter_folder, check_length, check_settings, no_such_layers
+from workbench.training.checks import adapter_folder, check_length, check_settings, no_such_layers, projector_folder
 from workbench.training.data import Conversations, Prepared, conversations, dress, prepare
+from workbench.training.execution import held_in, packs
 from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
     from workbench.data.findings import Finding
     from workbench.models import Loaded
+
+
+# PEFT's word for an adapter without layers of its own.
+_DUMMY = "dummy-target-modules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ def material(recipe: Recipe, *, processes: int = 1, split: Conversations | None 
 
     check_settings(recipe)
     _check_4bit(recipe)
-    tokenizer = dress(recipe, load_tokenizer(recipe.model.name))
+    tokenizer = dress(recipe, load_tokenizer(recipe.base))
     split = split or conversations(recipe)
     prepared = prepare(recipe, tokenizer, split)
     plan = plan_of(recipe, prepared, processes)
@@ -76,7 +82,7 @@ def base_of(recipe: Recipe, tokenizer: Any) -> Loaded:
 
     settings = recipe.model
     return load(
-        settings.name,
+        recipe.base,
         quantization=settings.quantization,
         device=recipe.runtime.device,
         dtype=held_in(recipe),
@@ -94,7 +100,7 @@ def assemble(recipe: Recipe, inputs: Material, base: Loaded | None = None) -> Lo
         BadInput: a setting does not go with another. Failed: the model cannot be loaded.
     """
     loaded = base or base_of(recipe, inputs.tokenizer)
-    check_length(recipe, getattr(loaded.model.config, "max_position_embeddings", None))
+    check_length(recipe, getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None))
     config = loaded.model.config
     if isolates(config, config._attn_implementation, packed=inputs.packed):
         isolate(loaded.model)
@@ -102,44 +108,6 @@ def assemble(recipe: Recipe, inputs: Material, base: Loaded | None = None) -> Lo
         use_liger(loaded.model)
     loaded.model = with_adapter(loaded.model, recipe, inputs.plan.steps)
     return loaded
-
-
-def held_in(recipe: Recipe) -> str | None:
-    """Return the type of number of the base's weights; None: that which the device computes in.
-
-    In 16 bit a step of the usual size is lost in rounding, so weights that move themselves are held in float32 and
-    computed with in 16 bit (Micikevicius et al. 2018, section 3.1). DeepSpeed keeps such a copy itself.
-    """
-    if recipe.model.dtype != "auto":
-        return recipe.model.dtype
-    return "float32" if recipe.adapter.method == "full" and not recipe.runtime.deepspeed else None
-
-
-def packs(recipe: Recipe) -> bool:
-    """Tell whether a batch's conversations lie in one row: as ``data.packing`` says, else what is quicker.
-
-    One row is quicker where attention can be cut at the conversations' borders; padding is where it cannot, and for
-    what takes the quick pass, which has no padding outside attention either."""
-    import torch
-
-    from workbench.models import best_device, configuration
-    from workbench.models.loading import default_attention
-
-    if recipe.data.packing is not None:
-        return recipe.data.packing
-    device = torch.device(recipe.runtime.device or best_device())
-    if default_attention(device).startswith("flash"):
-        return True
-    config = configuration(recipe.model.name)
-    return can_isolate(config) and not (device.type == "cpu" and _quick(recipe, config))
-
-
-def _quick(recipe: Recipe, config: Any) -> bool:
-    """Whether :func:`workbench.models.quick.quick_pass` will take this training on a CPU."""
-    a, r = recipe.adapter, recipe.runtime
-    bare = a.method == "lora" and a.target_modules == "all-linear" and not a.lora_dropout
-    alone = not r.deepspeed and not r.gradient_checkpointing
-    return bare and alone and recipe.model.dtype in ("auto", "float32") and small_llama(config)
 
 
 def plan_of(recipe: Recipe, prepared: Prepared, processes: int = 1) -> Plan:
@@ -172,9 +140,14 @@ def with_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
 
     if recipe.runtime.gradient_checkpointing:
         network.enable_input_require_grads()
+    sees = eyes_of(network) is not None
+    if sees and recipe.vision.projector:
+        load_projector(network, projector_folder(recipe.vision.projector))
     if a.start:
         return _begun(network, adapter_folder(a.start))
     try:
+        if sees:
+            return seeing_adapter(network, recipe, steps)
         return get_peft_model(network, adapter_config(recipe, steps))
     except ValueError as error:
         if "target modules" not in str(error).lower():
@@ -197,6 +170,49 @@ def _begun(network: Any, folder: Path) -> Any:
         return PeftModel.from_pretrained(network, str(folder), config=config, is_trainable=True)
 
 
+def seeing_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
+    """Return a network that sees with what is trained of it: its projector, and LoRA on the layers that are named.
+
+    Layers are named in full: tower and language model have layers of one name, and a short one would mean both. The
+    projector is PEFT's ``modules_to_save``, so that an adapter's file is never without it.
+    """
+    from peft import get_peft_model
+
+    config = adapter_config(recipe, steps)
+    config.modules_to_save = [PROJECTOR]
+    config.target_modules = _DUMMY if recipe.adapter.method == "none" else _targets(network, recipe)
+    if recipe.vision.tower_lora_r and recipe.adapter.method == "lora":
+        config.rank_pattern = {r"model\.vision_tower\..+": recipe.vision.tower_lora_r}
+    adapted = get_peft_model(network, config)
+    for name, parameter in adapted.named_parameters():
+        if PROJECTOR in name and "modules_to_save" in name:
+            parameter.data = parameter.data.float()
+            parameter.requires_grad_(recipe.vision.train_projector)
+    return adapted
+
+
+def _targets(network: Any, recipe: Recipe) -> str:
+    """The layers that get LoRA, as one pattern on full names: of the language model, and of the tower those whose
+    output is read."""
+    import torch
+
+    chosen = recipe.adapter.target_modules
+    if isinstance(chosen, str) and chosen != "all-linear":
+        return chosen
+    linear = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)]
+    words = {name.rpartition(".")[2] for name in linear if name.startswith("model.language_model.")}
+    ends = sorted(words if chosen == "all-linear" else words & set(chosen))
+    if not ends:
+        raise no_such_layers(recipe, linear)
+    pattern = rf"model\.language_model\..+\.({'|'.join(ends)})"
+    if not recipe.vision.tower_lora_r:
+        return pattern
+    read = network.config.vision_config.num_hidden_layers + network.config.vision_feature_layer + 1
+    layers = "|".join(map(str, range(read)))
+    eyes = sorted({name.rpartition(".")[2] for name in linear if name.startswith("model.vision_tower.")})
+    return rf"{pattern}|model\.vision_tower\..+\.({layers})\..+\.({'|'.join(eyes)})"
+
+
 def adapter_config(recipe: Recipe, steps: int) -> Any:
     """Return the recipe's adapter in PEFT's words.
 
@@ -211,7 +227,7 @@ def adapter_config(recipe: Recipe, steps: int) -> Any:
         "target_modules": a.target_modules,
         "task_type": "CAUSAL_LM",
     }
-    if a.method == "lora":
+    if a.method in ("lora", "none"):
         return LoraConfig(r=a.r, use_rslora=a.use_rslora, **common)
     timing = {"tinit": steps // 10, "tfinal": steps * 3 // 10, "deltaT": max(1, steps // 100), "total_step": steps}
     return AdaLoraConfig(init_r=-(-a.r * 3 // 2), target_r=a.r, **timing, **common)

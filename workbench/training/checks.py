@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadInput, BadSetting, Failed, nearest
 from workbench.models.kernels import has_liger
+from workbench.training.optimizers import ADAMW
+from workbench.training.reporting import check_writers
 from workbench.training.settings import Recipe
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ def check_settings(recipe: Recipe) -> None:
     _check_optimizer(recipe.optimizer.optim)
     _check_device(recipe.runtime.device)
     _check_liger(recipe)
+    check_writers(recipe.runtime.report_to)
     mode, method = recipe.runtime.deepspeed, recipe.adapter.method
+    _check_vision(recipe)
     if method == "full" and recipe.model.quantization != "none":
         raise BadSetting("training.full_needs_16bit")
     if recipe.runtime.nproc > 1 and not mode:
@@ -43,10 +47,28 @@ def check_settings(recipe: Recipe) -> None:
         raise BadSetting("training.zero3_needs_16bit", given=mode)
     if mode and method == "adalora":
         raise BadSetting("training.zero_without_adalora", given=mode)
-    if mode and not recipe.optimizer.optim.startswith("adamw_torch"):
+    if mode and recipe.optimizer.optim not in ADAMW:
         raise BadSetting("training.zero_optimizer", given=mode, optim=recipe.optimizer.optim)
     if mode and find_spec("deepspeed") is None:
         raise Failed("training.no_deepspeed", given=mode)
+
+
+def _check_vision(recipe: Recipe) -> None:
+    """
+    Raises:
+        BadSetting: a setting of pictures without a tower, or one that does not go with pictures.
+    """
+    vision, method = recipe.vision, recipe.adapter.method
+    if not vision.tower:
+        if method == "none":
+            raise BadSetting("training.nothing_trains", given=method)
+        return
+    if recipe.data.packing:
+        raise BadSetting("training.packing_pictures")
+    if method in ("full", "adalora"):
+        raise BadSetting("training.vision_method", given=method)
+    if method == "none" and not vision.train_projector:
+        raise BadSetting("training.nothing_trains", given=method)
 
 
 def adapter_folder(start: str) -> Path:
@@ -71,6 +93,25 @@ def adapter_folder(start: str) -> Path:
     elif not (folder / "adapter_config.json").exists() and (folder / "adapter").is_dir():
         folder = folder / "adapter"
     return _check_adapter(folder, start)
+
+
+def projector_folder(start: str) -> Path:
+    """Return the folder of the projector with which a training begins.
+
+    Args:
+        start: a projector's folder or one that holds it, a run (its best checkpoint, else its latest), ``RUN@STEP``, a
+            checkpoint, or an adapter's folder.
+
+    Raises:
+        BadInput: there is none.
+    """
+    from workbench.models.projector import find_projector
+    from workbench.runs import is_run
+
+    folder = Path(start).expanduser()
+    if is_run(folder) or (not folder.exists() and _STEP.fullmatch(start)):
+        folder = adapter_folder(start)
+    return find_projector(folder)
 
 
 def _checkpoint(run: Run, step: int) -> Path:
@@ -115,8 +156,8 @@ def _check_start(recipe: Recipe) -> None:
     if not note and is_run(run):
         manifest = Run(run).manifest()
         note = {"base": {"name": manifest.get("base"), "fingerprint": manifest.get("base_fingerprint")}}
-    if other_base(note, recipe.model.name):
-        details = {"given": recipe.adapter.start, "base": part(note, "base").get("name"), "model": recipe.model.name}
+    if other_base(note, recipe.base):
+        details = {"given": recipe.adapter.start, "base": part(note, "base").get("name"), "model": recipe.base}
         raise BadInput("training.start_other_base", **details)
 
 
@@ -133,11 +174,13 @@ def check_base(recipe: Recipe) -> None:
     from workbench.models.internlm import layers
 
     _check_start(recipe)
-    folder = Path(resolve(recipe.model.name))
+    folder = Path(resolve(recipe.base))
     if not folder.is_dir():
         return
     check_folder(folder)
-    check_length(recipe, settings(folder).get("max_position_embeddings"))
+    told = settings(folder)
+    inner = told.get("text_config")
+    check_length(recipe, (inner if isinstance(inner, dict) else told).get("max_position_embeddings"))
     if recipe.adapter.method != "full" and (names := layers(folder)):
         _check_layers(recipe, {*names, SHARED})
 
@@ -152,7 +195,7 @@ def check_length(recipe: Recipe, limit: object) -> None:
         BadSetting: ``max_length`` is more.
     """
     if isinstance(limit, int) and 0 < limit < recipe.data.max_length:
-        raise BadSetting("training.too_long", given=recipe.data.max_length, model=recipe.model.name, limit=limit)
+        raise BadSetting("training.too_long", given=recipe.data.max_length, model=recipe.base, limit=limit)
 
 
 def no_such_layers(recipe: Recipe, layer_names: Iterable[str]) -> BadSetting:
@@ -161,7 +204,7 @@ def no_such_layers(recipe: Recipe, layer_names: Iterable[str]) -> BadSetting:
     first = targets if isinstance(targets, str) else next(iter(targets), "")
     names = {name.rpartition(".")[2] for name in layer_names}
     close = nearest(first.rpartition(".")[2], {name for name in names if not name.isdigit()})
-    return BadSetting("training.no_such_layers", given=targets, model=recipe.model.name, nearest=close)
+    return BadSetting("training.no_such_layers", given=targets, model=recipe.base, nearest=close)
 
 
 def _check_layers(recipe: Recipe, names: set[str]) -> None:
@@ -173,6 +216,10 @@ def _check_layers(recipe: Recipe, names: set[str]) -> None:
         matches = any(f".{name}".endswith(f".{end}") for name in names for end in targets)
     if not matches:
         raise no_such_layers(recipe, names)
+
+
+# Optimizers that move weights within the backward pass, or switch between two sets of them.
+WITHIN = re.compile(r".*_layerwise|lomo|adalomo|schedule_free_.*")
 
 
 def optimizers() -> set[str]:
@@ -188,6 +235,8 @@ def _check_optimizer(name: str) -> None:
     names = optimizers()
     if names and name not in names:
         raise BadSetting("training.no_such_optimizer", given=name, nearest=nearest(name, names))
+    if WITHIN.fullmatch(name):
+        raise BadSetting("training.optimizer_within", given=name)
 
 
 def _check_liger(recipe: Recipe) -> None:
@@ -218,3 +267,32 @@ def _check_device(name: str | None) -> None:
         f"{available}:".startswith(f"{device_name}:") for available in devices
     ):
         raise BadSetting("training.no_such_device", given=name, here=", ".join(devices))
+
+
+def check_same(run: Run, recipe: Recipe, data: str, tokenizer: Any, *, note: bool) -> None:
+    """Refuse to go on with another base or other data than the run began with, or rendered otherwise.
+
+    Args:
+        data: the fingerprint of the data now.
+        note: write what is so far not known into the run's manifest.
+
+    Raises:
+        BadInput: base, data or template have changed.
+    """
+    from workbench.models import fingerprint
+    from workbench.runs import write_json
+    from workbench.training.data import template_of
+
+    chosen = template_of(recipe, tokenizer)
+    now = {"data_sha256": data, "template_hash": chosen.fingerprint(tokenizer)}
+    manifest = run.manifest()
+    before = {name: manifest.get(name) or value for name, value in now.items()}
+    base = str(manifest.get("base_fingerprint") or "")
+    if base and fingerprint(recipe.base, like=base) != base:
+        raise BadInput("training.base_changed", run=run.path, model=recipe.base)
+    if before["data_sha256"] != data:
+        raise BadInput("training.data_changed", run=run.path)
+    if before != now:
+        raise BadInput("training.template_changed", run=run.path)
+    if note:
+        write_json(run.path / "manifest.json", {**manifest, **now, "template": chosen.name})

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.conversation import Conversation, Message, Persona
@@ -29,6 +29,10 @@ from workbench.training.settings import AskedQuestion, Recipe
 MOST_HANDED = 20_000
 # Rows of one's own data that are looked at for questions to ask, evenly spread.
 MOST_ASKED = 400
+# General conversations beside drawn pictures, where nothing else of words is trained.
+TEXT_SHARE = 0.2
+# Drawn questions that are held out.
+HELD_DRAWN = 120
 # All of the shipped questions.
 ALL = 10_000
 
@@ -64,7 +68,7 @@ class Conversations:
         if len(self.train) + len(self.held_out) > MOST_HANDED:
             return ""
         try:
-            sides = [[asdict(c) for c in side] for side in (self.train, self.held_out, self.asked)]
+            sides = [[c.to_dict() for c in side] for side in (self.train, self.held_out, self.asked)]
             return json.dumps([*sides, self.repeated])
         except (TypeError, ValueError):
             return ""
@@ -73,21 +77,15 @@ class Conversations:
     def taken(cls, line: str) -> Conversations:
         """Return what :meth:`handed` gave."""
         *sides, repeated = json.loads(line)
-        train, held_out, questions = (tuple(_conversation(row) for row in side) for side in sides)
+        train, held_out, questions = (tuple(Conversation.from_dict(row) for row in side) for side in sides)
         return cls(train, held_out, questions, repeated)
-
-
-def _conversation(row: Mapping[str, Any]) -> Conversation:
-    messages = tuple(
-        Message(**{**m, "tool_calls": tuple(m["tool_calls"]), "images": tuple(m["images"])}) for m in row["messages"]
-    )
-    return Conversation(**{**row, "messages": messages, "tools": tuple(row["tools"])})
 
 
 def _learnt(message: Message) -> list[Any]:
     """All of a message that a model may learn; what most messages have not is not written, so that a run begun before
     such things were known can go on."""
-    rare = {"calls": message.tool_calls, "pictures": message.images, "thinking": message.thinking}
+    pictures = [image.sha256 for image in message.images]  # the same name may be another picture tomorrow
+    rare = {"calls": message.tool_calls, "pictures": pictures, "thinking": message.thinking}
     fields = {name: value for name, value in rare.items() if value}
     return [message.role, message.content, message.train, *([fields] if fields else [])]
 
@@ -154,21 +152,65 @@ def conversations(
     data, seed = recipe.data, recipe.runtime.seed
     own_conversations = _own(recipe) if own_conversations is None else list(own_conversations)
     general = _general(recipe, rehearsed)
+    drawn = drawn_of(recipe) if recipe.vision.drawn else None
     if data.validation:
-        train, held_out = own_conversations, read(data.validation, format=data.format)
+        train = own_conversations
+        held_out = _staged(recipe, read(data.validation, format=data.format, **_image_folder(recipe)))
     else:
         train, held_out = (
             split(own_conversations, validation=data.validation_share, seed=seed)
-            if data.validation_share
+            if data.validation_share and own_conversations
             else (own_conversations, [])
         )
-    questions, repeated = _asked(train, held_out)
+    questions, repeated = (drawn.asked, False) if drawn else _asked(train, held_out)
+    over_pictures = drawn.beside(train) if drawn else []
     if general:
         # held out before it is mixed, so that oversampling puts nothing on both sides
         general_train, general_held = split(general, validation=data.validation_share, seed=seed)
-        train = mix(train, general_train, ratio=data.ratio, seed=seed)
+        few = not train and drawn is not None
+        beside = evenly(general_train, int(TEXT_SHARE * recipe.vision.drawn)) if few else general_train
+        train = list(beside) if few else mix(train, general_train, ratio=data.ratio, seed=seed)
         held_out = [*held_out, *general_held[: max(16, len(held_out))]]
+    if drawn:
+        train = [*train, *over_pictures, *drawn.train]
+        held_out = [*drawn.held_out, *held_out]
     return Conversations(tuple(train), tuple(held_out), questions, repeated)
+
+
+def drawn_of(recipe: Recipe) -> Drawn:
+    """Return the drawn rows that the recipe asks for."""
+    from workbench.data.drawn import questions, titles
+
+    vision, seed, languages = recipe.vision, recipe.runtime.seed, recipe.persona.languages
+    rows = titles if vision.stage == "pretrain" else questions
+    train = rows(vision.drawn, seed=seed, languages=languages)
+    held_out = rows(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
+    questioned = questions(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
+    return Drawn(tuple(train), tuple(held_out), tuple(questioned), seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Hold drawn rows.
+
+    Args:
+        train: of pairs of shape and colour that may be trained.
+        held_out: the same of the other pairs: the loss is of what the stage learns, titles or answers.
+        asked: questions about the other pairs, in both stages: a first stage answers them with titles.
+        seed: of further drawings.
+    """
+
+    train: tuple[Conversation, ...]
+    held_out: tuple[Conversation, ...]
+    asked: tuple[Conversation, ...]
+    seed: int
+
+    def beside(self, rows: Sequence[Conversation]) -> list[Conversation]:
+        """Return every other row of who the assistant is once more, asked over a picture that it does not mention."""
+        from workbench.data.drawn import over_picture
+
+        identity = [row for row in rows if row.kind.startswith("identity")][::2]
+        return over_picture(identity, seed=self.seed)
 
 
 def _asked(train: Sequence[Conversation], held_out: Sequence[Conversation]) -> tuple[tuple[Conversation, ...], bool]:
@@ -263,10 +305,31 @@ def _own(recipe: Recipe) -> list[Conversation]:
     from workbench.data import identity_set, read
 
     if recipe.data.train:
-        return read(recipe.data.train, format=recipe.data.format)
+        return _staged(recipe, read(recipe.data.train, format=recipe.data.format, **_image_folder(recipe)))
+    if recipe.vision.drawn and (recipe.vision.stage == "pretrain" or not recipe.persona.name.strip()):
+        return []  # who it is is learnt by the language model, in the second stage
     if not recipe.persona.name.strip():
         raise BadSetting("training.no_data")
     return identity_set(persona_of(recipe), recipe.data.identity_count, seed=recipe.runtime.seed)
+
+
+def _image_folder(recipe: Recipe) -> dict[str, Any]:
+    return {"image_folder": recipe.vision.image_folder} if recipe.vision.image_folder else {}
+
+
+def _staged(recipe: Recipe, rows: Sequence[Conversation]) -> list[Conversation]:
+    """The rows as the stage learns them: a projector's first stage is asked nothing, it is only shown a picture.
+
+    Raises:
+        BadRow: a picture cannot be seen.
+    """
+    from workbench.data.drawn import shown_only
+    from workbench.data.picture_faults import refuse_unreadable
+
+    if recipe.vision.tower and any(row.pictures for row in rows):
+        refuse_unreadable(rows)
+    first = recipe.vision.tower and recipe.vision.stage == "pretrain"
+    return [shown_only(row) for row in rows] if first else list(rows)
 
 
 def _general(recipe: Recipe, rehearsed: Sequence[Conversation]) -> list[Conversation]:

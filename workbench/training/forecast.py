@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from workbench.models.forecast import Forecast, Remedy, Stage, forecast, free_memory, remedies
 from workbench.models.work import Work
-from workbench.templates.values import IGNORE_INDEX, Example
+from workbench.templates.values import IGNORE_INDEX, Example, Places
 from workbench.texts import text
 from workbench.training.batches import Plan
 from workbench.training.settings import Recipe
+
+if TYPE_CHECKING:
+    from workbench.training.assemble import Material
 
 PARTS = ("weights", "adapter", "gradients", "optimizer", "activations", "logits", "libraries")
 # Of what is free, a training may take so much: the forecast leaves out gaps and the kernels' own workspace.
@@ -91,16 +95,16 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
     from workbench.models import configuration
     from workbench.models.isolated import isolates
     from workbench.models.loading import compute_dtype, default_attention
-    from workbench.training.assemble import held_in, packs
+    from workbench.training.execution import held_in, packs
 
     device = torch.device(_device(recipe))
     attention = default_attention(device)
-    if isolates(configuration(recipe.model.name), attention, packed=packs(recipe)):
+    if isolates(configuration(recipe.base), attention, packed=packs(recipe)):
         attention = "isolated"
     a, r, mode = recipe.adapter, recipe.runtime, recipe.runtime.deepspeed or ""
     rows, length, trained = widest or (recipe.schedule.per_device_train_batch_size, recipe.data.max_length, None)
     return Work(
-        model=recipe.model.name,
+        model=recipe.base,
         quantization=recipe.model.quantization,
         method=a.method,
         r=a.r,
@@ -129,6 +133,18 @@ def widest_batch(examples: Sequence[Example], plan: Plan, *, packed: bool) -> tu
         return 1, tokens, max(sum(labels[i] for i in batch) for batch in filled)
     widest = max(filled, key=lambda batch: len(batch) * max(lengths[i] for i in batch))
     return len(widest), max(lengths[i] for i in widest), max(1, sum(labels[i] for i in widest))
+
+
+def picture_share(inputs: Material) -> list[tuple[str, dict[str, int]]]:
+    """Return how much of what is trained with pictures is pictures, as a key of the texts and its values; nothing where
+    there are none."""
+    shown = [e for e in inputs.prepared.train if e.media]
+    places: Places | None = getattr(inputs.tokenizer, "picture_places", None)
+    if places is None or not shown:
+        return []
+    counts = [len(places.ids(picture)) for e in shown for picture in e.media]
+    values = {"pictures": len(counts), "places": sum(counts), "tokens": sum(len(e.input_ids) for e in shown)}
+    return [("training.state.picture_share", values)]
 
 
 def size(amount: int) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.ordering import evenly
+from workbench.errors import Failed
 from workbench.evaluation import Budget, Choice, Evaluator, FirstLook, KnownAnswers, Measurement, adopt
 from workbench.runs import Run, read_json, write_json
 from workbench.training.data import template_of
@@ -31,6 +32,14 @@ FILE = "evaluation.json"
 def quarter(steps: int) -> int:
     """Return a quarter of the steps: where a run that says nothing of it is evaluated and saved."""
     return max(1, -(-steps // 4))
+
+
+def out_of_memory(reason: str, step: int, recipe: Recipe, run: Path) -> Failed:
+    """Return the error of a training that the memory was too small for, with what to lower."""
+    s = recipe.schedule
+    rows = max(1, s.per_device_train_batch_size // 2)
+    parts = s.gradient_accumulation_steps * -(-s.per_device_train_batch_size // rows)
+    return Failed("training.out_of_memory", step=step, reason=reason, run=run, rows=rows, parts=parts)
 
 
 class Looking:
@@ -137,5 +146,5 @@ class Looking:
 
     def _probes(self) -> str:
         """What tells one set of probes from another."""
-        questions = [[asdict(m) for m in p.messages] for p in self.made.prepared.probes]
+        questions = [[m.to_dict() for m in p.messages] for p in self.made.prepared.probes]
         return hashlib.sha256(json.dumps(questions, sort_keys=True).encode()).hexdigest()[:24]

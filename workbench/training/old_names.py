@@ -18,11 +18,12 @@ SAME = {
     "pack_to_max_length": "data.packing",
     "pretrained_model_name_or_path": "model.name",
     "prompt_template": "model.template",
+    "visual_encoder_name_or_path": "vision.tower",
 }
 # a setting that is none here; the texts say what to write
 OTHER = (
     "SYSTEM", "betas", "cfg_options", "dataloader_num_workers", "dataset_map_fn", "load_from", "load_in_4bit",
-    "load_in_8bit", "max_iters", "sequence_parallel_size", "use_varlen_attn", "visual_encoder_name_or_path",
+    "load_in_8bit", "max_iters", "sequence_parallel_size", "use_varlen_attn",
     "work_dir",
 )  # fmt: skip
 

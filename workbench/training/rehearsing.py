@@ -75,5 +75,5 @@ def rehearsed(
         if not go_on(min(start + AT_ONCE, len(conversations))):
             return rehearsals
     if not rehearsals:
-        raise BadInput("training.nothing_rehearsed", model=recipe.model.name, count=len(conversations), longest=LONGEST)
+        raise BadInput("training.nothing_rehearsed", model=recipe.base, count=len(conversations), longest=LONGEST)
     return rehearsals

@@ -67,13 +67,26 @@ class DataSettings(Group):
 class AdapterSettings(Group):
     """Hold what is trained beside the frozen base."""
 
-    method: Literal["lora", "adalora", "full"] = "lora"
+    method: Literal["lora", "adalora", "full", "none"] = "lora"
     r: Annotated[int, Field(ge=1, le=1024)] = 16
     lora_alpha: Annotated[float, Field(gt=0, le=100_000)] = 16
     lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     target_modules: str | list[str] = "all-linear"
     use_rslora: bool = False
     start: str | None = None
+
+
+class VisionSettings(Group):
+    """Hold how pictures are seen."""
+
+    tower: Place | None = None
+    stage: Literal["pretrain", "finetune"] = "finetune"
+    drawn: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    image_folder: Place | None = None
+    projector: Place | None = None
+    train_projector: bool = True
+    projector_learning_rate: Annotated[float, Field(gt=0, le=1)] | None = None
+    tower_lora_r: Annotated[int, Field(ge=0, le=1024)] = 0
 
 
 class OptimizerSettings(Group):
@@ -128,6 +141,7 @@ class EvaluationSettings(Group):
     unrelated_probes: Probes = 20
     max_new_tokens: Annotated[int, Field(ge=1, le=1_000_000)] = 48
     early_stopping_patience: Annotated[int, Field(ge=0, le=MOST)] = 0
+    early_stopping_target: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
 class CheckpointSettings(Group):
@@ -146,7 +160,9 @@ class RuntimeSettings(Group):
     use_liger_kernel: bool | None = None
     deepspeed: Literal["zero1", "zero2", "zero3", "zero2-offload", "zero3-offload"] | None = None
     nproc: Annotated[int, Field(ge=1, le=1_024)] = 1
+    threads: Annotated[int, Field(ge=1, le=1_024)] | None = None
     logging_steps: Positive = 1
+    report_to: Annotated[list[Literal["tensorboard", "trackio"]], Field(max_length=2)] = []
 
 
 class Recipe(Group):
@@ -155,9 +171,15 @@ class Recipe(Group):
     model: ModelSettings = ModelSettings()
     persona: PersonaSettings = PersonaSettings()
     data: DataSettings = DataSettings()
+    vision: VisionSettings = VisionSettings()
     adapter: AdapterSettings = AdapterSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     checkpoints: CheckpointSettings = CheckpointSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+
+    @property
+    def base(self) -> str:
+        """Return the base as it is loaded: the model, with the tower where there is one (``pocket+sight``)."""
+        return f"{self.model.name}+{self.vision.tower}" if self.vision.tower else self.model.name

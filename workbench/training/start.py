@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import BadInput, BadSetting, Failed, Interrupted, WorkbenchError, error_from_record
 from workbench.runs import Run, State, front, is_run, manifest, start, stop, wait
 from workbench.runs.events import Event
+from workbench.runs.line import owner_here
+from workbench.runs.summary import death
+from workbench.training.cluster import options, submit
 from workbench.training.recipe import load_recipe, recipe_of, recipe_yaml, with_overrides
 from workbench.training.rehearsing import rehearses
 from workbench.training.settings import Recipe
 from workbench.training.team import join, launched
+from workbench.training.turn import check_line
 
 if TYPE_CHECKING:
     from workbench.training.data import Conversations
@@ -28,6 +32,9 @@ def train(
     detach: bool = False,
     on_event: Callable[[Event], None] | None = None,
     waiting: front.Ahead | None = None,
+    owner: str | None = None,
+    queue: str | None = None,
+    queue_options: Iterable[str] = (),
 ) -> Run:
     """Train by ``recipe`` into the folder ``out``, in a process of its own.
 
@@ -39,22 +46,41 @@ def train(
         detach: return at once; the training goes on by itself.
         on_event: called with each event while this process waits.
         waiting: a worker that has begun already; None starts one.
+        owner: for whom it stands in the line for the device, where one account trains for several people; None: whom
+            WORKBENCH_OWNER or JupyterHub names, else the account.
+        queue: ``slurm``: as a job of that cluster, by submitit; the folder must lie where its machines see it.
+        queue_options: what is asked of it, ``key=value`` as for ``sbatch --key=value``.
 
     Raises:
         BadInput: settings, data or folder are not as they must be; no folder was left behind.
         Failed: the training could not be finished. Interrupted: Ctrl-C; the worker saved a checkpoint and ended.
     """
     settings = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
+    if queue is not None:
+        run = _enqueued(settings, Path(out), options(queue, queue_options), resume=resume)
+        return run if detach else follow(run, on_event, fresh=not resume)
     if launched(settings):
         if waiting:
             waiting.dismiss()
         return _together(settings, Path(out), resume=resume)
     with nullcontext(waiting) if waiting else front.ahead() as begun:
         if resume:
+            check_line(owner)
             run = start(_continued(settings, Path(out)), waiting=begun)
         else:
-            run = launch(settings, Path(out), waiting=begun)
+            run = launch(settings, Path(out), waiting=begun, owner=owner)
     return run if detach else follow(run, on_event, fresh=not resume)
+
+
+def _enqueued(recipe: Recipe, out: Path, asked: dict[str, str], *, resume: bool) -> Run:
+    """Make the run folder, or open it, and send its training off; where that is refused, no folder is left behind."""
+    run = _continued(recipe, out) if resume else begin(recipe, out)
+    try:
+        return front.enqueue(run, lambda: submit(run, asked))
+    except WorkbenchError:
+        if not resume:
+            front.discard(run)
+        raise
 
 
 def _together(recipe: Recipe, out: Path, *, resume: bool) -> Run:
@@ -71,7 +97,14 @@ def _together(recipe: Recipe, out: Path, *, resume: bool) -> Run:
     return run
 
 
-def launch(recipe: Recipe, out: Path, *, waiting: front.Ahead | None, split: Conversations | None = None) -> Run:
+def launch(
+    recipe: Recipe,
+    out: Path,
+    *,
+    waiting: front.Ahead | None,
+    split: Conversations | None = None,
+    owner: str | None = None,
+) -> Run:
     """Make the run folder of ``recipe`` and start its worker, which gets the data that were read for it.
 
     Args:
@@ -79,10 +112,17 @@ def launch(recipe: Recipe, out: Path, *, waiting: front.Ahead | None, split: Con
         out: the run folder.
         waiting: a worker that has begun already.
         split: the data, where they were read already.
+        owner: as :func:`train` says.
+
+    Raises:
+        BadInput: settings, data or folder are not as they must be, or this owner stands in line too often.
     """
+    owner = owner_here() if owner is None else owner
+    check_line(owner)
     recipe, split = _checked(recipe, split)
-    handed = waiting and not rehearses(recipe)  # of the base's own answers nobody knows yet
-    return start(_made(recipe, split, out), waiting=waiting, data=split.handed() if handed else "")
+    # of the base's own answers nobody knows yet, and drawn pictures are drawn again sooner than handed over
+    handed = waiting and not rehearses(recipe) and not recipe.vision.drawn
+    return start(_made(recipe, split, out, owner), waiting=waiting, data=split.handed() if handed else "")
 
 
 def begin(recipe: Recipe, out: Path) -> Run:
@@ -98,21 +138,21 @@ def _checked(recipe: Recipe, split: Conversations | None = None) -> tuple[Recipe
 
     check_settings(recipe)
     recipe = with_absolute_paths(recipe)
-    resolve(recipe.model.name)
+    resolve(recipe.base)
     check_base(recipe)
     if recipe.model.template:
         spec(recipe.model.template)
     return recipe, split or conversations(recipe)
 
 
-def _made(recipe: Recipe, split: Conversations, out: Path) -> Run:
+def _made(recipe: Recipe, split: Conversations, out: Path, owner: str = "") -> Run:
     from workbench.models import fingerprint
 
-    hashes = {"data_sha256": split.fingerprint(), "base_fingerprint": fingerprint(recipe.model.name)}
+    hashes = {"data_sha256": split.fingerprint(), "base_fingerprint": fingerprint(recipe.base)}
     if rehearses(recipe):
         del hashes["data_sha256"]  # the worker knows it, once the base was asked
-    facts = manifest(seed=recipe.runtime.seed, base=recipe.model.name)
-    return Run.create(out, recipe_yaml(recipe), {**facts, **hashes})
+    facts = manifest(seed=recipe.runtime.seed, base=recipe.base)
+    return Run.create(out, recipe_yaml(recipe), {**facts, **hashes, **({"owner": owner} if owner else {})})
 
 
 def follow(run: Run, on_event: Callable[[Event], None] | None = None, *, fresh: bool = False) -> Run:
@@ -154,6 +194,8 @@ def finished(run: Run) -> None:
     state = run.state()
     if state.status == "failed":
         raise _told(state)
+    if state.key.startswith("runs.job."):
+        raise death(run, state)
     if state.status in ("died", "new"):  # a folder whose state is gone has nothing to show for it
         log = run.worker_log(3) or "–"
         raise Failed("training.worker_died", run=run.path, state=state.status, step=state.step, log=log)
@@ -168,10 +210,13 @@ def with_absolute_paths(recipe: Recipe) -> Recipe:
         ("data", "validation"),
         ("data", "general"),
         ("adapter", "start"),
+        ("vision", "tower"),
+        ("vision", "image_folder"),
+        ("vision", "projector"),
     ):
         value = getattr(getattr(recipe, group), name)
         path, sign, step = str(value or "").rpartition("@")
-        if name == "start" and sign and step.isdigit() and not Path(value).expanduser().exists():
+        if name in ("start", "projector") and sign and step.isdigit() and not Path(value).expanduser().exists():
             changed.setdefault(group, {})[name] = f"{Path(path).expanduser().absolute()}@{step}"
         elif value and Path(value).expanduser().exists():
             changed.setdefault(group, {})[name] = str(Path(value).expanduser().absolute())

@@ -6,6 +6,7 @@ Knows processes and torch.distributed; nothing of models. One process alone is a
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 
 from workbench.errors import Failed, WorkbenchError
 from workbench.runs import Run, read_json, write_json
+from workbench.runs.process import end_with_parent
 from workbench.training.settings import Recipe
 
 # Set in the environment of a process that a leader started: the leader's pid.
@@ -150,7 +152,8 @@ def gathered(run: Run, recipe: Recipe) -> Iterator[Team]:
 def following(run: Run, recipe: Recipe) -> Iterator[Team]:
     """Join as one of the others: end when its leader does, and leaves a note of what went wrong."""
     rank = os.environ["RANK"]
-    _die_with_the_leader()
+    _heed_the_leader()
+    end_with_parent(int(os.environ[LEADER]))  # elsewhere than on Linux the lost connection ends it
     try:
         yield join(recipe)
         _part()
@@ -158,6 +161,14 @@ def following(run: Run, recipe: Recipe) -> Iterator[Team]:
         with suppress(WorkbenchError):
             write_json(run.path / f"rank-{rank}.json", {"key": error.key, "values": dict(error.values)})
         raise
+
+
+def _heed_the_leader() -> None:
+    """Leave a wish to end to the leader, which agrees with all when to save: a cluster, and a terminal's Ctrl-C, tell
+    every process, and one that ended at once would take the others' work with it."""
+    for name in ("SIGTERM", "SIGINT", "SIGUSR2"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _part() -> None:
@@ -193,20 +204,6 @@ def _blamed(run: Run, size: int) -> Failed | None:
                 return Failed(str(note["key"]), **dict(note.get("values") or {}))
         time.sleep(0.1)
     return None
-
-
-def _die_with_the_leader() -> None:
-    """Linux ends this process when the one that started it is gone; elsewhere the lost connection does."""
-    leader = int(os.environ[LEADER])
-    if sys.platform.startswith("linux"):
-        import ctypes
-        import signal
-
-        # prctl(PR_SET_PDEATHSIG, SIGKILL): see prctl(2)
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != leader:
-            sys.exit(1)
 
 
 def _free_port() -> int:

@@ -6,8 +6,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from workbench.environment import no_collection
@@ -42,20 +41,3 @@ def load_libraries() -> None:
     with suppress(ImportError, OSError, RuntimeError), no_collection():
         import peft  # noqa: F401
         from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
-
-        with _without_datasets():
-            from transformers import Trainer  # noqa: F401
-
-
-@contextmanager
-def _without_datasets() -> Iterator[None]:
-    """Trainer loads datasets, and with it pandas, half a second of each start, only to ask whether its examples come
-    from there; ours never do."""
-    from transformers import utils
-
-    original = utils.is_datasets_available
-    utils.is_datasets_available = lambda: False
-    try:
-        yield
-    finally:
-        utils.is_datasets_available = original

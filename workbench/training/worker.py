@@ -10,22 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.environment import prepare as prepare_environment
-from workbench.errors import BadInput, Failed, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.evaluation import Measurement, measured, rank, verdict
 from workbench.models.halting import Halted
 from workbench.runs import Run, checkpoint_writer, claim, judge, prune
 from workbench.texts import text
-from workbench.training.looks import Looking, quarter
+from workbench.training.checks import check_same
+from workbench.training.early import early
+from workbench.training.looks import Looking, out_of_memory, quarter
 from workbench.training.recipe import recipe_of
+from workbench.training.reporting import reported
 from workbench.training.settings import Recipe
+from workbench.training.sharing import Sharing
 from workbench.training.team import LEADER, Onlooker, Team, checkpoint_part, following, gathered
+from workbench.training.turn import make_room, turn
 from workbench.training.warm import await_run, load_libraries
 
 if TYPE_CHECKING:
     from workbench.models import Loaded
     from workbench.runs import Claim
     from workbench.training.assemble import Material
-    from workbench.training.trainer import Steps
+    from workbench.training.loop import Loop
 
 # Answers written to the event log at each evaluation, of each kind; a person reads no more.
 SHOWN = {"identity": 4, "task": 8, "general": 4, "unrelated": 2, "sample": 1_000}
@@ -38,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     folder, data = await_run() if name == "-" else (Path(name), "")
     if folder is None:
         return 0
+    if name == "-":
+        make_room()
     try:
         work(Run(folder), data=data)
     except WorkbenchError as error:
@@ -66,8 +73,12 @@ def work(run: Run, team: Team | None = None, data: str = "") -> None:
         return
     with claim(run, resume_from=last.step if last else None) as hold:
         recipe = recipe_of(run)
-        with nullcontext(team) if team else gathered(run, recipe) as group:
-            Work(run, recipe, hold, group, data).go(last.path if last else None)
+        with nullcontext(True) if team else turn(hold, recipe) as begins:
+            if not begins:
+                hold.finish("stopped", "" if last else text("training.state.not_begun"))
+                return
+            with nullcontext(team) if team else gathered(run, recipe) as group:
+                Work(run, recipe, hold, group, data).go(last.path if last else None)
 
 
 class Work:
@@ -85,6 +96,7 @@ class Work:
         self.run, self.recipe, self.hold, self.team, self.data = run, recipe, hold, team, data
         self.history: list[Measurement] = []
         self.started = time.monotonic()
+        self.sharing: Sharing | None = None
         # under ZeRO 3 every forward pass is a common one
         self.measures = team.leads or (recipe.runtime.deepspeed or "").startswith("zero3")
 
@@ -114,7 +126,7 @@ class Work:
                 return
             split = conversations(self.recipe, rehearsed=read(self.rehearsed))
         inputs = material(self.recipe, processes=self.team.size, split=split)
-        self._check_same(inputs.fingerprint, inputs.tokenizer)
+        check_same(self.run, self.recipe, inputs.fingerprint, inputs.tokenizer, note=self.team.leads)
         self.plan, self.prepared = inputs.plan, inputs.prepared
         if self._ended_early():
             return
@@ -123,13 +135,17 @@ class Work:
         try:
             self.loaded = assemble(self.recipe, inputs, base)
             self.looks = Looking(self.run, self.recipe, inputs, self.loaded, self.team, self._stop_asked)
-            train = self._trainer(inputs)
-            if self._base(checkpoint):
-                train(checkpoint)
-                self._missed()
+            if self.loaded.device.type == "cpu" and self.team.size == 1:
+                self.sharing = Sharing(self.run, self.recipe.runtime.threads)
+            self._share()
+            loop = self._loop(inputs)
+            with reported(self.hold, self.run, self.recipe, self.hold.step if checkpoint else None):
+                if self._base(checkpoint):
+                    loop.train(checkpoint)
+                    self._missed()
         except Exception as error:
             if reason := ran_out(error):
-                raise self._out_of_memory(reason) from error
+                raise out_of_memory(reason, self.hold.step, self.recipe, self.run.path) from error
             raise
 
     def _ended_early(self) -> bool:
@@ -138,11 +154,8 @@ class Work:
         if last is None or last.reason != "end" or last.step >= self.plan.steps:
             return False
         self.hold.beat(last.step, self.plan.steps)
-        self.hold.finish("ended", self._early())
+        self.hold.finish("ended", early(measured(self.run.events.all()), self.recipe.evaluation))
         return True
-
-    def _early(self) -> str:
-        return text("training.state.early", patience=self.recipe.evaluation.early_stopping_patience)
 
     @property
     def rehearsed(self) -> Path:
@@ -160,9 +173,9 @@ class Work:
 
         base = None
         if self.team.leads and not self.rehearsed.is_file():
-            base = base_of(self.recipe, dress(self.recipe, load_tokenizer(self.recipe.model.name)))
+            base = base_of(self.recipe, dress(self.recipe, load_tokenizer(self.recipe.base)))
             prompts = questions(self.recipe, len(conversations(self.recipe).train))
-            self._say("rehearsing", count=len(prompts), model=self.recipe.model.name)
+            self._say("rehearsing", count=len(prompts), model=self.recipe.base)
             answers = rehearsed(self.recipe, base, prompts, lambda _: not self.hold.stop_requested)
             if not self.hold.stop_requested:
                 self.rehearsed.parent.mkdir(exist_ok=True)
@@ -175,11 +188,12 @@ class Work:
         """Say what the template adds by itself, and what of the data is left out or not trained as it stands."""
         from workbench.templates import default_system
         from workbench.training.data import template_of
+        from workbench.training.forecast import picture_share
 
         if not self.team.leads:
             return
-        chosen = template_of(self.recipe, inputs.tokenizer)
-        for key, values in (*default_system(chosen).notices(), *inputs.prepared.encoded.notices()):
+        notices = default_system(template_of(self.recipe, inputs.tokenizer)).notices()
+        for key, values in (*notices, *inputs.prepared.encoded.notices(), *picture_share(inputs)):
             self.hold.log("status", state="running", message=text(key, **values), key=key, values=values)
         for finding in inputs.doubts:
             self._say("doubt", message=finding.message, remedy=finding.remedy)
@@ -200,12 +214,12 @@ class Work:
     def _stop_asked(self) -> bool:
         return self.hold.stop_requested
 
-    def _trainer(self, inputs: Material) -> Any:
-        """What trains: a function of the checkpoint to go on from."""
-        from workbench.training.trainer import Batches, make_trainer, training_arguments
+    def _loop(self, inputs: Material) -> Loop:
+        """Return what takes the steps."""
+        from workbench.training.execution import make_engine, make_task
+        from workbench.training.loop import Loop
 
         model = self.loaded.model
-        batches = Batches(self.prepared.train, self.plan, packed=inputs.packed)
         self.hold.beat(self.hold.step, self.plan.steps)
         self._say(
             "training",
@@ -214,15 +228,9 @@ class Work:
             trained=sum(e.trained for e in self.prepared.train),
             parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         )
-        if self.recipe.runtime.deepspeed:
-            from workbench.training.zero import ZeroTrainer
-
-            self.zero = ZeroTrainer(model, self.recipe, batches, self.team, self.after_step)
-            return self.zero.train
-        folder, device = self.run.path / "checkpoints", self.loaded.device
-        arguments = training_arguments(self.recipe, folder, steps=self.plan.steps, device=device)
-        trainer = make_trainer(model, arguments, batches, self.after_step)
-        return lambda checkpoint: trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        self.engine = make_engine(model, self.recipe, self.plan.steps, self.team)
+        task = make_task(self.recipe, self.loaded, packed=inputs.packed)
+        return Loop(self.engine, task, self.prepared.train, self.plan, self.after_step, self.team)
 
     def _base(self, checkpoint: Path | None) -> bool:
         """Measure the base: the adapter is still nothing. On a resume what was chosen then is asked again, and nothing
@@ -267,9 +275,9 @@ class Work:
         else:
             self.hold.finish("stopped")
 
-    def after_step(self, trainer: Steps, step: int, loss: float, rate: float, norm: float) -> None:
+    def after_step(self, loop: Loop, step: int, loss: float, rate: float, norm: float) -> None:
         """Log, evaluate, save, and hear whether to stop; in this order, so that a checkpoint's events are all told."""
-        from workbench.training.trainer import check_finite
+        from workbench.training.loop import check_finite
 
         self.hold.beat(step)
         check_finite(loss, norm, step=step, recipe=self.recipe, run=self.run.path)
@@ -281,27 +289,35 @@ class Work:
             )
         evaluated = last or step % self.looks.every == 0 or self._judges(step)
         judged = evaluated and self.measures and self._measure(step)
-        stop, early = self.team.agree(self.hold.stop_requested, judged and not last and self._enough())
-        if self._saves(step, evaluated) or stop or early:
-            reason = "end" if early else "stop" if stop else "end" if last else "interval"
-            self._save(trainer, step, judged, reason)
-        if stop or early:
-            trainer.halt()
-            if early:
-                self.hold.finish("ended", self._early())
+        done = judged and not last and bool(early(self.history, self.recipe.evaluation))
+        stop, ended = self.team.agree(self.hold.stop_requested, done)
+        if self._saves(step, evaluated) or stop or ended:
+            reason = "end" if ended else "stop" if stop else "end" if last else "interval"
+            self._save(loop, step, judged, reason)
+        if stop or ended:
+            loop.halt()
+            if ended:
+                self.hold.finish("ended", early(self.history, self.recipe.evaluation))
         if last and self.measures and not judged:  # the steps are done, and the last look is missing
             self.hold.finish("stopped")
 
     def _measure(self, step: int) -> bool:
         """Evaluate; returns whether it came to an end, else somebody asked to stop."""
         try:
-            with self.zero.in_step() if self.recipe.runtime.deepspeed else nullcontext():
+            with self.engine.in_step():
                 measurement = self.looks.evaluator.measure(self.loaded, step)
         except Halted:
             return False
         if self.team.leads:
             self._tell(measurement)
+        self._share()
         return True
+
+    def _share(self) -> None:
+        """Compute with as many threads as the processor has free, and say so where their number changes."""
+        changed = self.sharing.look() if self.sharing else None
+        if changed:
+            self._say("threads", **changed)
 
     def _tell(self, measurement: Measurement) -> None:
         """The events of an evaluation: numbers, answers, verdict."""
@@ -334,10 +350,10 @@ class Work:
             return step % every == 0 or step >= self.plan.steps
         return evaluated or (self.recipe.evaluation.eval_steps is None and step % quarter(self.plan.steps) == 0)
 
-    def _save(self, trainer: Steps, step: int, judged: bool, reason: str) -> None:
+    def _save(self, loop: Loop, step: int, judged: bool, reason: str) -> None:
         if not self.team.leads:
             self.team.meet()
-            trainer.save(checkpoint_part(self.run, step))
+            loop.save(checkpoint_part(self.run, step))
             self.team.meet()
             return
         score, why = None, ""
@@ -346,26 +362,11 @@ class Work:
             why = verdict(self.history).sentence()
         with checkpoint_writer(self.run, step, reason=reason, score=score, why=why) as folder:
             self.team.meet()
-            trainer.save(folder.path)
+            loop.save(folder.path)
             if self.recipe.adapter.method == "full":  # so that it can be talked with as it is
                 self.loaded.tokenizer.save_pretrained(str(folder.path))
             self.team.meet()
         prune(self.run, self.recipe.checkpoints.save_total_limit)
-
-    def _enough(self) -> bool:
-        """Whether the last ``early_stopping_patience`` evaluations brought nothing better."""
-        patience = self.recipe.evaluation.early_stopping_patience
-        if not self.history:
-            return False
-        ranks = [rank(self.history[0], m) for m in self.history[1:]]
-        return bool(patience) and len(ranks) > patience and max(ranks[-patience:]) <= max(ranks[:-patience])
-
-    def _out_of_memory(self, reason: str) -> Failed:
-        s = self.recipe.schedule
-        rows = max(1, s.per_device_train_batch_size // 2)
-        parts = s.gradient_accumulation_steps * -(-s.per_device_train_batch_size // rows)
-        fields = {"step": self.hold.step, "reason": reason, "run": self.run.path, "rows": rows, "parts": parts}
-        return Failed("training.out_of_memory", **fields)
 
     def _pace(self) -> dict[str, float]:
         return {"seconds": time.monotonic() - self.started}
@@ -373,26 +374,6 @@ class Work:
     def _say(self, key: str, **values: Any) -> None:
         full = f"training.state.{key}"
         self.hold.log("status", state="running", message=text(full, **values), key=full, values=values)
-
-    def _check_same(self, data: str, tokenizer: Any) -> None:
-        """A resumed run must go on with the base and the data that it began with, rendered as they were."""
-        from workbench.models import fingerprint
-        from workbench.runs import write_json
-        from workbench.training.data import template_of
-
-        chosen = template_of(self.recipe, tokenizer)
-        now = {"data_sha256": data, "template_hash": chosen.fingerprint(tokenizer)}
-        manifest = self.run.manifest()
-        before = {name: manifest.get(name) or value for name, value in now.items()}
-        base = str(manifest.get("base_fingerprint") or "")
-        if base and fingerprint(self.recipe.model.name, like=base) != base:
-            raise BadInput("training.base_changed", run=self.run.path, model=self.recipe.model.name)
-        if before["data_sha256"] != data:
-            raise BadInput("training.data_changed", run=self.run.path)
-        if before != now:
-            raise BadInput("training.template_changed", run=self.run.path)
-        if self.team.leads:
-            write_json(self.run.path / "manifest.json", {**manifest, **now, "template": chosen.name})
 
 
 if __name__ == "__main__":

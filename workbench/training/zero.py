@@ -1,29 +1,26 @@
-"""The optimizer's loop on DeepSpeed's ZeRO, for several processes, or for one that offloads. Knows tensors and teams.
+"""An engine of several processes, or of one that offloads: DeepSpeed's ZeRO. Knows tensors, teams and a checkpoint's
+files; nothing of batches.
 
-It takes the same steps as the loop on transformers' Trainer: the same batches, and a loss divided by the trained tokens
-of the whole step over all processes. Source of the method: Rajbhandari et al. 2020 (ZeRO, section 5): stage 1 shares
-out the optimizer's state, 2 the gradients too, 3 the parameters too.
+Source of the method: Rajbhandari et al. 2020 (ZeRO, section 5): stage 1 shares out the optimizer's state, 2 the
+gradients too, 3 the parameters too.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadSetting
-from workbench.models.batches import summed_loss
-from workbench.templates.values import IGNORE_INDEX
 from workbench.training import state
+from workbench.training.optimizers import make_optimizer, make_schedule
 from workbench.training.settings import Recipe
 from workbench.training.team import Team
-from workbench.training.trainer import AfterStep, Batches
+from workbench.training.weights import load_weights
 
-STATE = "trainer_state.json"
-
+if TYPE_CHECKING:
+    import torch
 
 # Numbers that are sent at once, at most; DeepSpeed's own buffers of ten times as many would take gigabytes.
 BUCKET = 50_000_000
@@ -45,7 +42,7 @@ def zero_config(recipe: Recipe, *, half: bool, trained: int) -> dict[str, Any]:
         if stage == 3:
             zero["offload_param"] = {"device": "cpu"}
     return {
-        "train_micro_batch_size_per_gpu": 1,  # one item of Batches is one batch
+        "train_micro_batch_size_per_gpu": 1,  # a loop's batch is one
         "gradient_accumulation_steps": recipe.schedule.gradient_accumulation_steps,
         "gradient_clipping": recipe.optimizer.max_grad_norm,
         "zero_optimization": zero,
@@ -56,20 +53,18 @@ def zero_config(recipe: Recipe, *, half: bool, trained: int) -> dict[str, Any]:
     }
 
 
-class ZeroTrainer:
-    """Take the plan's steps together with the team, and call ``after_step`` once an optimizer step.
+class Zero:
+    """Share the work on ``model`` with the other processes of a team.
 
     Args:
         model: the base with what is trained; the same in all processes.
         recipe: its optimizer, schedule and ZeRO stage.
-        batches: all batches of the run; each process takes its share of each step.
+        steps: optimizer steps of the whole run.
         team: the processes.
-        after_step: see :data:`workbench.training.trainer.AfterStep`.
     """
 
-    def __init__(self, model: Any, recipe: Recipe, batches: Batches, team: Team, after_step: AfterStep) -> None:
-        self.model, self.recipe, self.batches, self.team = model, recipe, batches, team
-        self.after_step, self.halted, self.step = after_step, False, 0
+    def __init__(self, model: Any, recipe: Recipe, steps: int, team: Team) -> None:
+        self.model, self.recipe, self.steps, self.team = model, recipe, steps, team
         self.engine: Any = None
 
     @property
@@ -77,68 +72,51 @@ class ZeroTrainer:
         """Return 1, 2 or 3."""
         return int((self.recipe.runtime.deepspeed or "zero1")[4])
 
-    def halt(self) -> None:
-        """End after this step."""
-        self.halted = True
-
-    def train(self, checkpoint: Path | None) -> None:
-        """Take all steps that are left.
-
-        Args:
-            checkpoint: to go on from.
-
-        Raises:
-            BadSetting: the checkpoint was written by another number of processes.
-        """
-        if checkpoint is not None:
-            load_weights(self.model, checkpoint)
-        self._initialize()
-        if checkpoint is not None:
-            self._load(checkpoint)
-        self.model.train()
-        for step in range(self.step, self.batches.plan.steps):
-            self._take(step)
-            if self.halted:
-                return
-
-    def _initialize(self) -> None:
+    def prepare(self, checkpoint: Path | None) -> None:
+        """Share out what is trained, the optimizer and the gradients; put back those of ``checkpoint``."""
         import torch
 
+        if checkpoint is not None:
+            load_weights(self.model, checkpoint)
         deepspeed = _deepspeed()
         trained = [p for p in self.model.parameters() if p.requires_grad]
         half = any(p.dtype == torch.bfloat16 for p in self.model.parameters())
-        self.engine, self.optimizer, _, self.scheduler = deepspeed.initialize(
+        self.engine, self.optimizer, _, self.schedule = deepspeed.initialize(
             model=self.model,
             model_parameters=trained,
-            optimizer=_adam(trained, self.recipe),
-            lr_scheduler=lambda optimizer: _schedule(optimizer, self.recipe, self.batches.plan.steps),
+            optimizer=make_optimizer(self.model, self.recipe, fused=False),
+            lr_scheduler=lambda optimizer: make_schedule(optimizer, self.recipe, self.steps),
             config=zero_config(self.recipe, half=half, trained=sum(p.numel() for p in trained)),
         )
+        if checkpoint is not None:
+            self._load(checkpoint)
 
-    def _take(self, step: int) -> None:
-        """One optimizer step: this process's batches of it, forward and backward, then all move together."""
-        plan, world = self.batches.plan, self.team.size
-        first = step * plan.parts
-        items = sum(self._labels(i) for i in range(first, first + plan.parts))
-        rate, loss = float(self.scheduler.get_last_lr()[0]), 0.0
-        for index in range(first + self.team.rank, first + plan.parts, world):
-            batch = {key: value.to(self.model.device) for key, value in self.batches[index].items()}
-            part = summed_loss(self.engine, batch)[0] / max(1, items)
-            loss += float(part.detach())
-            self.engine.backward(part * world, scale_wrt_gas=False)  # the processes' gradients are averaged
-            self.engine.step()
-        self.step = step + 1
+    def _load(self, checkpoint: Path) -> None:
+        _load_shares(self.optimizer, checkpoint, self.team.rank)
+        state.load_scheduler(self.schedule, checkpoint)
+        for group, rate in zip(self.optimizer.param_groups, self.schedule.get_last_lr(), strict=True):
+            group["lr"] = rate
+        state.load_random(checkpoint, self.team.rank)
+
+    def accumulate(self, loss: Callable[[Any], torch.Tensor]) -> torch.Tensor:
+        """Add the gradient of ``loss(model)`` to that of this step; at the step's last batch DeepSpeed moves the
+        weights."""
+        value = loss(self.engine)
+        self.engine.backward(value * self.team.size, scale_wrt_gas=False)  # the processes' gradients are averaged
+        self.engine.step()
+        return value.detach()
+
+    def step(self) -> float:
+        """Return the gradient's norm of the step just taken."""
         norm = float(self.engine.get_global_grad_norm() or 0.0)
-        # DeepSpeed says -1 of a gradient that is not finite
-        self.after_step(self, self.step, self.team.sum(loss), rate, norm if norm >= 0 else math.nan)
+        return norm if norm >= 0 else math.nan  # DeepSpeed says -1 of a gradient that is not finite
 
-    def _labels(self, index: int) -> int:
-        """Trained tokens of a batch, whichever process takes it."""
-        rows = (self.batches.examples[i] for i in self.batches.plan.batches[index])
-        return sum(label != IGNORE_INDEX for row in rows for label in row.labels[1:])
+    def rate(self) -> float:
+        """Return the learning rate of the next step."""
+        return float(self.schedule.get_last_lr()[0])
 
     def save(self, folder: Path) -> None:
-        """Save all that an exact resume needs; each process writes its share, the leader what is common."""
+        """Write this process's share, and as the leader what is common."""
         with self._whole():
             if self.team.leads:
                 self.model.save_pretrained(str(folder), safe_serialization=True)
@@ -146,23 +124,7 @@ class ZeroTrainer:
         state.save_random(folder, self.team.rank)
         _save_shares(self.optimizer, folder, self.team.rank)
         if self.team.leads:
-            state.save_scheduler(self.scheduler, folder)
-            record = {"global_step": self.step, "processes": self.team.size}
-            (folder / STATE).write_text(json.dumps(record), encoding="utf-8")
-
-    def _load(self, checkpoint: Path) -> None:
-        record = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-        if record.get("processes", 1) != self.team.size:
-            run = checkpoint.parent.parent
-            raise BadSetting(
-                "training.other_processes", run=run, before=record.get("processes", 1), after=self.team.size
-            )
-        self.step = int(record["global_step"])
-        _load_shares(self.optimizer, checkpoint, self.team.rank)
-        state.load_scheduler(self.scheduler, checkpoint)
-        for group, rate in zip(self.optimizer.param_groups, self.scheduler.get_last_lr(), strict=True):
-            group["lr"] = rate
-        state.load_random(checkpoint, self.team.rank)
+            state.save_scheduler(self.schedule, folder)
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
@@ -194,40 +156,6 @@ class ZeroTrainer:
             yield
         finally:
             handle.remove()
-
-
-def _adam(trained: list[Any], recipe: Recipe) -> Any:
-    import torch
-
-    o = recipe.optimizer
-    groups = [
-        {"params": [p for p in trained if p.dim() > 1], "weight_decay": o.weight_decay},
-        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [g for g in groups if g["params"]], lr=o.learning_rate, betas=(o.adam_beta1, o.adam_beta2), eps=1e-8
-    )
-
-
-def _schedule(optimizer: Any, recipe: Recipe, steps: int) -> Any:
-    from transformers import get_scheduler
-
-    s = recipe.schedule
-    warmup = math.ceil(s.warmup_ratio * steps)
-    return get_scheduler(s.lr_scheduler_type, optimizer, num_warmup_steps=warmup, num_training_steps=steps)
-
-
-def load_weights(model: Any, checkpoint: Path) -> None:
-    """Put a checkpoint's weights into ``model``: the adapter's, or all."""
-    from safetensors.torch import load_file
-
-    adapter = checkpoint / "adapter_model.safetensors"
-    if adapter.exists():
-        from peft import set_peft_model_state_dict
-
-        set_peft_model_state_dict(model, load_file(adapter))
-        return
-    model.load_state_dict(load_file(checkpoint / "model.safetensors"), strict=False)  # a tied head is not in the file
 
 
 def _shares(optimizer: Any) -> list[Any]:

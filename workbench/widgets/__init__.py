@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from workbench.widgets.chat import ChatPanel
     from workbench.widgets.data import DataPanel
     from workbench.widgets.export import ExportPanel
+    from workbench.widgets.gallery import Gallery
+    from workbench.widgets.lab import MaskLab
     from workbench.widgets.mask import MaskPanel
     from workbench.widgets.panel import Panel
+    from workbench.widgets.predict import Predict
+    from workbench.widgets.quiz import Quiz
+    from workbench.widgets.reveal import Compare, Reveal
+    from workbench.widgets.spoiling import Spoiling
+    from workbench.widgets.theatre import Theatre
     from workbench.widgets.train import TrainPanel
     from workbench.widgets.whole import Workbench
 
@@ -23,13 +30,24 @@ _HOME = {
     "ChatPanel": "chat",
     "DataPanel": "data",
     "ExportPanel": "export",
+    "Gallery": "gallery",
+    "MaskLab": "lab",
     "MaskPanel": "mask",
+    "Compare": "reveal",
     "Panel": "panel",
+    "Predict": "predict",
+    "Quiz": "quiz",
+    "Reveal": "reveal",
+    "Spoiling": "spoiling",
+    "Theatre": "theatre",
     "TrainPanel": "train",
     "Workbench": "whole",
 }
 
-__all__ = ["ChatPanel", "DataPanel", "ExportPanel", "MaskPanel", "Panel", "TrainPanel", "Workbench"]
+__all__ = [
+    "ChatPanel", "Compare", "DataPanel", "ExportPanel", "Gallery", "MaskLab", "MaskPanel", "Panel", "Predict", "Quiz",
+    "Reveal", "Spoiling", "Theatre", "TrainPanel", "Workbench",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

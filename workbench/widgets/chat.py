@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as ipw
 
+from workbench.data.imaging import SUFFIXES
+from workbench.data.picture import Picture
 from workbench.render import AnswerRow, Answers, answers_html, escape, percent
 from workbench.render.markup import answered, call_html, spoken_html, table, thought
+from workbench.render.pictures import gallery_html
 from workbench.runs import Run
 from workbench.steps import ChatStep
 from workbench.texts import text
@@ -33,7 +36,7 @@ class ChatPanel(Panel):
 
     name = "chat"
     hidden_on_stage = ("code", "undo", "sampling")
-    open_on_stage = ("question", "suggestion", "shown")
+    open_on_stage = ("question", "suggestion", "shown", "picture")
 
     def __init__(
         self,
@@ -118,6 +121,7 @@ class ChatPanel(Panel):
         )
         return [
             self._question_fields(),
+            c.add("picture", self._picture_field()),
             self._models_title,
             self._models,
             buttons,
@@ -137,6 +141,27 @@ class ChatPanel(Panel):
         suggest = c.field("suggestion", self._suggestion, key("chat.suggestion"), self._suggest)
         question = c.field("question", self._question, key("chat.question"), lambda _: None)
         return grid(question, suggest)
+
+    def _picture_field(self) -> Any:
+        """The picture that is shown with the question: chosen, dropped on the button, or pasted while it is in
+        focus."""
+        self._upload = ipw.FileUpload(accept=",".join(SUFFIXES), multiple=False)
+        self._upload.observe(self._sent, names="value")
+        self._upload.add_class("wb-takes-files")
+        self._shown_pictures = self.controls.html()
+        clear = self.controls.button("clear_picture", "times", key("chat.no_picture"), lambda: self._show_pictures(()))
+        self.controls.say(self._upload, "description", key("chat.picture"))
+        return row(self._upload, clear, self._shown_pictures, class_="wb-buttons")
+
+    def _sent(self, change: dict[str, Any]) -> None:
+        """What the browser sent, within the limits for strangers."""
+        files = tuple(Picture(str(file["name"])[-80:], data=bytes(file["content"])) for file in change["new"])
+        if files:
+            self._upload.value = ()
+            self._show_pictures(files)
+
+    def _show_pictures(self, pictures: Sequence[Picture]) -> None:
+        self.attempt(lambda: self.step.show(pictures))
 
     def _suggest(self, question: str) -> None:
         if question:
@@ -171,7 +196,7 @@ class ChatPanel(Panel):
         """Show other models in other columns; after a reset nothing that was asked is kept."""
         if what == "reset":
             self.past, self._known = [], ""
-        if what == "models":
+        if what in ("models", "shown"):
             self.fill()
         super().heard(what)
 
@@ -181,7 +206,8 @@ class ChatPanel(Panel):
         self.controls.filled(self._fill_form)
         self._fill_models()
         idle = not self.busy
-        self.controls.enable(ask=idle, probes=idle, stop=not idle)
+        self.controls.enable(ask=idle, probes=idle, stop=not idle, clear_picture=bool(self.step.images))
+        area(self._shown_pictures, gallery_html(self.step.images, lang=self.lang))
         self._show()
         area(self._probes, self._probes_html())
         area(self._earlier, self._earlier_html())
@@ -239,7 +265,8 @@ class ChatPanel(Panel):
             f"{self._calls(label)}{thought(answer, self.lang)}<p>{answered(answer)}</p>{self._note(label)}</section>"
             for label, answer in self.step.answers.items()
         )
-        question = f'<p class="wb-asked"><strong>{spoken_html(self.step.asked)}</strong></p>'
+        pictures = gallery_html(self.step.images, lang=self.lang)
+        question = f'<p class="wb-asked">{pictures}<strong>{spoken_html(self.step.asked)}</strong></p>'
         return f'{question}<div class="wb-columns">{columns}</div>'
 
     def _calls(self, label: str) -> str:

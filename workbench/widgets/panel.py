@@ -6,43 +6,25 @@ A panel has two faces: the live widget, and the HTML that the saved notebook sho
 
 from __future__ import annotations
 
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as ipw
 
 from workbench.environment import prepare
 from workbench.errors import Interrupted
-from workbench.render import escape, root, styles
-from workbench.render.markup import static
+from workbench.render import escape, root
 from workbench.steps import as_workbench_error
 from workbench.texts import language, text
 from workbench.widgets.controls import Controls, folded, key, row
+from workbench.widgets.face import Face, panel_styles
 from workbench.widgets.live import Job, Ticker, in_a_job
 
 _PATIENCE = 10  # looks in a row that may fail before a panel gives up
-_VIEW = "application/vnd.jupyter.widget-view+json"
-# The picture is for where no live panel stands beside it: JupyterLab, the classic notebook, VS Code.
-_HOSTS = (".jp-OutputArea", ".output", ".cell_container")
-_HIDING = f"<style>{','.join(f'{host}:has(.wb-widget) .wb-static' for host in _HOSTS)}{{display:none}}</style>"
 
 
-@cache
-def _static(name: str) -> str:
-    return (Path(__file__).parent / "static" / name).read_text(encoding="utf-8")
-
-
-@cache
-def panel_styles() -> str:
-    """Return the ``<style>`` of all panels and of what they show."""
-    return styles("mask.css", "report.css") + f"<style>{_static('panel.css')}</style>"
-
-
-class Panel:
+class Panel(Face):
     """Show a step's face in a notebook; show it by making it the last line of a cell.
 
     Args:
@@ -57,6 +39,7 @@ class Panel:
 
     def __init__(self, step: Any, *, lang: str | None = None, presenter: bool = False) -> None:
         prepare()
+        super().__init__(language(lang))
         self.step = step
         self.controls = Controls(language(lang))
         self.presenter = presenter
@@ -64,14 +47,13 @@ class Panel:
         self.job: Job | None = None
         self._unheard: deque[str] = deque()
         self._failed: list[BaseException] = []  # of the last looks, in a row
-        self._shown = ""
         self._error: BaseException | None = None
         self._card = self.controls.html()
         self._code = ipw.HTML()
         self.body = ipw.VBox([])
-        self.root = ipw.VBox([ipw.HTML(panel_styles()), self._head(), self._card, self.body, self._foot()])
-        for class_ in ("wb", "wb-widget", *(["wb-large"] if presenter else [])):
-            self.root.add_class(class_)
+        self.root.children = [ipw.HTML(panel_styles()), self._head(), self._card, self.body, self._foot()]
+        if presenter:
+            self.root.add_class("wb-large")
         self.body.children = self.build()
         self.step.subscribe(self._heard)
         self.fill()
@@ -100,6 +82,11 @@ class Panel:
     # --- for teachers ---
 
     @property
+    def title(self) -> str:
+        """Return what it is called."""
+        return text(f"widgets.{self.name}.title", self.lang)
+
+    @property
     def lang(self) -> str:
         """Return the language that it speaks."""
         return self.controls.lang
@@ -107,6 +94,7 @@ class Panel:
     def speak(self, lang: str) -> None:
         """Speak another language."""
         self.controls.speak(language(lang))
+        self._turn(self.lang)
         self.controls.put(self.controls.named["language"], self.lang)
         self.fill()
         if self._card.value and self._error is not None:
@@ -237,41 +225,9 @@ class Panel:
     def static_html(self) -> str:
         """Return what the saved notebook shows where no kernel lives."""
         lang = self.lang
-        title = f"<h3>{escape(text(f'widgets.{self.name}.title', lang))}</h3>"
+        title = f"<h3>{escape(self.title)}</h3>"
         note = f'<p class="wb-soft">{escape(text("widgets.static", lang))}</p>'
         return panel_styles() + root(title + note + self.picture(), lang=lang, large=self.presenter)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002
-        view = self.root._repr_mimebundle_()
-        plain = text("widgets.plain", self.lang, name=text(f"widgets.{self.name}.title", self.lang))
-        return {"text/plain": plain, "text/html": self.static_html(), **{k: v for k, v in view.items() if k == _VIEW}}
-
-    def _ipython_display_(self) -> None:
-        """Two outputs: the live panel, and its picture, which is not seen as long as the panel lives.
-
-        So the picture is brought up to date without drawing the panel anew, which would take the focus from its user.
-        """
-        from IPython.display import display
-
-        self._shown = f"workbench-{uuid.uuid4().hex}"
-        live = {**self._repr_mimebundle_(), "text/html": "<span></span>"}
-        display(live, raw=True)
-        display(self._picture_bundle(), raw=True, display_id=self._shown)
-        self.wake()
-
-    def _picture_bundle(self) -> dict[str, str]:
-        scripts = f"<script>{_static('panel.js')}</script><script>{static('mask.js')}</script>"
-        return {"text/html": f'<div class="wb-static">{_HIDING}{self.static_html()}{scripts}</div>', "text/plain": ""}
-
-    def keep(self) -> None:
-        """Bring the picture up to date, which the notebook saves."""
-        if self._shown:
-            from IPython.display import update_display
-
-            update_display(self._picture_bundle(), raw=True, display_id=self._shown)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
 
     # --- head and foot ---
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from workbench.errors import WorkbenchError
 from workbench.render import Curves, Sample, curves_html, curves_table, escape, samples_html, verdict_text
+from workbench.render.durations import duration_text
 from workbench.texts import text
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def curves_of_step(step: TrainStep, lang: str | None) -> Curves:
         task=history.task,
         general=history.general,
         leak=history.leak,
+        parts=history.parts,
         best_step=best,
         verdict=verdict.verdict if verdict else "",
         verdict_text=text("widgets.train.verdict", lang, step=verdict.step or 0, verdict=verdict_text(verdict, lang))
@@ -46,6 +48,33 @@ def curves_html_of(step: TrainStep, lang: str | None) -> str:
     return curves_html(curves_of_step(step, lang), lang=lang, numbers=False)
 
 
+def progress_words(name: str, history: History, lang: str | None, *, over: bool) -> str:
+    """Return how far a training is, in a line of HTML: its step, per cent, loss, and the time it may still take."""
+    parts, total = [text("widgets.train.run", lang, run=name)], history.total_steps
+    if not total:
+        parts.append(text("widgets.train.loading", lang))
+    else:
+        parts.append(text("widgets.train.step", lang, step=history.step, total=total))
+    if history.last is not None and history.last.loss is not None:
+        parts += (
+            [] if over else [text("widgets.train.percent", lang, percent=round(100 * history.step / max(1, total)))]
+        )
+        parts.append(text("widgets.train.loss", lang, loss=history.last.loss))
+        parts += [] if over else _left(history, total, lang)
+    return escape(" · ".join(parts))
+
+
+def curves_of_history(history: History, lang: str | None) -> str:
+    """Return the curves of what was read of a run, without its numbers; nothing before its first evaluation."""
+    if not history.held_out:
+        return ""
+    series = {name: getattr(history, name) for name in ("train", "held_out", "identity", "task", "general", "leak")}
+    verdict = history.verdict
+    words = verdict_text(verdict, lang) if verdict else ""
+    drawn = Curves(**series, parts=history.parts, verdict_text=words, total_steps=history.total_steps)
+    return curves_html(drawn, lang=lang, numbers=False)
+
+
 def numbers_html(step: TrainStep, lang: str | None) -> str:
     """Return the numbers of the curves."""
     return curves_table(curves_of_step(step, lang), lang=lang) if step.history.train else ""
@@ -61,6 +90,7 @@ def status_html(step: TrainStep, state: State, lang: str | None) -> str:
     parts.append(text(f"runs.state.{state.status}", lang))
     if total:
         parts.append(text("widgets.train.step", lang, step=current, total=total))
+        parts += [text("widgets.train.percent", lang, percent=round(100 * current / total))] if state.alive else []
     if history.last is not None and history.last.loss is not None:
         parts.append(text("widgets.train.loss", lang, loss=history.last.loss))
         parts += _left(history, total, lang) if state.alive else []
@@ -80,7 +110,8 @@ def _left(history: History, total: int, lang: str | None) -> list[str]:
     if last is None or not last.seconds or not last.step:
         return []
     pace = last.seconds / last.step
-    return [text("widgets.train.left", lang, pace=pace, left=pace * max(0, total - last.step))]
+    left = duration_text(pace * max(0, total - last.step), lang)
+    return [text("widgets.train.pace", lang, pace=pace), text("widgets.train.left", lang, left=left)]
 
 
 def _word(history: History, lang: str | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +16,12 @@ import ipywidgets as ipw
 
 from workbench.errors import Failed
 from workbench.render import escape
+from workbench.render.lessons import closed_html
 from workbench.runs import Run, list_runs
 from workbench.steps import Field, TrainStep
 from workbench.texts import text
 from workbench.training.recipe import shipped
+from workbench.widgets.asking import wait_for
 from workbench.widgets.controls import folded, grid, key, put_options, row
 from workbench.widgets.form import MAIN, Form
 from workbench.widgets.live import Job
@@ -29,6 +31,7 @@ from workbench.widgets.progress import checkpoint_words, curves_html_of, numbers
 
 if TYPE_CHECKING:
     from workbench.training import Recipe
+    from workbench.widgets.predict import Predict
 
 _GLANCE = 0.2  # seconds between two looks of code that waits
 _LEAST_PAUSE = 0.8  # seconds between two drawings
@@ -49,6 +52,7 @@ class TrainPanel(Panel):
         out: the run folder; where a finished run is there, the next one goes beside it (``first-2``).
         settings: on top of the recipe: ``{"learning_rate": 2e-3, "persona": persona}``.
         controls: the settings that are always in sight, as ``group.name``.
+        ask: what is asked before the curves are shown; a click on *Start* takes the sliders as they stand.
         lang, presenter: as in :class:`Panel`.
     """
 
@@ -62,13 +66,15 @@ class TrainPanel(Panel):
         *,
         settings: Mapping[str, Any] | None = None,
         controls: tuple[str, ...] = MAIN,
+        ask: Sequence[Predict] = (),
         lang: str | None = None,
         presenter: bool = False,
     ) -> None:
         step = recipe if isinstance(recipe, TrainStep) else TrainStep(recipe, out, settings=settings)
         if not isinstance(recipe, TrainStep) and not (step.recipe.persona.name or step.recipe.data.train):
             step = TrainStep(recipe, out, settings={"persona.name": text("quickstart.name", lang), **(settings or {})})
-        self._main = controls
+        self._main, self._ask = controls, tuple(ask)
+        wait_for([question.name for question in ask], self)
         self._status, self._dirty, self._drawn, self._cost, self._kept, self._spoken = "", True, 0.0, 0.0, 0.0, ""
         super().__init__(step, lang=lang, presenter=presenter)
         before = _latest.get(path := str(step.out.resolve()))
@@ -93,6 +99,23 @@ class TrainPanel(Panel):
     def start(self) -> None:
         """Start the training; returns at once."""
         self.run_job(self.step.start)
+
+    def _press_start(self) -> None:
+        """A person wants to see it go: what was not guessed by now is not known."""
+        for question in self._ask:
+            question.take()
+        self.start()
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the curves still wait for a guess."""
+        return any(question.given is None for question in self._ask)
+
+    def answered(self) -> None:
+        """Open the curves, where all was guessed."""
+        self._dirty, self._drawn = True, 0.0
+        self.wake()
+        self.look()
 
     def stop(self) -> None:
         """Ask the training to save and end; returns at once."""
@@ -148,7 +171,7 @@ class TrainPanel(Panel):
     # --- building ---
 
     def build(self) -> list[Any]:
-        """Build form, memory forecast, buttons, progress, curves, answers, checkpoints."""
+        """Build questions, buttons, progress, curves, answers, checkpoints; the settings under what they do."""
         self._form = Form(self.controls, self._set, self._main)
         self._memory = Memory(self.controls, self.step, self.wake)
         self._words, self._curves, self._samples, self._numbers, self._why = (self.controls.html() for _ in range(5))
@@ -156,11 +179,12 @@ class TrainPanel(Panel):
         self._bar = ipw.IntProgress(min=0, max=1)
         self._bar.layout.width = "100%"
         numbers = folded(self._numbers, self.controls, key("train.numbers"))
+        title = self.controls.html()
+        self.controls.say(title, "value", lambda lang: f"<h4>{escape(text('widgets.train.settings', lang))}</h4>")
+        for question in self._ask:
+            question.root.remove_class("wb-widget")
         return [
-            grid(self._recipe_field()),
-            self._form.main(),
-            self._form.rest(),
-            self._memory.box,
+            *(question.root for question in self._ask),
             row(*self._buttons(), class_="wb-buttons"),
             self._words,
             self._bar,
@@ -168,6 +192,11 @@ class TrainPanel(Panel):
             self._picker(),
             self._samples,
             self.controls.add("numbers", numbers),
+            title,
+            grid(self._recipe_field()),
+            self._form.main(),
+            self._form.rest(),
+            self._memory.box,
             self._others(),
         ]
 
@@ -178,7 +207,7 @@ class TrainPanel(Panel):
     def _buttons(self) -> list[Any]:
         c = self.controls
         return [
-            c.button("start", "play", key("train.start"), self.start, main=True),
+            c.button("start", "play", key("train.start"), self._press_start, main=True),
             c.button("stop", "stop", key("train.stop"), self.stop),
             c.button("resume", "step-forward", key("train.resume"), self.resume),
         ]
@@ -281,14 +310,23 @@ class TrainPanel(Panel):
     def _draw(self) -> None:
         begun = time.monotonic()
         self._dirty, self._drawn = False, begun
-        area(self._curves, curves_html_of(self.step, self.lang))
-        area(self._samples, samples_html_of(self.step.history, self.lang))
-        area(self._numbers, numbers_html(self.step, self.lang))
+        for part, html in zip((self._curves, self._samples, self._numbers), self._parts(), strict=True):
+            area(part, html)
         self._fill_picker()
         if begun - self._kept > _KEPT:
             self._kept = begun
             self.keep()
         self._cost = time.monotonic() - begun
+
+    def _parts(self) -> tuple[str, str, str]:
+        """Curves, answers and numbers; as long as a guess is missing, what they wait for."""
+        if self.closed:
+            asks = [question.ask for question in self._ask if question.given is None]
+            return closed_html(asks, self.lang), "", ""
+        curves = curves_html_of(self.step, self.lang)
+        if not curves:
+            curves = f'<p class="wb-waits">{escape(text("widgets.train.waits", self.lang))}</p>'
+        return curves, samples_html_of(self.step.history, self.lang), numbers_html(self.step, self.lang)
 
     def _fill_picker(self) -> None:
         checkpoints, best = self.step.checkpoints(), self.step.best_step()
@@ -319,9 +357,9 @@ class TrainPanel(Panel):
         """Return the run so far."""
         state = self.step.state()
         parts = [status_html(self.step, state, self.lang)]
-        if self.run is not None:
-            parts += [curves_html_of(self.step, self.lang), samples_html_of(self.step.history, self.lang)]
-        return joined(parts)
+        if self.run is not None or self.closed:
+            parts += self._parts()[:2]
+        return joined([*(question.picture() for question in self._ask), *parts])
 
     def others(self) -> list[str]:
         """Return the runs beside this panel's."""

@@ -1,9 +1,10 @@
-"""The five panels over one folder, one after the other. Knows the project and the panels."""
+"""The panels of all steps over one folder, one after the other. Knows the project and the panels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,9 @@ from workbench.widgets.mask import MaskPanel
 from workbench.widgets.panel import Panel, joined
 from workbench.widgets.train import TrainPanel
 
-STEPS = ("data", "template", "train", "export", "chat")
-_NAMES = {"data": "data", "template": "mask", "train": "train", "export": "export", "chat": "chat"}
-
 
 class Workbench(Panel):
-    """Show all five steps: what one settles goes on to the next, and is found again in the folder.
+    """Show all steps: what one settles goes on to the next, and is found again in the folder.
 
     Args:
         folder: where everything is kept; a :class:`~workbench.steps.Project` is taken as it is.
@@ -48,7 +46,7 @@ class Workbench(Panel):
         self.open("train" if self.project.train.run is not None else "data")
 
     def open(self, step: str) -> Panel:
-        """Show the panel of a step: ``data``, ``template``, ``train``, ``export`` or ``chat``."""
+        """Show the panel of a step: ``data``, ``template``, ``train``, ``export``, ``chat`` or a further one."""
         panel = self._panel(step)
         if panel.lang != self.lang:
             panel.speak(self.lang)
@@ -67,20 +65,21 @@ class Workbench(Panel):
 
     def _make(self, step: str) -> Panel:
         options: dict[str, Any] = {"lang": self.lang, "presenter": self.presenter}
-        makers: dict[str, Callable[[], Panel]] = {
-            "data": lambda: DataPanel(self.project, **options),
-            "template": lambda: MaskPanel(self.project.template, **options),
-            "train": lambda: TrainPanel(self.project.train, **options),
-            "export": lambda: ExportPanel(self.project.export, **options),
-            "chat": lambda: ChatPanel(self.project.chat, **options),
+        kinds: dict[str, Callable[..., Panel]] = {
+            "data": DataPanel,
+            "template": MaskPanel,
+            "train": TrainPanel,
+            "export": ExportPanel,
+            "chat": ChatPanel,
         }
-        panel = makers[step]()
+        kind = kinds.get(step) or import_module(f"workbench.widgets.{step}").PANEL
+        panel: Panel = kind(self.project if step == "data" else self.project.steps[step], **options)
         panel.root.remove_class("wb-widget").add_class("wb-inner")
         for wish, names in [*self._wishes, ("hide", ("language",))]:
             _grant(panel.controls, wish, names)
         return panel
 
-    # --- for teachers: of all five panels, also of those that are opened later ---
+    # --- for teachers: of all panels, also of those that are opened later ---
 
     def lock(self, *names: str) -> None:
         """Lock controls of any step: they are seen but cannot be changed; without names all settings."""
@@ -100,7 +99,7 @@ class Workbench(Panel):
 
     def _wish(self, wish: str, names: tuple[str, ...]) -> None:
         if not all(any(_has(controls, name) for controls in self._controls()) for name in names):
-            for step in STEPS:
+            for step in self.project.steps:
                 self._panel(step)
         for name in names:
             if not any(_has(controls, name) for controls in self._controls()):
@@ -128,7 +127,7 @@ class Workbench(Panel):
 
     def build(self) -> list[Any]:
         """Return the way, and the step that is open."""
-        self._choice = ipw.ToggleButtons(options=[("1", STEPS[0])], value=STEPS[0])
+        self._choice = ipw.ToggleButtons(options=[("1", "data")], value="data")
         self._choice.add_class("wb-way")
         self._choice.observe(lambda change: self._chosen(change["new"]), names="value")
         self.controls.add("step", self._choice)
@@ -141,7 +140,9 @@ class Workbench(Panel):
 
     def fill(self) -> None:
         """Write the names of the steps in the panel's language, and the open panel in it too."""
-        options = [(f"{n} {text(f'widgets.way.{step}', self.lang)}", step) for n, step in enumerate(STEPS, 1)]
+        options = [
+            (f"{n} {text(f'widgets.way.{step}', self.lang)}", step) for n, step in enumerate(self.project.steps, 1)
+        ]
         chosen = self._choice.value
         self.controls.filled(lambda: setattr(self._choice, "options", options))
         self.controls.filled(lambda: setattr(self._choice, "value", chosen))

@@ -1,4 +1,5 @@
-"""Opens one document in the process that was made for it. Knows the libraries and their formats; nothing of passages.
+"""Opens one document in the process that was made for it. Knows which room reads which kind, and plain text; nothing
+of passages.
 
 Imported there alone: what it reads may be anybody's.
 """
@@ -10,28 +11,16 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 from workbench.data.decoding import read_text
+from workbench.data.documents import pages, really, web, word
+from workbench.data.documents.code import Code, clean
 from workbench.data.fields import Location, Row, printable
 from workbench.data.limits import check_text
 from workbench.errors import BadData, Failed, WorkbenchError
 
-# More of each no document has: pages, parts of a DOCX, bytes of a part, and by how much one may shrink in the zip.
-PAGES, PARTS, PART, SHRUNK = 20_000, 5_000, 200_000_000, 400
 _NEEDS = {".pdf": ("pypdf", "pypdf"), ".docx": ("docx", "python-docx"), ".html": ("bs4", "beautifulsoup4"),
           ".htm": ("bs4", "beautifulsoup4")}  # fmt: skip
-# of a web page what is not its text
-_NO_TEXT = frozenset({"script", "style", "template", "noscript", "head", "nav", "footer", "aside", "form", "svg",
-                      "iframe", "object", "button", "select"})  # fmt: skip
-_HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_BLOCKS = _HEADINGS | {"p", "li", "dt", "dd", "pre", "blockquote", "figcaption", "caption", "div", "section", "article",
-                       "main", "body", "tr", "table", "ul", "ol", "br", "hr"}  # fmt: skip
-_CELLS = ("td", "th")
-_SPACES = re.compile(r"\s+")
-_HEADING_STYLE = re.compile(r"(?:heading|title|标题)\s*\d*$", re.IGNORECASE)
-_ENTITIES = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
-_UTF16 = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 
 Found = tuple[int, str, list[str]]
 
@@ -64,11 +53,16 @@ def rows(kind: str, file: Path, name: str) -> Iterator[Row]:
     readers = {".pdf": _pdf, ".docx": _docx, ".html": _html, ".htm": _html, ".md": _markdown,
                ".markdown": _markdown, ".txt": _plain}  # fmt: skip
     count = 0
+    really.check(kind, file, name)
     try:
         for count, (page, heading, paragraphs) in enumerate(readers[kind](file, name), 1):
-            texts = [plain for text in paragraphs if (plain := _clean(text))]
-            yield Row({"page": page, "heading": _clean(heading)[:200], "paragraphs": texts}, Location(name, count))
-    except (WorkbenchError, MemoryError):
+            texts = [plain for text in paragraphs if (plain := clean(text))]
+            yield Row({"page": page, "heading": clean(heading)[:200], "paragraphs": texts}, Location(name, count))
+    except WorkbenchError as error:
+        if error.key == "data.empty_file":  # its remedy speaks of conversations
+            raise BadData("data.documents.empty", file=printable(name)) from error
+        raise
+    except MemoryError:
         raise
     except RecursionError as error:
         raise BadData("data.documents.too_deep", file=printable(name)) from error
@@ -81,32 +75,22 @@ def rows(kind: str, file: Path, name: str) -> Iterator[Row]:
         raise BadData(key, file=printable(name), reason=printable(reason), page=where) from error
 
 
-def _clean(text: str) -> str:
-    """Without what no text has: control characters, halves of characters; spaces as one."""
-    text = text.encode("utf-8", "ignore").decode("utf-8")
-    kept = "".join(c if c >= " " or c in "\n\t" else " " for c in text if c not in "\u00ad\ufeff\u200b\x7f")
-    return "\n".join(" ".join(line.split()) for line in kept.split("\n") if line.strip())
-
-
 def _pdf(file: Path, name: str) -> Iterator[Found]:
     """A section a page."""
-    from pypdf import PdfReader
-    from pypdf.errors import PdfReadError
+    for number, lines in pages.pages(file, name):
+        yield number, "", _joined(lines)
 
-    with file.open("rb") as opened:
-        if b"%PDF" not in opened.read(1024):
-            raise BadData("data.documents.not_it", file=printable(name), kind="PDF")
-    try:
-        reader: Any = PdfReader(file, strict=False)
-    except PdfReadError as error:
-        raise BadData("data.documents.damaged", file=printable(name), reason=printable(str(error)[:200])) from error
-    if reader.is_encrypted and not reader.decrypt(""):
-        raise BadData("data.documents.locked", file=printable(name))
-    count = len(reader.pages)
-    if count > PAGES:
-        raise BadData("data.documents.too_many_pages", file=printable(name), found=count, most=PAGES)
-    for number in range(count):
-        yield number + 1, "", _joined((reader.pages[number].extract_text() or "").split("\n"))
+
+def _docx(file: Path, name: str) -> Iterator[Found]:
+    """A section a heading."""
+    for heading, texts in word.sections(file, name):
+        yield 0, heading, texts
+
+
+def _html(file: Path, name: str) -> Iterator[Found]:
+    """A section a heading."""
+    for heading, texts in web.sections(file, name):
+        yield 0, heading, texts
 
 
 def _joined(lines: list[str]) -> list[str]:
@@ -133,108 +117,6 @@ def _after(text: str, line: str) -> str:
     return text + ("" if wide else " ") + line
 
 
-def _docx(file: Path, name: str) -> Iterator[Found]:
-    """A section a heading; tables row by row."""
-    _check_zip(file, name)
-    import docx
-    from docx.table import Table
-
-    document = docx.Document(str(file))
-    heading, texts = "", list[str]()
-    for part in document.iter_inner_content():
-        if isinstance(part, Table):
-            for row in part.rows:
-                cells = list(dict.fromkeys(" ".join(cell.text.split()) for cell in row.cells))
-                texts.append(" | ".join(cell for cell in cells if cell))
-            continue
-        style = part.style.name if part.style is not None else ""
-        if _HEADING_STYLE.match(str(style or "")) and part.text.strip():
-            if texts:
-                yield 0, heading, texts
-            heading, texts = part.text, []
-        else:
-            texts.append(part.text)
-    if texts or heading:
-        yield 0, heading, texts
-
-
-def _check_zip(file: Path, name: str) -> None:
-    """
-    Raises:
-        BadData: a zip that unpacks to far more than its size, or XML that defines entities; neither does Word write.
-    """
-    try:
-        with ZipFile(file) as archive:
-            parts = archive.infolist()
-            if "word/document.xml" not in {part.filename for part in parts}:
-                raise BadData("data.documents.not_it", file=printable(name), kind="DOCX")
-            whole = sum(part.file_size for part in parts)
-            shrunk = any(p.file_size > 1_000_000 and p.file_size > SHRUNK * max(1, p.compress_size) for p in parts)
-            if len(parts) > PARTS or whole > 2 * PART or shrunk or max(p.file_size for p in parts) > PART:
-                raise BadData("data.documents.bomb", file=printable(name), size=whole / 1e6)
-            for part in parts:
-                if part.filename.lower().endswith((".xml", ".rels")):
-                    _check_xml(archive.read(part), name, part.filename)
-    except (BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        raise BadData("data.documents.not_it", file=printable(name), kind="DOCX") from error
-
-
-def _check_xml(content: bytes, name: str, part: str) -> None:
-    if content.startswith(_UTF16):
-        content = content.replace(b"\0", b"")
-    if _ENTITIES.search(content):
-        raise BadData("data.documents.entities", file=printable(name), part=printable(part[:80]))
-
-
-def _html(file: Path, name: str) -> Iterator[Found]:
-    """A section a heading; what is no text of the page is left out.
-
-    Goes through the page once: to change it on the way takes a time that grows with the square of its length.
-    """
-    from bs4 import BeautifulSoup, NavigableString, Tag
-    from bs4.element import PreformattedString
-
-    soup = BeautifulSoup(check_text(read_text(file, name), name, table=True), "html.parser")
-    title, texts, line, heading, home = "", list[str](), "", None, None
-    for node in soup.descendants:
-        if isinstance(node, Tag):
-            if node.name in _BLOCKS:
-                texts.append(line)
-                line = ""
-            elif node.name in _CELLS and line:
-                line += " | "
-        elif isinstance(node, NavigableString) and not isinstance(node, PreformattedString):
-            block = _home(node)
-            if block is None:
-                continue
-            if block.name in _HEADINGS:
-                if block is not heading:
-                    texts.append(line)
-                    line = ""
-                    if any(text.strip() for text in texts):
-                        yield 0, title, texts
-                    title, texts, heading = "", [], block
-                title += _SPACES.sub(" ", node)
-                continue
-            if block is not home and line:
-                texts.append(line)
-                line = ""
-            home, line = block, line + _SPACES.sub(" ", node)
-    if title or line.strip() or any(text.strip() for text in texts):
-        yield 0, title, [*texts, line]
-
-
-def _home(text: Any) -> Any:
-    """The heading or block that a text of a web page stands in; None where it is none of the page's words."""
-    found = None
-    for parent in text.parents:
-        if parent.name in _NO_TEXT:
-            return None
-        if found is None and (parent.name in _BLOCKS or parent.parent is None):
-            found = parent
-    return found
-
-
 def _markdown(file: Path, name: str) -> Iterator[Found]:
     """A section a heading; marks are taken off, code and tables stay as text."""
     from markdown_it import MarkdownIt
@@ -259,7 +141,9 @@ def _markdown(file: Path, name: str) -> Iterator[Found]:
         elif token.type == "inline":
             (cells if within == "row" else texts).append(_words(token))
         elif token.type in ("fence", "code_block"):
-            texts.append(token.content)
+            texts.append(Code(token.content))
+        elif token.type == "html_block":
+            texts += web.bare(token.content).split("\n")
     if texts or heading:
         yield 0, heading, texts
 

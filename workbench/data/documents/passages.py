@@ -22,7 +22,7 @@ from workbench.data.ordering import normalised
 SIZE, LEAST = 600, 30
 # a line that stands first or last on so many pages, and on so large a share of them, belongs to none
 _OFTEN, _SHARE, _EDGE = 3, 0.4, 80
-_SENTENCE = re.compile(r"(?<=[。！？；!?])\s*|(?<=[.;])\s+(?=\S)|\n")
+_SENTENCE = re.compile(r"(?<=[。！？；])\s*|(?<=[.;!?])\s+(?=\S)|\n")
 _DIGITS = re.compile(r"\d+")
 
 
@@ -137,21 +137,42 @@ def _cut(paragraphs: Sequence[str], size: int) -> Iterator[str]:
 
 
 def _sentences(text: str, size: int) -> Iterator[str]:
-    """Runs of whole sentences; a sentence that is longer is cut at a space, or where there is none."""
+    """Runs of whole sentences or lines, parted as they were; one that is longer is cut at a space, or where there is
+    none."""
     held = ""
-    for sentence in filter(None, _SENTENCE.split(text)):
-        gap = " " if held and held[-1].isascii() else ""
+    for gap, sentence in _parted(text):
         if held and len(held) + len(gap) + len(sentence) > size:
             yield held
-            held, gap = "", ""
-        held += gap + sentence
-        while len(held) > size:
-            place = held.rfind(" ", size // 2, size)
-            place = place if place > 0 else size
-            yield held[:place].strip()
-            held = held[place:].strip()
+            held = ""
+        held += (gap if held else "") + sentence
+        if len(held) > size:
+            *pieces, held = _pieces(held, size)
+            yield from pieces
     if held:
         yield held
+
+
+def _parted(text: str) -> Iterator[tuple[str, str]]:
+    """The sentences of a text, each with what stands between it and the one before it."""
+    gap, begin = "", 0
+    for found in _SENTENCE.finditer(text):
+        if found.start() > begin:
+            yield gap, text[begin : found.start()]
+            gap = ""
+        gap, begin = gap + found.group(), found.end()
+    if begin < len(text):
+        yield gap, text[begin:]
+
+
+def _pieces(text: str, size: int) -> list[str]:
+    """A text in pieces of at most ``size``, the last one what remains."""
+    pieces, begin = list[str](), 0
+    while len(text) - begin > size:
+        space = text.rfind(" ", begin + size // 2, begin + size)
+        end = space if space > 0 else begin + size
+        pieces.append(text[begin:end].strip())
+        begin = end
+    return [*filter(None, pieces), text[begin:].strip()]
 
 
 def _together(found: Sequence[Conversation]) -> Iterator[Conversation]:

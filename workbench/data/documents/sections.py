@@ -17,7 +17,9 @@ from workbench.errors import BadData, nearest
 
 SUFFIXES = (".pdf", ".docx", ".md", ".markdown", ".html", ".htm", ".txt")
 # what people have lying beside those, and how they get from it to one of them
-_SAVE_AS = (".doc", ".odt", ".rtf", ".wps", ".pptx", ".ppt", ".xlsx", ".xls", ".epub", ".pages")
+_SAVE_AS = (".doc", ".odt", ".rtf", ".wps", ".pptx", ".ppt", ".xlsx", ".xls", ".epub", ".pages", ".mht",
+            ".mhtml")  # fmt: skip
+_ROWS = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".arrow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ def kind_of(place: Path) -> str:
         raise BadData("data.no_such_path", file=name, nearest=printable(close))
     if kind in _SAVE_AS:
         raise BadData("data.documents.save_as", file=name, given=kind)
+    if kind in _ROWS:
+        raise BadData("data.documents.rows", file=name)
     if kind not in SUFFIXES:
         raise BadData("data.documents.kind", file=name, given=kind or "–", suffixes=", ".join(SUFFIXES))
     return kind

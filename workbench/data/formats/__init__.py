@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.data.fields import BadRow, Row, printable, shorten
 from workbench.data.formats.base import Format
+from workbench.data.formats.text import is_turn
 from workbench.errors import UnknownName, nearest
 
 
@@ -85,7 +86,7 @@ def _unrecognised(row: Row) -> BadRow:
     close = ((key, difflib.get_close_matches(key.lower(), marks, 1, 0.75)) for key in spoken)
     near = next((mark for key, matches in close for mark in matches if not (mark == "text" and key in _SPLITS)), "")
     shown = ", ".join(keys[:8])[:200] or "–"
-    if {"role", "content"} <= row.value.keys():
+    if {"role", "content"} <= row.value.keys() or ("text" in row.value and is_turn(row.value)):
         return BadRow("data.loose_message", row.location, found=shown)
     if near and near not in keys:
         return BadRow("data.unrecognised_near", row.location, found=shown, near=near)

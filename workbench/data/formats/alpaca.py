@@ -7,6 +7,7 @@ from typing import Any
 from workbench.data.conversation import Message
 from workbench.data.fields import BadRow, Location, clean, optional_text, required, shorten
 from workbench.data.formats.base import MARK, PART, Format
+from workbench.data.formats.transcript import prompted
 from workbench.data.turns import history, row_thinking, system_beside
 
 
@@ -21,13 +22,18 @@ def joined(question: str, context: str) -> str:
     return f"{question}\n{context}" if question and context else question or context
 
 
+def asked(question: str, context: str) -> list[Message]:
+    """Return what is asked as a user's message; the turns that it writes out, where it is a dialogue so far."""
+    return (prompted(question) if not context else []) or [Message("user", joined(question, context))]
+
+
 def _parse(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
     instruction, context, answer = _fields(remaining, location)
     before = history(remaining, location)
     thinking = row_thinking(remaining, location, answer)
-    system = system_beside(remaining, [], location)
-    question = Message("user", joined(instruction, context))
-    return [*system, *before, question, Message("assistant", answer, thinking=thinking)]
+    question = asked(instruction, context)
+    system = system_beside(remaining, question, location)
+    return [*system, *before, *question, Message("assistant", answer, thinking=thinking)]
 
 
 def _as_xtuner(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:

@@ -6,14 +6,13 @@ import json
 import re
 from typing import Any
 
-from workbench.data.calls import call, dump
+from workbench.data.calls import call
 from workbench.data.conversation import Message, Role
 from workbench.data.fields import BadRow, Location, clean, optional_text, shorten
 from workbench.data.formats.base import MARK, Format
 
 _TURN = re.compile(r"(?:\A|\n)\s*(USER|ASSISTANT|FUNCTION RESPONSE):[ \t]*")
 _ROLES: dict[str, Role] = {"USER": "user", "ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool"}
-_QUOTED = re.compile(r'"arguments":\s*\'(?P<arguments>.*)\'\s*\}\s*\Z', re.DOTALL)
 _CALL, _END = "<functioncall>", "<|endoftext|>"
 
 
@@ -41,21 +40,9 @@ def _parse(left: dict[str, Any], location: Location, _: dict[str, Any]) -> list[
 def _message(role: Role, words: str, location: Location) -> Message:
     if role != "assistant" or _CALL not in words:
         return Message(role, words)
-    before, _, body = words.partition(_CALL)
-    return Message(role, before.strip(), tool_calls=(call(_function(body.strip(), location), location, "chat"),))
-
-
-def _function(body: str, location: Location) -> dict[str, Any]:
-    """Return name and arguments of a call, whose arguments stand as JSON in single quotes."""
-    quoted = _QUOTED.search(body)
-    try:
-        if not quoted:
-            value = json.loads(body)
-        else:
-            value = json.loads(body[: quoted.start()] + f'"arguments": {dump(quoted["arguments"])}}}')
-    except (ValueError, RecursionError):
-        raise BadRow("data.json_field", location, field="chat", given=shorten(body)) from None
-    return value if isinstance(value, dict) else {}
+    before, *bodies = words.split(_CALL)
+    calls = tuple(call(body.strip(), location, "chat") for body in bodies)
+    return Message(role, before.strip(), tool_calls=calls)
 
 
 def _objects(text: str) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.data.conversation import Message
 from workbench.data.fields import Location, clean, mapped, required
 from workbench.data.flags import plain_name
-from workbench.data.formats.alpaca import joined
+from workbench.data.formats.alpaca import asked
 from workbench.data.formats.base import NAMES, Format
 from workbench.data.turns import SHAREGPT, Shape, history, message, row_thinking, system_beside
 
@@ -18,17 +18,20 @@ from workbench.data.turns import SHAREGPT, Shape, history, message, row_thinking
 _COUPLES = (
     ("query", "response"), ("question", "answer"), ("prompt", "completion"), ("prompt", "response"),
     ("instruction", "response"), ("instruction", "output"), ("prompt", "output"), ("question", "output"),
-    ("query", "output"), ("problem", "solution"), ("input", "output"),
+    ("query", "output"), ("problem", "solution"), ("input", "output"), ("input", "target"), ("inputs", "targets"),
+    ("input", "content"), ("question", "content"),
 )  # fmt: skip
 _QUESTIONS = (
     "query", "question", "prompt", "instruction", "input", "problem", "user", "human", "ask", "q",
-    "问题", "提问", "指令", "输入", "用户", "问",
+    "问题", "提问", "提示", "指令", "输入", "用户", "问",
 )  # fmt: skip
 _ANSWERS = (
     "response", "answer", "completion", "output", "reply", "assistant", "bot", "solution", "a",
     "回答", "答案", "回复", "输出", "助手", "答",
 )  # fmt: skip
-_ANSWERING = frozenset(_ANSWERS)  # a row without one of these is none; looked at first, since most rows have none
+_ANSWERING = frozenset(
+    {*_ANSWERS, *(answer for _, answer in _COUPLES)}
+)  # a row without one of these is none; looked at first, since most rows have none
 _CONTEXTS = ("input", "context", "passage", "background", "材料", "背景", "上下文")
 
 
@@ -41,19 +44,28 @@ def _couple(row: dict[str, Any]) -> tuple[str, str] | None:
     return next(((names[q], names[a]) for q, a in couples if q in names and a in names), None)
 
 
+def _half_couple(row: dict[str, Any]) -> tuple[str, str]:
+    """The usual names of a couple of which the row has one: the other one is missing."""
+    names = {plain_name(key): key for key in row}
+    for couple in _COUPLES:
+        if names.keys() & set(couple):
+            return tuple(names.get(name, name) for name in couple)  # type: ignore[return-value]
+    return _COUPLES[0]
+
+
 def _marks(row: dict[str, Any]) -> int:
     return NAMES if _couple(row) else 0
 
 
 def _parse(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
-    asking, answering = _couple(remaining) or ("query", "response")
+    asking, answering = _couple(remaining) or _half_couple(remaining)
     question, answer = (required(remaining, key, location) for key in (asking, answering))
     for key in (asking, answering):
         remaining.pop(key)
     messages = spoken(question, "user", location, asking)
     answered = spoken(answer, "assistant", location, answering)
     if isinstance(question, str):
-        messages = [Message("user", joined(question, _context(remaining, location)))]
+        messages = asked(question, _context(remaining, location))
     before = history(remaining, location)
     if isinstance(answer, str):
         answered = [Message("assistant", answer, thinking=row_thinking(remaining, location, answer))]

@@ -6,19 +6,23 @@ this (Rafailov et al., Direct Preference Optimization, 2023).
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from workbench.data.columns import CHOSEN, REJECTED, present
 from workbench.data.conversation import Message
-from workbench.data.fields import Location, optional_text
+from workbench.data.fields import BadRow, Location, optional_text, printable, shorten
 from workbench.data.flags import plain_name
-from workbench.data.formats.alpaca import joined
+from workbench.data.formats.alpaca import asked
 from workbench.data.formats.base import ANSWER, Format
 from workbench.data.formats.pairs import spoken
 from workbench.data.formats.sharegpt import turns_key
 from workbench.data.formats.transcript import transcribed
 from workbench.data.turns import history, system_beside
 
+# one of several answers that stand in columns of their own, and how long what tells one of them may be
+_RIVAL = re.compile(r"(?:answer|response|output|completion|conversation|reply|model)s?_?(?:model_?)?[abcd0-3]")
+_LETTER = 20  # characters
 _QUESTIONS = ("prompt", "question", "query", "instruction", "input")
 
 
@@ -47,8 +51,21 @@ def _marks(row: dict[str, Any]) -> int:
     return ANSWER if has_question or any(plain_name(key) in REJECTED for key in row) else 0
 
 
+def _refuse_letter(row: dict[str, Any], key: str, location: Location) -> None:
+    """
+    Raises:
+        BadRow: what stands under ``key`` is no answer, but says which of several columns is the better one.
+    """
+    rivals = [name for name in row if _RIVAL.fullmatch(plain_name(name))]
+    value = row.get(key)
+    if len(rivals) > 1 and isinstance(value, str) and len(value.strip()) <= _LETTER:
+        names = printable(", ".join(rivals[:6]))
+        raise BadRow("data.which_answer", location, field=key, names=names, given=shorten(value))
+
+
 def _parse(remaining: dict[str, Any], location: Location, _: dict[str, Any]) -> list[Message]:
     key = _chosen(remaining) or "chosen"
+    _refuse_letter(remaining, key, location)
     chosen = remaining.pop(key, None)
     transcript = transcribed(chosen) if isinstance(chosen, str) else None
     answer = transcript or spoken(chosen, "assistant", location, key)
@@ -74,8 +91,7 @@ def _question(remaining: dict[str, Any], location: Location) -> list[Message]:
     if isinstance(value, str):
         context = optional_text(remaining, "input", location)
         remaining.pop("input", None)
-        written = transcribed(value)
-        return written or [Message("user", joined(value, context))]
+        return asked(value, context)
     return spoken(value, "user", location, key)
 
 

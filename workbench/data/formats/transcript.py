@@ -12,17 +12,20 @@ from workbench.data.formats.base import RENDERED, Format
 
 _ROLES: dict[str, Role] = {
     **dict.fromkeys(
-        ("human", "user", "prompter", "question", "instruction", "q", "用户", "人类", "问", "问题"), "user"
+        ("human", "user", "prompter", "person", "question", "instruction", "prompt", "q", "用户", "人类", "问", "问题",
+         "提问", "指令"),
+        "user",
     ),
     **dict.fromkeys(
-        ("assistant", "ai", "bot", "gpt", "chatgpt", "model", "response", "answer", "a", "助手", "助理", "答", "回答"),
+        ("assistant", "ai", "bot", "gpt", "chatgpt", "model", "response", "answer", "output", "completion", "moss", "a",
+         "助手", "助理", "答", "回答", "答案", "回复", "输出", "机器人"),
         "assistant",
     ),
     **dict.fromkeys(("system", "系统"), "system"),
-}
-_INPUT = "input"  # Alpaca's, which belongs to the instruction before it
-_LONG = "|".join(sorted((word for word in (*_ROLES, _INPUT) if len(word) > 1), key=len, reverse=True))
-_ALL = "|".join(sorted((*_ROLES, _INPUT), key=len, reverse=True))
+}  # fmt: skip
+_INPUT = ("input", "输入")  # Alpaca's, which belongs to the instruction before it
+_LONG = "|".join(sorted((word for word in (*_ROLES, *_INPUT) if len(word) > 1), key=len, reverse=True))
+_ALL = "|".join(sorted((*_ROLES, *_INPUT), key=len, reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,11 @@ class _Style:
     first: bool = False
 
 
-_NOTHING = re.compile(r"(?!)")
+_ENDS = re.compile(
+    r"(?:</s>|<\|(?:end|endoftext|im_end|end_of_turn|eot_id)\|>|<｜end▁of▁sentence｜>|<eo[hams]>|</?(?:human|user|"
+    r"assistant|bot|system)>|\[(?:Round|第) ?\d+(?:轮)?\]|\s)+\Z",
+    re.IGNORECASE,
+)
 _STYLES = (
     _Style(re.compile(rf"#{{2,4}} ?(?P<who>{_LONG}) ?[:：]", re.IGNORECASE), re.compile(r"</s>\s*$")),
     _Style(re.compile(r"<\|im_start\|>(?P<who>\w+)\r?\n"), re.compile(r"<\|im_end\|>\s*(?:<\|endoftext\|>\s*)?$")),
@@ -49,15 +56,30 @@ _STYLES = (
         re.compile(r"<\|eot_id\|>\s*(?:<\|end_of_text\|>\s*)?$"),
     ),
     _Style(re.compile(r"<start_of_turn>(?P<who>\w+)\r?\n"), re.compile(r"<end_of_turn>\s*(?:<eos>\s*)?$")),
-    _Style(
-        re.compile(r"<\|(?P<who>system|user|assistant)\|>\s*"), re.compile(r"(?:</s>|<\|end\|>|<\|endoftext\|>)\s*$")
-    ),
+    _Style(re.compile(rf"<[|｜]\s*(?P<who>{_LONG})\s*[|｜]>\s*[:：]?\s*", re.IGNORECASE), _ENDS),
     _Style(re.compile(r"\b(?P<who>USER|ASSISTANT|SYSTEM): ?"), re.compile(r"</s>\s*$")),
-    _Style(re.compile(rf"^[ \t]*(?P<who>{_ALL}) ?[:：]", re.IGNORECASE | re.MULTILINE), _NOTHING, first=True),
+    _Style(re.compile(rf"^[ \t]*(?P<who>{_ALL}) ?[:：]", re.IGNORECASE | re.MULTILINE), _ENDS, first=True),
+    # the name in brackets, in bold or as a heading, with a colon or alone on its line
+    _Style(
+        re.compile(
+            rf"^[ \t]*(?:(?:\#{{1,6}} ?|\*\*|__|<<?|\[|【)[ \t]*)(?P<who>{_ALL})[ \t]*"
+            rf"(?:(?:\*\*|__|>>?|\]|】)?[ \t]*[:：][ \t]*(?:\*\*|__)?|(?:\*\*|__|>>?|\]|】)?[ \t]*$)",
+            re.IGNORECASE | re.MULTILINE,
+        ),
+        _ENDS,
+        first=True,
+    ),
+    _Style(re.compile(r"<(?P<who>human|user|assistant|bot|system|gpt)>[ \t]*[:：]?", re.IGNORECASE), _ENDS, first=True),
+    # both sides in one line
+    _Style(
+        re.compile(r"(?:^|(?<=\s))(?P<who>Human|User|Assistant|AI|Bot|System|Question|Answer): ?"), _ENDS, first=True
+    ),
+    _Style(re.compile(r"(?:^|(?<=[\s。？！?!]))(?P<who>用户|助手|人类|问题|回答|问|答)[:：]"), _ENDS, first=True),
 )
 _LLAMA = re.compile(r"\[INST\](?P<asked>.*?)\[/INST\](?P<answer>.*?)(?=(?:<s>\s*)?\[INST\]|\Z)", re.DOTALL)
 _LLAMA_SYSTEM = re.compile(r"\s*<<SYS>>(?P<system>.*?)<</SYS>>", re.DOTALL)
-_BEGINS = re.compile(r"\s*(?:<s>|<\|begin_of_text\|>|<bos>)?\s*")
+_SURE = ("human", "user", "prompter", "assistant", "bot", "用户", "人类", "助手", "问", "答")
+_BEGINS = re.compile(r"\s*(?:<s>|<\|begin_of_text\|>|<bos>|<｜begin▁of▁sentence｜>)?\s*(?:\[Round \d+\])?\s*")
 
 
 def transcribed(text: str) -> list[Message] | None:
@@ -70,28 +92,54 @@ def transcribed(text: str) -> list[Message] | None:
     return _llama(text)
 
 
+def prompted(text: str) -> list[Message]:
+    """Return the turns of a question that is itself a dialogue written out, up to what is now to be answered; none
+    where it is a question like others, or a whole dialogue that is asked about."""
+    messages = transcribed(text) or []
+    if messages and messages[-1].role == "assistant" and not messages[-1].content:
+        messages = messages[:-1]
+    return messages if messages and messages[-1].role == "user" else []
+
+
 def _one_sided(text: str, style: _Style) -> bool:
     """Whether a text begins with the mark of a speaker that no other kind of text begins with."""
-    mark = None if style.first else style.opens.match(text, _BEGINS.match(text).end())  # type: ignore[union-attr]
-    return mark is not None and mark["who"].lower() in ("human", "user", "assistant", "用户", "人类", "助手")
+    return not style.first and _first_speaker(text, style) in _SURE
+
+
+def begins_as_turn(text: str) -> bool:
+    """Tell whether a text begins with the mark of a speaker, though it may be a single turn, or a play."""
+    return any(_first_speaker(text, style) in _SURE for style in _STYLES)
+
+
+def _first_speaker(text: str, style: _Style) -> str:
+    """The speaker whose mark a text begins with; empty where there is none."""
+    mark = style.opens.match(_begun(text))
+    return mark["who"].lower() if mark else ""
+
+
+def _begun(text: str) -> str:
+    """A text without what stands before its first word."""
+    return text[_BEGINS.match(text).end() :]  # type: ignore[union-attr]
 
 
 def _turns(text: str, style: _Style) -> list[Message]:
     """The turns that a style sees in a text; none where it sees no mark, or not at the beginning as it must."""
-    marks = list(style.opens.finditer(text))
-    before = text[: marks[0].start()] if marks else text
-    opening = before[_BEGINS.match(before).end() :].strip()  # type: ignore[union-attr]
-    if not marks or (style.first and opening):
+    text = _begun(text)
+    if style.first and not style.opens.match(text):
         return []
+    marks = list(style.opens.finditer(text))
+    if not marks:
+        return []
+    opening = text[: marks[0].start()].strip()
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     messages = [Message("system", opening)] if opening else []
     for mark, end in zip(marks, ends, strict=True):
         content = style.ends.sub("", text[mark.end() : end]).strip()
         who = mark["who"].lower()
-        if who == _INPUT and messages and messages[-1].role == "user":
+        if who in _INPUT and messages and messages[-1].role == "user":
             messages[-1] = Message("user", f"{messages[-1].content}\n{content}" if content else messages[-1].content)
             continue
-        role = _ROLES.get(who)
+        role = "user" if who in _INPUT else _ROLES.get(who)
         if role is None:
             return []
         messages.append(Message(role, content))

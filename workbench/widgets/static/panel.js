@@ -14,11 +14,48 @@
       set(area, "role", "status");
       set(area, "aria-live", "polite");
     });
+    panel.querySelectorAll(".noUi-handle").forEach((handle) => {
+      const label = handle.closest(".widget-slider") && handle.closest(".widget-slider").querySelector(".widget-label");
+      if (label) set(handle, "aria-label", label.textContent);
+    });
+    panel.querySelectorAll(".widget-readout[contenteditable]").forEach((readout) => {
+      const label = readout.parentElement.querySelector(".widget-label");
+      set(readout, "role", "textbox");
+      if (label) set(readout, "aria-label", label.textContent);
+    });
+    panel.querySelectorAll(".wb-radio .widget-radio-box").forEach((box) => {
+      set(box, "role", "radiogroup");
+      set(box, "aria-label", box.parentElement.querySelector(".widget-label").textContent);
+    });
     panel.querySelectorAll(".wb-fold").forEach((fold) =>
       set(fold, "aria-expanded", String(fold.classList.contains("mod-active"))));
     panel.querySelectorAll(".widget-toggle-buttons button").forEach((button) =>
       set(button, "aria-pressed", String(button.classList.contains("mod-active"))));
   };
+
+  // A picture that is dropped on such a button, or pasted while it is in focus, goes the way of a chosen one. The
+  // button's own field is in no page; it is met where the button would open it.
+  const fieldOf = (button) => {
+    const open = HTMLInputElement.prototype.click;
+    let field = null;
+    HTMLInputElement.prototype.click = function () { field = this; };
+    try { button.click(); } finally { HTMLInputElement.prototype.click = open; }
+    return field;
+  };
+  const take = (event, files) => {
+    const button = event.target instanceof Element && event.target.closest("button.wb-takes-files");
+    if (!button || button.disabled || !files || !files.length) return;
+    event.preventDefault();
+    const field = fieldOf(button);
+    if (!field) return;
+    field.files = files;
+    field.dispatchEvent(new Event("change"));
+  };
+  document.addEventListener("dragover", (event) => {
+    if (event.target instanceof Element && event.target.closest("button.wb-takes-files")) event.preventDefault();
+  });
+  document.addEventListener("drop", (event) => take(event, event.dataTransfer && event.dataTransfer.files));
+  document.addEventListener("paste", (event) => take(event, event.clipboardData && event.clipboardData.files));
 
   let waiting = false;
   const look = () => {

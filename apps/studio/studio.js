@@ -1,0 +1,92 @@
+// What the page does by itself, before any server answers: which step is shown, in which view, and that a click was
+// heard. The server tells which steps are done and open (the list of steps), and what is being done (the lines of work).
+(() => {
+  if (window.workbenchStudio) return; // the head of a page may be read twice
+  const root = document.documentElement;
+  const STEPS = ["data", "template", "train", "export", "chat"];
+  const stored = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+  const store = (name, value) => { try { localStorage.setItem(name, value); } catch { /* a frame without storage */ } };
+  // Said aloud by readers of the screen; seen where nothing else on the page says it.
+  const tell = (words, seen = true) => {
+    const line = document.querySelector("#stepper .wb-told");
+    if (!line) return;
+    line.classList.toggle("wb-hidden", !seen);
+    line.textContent = words;
+  };
+
+  const entry = (step) => document.querySelector(`#stepper [data-go="${step}"]`);
+  const mark = () => {
+    const list = document.querySelector("#stepper nav");
+    if (!list) return;
+    const open = entry(root.dataset.wbStep);
+    if (!root.dataset.wbStep || !open || open.getAttribute("aria-disabled")) {
+      const wanted = location.hash.slice(1);
+      const allowed = STEPS.includes(wanted) && !entry(wanted)?.getAttribute("aria-disabled");
+      root.dataset.wbStep = allowed ? wanted : list.dataset.next;
+      try { history.replaceState(null, "", `#${root.dataset.wbStep}`); } catch { /* a sandboxed frame */ }
+    }
+    for (const button of list.querySelectorAll("[data-go]"))
+      button.dataset.go === root.dataset.wbStep
+        ? button.setAttribute("aria-current", "step") : button.removeAttribute("aria-current");
+    for (const button of document.querySelectorAll("[data-view]"))
+      button.setAttribute("aria-pressed", String(button.dataset.view === root.dataset.wbView));
+    document.title = list.dataset.title;
+    root.lang = list.dataset.lang;
+  };
+  const go = (step) => {
+    root.dataset.wbStep = step;
+    try { history.pushState(null, "", `#${step}`); } catch { /* a sandboxed frame */ }
+    tell("");
+    mark();
+    scrollTo({ top: 0 });
+    document.querySelector(`#step-${step} h2`)?.focus({ preventScroll: true });
+    dispatchEvent(new Event("resize")); // what was drawn out of sight measures itself anew
+  };
+  const begin = (id) => {
+    const button = document.getElementById(id);
+    if (!button || button.getAttribute("aria-busy") === "true") return;
+    button.setAttribute("aria-busy", "true");
+    const line = document.querySelector(`.wb-doing[data-for="${id}"]`);
+    if (line) { line.hidden = false; tell(line.textContent, false); }
+  };
+  const rest = (id) => {
+    document.getElementById(id)?.removeAttribute("aria-busy");
+    const line = document.querySelector(`.wb-doing[data-for="${id}"]`);
+    if (line) { line.hidden = true; tell(""); }
+  };
+  window.workbenchStudio = { begin, rest, go };
+
+  document.addEventListener("click", (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    const step = target?.closest("[data-go]");
+    if (step) {
+      if (step.getAttribute("aria-disabled")) tell(step.dataset.why);
+      else go(step.dataset.go);
+      return;
+    }
+    const view = target?.closest("[data-view]");
+    if (view) { root.dataset.wbView = view.dataset.view; store("workbench-view", view.dataset.view); mark(); return; }
+    if (target?.closest("button.wb-sample")) { begin("ask-button"); return; }
+    const act = target?.closest("button.wb-act");
+    if (!act) return;
+    if (act.getAttribute("aria-busy") === "true") { event.stopImmediatePropagation(); event.preventDefault(); }
+    else begin(act.id);
+  }, true);
+  // What else than a click begins such work: Enter in the question's box, a file that was chosen.
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.closest?.("#ask")) begin("ask-button");
+  }, true);
+  document.addEventListener("change", (event) => {
+    if (event.target.matches?.("input[type=file]:not(#chat-image *)") && event.target.files.length) begin("upload");
+  }, true);
+  addEventListener("popstate", () => { root.dataset.wbStep = ""; mark(); });
+
+  root.dataset.wbView = stored("workbench-view") === "expert" ? "expert" : "simple";
+  const watch = () => {
+    const place = document.getElementById("stepper");
+    if (!place) { setTimeout(watch, 50); return; }
+    new MutationObserver(mark).observe(place, { childList: true, subtree: true });
+    mark();
+  };
+  watch();
+})();

@@ -1,0 +1,45 @@
+"""Small files of pictures for the tests: whole, odd and hostile ones. Draws each anew; knows Pillow."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+def png(colour: object = "red", size: tuple[int, int] = (40, 20), mode: str = "RGB", **options: Any) -> bytes:
+    """The bytes of a PNG of one colour."""
+    return saved(Image.new(mode, size, colour), "PNG", **options)  # type: ignore[arg-type]
+
+
+def saved(image: Image.Image, form: str, **options: Any) -> bytes:
+    """The bytes of a picture in a format."""
+    out = io.BytesIO()
+    image.save(out, form, **options)
+    return out.getvalue()
+
+
+def turned(orientation: int) -> bytes:
+    """A JPEG of 40 x 20 pixels, the left half black, with the way its camera was held."""
+    image = Image.new("RGB", (40, 20), "white")
+    image.paste("black", (0, 0, 20, 20))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return saved(image, "JPEG", exif=exif, quality=95)
+
+
+def grey16(level: int) -> bytes:
+    """A PNG with 16 bits a pixel."""
+    return saved(Image.fromarray(np.full((20, 40), level, np.uint16)), "PNG")
+
+
+def moving() -> bytes:
+    """A GIF of two frames, red and blue."""
+    return saved(Image.new("RGB", (40, 20), "red"), "GIF", save_all=True, append_images=[Image.new("RGB", (40, 20))])
+
+
+def bomb() -> bytes:
+    """A few kilobytes that would unpack to nine hundred million pixels."""
+    return saved(Image.new("1", (30_000, 30_000)), "PNG")

@@ -1,0 +1,49 @@
+"""All runs on one plot, each by its own line, and nothing of theirs becomes markup."""
+
+from __future__ import annotations
+
+from tests.render.stripped import Page
+from workbench.render.gallery import gallery_html, gallery_page
+from workbench.runs.gallery import Exhibit, Gallery
+from workbench.runs.recording import Answered, Recording
+from workbench.runs.remarks import Remarks
+
+EVIL = "</script><img src=x onerror=alert(1)>"
+
+
+def exhibit(name: str, loss: float, **settings: str) -> Exhibit:
+    series = {"train": ((1, 3.0), (8, loss)), "held_out": ((0, 3.1), (8, loss)), "identity": ((0, 0.0), (8, 1.0))}
+    answered = (Answered(EVIL, "strange kind", ((0, "a"), (8, EVIL))),)
+    return Exhibit(Recording(name, series, answered, {8: "newer word"}, 8), settings, "ended", Remarks(EVIL, True))
+
+
+def test_each_run_has_a_line_of_its_own_in_each_plot() -> None:
+    html = gallery_html(Gallery(tuple(exhibit(f"run {n}", 1.0 + n / 10) for n in range(16))), alive=False, lang="en")
+    groups = [a for a in Page(html).of("g") if a.get("class") == "wb-line"]
+    assert len(groups) == 32  # losses and identity
+    assert len({(g["style"], g.get("stroke-dasharray")) for g in groups}) == 16
+
+
+def test_a_run_without_held_out_rows_shows_its_training_loss() -> None:
+    bare = Exhibit(Recording("bare", {"train": ((1, 2.0), (2, 1.0))}))
+    html = gallery_html(Gallery((bare,)), alive=False, lang="en")
+    assert html.count("<polyline") == 1 and html.count("<figure>") == 1
+
+
+def test_settings_that_differ_have_a_column_and_runs_alike_say_so() -> None:
+    two = Gallery((exhibit("a", 1.0, **{"optimizer.learning_rate": "0.1"}), exhibit("b", 2.0)))
+    assert "learning_rate" in gallery_html(two, lang="en")
+    alike = gallery_html(Gallery((exhibit("a", 1.0), exhibit("b", 2.0))), lang="zh")
+    assert "这几次训练的设置完全相同" in alike
+
+
+def test_nothing_of_a_run_becomes_markup_and_no_script_but_ours_runs() -> None:
+    page = Page(gallery_page(Gallery((exhibit(EVIL, 1.0),), (EVIL,)), lang="en"))
+    assert not page.of("img")
+    scripts = page.of("script")
+    assert [s.get("type") for s in scripts].count("application/json") == 1
+
+
+def test_the_replay_chooses_a_run_by_its_number() -> None:
+    html = gallery_html(Gallery((exhibit("a", 1.0), exhibit("b", 2.0))), lang="zh")
+    assert html.count('class="wb-knob"') == 1 and "第几次训练" in html

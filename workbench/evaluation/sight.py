@@ -1,0 +1,110 @@
+"""Whether answers about pictures come from the pictures. Knows probes and answers; nothing of models or pixels.
+
+Each question about a picture is asked twice more: over another picture, to which it has another right answer, and of
+the picture the model is asked nothing at all. Who sees answers the first otherwise than before, and rightly only by
+chance; who has only learnt titles answers the question as if nothing had been asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from workbench.data.conversation import Message
+from workbench.data.ordering import evenly
+from workbench.data.pictures import PICTURE
+from workbench.evaluation.probes import Probe
+from workbench.evaluation.scoring import SAME, correct, right, similar
+
+# Questions that are asked again so.
+AGAIN = 24
+# The share of pairs that must be answered otherwise.
+SEES = 0.6
+PARTS = ("picture", "title", "seen", "wrong")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubled:
+    """Hold a probe about a picture, and what else is asked of it.
+
+    Args:
+        row: which of the probes it is.
+        other: the same question over another picture.
+        bare: its picture, and no question.
+    """
+
+    row: int
+    other: tuple[Message, ...]
+    bare: tuple[Message, ...]
+
+
+def doubled(probes: Sequence[Probe]) -> list[Doubled]:
+    """Return what is asked twice more of the probes about pictures, evenly of all of them."""
+    rows = [row for row, probe in enumerate(probes) if probe.kind == "task" and probe.messages[-1].images]
+    pairs = []
+    for row in evenly(rows, AGAIN):
+        partner = _partner(probes, row, rows)
+        if partner is not None:
+            question = probes[row].messages[-1]
+            shown = replace(question, images=probes[partner].messages[-1].images)
+            marks = "\n".join(PICTURE for _ in question.images)
+            pairs.append(
+                Doubled(row, (*probes[row].messages[:-1], shown), (Message("user", marks, images=question.images),))
+            )
+    return pairs
+
+
+def scores(
+    probes: Sequence[Probe],
+    answers: Sequence[str],
+    pairs: Sequence[Doubled],
+    others: Sequence[str],
+    bares: Sequence[str],
+) -> dict[str, float]:
+    """Return the shares that tell whether pictures are seen.
+
+    Args:
+        answers: to the probes, in their order.
+        others: to the same questions over other pictures, in the order of ``pairs``.
+        bares: to the pictures without a question.
+
+    Returns:
+        ``picture``: right answers that are not only titles, ``title``: answers that are what is said of the picture
+        unasked, where something else is right; ``seen``: pairs answered otherwise; ``wrong``: right answers over the
+        other picture. A share of nothing is left out.
+    """
+    if not pairs:
+        return {}
+    count = len(pairs)
+    rows = [(probes[pair.row], answers[pair.row]) for pair in pairs]
+    titles = [is_title(probe, answer, bare) for (probe, answer), bare in zip(rows, bares, strict=True)]
+    return {
+        "picture": sum(correct(p, a) and not title for (p, a), title in zip(rows, titles, strict=True)) / count,
+        "title": sum(titles) / count,
+        "seen": sum(not right(a, other) for (_, a), other in zip(rows, others, strict=True)) / count,
+        "wrong": sum(correct(p, other) for (p, _), other in zip(rows, others, strict=True)) / count,
+    }
+
+
+def is_title(probe: Probe, answer: str, bare: str) -> bool:
+    """Tell whether ``answer`` is what is said of the picture unasked, and no right answer would be like that."""
+    if not answer or similar(answer, bare) < SAME:
+        return False
+    return all(similar(reference, bare) < SAME for reference in probe.references)
+
+
+def _partner(probes: Sequence[Probe], row: int, rows: Sequence[int]) -> int | None:
+    """A probe over another picture of as many, at best one that asks much the same and is answered otherwise."""
+    mine = probes[row]
+    order = [*(other for other in rows if other > row), *(other for other in rows if other < row)]
+    fitting = [
+        other
+        for other in order
+        if len(probes[other].messages[-1].images) == len(mine.messages[-1].images)
+        and probes[other].messages[-1].images != mine.messages[-1].images
+        and probes[other].lang == mine.lang
+    ]
+    said = {fact for facts in mine.facts for fact in facts}
+    otherwise = [o for o in fitting if not said & {fact for facts in probes[o].facts for fact in facts}]
+    likeness = {o: similar(mine.references[0], probes[o].references[0]) for o in otherwise}
+    return max(otherwise, key=likeness.__getitem__) if otherwise else next(iter(fitting), None)

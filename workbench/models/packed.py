@@ -1,0 +1,26 @@
+"""Which weights of a model 4 bit means. Knows models by name; loads none of them."""
+
+from __future__ import annotations
+
+from workbench.models.eyes import has_eyes
+from workbench.models.fewbits import UNPACKED, nf4
+from workbench.models.loading import TEXTS, auto_class, configuration, on_disk
+
+
+def four_bit_weights(model: str) -> frozenset[str]:
+    """Return the names of the weights that :func:`load` keeps in 4 bit with ``quantization="nf4"``; loads none of them.
+
+    Raises:
+        UnknownName: no such model.
+    """
+    import torch
+    from transformers.integrations import replace_with_bnb_linear
+    from transformers.quantizers.base import HfQuantizer
+
+    config = configuration(model)
+    with torch.device("meta"):
+        network = auto_class(on_disk(model, TEXTS)).from_config(config, trust_remote_code=False)
+    skipped = list(UNPACKED) if has_eyes(on_disk(model, TEXTS)) else None
+    keep = HfQuantizer.get_modules_to_not_convert(network, skipped, network._keep_in_fp32_modules)
+    replace_with_bnb_linear(network, modules_to_not_convert=keep, quantization_config=nf4(torch.float32))
+    return frozenset(f"{name}.weight" for name, layer in network.named_modules() if hasattr(layer, "quant_state"))
