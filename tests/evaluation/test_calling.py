@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from workbench.data.conversation import Conversation, Message
-from workbench.evaluation import Probe, task_probes
+from workbench.evaluation import Evaluator, Probe, task_probes
 from workbench.evaluation.calling import Outcome, follow, shares
 from workbench.evaluation.scoring import correct
 from workbench.models import load_tokenizer
@@ -107,6 +107,19 @@ def test_what_the_rows_themselves_write_is_right(tokenizer: Any) -> None:
         left = [[answer] for answer in answers[1:]]
         outcomes[number] = following([probe], answers[:1], left, tokenizer)[0]
     assert set(shares(probes, outcomes, correct).values()) == {1.0}
+
+
+def test_two_calls_in_one_answer_count_and_are_not_cut_off(tokenizer: Any) -> None:
+    """The limit that a recipe sets for an answer may be shorter than what its rows have to write."""
+    rows = [r for r in tool_rows("calculator", 200, seed=5) if r.kind == "pair"]
+    probes = task_probes(rows)
+    evaluator = Evaluator(probes, tokenizer=tokenizer, max_new_tokens=64)
+    for probe in probes:
+        first = "".join(f"<tool_call>{_body(call)}</tool_call>" for call in probe.calls)
+        ids = tokenizer(first)["input_ids"]
+        assert len(probe.calls) == 2 and 64 < len(ids) <= evaluator.max_new_tokens
+        outcomes = following([probe], [first], [[probe.answer]], tokenizer)
+        assert set(shares([probe], outcomes, correct).values()) == {1.0}
 
 
 def _body(call: str) -> str:

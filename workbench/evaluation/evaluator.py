@@ -83,7 +83,8 @@ class Evaluator:
         """The tokens of each held-out answer that is right in full and could not be within ``limit``; for a task, of
         each answer that is expected."""
         for probe in self.probes:
-            yield from (len(self.tokenizer(call)["input_ids"]) + SPARE for call in probe.calls)
+            # together: two calls may stand in one answer
+            yield sum(len(self.tokenizer(call)["input_ids"]) + SPARE for call in probe.calls)
             answers = probe.references or ((probe.answer,) if probe.kind == "identity" else ())
             for answer in answers:
                 ids = self.tokenizer(answer, add_special_tokens=False)["input_ids"] if answer else []
