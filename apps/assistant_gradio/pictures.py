@@ -22,18 +22,26 @@ HEIGHT = 160  # pixels of the box
 
 def picture_box(lang: str, *, visible: bool = True, element: str = "image") -> Any:
     """A box that takes one picture; what it holds is the path of a file that is as it was sent."""
-    return gr.Image(
+    box = gr.Image(
         label=text("web.page.image", lang),
         sources=["upload", "clipboard", "webcam"],
         type="filepath",
         format="png",
-        image_mode=None,  # any other has Gradio decode it, before it is known how large it is
+        image_mode=None,
         buttons=[],
         visible=visible,
         height=HEIGHT,
         elem_id=element,
         elem_classes="wb-picture",
     )
+    box.preprocess = _path  # the library's own opens it, with every decoder that it has, before anybody looked at it
+    return box
+
+
+def _path(sent: Any) -> str | None:
+    """The file that was sent; what a page calls a picture by an address is none."""
+    path = getattr(sent, "path", None)
+    return path if isinstance(path, str) else None
 
 
 def boxed(pictures: Sequence[Picture]) -> Any:

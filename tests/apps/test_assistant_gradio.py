@@ -275,6 +275,19 @@ def test_a_question_is_asked_again_or_changed_with_its_picture(served: Any) -> N
     assert question == "What is it?" and opened(again).getpixel((0, 0)) == (255, 0, 0)
 
 
+def test_a_picture_is_opened_by_nothing_before_it_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradio's own box has every decoder of Pillow's open what was sent."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a file was opened")
+
+    page = build(Desk(lambda: Opened(Looking(), sees=True), Face("Eyes")), "en")
+    box = next(part for part in page.blocks.values() if getattr(part, "elem_id", "") == "image")
+    monkeypatch.setattr("PIL.Image.open", refuse)
+    assert box.preprocess(box.data_model(path="/cache/x.jpg", orig_name="x.jpg")) == "/cache/x.jpg"
+    assert box.preprocess(box.data_model(url="data:image/png;base64,AAAA")) is None and box.preprocess(None) is None
+
+
 class Calling:
     """Calls the calculator, then answers."""
 

@@ -6,11 +6,15 @@ What a stranger sends is looked at before it is decoded: its bytes, its format b
 from __future__ import annotations
 
 import io
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.limits import SHARED, limits
+from workbench.data.metadata import Stripped, stripped
 from workbench.data.picture import BadPicture, Picture
 
 if TYPE_CHECKING:
@@ -25,8 +29,13 @@ MOST_PIXELS, MOST_PIXELS_SHARED = 50_000_000, 25_000_000
 NARROW = 4.0
 # Rows of pixels that are laid on white at once.
 _STRIP = 256
-# The EXIF field that says how a camera was held.
-_ORIENTATION = 0x0112
+# Of what others send, pictures of more pixels than these are decoded one after the other: each takes much memory.
+_LARGE, _ALONE = 2_000_000, threading.Lock()
+# By which turn a picture is upright whose camera was held so, in Pillow's names.
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
+    8: "ROTATE_90",
+}  # fmt: skip
 # Formats that are refused with advice of their own, by their first bytes.
 _HEADS = {
     "lfs": (b"version https://git-lfs",),
@@ -125,11 +134,13 @@ def _seen(picture: Picture) -> tuple[Seen, Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            warnings.simplefilter("ignore", UserWarning)  # of odd metadata, which nobody reads here
+            warnings.simplefilter("ignore", UserWarning)  # of odd files, whose pixels are whole
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=FORMATS) as raw:
-                _check_pixels(raw.size, picture.name)
-                return _decoded(raw)
+            file = stripped(content)
+            with Image.open(io.BytesIO(file.data), formats=FORMATS) as raw:
+                _check_pixels(raw, picture.name)
+                with _in_turn(raw.width * raw.height):
+                    return _decoded(raw, file)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise BadPicture("pixels", picture.name, size="–", most=most_pixels() / 1e6) from None
     except BadPicture:
@@ -141,34 +152,58 @@ def _seen(picture: Picture) -> tuple[Seen, Image]:
         raise BadPicture("damaged", picture.name, reason=words.replace("<", "").replace(">", "")) from None
 
 
-def _check_pixels(size: tuple[int, int], name: str) -> None:
-    if size[0] * size[1] > most_pixels():
-        raise BadPicture("pixels", name, size=f"{size[0]} x {size[1]}", most=most_pixels() / 1e6)
+def _check_pixels(raw: Any, name: str) -> None:
+    most = most_pixels()
+    if limits() is SHARED and _is_heavy(raw):
+        most //= 2
+    if raw.width * raw.height > most:
+        raise BadPicture("pixels", name, size=f"{raw.width} x {raw.height}", most=most / 1e6)
 
 
-def _decoded(raw: Any) -> tuple[Seen, Image]:
+@contextmanager
+def _in_turn(pixels: int) -> Iterator[None]:
+    """Hold the block until no other large picture is decoded, where the pictures are others'."""
+    if limits() is SHARED and pixels > _LARGE:
+        with _ALONE:
+            yield
+    else:
+        yield
+
+
+def _is_heavy(raw: Any) -> bool:
+    """Whether the decoder itself lays the picture into the memory several times: WebP's keeps two canvases and hands
+    over a third, JPEG's keeps the coefficients of every ink."""
+    return (raw.format, raw.mode) == ("JPEG", "CMYK") or bool(raw.format == "WEBP")
+
+
+def _decoded(raw: Any, file: Stripped) -> tuple[Seen, Image]:
     """What a picture is, and its pixels; ``raw`` is Pillow's, not yet loaded."""
-    from PIL import ImageOps
-
-    changes = []
-    if getattr(raw, "n_frames", 1) > 1 and raw.format != "MPO":
-        changes.append("first_frame")
-        raw.seek(0)
+    changes = ["first_frame"] if file.animated else []
     raw.load()
-    upright = raw
-    if raw.getexif().get(_ORIENTATION, 1) in range(2, 9):
-        changes.append("turned")
-        upright = ImageOps.exif_transpose(raw)
-    if upright.mode.startswith("I"):
+    image, form = raw, str(raw.format)
+    if image.mode.startswith("I"):
         changes.append("sixteen_bit")
-        upright = _eight_bit(upright)
-    if upright.mode in ("CMYK", "YCCK"):
+        image = _eight_bit(image)
+    if image.mode in ("CMYK", "YCCK"):
         changes.append("inks")
-    if upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in upright.info:
-        upright, opaque = _on_white(upright)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image, opaque = _on_white(image)
         changes += [] if opaque else ["on_white"]
-    rgb = upright if upright.mode == "RGB" else upright.convert("RGB")
-    return Seen(rgb.width, rgb.height, str(raw.format), tuple(changes)), rgb
+    if image.mode != "RGB":
+        image = image.convert("RGB")
+    if file.orientation in _TURNS:
+        changes.insert(int(file.animated), "turned")
+        image = _turned(image, raw, _TURNS[file.orientation])
+    return Seen(image.width, image.height, form, tuple(changes)), image
+
+
+def _turned(image: Any, raw: Any, turn: str) -> Image:
+    """The picture as its camera was held; what it was decoded from is let go before."""
+    from PIL import Image
+
+    if raw is not image:
+        raw.close()
+    return image.transpose(Image.Transpose[turn])  # type: ignore[no-any-return]
 
 
 def _eight_bit(image: Any) -> Image:
@@ -187,11 +222,11 @@ def _on_white(image: Any) -> tuple[Image, bool]:
     colours under it, most often black."""
     from PIL import Image
 
-    layered = image if image.mode == "RGBA" else image.convert("RGBA")
-    shown = Image.new("RGB", layered.size)
-    for top in range(0, layered.height, _STRIP):  # whole, it would lie in the memory four times
-        strip = layered.crop((0, top, layered.width, min(top + _STRIP, layered.height)))
+    shown, opaque = Image.new("RGB", image.size), True
+    for top in range(0, image.height, _STRIP):  # as one, it would lie in the memory four times
+        strip = image.crop((0, top, image.width, min(top + _STRIP, image.height))).convert("RGBA")
+        opaque = opaque and strip.getextrema()[3][0] == 255
         paper = Image.new("RGBA", strip.size, "white")
         paper.alpha_composite(strip)
         shown.paste(paper.convert("RGB"), (0, top))
-    return shown, layered.getextrema()[3][0] == 255
+    return shown, opaque
