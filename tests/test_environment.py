@@ -66,3 +66,19 @@ def test_garbage_is_not_looked_for_while_libraries_load_and_again_afterwards() -
         assert gc.isenabled()
     finally:
         gc.unfreeze()
+
+
+def test_no_library_finds_what_fetches_kernels(tmp_path: Path) -> None:
+    """bitsandbytes asks it for one as it loads, whatever a model's folder says."""
+    (tmp_path / "kernels.py").write_text("raise SystemExit('it was imported')", encoding="utf-8")
+    code = (
+        "import importlib.util\nfrom workbench.models import load_tokenizer\nload_tokenizer('pocket')\n"
+        "import bitsandbytes\nassert importlib.util.find_spec('kernels') is None"
+    )
+    paths = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    environ = {name: value for name, value in os.environ.items() if name != "USE_HUB_KERNELS"} | {"PYTHONPATH": paths}
+    subprocess.run([sys.executable, "-c", code], env=environ, check=True)
+    probe = "import workbench.environment as e; e.prepare(); import kernels"
+    wished = environ | {"USE_HUB_KERNELS": "1"}
+    done = subprocess.run([sys.executable, "-c", probe], env=wished, capture_output=True, text=True, check=False)
+    assert "it was imported" in done.stderr  # a person's own word

@@ -47,8 +47,18 @@ def prepare(environ: MutableMapping[str, str] | None = None, platform: str = sys
     target = os.environ if environ is None else environ
     for name, value in (DEFAULTS | (ON_LINUX if platform.startswith("linux") else {})).items():
         target.setdefault(name, value)
+    if environ is None:
+        hide_kernels()
     for name in HUSHED:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def hide_kernels() -> None:
+    """Let no library find the package ``kernels``, which fetches code from a hub: transformers asks it for what a
+    configuration names, and bitsandbytes, as it loads on a processor with AVX512-BF16, for a kernel of its own. A
+    person's own word, ``USE_HUB_KERNELS``, stays, and so does what was imported before."""
+    if os.environ.setdefault("USE_HUB_KERNELS", "0").lower() in ("0", "no", "off", "false"):
+        sys.modules.setdefault("kernels", None)  # type: ignore[arg-type]
 
 
 def cache_folder(environ: MutableMapping[str, str] | None = None, platform: str = sys.platform) -> Path | None:

@@ -28,7 +28,7 @@ from tests.apps.test_studio_page import call, event  # noqa: E402
 from tests.browser.conftest import served as running  # noqa: E402
 from tests.waiting import until  # noqa: E402
 from workbench.chat import Assistant  # noqa: E402
-from workbench.chat.desk import Desk  # noqa: E402
+from workbench.chat.desk import Desk, Wish  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
 from workbench.chat.loading import Serving  # noqa: E402
 from workbench.chat.serving import desk  # noqa: E402
@@ -134,14 +134,13 @@ def test_two_hundred_rapid_requests_are_answered_or_told(page: Any, expected: li
         return lines[-2].removeprefix("data: ") if "event: complete" in lines else "told: " + " ".join(lines)[:300]
 
     answers = crowd(heard, 200)
-    right = [n for n, answer in enumerate(answers) if answer == json.dumps([expected[n % CROWD]]) or not answer]
     told = [answer for answer in answers if answer.startswith("told:")]
     wrong = [
         answer
         for n, answer in enumerate(answers)
         if not answer.startswith("told:") and json.loads(answer or "[0]")[0] != expected[n % CROWD]
     ]
-    assert not wrong and len(right) + len(told) <= 200 and len(told) < 100, told[:3]
+    assert not wrong and len(told) < 100, (wrong[:3], told[:3])
     assert ask(page, "after the rush", question(0)) == expected[0]
 
 
@@ -160,7 +159,8 @@ def test_ten_that_leave_hold_up_nobody(page: Any, served: Desk, expected: list[s
 def test_where_the_models_process_is_killed_one_sentence_says_so_and_the_next_answer_is_right(
     page: Any, served: Desk, expected: list[str]
 ) -> None:
-    asked = served.ask("somebody", question(2))
+    asked = served.ask("somebody", question(2), Wish(max_new_tokens=1024))
+    assert next(turn for turn in asked if turn.answer)  # in the midst of it
     os.kill(child(served), signal.SIGKILL)
     note = list(asked)[-1].note
     assert "process of the model ended" in note and "\n" not in note

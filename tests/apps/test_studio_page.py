@@ -41,7 +41,7 @@ def call(page: Any, number: int, data: list[Any], session: str) -> Any:
 
     base = f"{page.local_url}gradio_api"
     body = {"data": data, "fn_index": number, "session_hash": session}
-    return httpx.post(f"{base}/run/predict", json=body, timeout=60)
+    return httpx.post(f"{base}/run/predict", json=body, timeout=600)  # a crowd opens the page at once
 
 
 def event(page: Any, part: str, kind: str) -> int:

@@ -3,7 +3,6 @@ for."""
 
 from __future__ import annotations
 
-import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.environment import hide_kernels
 from workbench.errors import BadInput, UnknownName, nearest
 from workbench.models import adapters, gguf_folder, internlm, seeing, sentencepieces, shelf
 from workbench.models.eyes import Eyes, has_eyes
@@ -168,7 +168,7 @@ def load_tokenizer(model: str) -> Any:
     """
     folder = on_disk(model, TEXTS)
     check_tokenizer(folder)
-    _without_kernels()
+    hide_kernels()
     with TranslatedErrors(model, str(folder)):
         tokenizer = _tokenizer(folder)
     if eyes := Eyes.of(folder):
@@ -201,7 +201,7 @@ def configuration(model: str) -> Any:
 def _configured(model: str, folder: Path) -> Any:
     """The configuration of the folder ``folder``, without what would choose code; an InternLM's as a Llama's."""
     settings = clean_config(folder)
-    _without_kernels()
+    hide_kernels()
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     if internlm.is_internlm(settings):
@@ -233,11 +233,6 @@ def _check_task(model: str, folder: Path, kind: str) -> None:
         return
     seeing_too = kind in tables.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
     raise BadInput("models.other_eyes" if seeing_too else "models.no_language_model", model=model, given=kind)
-
-
-def _without_kernels() -> None:
-    """Tell the library, before it is loaded, to fetch no kernel by itself; a person's own word on it stays."""
-    os.environ.setdefault("USE_HUB_KERNELS", "0")
 
 
 def load(
