@@ -9,13 +9,16 @@ held before, and the longest click meanwhile. Wanted: under 300 MB, under 2 s.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +41,45 @@ def bomb(rows: int) -> bytes:
     return file.getvalue()
 
 
+def pictured(picture: bytes, rows: int = 1) -> bytes:
+    """Return rows that hold a picture each."""
+    address = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+    return (
+        json.dumps({"instruction": "<image>What is it?", "output": "A field.", "image": address}) + "\n"
+    ).encode() * rows
+
+
+def vast() -> bytes:
+    """Return a PNG of as many pixels as a visitor's may have, seen through, of a camera that was turned."""
+    from PIL import Image
+
+    band, file, exif = Image.linear_gradient("L").resize((5000, 5000)), io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6
+    Image.merge("RGBA", [band] * 4).save(file, "PNG", exif=exif)
+    return file.getvalue()
+
+
+def described() -> bytes:
+    """Return a WebP of ten pixels with EXIF of half a megabyte, each of whose thousand entries stands for all of it."""
+    from PIL import Image
+
+    entries = b"".join(struct.pack(">HHII", 0x8000 + n, 1, 500_000, 12_014) for n in range(1000))
+    file = io.BytesIO()
+    Image.new("RGB", (10, 10)).save(
+        file, "WEBP", exif=b"MM\0*" + struct.pack(">IH", 8, 1000) + entries + bytes(500_004)
+    )
+    return file.getvalue()
+
+
+def packed() -> bytes:
+    """Return a zip archive of a text of a gigabyte."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/sheet.xml", "w") as entry:
+        for _ in range(1000):
+            entry.write(bytes(1_000_000))
+    return file.getvalue()
+
+
 FILES: dict[str, Callable[[], bytes]] = {
     "a small good file": lambda: b'{"instruction": "Hi", "output": "Hello."}\n' * 20,
     "a list in a list, a million deep": lambda: b"[" * 1_000_000,
@@ -51,6 +93,11 @@ FILES: dict[str, Callable[[], bytes]] = {
     "noise": lambda: bytes(range(256)) * 40_000,
     "UTF-32 without a text": lambda: b"\xff\xfe\0\0" + b"{\0\0\0" * 1_000_000,
     "Parquet, a text a hundred thousand times": lambda: bomb(100_000),
+    "a picture of 25 million pixels": lambda: pictured(vast()),
+    "the same picture in ten rows": lambda: pictured(vast(), 10),
+    "a picture whose EXIF stands for gigabytes": lambda: pictured(described()),
+    "an archive of a gigabyte": packed,
+    "a page that never ends": lambda: b"<!DOCTYPE html><html>" + b"<div>" * 1_000_000,
 }
 
 

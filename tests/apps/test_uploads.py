@@ -21,8 +21,16 @@ SPEC.loader.exec_module(uploads)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 HOSTILE = [
-    "a list in a list, a million deep", "one text of thirty megabytes", "a row of a million fields",
-    "a quote that never ends", "Parquet, a text a hundred thousand times",
+    "a list in a list, a million deep",
+    "one text of thirty megabytes",
+    "a row of a million fields",
+    "a quote that never ends",
+    "Parquet, a text a hundred thousand times",
+    "an archive of a gigabyte",
+    "a page that never ends",
+]
+PICTURES = [
+    "a picture of 25 million pixels", "the same picture in ten rows", "a picture whose EXIF stands for gigabytes",
 ]  # fmt: skip
 LOOK = ("hi", "ho", "chat_template", "assistant", "", "keep")
 
@@ -48,3 +56,14 @@ def test_an_upload_takes_a_bounded_memory_and_holds_up_nobody(name: str, house: 
     assert watch.memory - before < 300_000_000
     assert "status 413" in answer or "wb-error" in answer
     assert "wb-tok" in other.fire("look", "click", *LOOK)  # nobody waits for it, and nothing of it stays
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_takes_a_bounded_memory_and_holds_up_nobody(name: str, house: tuple[Any, Any, Any]) -> None:
+    server, guest, other = house
+    content, before = uploads.FILES[name](), uploads.resident(server.pid)
+    with uploads.Watch(server.pid, other) as watch:
+        answer = guest.upload(content)
+    assert watch.memory - before < 300_000_000
+    assert "What is it?" in answer  # it was read and shown
+    assert "wb-tok" in other.fire("look", "click", *LOOK)

@@ -123,6 +123,10 @@ def test_what_a_misread_text_was_is_said() -> None:
         ("unread_columns", {"persona": "You are Pip."}, {"persona": None}),
         ("unread_columns", {"metadata": {"train": False}}, {"metadata": {"train": True}}),
         ("unread_columns", {"train": "no"}, {"train": "true"}),
+        ("unread_columns", {"output_2": "It is Rome, the old one."}, {"output_2": ""}),
+        ("unread_columns", {"ground_truth": "Rome"}, {"ground_truth": "Lyon"}),
+        ("unread_columns", {"reference_answer": 7}, {"expected": None}),
+        ("unread_columns", {"标准答案": "罗马"}, {"output_tokens": 12}),
         ("unread_columns", {"训练方式": False}, {"来源": "百科"}),
     ],
 )

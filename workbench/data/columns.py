@@ -90,6 +90,15 @@ _CONTEXT = name_set(
 _FORMATS = ("messages", "conversations", "conversation")
 _OF_THOUGHTS = name_set("thinking think reasoning thought thoughts cot rationale")
 _THOUGHTS_ZH = re.compile("思考|推理|思维链|思维过程")
+# the answer that is held to be right, where a row names it beside the one that is read
+_GOLD = name_set(
+    "ground_truth groundtruth gold gold_answer gold_response gold_output golden_answer reference_answer "
+    "reference_response reference_output correct_answer correct_response correct_output right_answer true_answer "
+    "expected expected_answer expected_output expected_response target_answer best_answer "
+    "标准答案 正确答案 参考答案 标准回答 正确回答 参考回答"
+)
+# one more answer of several, by its number
+_NUMBERED = re.compile(r"(?:answer|response|output|completion|reply|回答|答案|输出|回复)_?[0-9]")
 _LETTERS = ("a", "b", "c", "d")  # the columns of a question with several answers to choose from
 
 
@@ -204,7 +213,8 @@ def _is_content(key: str, value: object) -> bool:
     name = plain_name(key)
     thinks = _OF_THOUGHTS & set(name.split("_")) or _THOUGHTS_ZH.search(name)
     turns = name not in _FORMATS and _are_turns(value)
-    return name in _CONTEXT or turns or (bool(thinks) and _says_something(value))
+    numbered = bool(_NUMBERED.fullmatch(name)) and _says_something(value)
+    return name in _CONTEXT or name in _GOLD or turns or numbered or (bool(thinks) and _says_something(value))
 
 
 def _says_something(value: object) -> bool:
@@ -228,4 +238,4 @@ def _are_turns(value: object) -> bool:
 def _is_in(value: object, texts: Collection[str]) -> bool:
     if isinstance(value, (list, tuple)):
         return all(isinstance(item, str) and _is_in(item, texts) for item in value)
-    return isinstance(value, str) and any(value.strip() in text for text in texts)
+    return isinstance(value, (str, int, float)) and any(str(value).strip() in text for text in texts)
