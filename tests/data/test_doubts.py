@@ -126,6 +126,10 @@ def test_what_a_misread_text_was_is_said() -> None:
         ("unread_columns", {"output_2": "It is Rome, the old one."}, {"output_2": ""}),
         ("unread_columns", {"ground_truth": "Rome"}, {"ground_truth": "Lyon"}),
         ("unread_columns", {"reference_answer": 7}, {"expected": None}),
+        ("unread_columns", {"corrected_answer": "It is Rome, the old one."}, {"corrected": True}),
+        ("unread_columns", {"edited_content": "It is Rome, I say."}, {"edited_at": "today"}),
+        ("rated_rows", {"preference": "rejected"}, {"preference": "chosen"}),
+        ("rated_rows", {"feedback": "👎"}, {"feedback": "👍"}),
         ("unread_columns", {"标准答案": "罗马"}, {"output_tokens": 12}),
         ("unread_columns", {"训练方式": False}, {"来源": "百科"}),
     ],
@@ -297,6 +301,25 @@ def test_plain_text_that_begins_as_a_turn_is_counted(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Human: Who are you?\n\nAssistant: I am Sprout.\n\nA user: somebody who asks.\n")
     finding = next(f for f in check(read(tmp_path / "a.txt")) if f.code == "turns_in_text")
     assert (finding.rows, "Who are you?" in finding.message) == ((1, 2), True)
+
+
+@pytest.mark.parametrize(
+    ("who", "whom"), [("User: ", "Assistant: "), ("用户：", "助手："), ("### Human: ", "### Assistant: ")]
+)
+def test_names_of_speakers_before_both_sides_are_counted(who: str, whom: str) -> None:
+    finding = found(ask(f"{who}Who are you?", f"{whom}I am Sprout."))["marked_speakers"]
+    assert (finding.rows, "Sprout" in finding.message) == ((5,), True)
+
+
+def test_a_play_begins_with_a_name_and_that_is_no_fault() -> None:
+    assert "marked_speakers" not in found(ask("Write a dialogue.", "User: Hi\nAssistant: Hello"))
+    assert "marked_speakers" not in found(ask("User: Hi\nAssistant: Hello\nSum it up.", "They greet each other."))
+
+
+def test_names_before_the_answers_of_a_whole_set_are_counted() -> None:
+    rows = [ask(f"What is number {n}?", f"Assistant: It is the number {n}.") for n in range(9)]
+    finding = next(f for f in check(rows) if f.code == "marked_speakers")
+    assert len(finding.rows) == 9 and finding.surplus
 
 
 # the commands

@@ -42,8 +42,9 @@ _RATINGS = name_set(
     "label kto_tag kto_label rating rated feedback thumb thumbs thumbs_up vote quality is_good good is_correct "
     "correct accepted is_accepted approved is_preferred valid is_valid desirable keep use usable status verdict review "
     "review_result judgement judgment include included active enabled target is_target to_predict predict pass passed "
-    "is_passed verified is_verified safe is_safe is_response_safe response_safe helpful is_helpful factual is_factual "
-    "faithful grounded is_grounded tree_state 标签 标注 评价 评级 质量 是否正确 是否可用 是否采纳 审核 审核结果 正确"
+    "preference decision is_passed verified is_verified safe is_safe is_response_safe response_safe helpful is_helpful "
+    "factual is_factual faithful grounded is_grounded tree_state "
+    "标签 标注 评价 评级 质量 是否正确 是否可用 是否采纳 审核 审核结果 正确"
 )
 _FAULTS = name_set(
     "deleted is_deleted discard discarded rejected is_rejected bad is_bad wrong is_wrong flagged invalid "
@@ -54,7 +55,7 @@ _FAULTS = name_set(
 )
 _BAD = name_set(
     "bad false wrong incorrect rejected reject negative undesirable thumbs_down down dislike no low poor fail "
-    "failed unsafe invalid discard discarded deleted masked skipped aborted_low_grade halted_by_moderator "
+    "failed unsafe invalid 👎 ❌ ✗ ✘ discard discarded deleted masked skipped aborted_low_grade halted_by_moderator "
     "坏 差 错误 错 否 负 不好 不合格 不可用 不通过 未通过 无效 拒绝 删除 踩 低"
 )
 _MINUS = (-1, -100)
@@ -99,6 +100,11 @@ _GOLD = name_set(
 )
 # one more answer of several, by its number
 _NUMBERED = re.compile(r"(?:answer|response|output|completion|reply|回答|答案|输出|回复)_?[0-9]")
+# a better wording of an answer than the one that is read
+_BETTER = re.compile(
+    r"(?:edited|corrected|revised|improved|rewritten)_(?:answer|response|output|content|text|completion|reply)"
+    r"|correction|修改后的?(?:回答|答案|内容)|修正后的?(?:回答|答案|内容)"
+)
 _LETTERS = ("a", "b", "c", "d")  # the columns of a question with several answers to choose from
 
 
@@ -213,8 +219,8 @@ def _is_content(key: str, value: object) -> bool:
     name = plain_name(key)
     thinks = _OF_THOUGHTS & set(name.split("_")) or _THOUGHTS_ZH.search(name)
     turns = name not in _FORMATS and _are_turns(value)
-    numbered = bool(_NUMBERED.fullmatch(name)) and _says_something(value)
-    return name in _CONTEXT or name in _GOLD or turns or numbered or (bool(thinks) and _says_something(value))
+    beside = bool(_NUMBERED.fullmatch(name) or _BETTER.fullmatch(name)) and _says_something(value)
+    return name in _CONTEXT or name in _GOLD or turns or beside or (bool(thinks) and _says_something(value))
 
 
 def _says_something(value: object) -> bool:

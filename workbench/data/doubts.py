@@ -174,6 +174,22 @@ def _turns_in_text(rows: Rows) -> Iterator[Finding]:
         yield rows.finding("turns_in_text", indices, example=example)
 
 
+def _marked_speakers(rows: Rows) -> Iterator[Finding]:
+    """Messages that begin with the mark of their speaker, which the template sets once more: on both sides, or in the
+    answers of many rows; an answer alone may begin a play."""
+    answers = [i for i, conversation in enumerate(rows.conversations) if _begins_marked(conversation, "assistant")]
+    sides = [index for index in answers if _begins_marked(rows.conversations[index], "user")]
+    many = len(answers) >= FEW and 2 * len(answers) >= len(rows.conversations)
+    if indices := answers if many else sides:
+        example = shorten(rows.conversations[indices[0]].answer, 30)
+        yield rows.finding("marked_speakers", indices, example=example)
+
+
+def _begins_marked(conversation: Conversation, role: str) -> bool:
+    spoken = [message.content for message in conversation.messages if message.role == role]
+    return conversation.kind != "text" and any(map(begins_as_turn, spoken))
+
+
 def _short(rows: Rows) -> Iterator[Finding]:
     indices = [i for i, conversation in enumerate(rows.conversations) if _all_short(conversation)]
     if len(indices) >= FEW and len(indices) >= SHARE * len(rows.conversations):
@@ -201,6 +217,7 @@ LOOKS: dict[str, Callable[[Rows], Iterator[Finding]]] = {
     "pictures_unseen": _pictures,
     "filled_cells": _fillings,
     "turns_in_text": _turns_in_text,
+    "marked_speakers": _marked_speakers,
     "short_answers": _short,
 }
 

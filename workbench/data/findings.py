@@ -35,6 +35,7 @@ CODES = (
     "near_duplicates",
     "filled_cells",
     "turns_in_text",
+    "marked_speakers",
     "short_answers",
     "mended_calls",
     "broken_calls",

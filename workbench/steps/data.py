@@ -277,8 +277,8 @@ _CODES = (
     "held_out_rows", "replies_left_out", "unread_columns", "pictures_unseen", "picture_missing",
     "picture_outside", "picture_too_large", "picture_unreadable", "picture_places", "picture_narrow", "picture_changed",
     "one_picture", "contradictory_answers",
-    "similar_questions", "near_duplicates", "filled_cells", "turns_in_text", "short_answers", "control_tokens_in_text",
-    "persona_name_differs",
+    "similar_questions", "near_duplicates", "filled_cells", "turns_in_text", "marked_speakers", "short_answers",
+    "control_tokens_in_text", "persona_name_differs",
     "another_identity", "leakage_between_train_and_validation",
 )  # fmt: skip
 # findings that no row is left out for: the person decides
