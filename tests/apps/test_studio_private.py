@@ -186,6 +186,20 @@ def test_a_bad_upload_is_told_without_a_path_or_a_secret(page: Any, rooms: Works
         assert not re.search(r"[0-9a-f]{16}", note) and not re.search(r"/\w+/\w", re.sub(r"</?\w+>", "", note))
 
 
+@pytest.mark.parametrize("name", ["a.png", "../../b.png", "/etc/passwd"])
+def test_a_picture_that_an_upload_names_is_told_without_a_path(page: Any, rooms: Workspaces, name: str) -> None:
+    import httpx
+
+    ws = rooms.enter("page", None)
+    row = json.dumps({"instruction": "<image>What is it?", "output": "A field.", "image": name}).encode()
+    sent = httpx.post(f"{page.local_url}gradio_api/upload", files={"files": ("mine.jsonl", row)}, timeout=60)
+    data = {"path": sent.json()[0], "meta": {"_type": "gradio.FileData"}, "orig_name": "mine.jsonl"}
+    values = ["en", data, "", "", "", "plain", ["en"], 0]
+    shown = json.dumps(call(page, event(page, "upload", "upload"), values, "page").json()["data"])
+    assert "wb-unseen" in shown
+    assert not any(place in shown for place in (ws.secret, ws.name, str(rooms.root), rooms.root.name))
+
+
 @pytest.mark.parametrize(
     "path",
     ["{ws}/uploads/0123456789abcdef.jsonl", "{ws}/runs/first/recipe.yaml", "/srv/a name/models/x",

@@ -6,6 +6,7 @@ import re
 from io import StringIO
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from tests.data.pictured import png
@@ -34,6 +35,16 @@ def test_of_many_pictures_the_last_ones_are_remembered() -> None:
     for width in range(1, pictures.REMEMBERED + 20):
         picture_html(Picture("a.png", data=png(size=(width, 1))), lang="en")
     assert len(pictures._drawn) == pictures.REMEMBERED
+
+
+@pytest.mark.parametrize("name", ["b.png", "../a.png", "/etc/passwd", "folder"])
+def test_a_picture_that_is_not_there_tells_no_place_of_the_machine(name: str, tmp_path: Path) -> None:
+    home = tmp_path / "secret-1f0e" / "uploads"
+    (home / "folder").mkdir(parents=True)
+    (tmp_path / "secret-1f0e" / "a.png").write_bytes(png())
+    missing = Picture(name, str(home))
+    for drawn in (picture_html(missing, lang="en"), picture_html(missing, lang="zh"), patches_html(missing, 4)):
+        assert "wb-unseen" in drawn and "secret-1f0e" not in drawn and tmp_path.name not in drawn
 
 
 def test_what_cannot_be_seen_is_said_in_its_place() -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
 from workbench.data.imaging import encoded, opened
 from workbench.data.picture import BadPicture, Picture
@@ -33,7 +34,7 @@ def picture_html(picture: Picture, *, side: int = SMALL, lang: str | None = None
     try:
         address = _address(picture, side, square=False)
     except BadPicture as error:
-        return tag("span", escape(error.say(lang)), class_="wb-unseen")
+        return tag("span", escape(_unseen(error, lang)), class_="wb-unseen")
     return _image(picture, address)
 
 
@@ -61,13 +62,21 @@ def _opened(picture: Picture | None, patches: int, lang: str | None) -> str:
     try:
         address = _address(picture, LARGE, square=True)
     except BadPicture as error:
-        return tag("p", escape(error.say(lang)), class_="wb-unseen")
+        return tag("p", escape(_unseen(error, lang)), class_="wb-unseen")
     side = math.isqrt(patches)
     square = side > 0 and side * side == patches
     grid = tag("i", "", style=f"--patch:calc(100%/{side})") if square else ""
     key = "render.picture.patches" if square else "render.picture.whole"
     note = tag("p", escape(text(key, lang, side=side, count=patches)), class_="wb-soft")
     return tag("div", _image(picture, address) + grid, class_="wb-patches") + note
+
+
+def _unseen(error: BadPicture, lang: str | None) -> str:
+    """Why a picture is not shown; a page may be seen by others, so of the place of its folder only the name stays."""
+    values: dict[str, Any] = dict(error.values)
+    if "folder" in values:
+        values["folder"] = PurePath(str(values["folder"])).name or "."
+    return BadPicture(error.fault, **values).say(lang)
 
 
 def _image(picture: Picture, address: str) -> str:
