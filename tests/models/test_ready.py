@@ -1,4 +1,4 @@
-"""Models that see by themselves: pixels, answers and 4 bit as the library has them, and hostile folders in one sentence."""
+"""Models that see by themselves: pixels, answers and 4 bit as the library has them; hostile folders in one sentence."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _made(kind: str, factory: pytest.TempPathFactory) -> Path:
 def test_code_that_a_folder_names_is_not_looked_for(folder: Path, tmp_path: Path) -> None:
     copied = Path(shutil.copytree(folder, tmp_path / "m"))
     (copied / "evil.py").write_text("raise SystemExit('it ran')", encoding="utf-8")
-    code = {"auto_map": {name: "evil.Evil" for name in ("AutoConfig", "AutoModelForImageTextToText", "AutoProcessor")}}
+    code = {"auto_map": dict.fromkeys(("AutoConfig", "AutoModelForImageTextToText", "AutoProcessor"), "evil.Evil")}
     for file in ("config.json", "preprocessor_config.json", "tokenizer_config.json"):
         content = json.loads((copied / file).read_text(encoding="utf-8"))
         (copied / file).write_text(json.dumps(content | code | {"image_processor_type": "Evil"}), encoding="utf-8")

@@ -116,7 +116,9 @@ def test_what_serving_sends_begins_what_was_trained(tokenizer: Any, data: st.Dat
 def test_ids_are_those_of_the_template_and_the_processor(tokenizer: Any, data: st.DataObject) -> None:
     """Of words in which nobody spells the placeholder, which the library takes for a picture and we for letters."""
     messages = data.draw(dialogues()).messages[:-1]
-    rendered = tokenizer.apply_chat_template([in_parts(m) for m in messages], tokenize=False, add_generation_prompt=True)
+    rendered = tokenizer.apply_chat_template(
+        [in_parts(m) for m in messages], tokenize=False, add_generation_prompt=True
+    )
     placeholder = tokenizer.convert_ids_to_tokens(tokenizer.picture_places.image_token)
     pieces = rendered.split(placeholder)
     pictures = [picture for message in messages for picture in message.images]
