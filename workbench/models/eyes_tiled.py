@@ -108,10 +108,10 @@ class TiledEyes(Eyes):
         return {"pixel_values": torch.cat([self._of(picture) for picture in pictures])[None]} if pictures else {}
 
     def blank(self) -> dict[str, torch.Tensor]:
-        """Return what the model's tower would be given of a black picture of the smallest size."""
+        """Return what the model's tower would be given of an even picture of the smallest size."""
         import torch
 
-        return {"pixel_values": torch.zeros(1, 1, 3, self.side, self.side)}
+        return {"pixel_values": torch.ones(1, 1, 3, self.side, self.side)}  # zeros would be no picture
 
     def tiles(self, width: int, height: int) -> tuple[int, int]:
         """Return the rows and columns of tiles of a picture; (0, 0) where it is one tile, itself."""
@@ -168,7 +168,7 @@ def _measuring() -> Any:
     from transformers.models.idefics3 import image_processing_pil_idefics3 as library
 
     class Measuring(library.Idefics3ImageProcessorPil):  # type: ignore[misc]
-        """Resize shapes."""
+        """Measure what would be resized."""
 
         def resize(self, image: Any, size: Any, resample: Any = None, **_: Any) -> Any:  # noqa: ARG002
             """Return an array of the size that the picture would have."""

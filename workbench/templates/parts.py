@@ -32,9 +32,19 @@ def shows_pictures(render: Render, placeholder: str) -> bool:
     return all(text.count(piece) == 1 for piece in (_BEFORE, placeholder, _AFTER)) and "'type'" not in text
 
 
+def wants_parts(render: Render) -> bool:
+    """Tell whether a template writes the words of a message only where it is given them in parts: that of a model which
+    sees, read without the model."""
+    question = {"role": "user", "content": _BEFORE}
+    try:
+        return _BEFORE not in render([question]) and render([in_parts(question, "")]).count(_BEFORE) == 1
+    except Unfit:
+        return False
+
+
 def in_parts(message: Mapping[str, Any], placeholder: str) -> dict[str, Any]:
     """Return a message with its content in parts, and letters that look like the placeholder written otherwise."""
-    aliased: dict[str, Any] = _replaced(message, placeholder, ALIAS)
+    aliased: dict[str, Any] = _replaced(message, placeholder, ALIAS) if placeholder else dict(message)
     content = aliased.get("content")
     if isinstance(content, str):
         pieces = [piece for piece in apart(content) if piece] or [""]

@@ -19,7 +19,7 @@ from typing import Any
 from workbench.data.conversation import Conversation, Message
 from workbench.errors import BadInput
 from workbench.templates.marks import MARK, apart
-from workbench.templates.parts import in_parts, shows_pictures, with_marks
+from workbench.templates.parts import in_parts, shows_pictures, wants_parts, with_marks
 from workbench.templates.sandbox import TooMuchError, render
 from workbench.templates.thoughts import AFTER, BEFORE, CLOSE, OPEN
 from workbench.templates.values import Unfit, unfit
@@ -74,6 +74,7 @@ class Renderer:
             self.options["date_string"] = _FIXED_DATE
         placeholder = placeholder_of(tokenizer)
         self.placeholder = placeholder if placeholder and shows_pictures(self._rendered, placeholder) else ""
+        self.in_parts = bool(self.placeholder) or wants_parts(self._rendered)
 
     def __call__(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = (), prompt: bool = False) -> str:
         """The rendered text, as ``tokenizer.apply_chat_template(…, tokenize=False)`` gives it (in Jinja's sandbox); of
@@ -83,10 +84,10 @@ class Renderer:
             Unfit: the template refuses these messages; the note holds its words.
             BadInput: it takes more time or memory than a template may.
         """
-        if not self.placeholder:
+        if not self.in_parts:
             return self._rendered(messages, tools, prompt)
         text = self._rendered([in_parts(message, self.placeholder) for message in messages], tools, prompt)
-        return with_marks(text, messages, self.placeholder)
+        return with_marks(text, messages, self.placeholder) if self.placeholder else text
 
     def _rendered(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = (), prompt: bool = False) -> str:
         from jinja2 import TemplateError

@@ -140,7 +140,7 @@ def _dress(tokenizer: Any, system: str, thinking: Thinking) -> Any:
     begins = bool(system_text or adds)
     current = tokenizer.chat_template
     sources = current if isinstance(current, dict) else {"": current or ""}
-    in_parts = bool(begins and words_of(get(None, tokenizer)).render.placeholder)  # type: ignore[attr-defined]
+    in_parts = bool(begins and words_of(get(None, tokenizer)).render.in_parts)  # type: ignore[attr-defined]
     changed_sources = {
         name: _before(source, system_text, begins, thinking, in_parts=in_parts) for name, source in sources.items()
     }
