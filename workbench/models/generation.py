@@ -39,6 +39,8 @@ def generate(
         do_sample: draw from the distribution (``temperature``, ``top_p``, ``seed``) instead of taking the likeliest.
         batch_size: prompts at once; if not given 128 on a CPU, and 64 elsewhere, where memory is scarcer.
     """
+    import torch
+
     batch_size = batch_size or (128 if loaded.device.type == "cpu" else 64)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     answers: list[list[int]] = [[] for _ in prompts]
