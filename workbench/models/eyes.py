@@ -114,13 +114,17 @@ class Eyes:
         """Return the placeholders with what stands before and after them, for a template that knows no pictures."""
         return self.ids(picture)
 
-    def inputs(self, pictures: Sequence[Picture], ids: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: ARG002
+    def inputs(
+        self,
+        pictures: Sequence[Picture],
+        ids: torch.Tensor | None = None,  # noqa: ARG002
+    ) -> dict[str, torch.Tensor]:
         """Return what the model is given of ``pictures``, nothing of none: ``pixel_values`` (pictures, 3, H, W)
         float32.
 
         Args:
             pictures: in the order of their placeholders.
-            ids: (B, T) the ids of the batch, with the placeholders.
+            ids: (B, T) the ids of the batch, with the placeholders; some models are given where these stand.
 
         Raises:
             BadPicture: one of them cannot be opened.

@@ -110,7 +110,7 @@ class GridEyes(Eyes):
         begin, end = self.frame
         return (begin, *self.ids(picture), end)
 
-    def inputs(self, pictures: Sequence[Picture], ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    def inputs(self, pictures: Sequence[Picture], ids: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         """Return what the model is given of ``pictures``, nothing of none: ``pixel_values`` (patches, numbers of one)
         float32, ``image_grid_thw`` (pictures, 3) and ``mm_token_type_ids`` (B, T) int64, 1 where a placeholder stands.
 
@@ -122,11 +122,11 @@ class GridEyes(Eyes):
         if not pictures:
             return {}
         grids = [(1, *self._grid(picture)) for picture in pictures]
-        return {
+        inputs = {
             "pixel_values": torch.cat([self._of(picture) for picture in pictures]),
             "image_grid_thw": torch.tensor(grids),
-            "mm_token_type_ids": (ids == self.image_token).long(),
         }
+        return inputs if ids is None else {**inputs, "mm_token_type_ids": (ids == self.image_token).long()}
 
     def blank(self) -> dict[str, torch.Tensor]:
         """Return what the model's tower would be given of a black picture of the smallest size."""

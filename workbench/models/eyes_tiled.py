@@ -96,7 +96,11 @@ class TiledEyes(Eyes):
             self._spelled[shape] = self._encoded(self._text(*shape))
         return self._spelled[shape]
 
-    def inputs(self, pictures: Sequence[Picture], ids: torch.Tensor) -> dict[str, torch.Tensor]:  # noqa: ARG002
+    def inputs(
+        self,
+        pictures: Sequence[Picture],
+        ids: torch.Tensor | None = None,  # noqa: ARG002
+    ) -> dict[str, torch.Tensor]:
         """Return what the model is given of ``pictures``, nothing of none: ``pixel_values`` (1, tiles, 3, H, W)
         float32, the tiles of one picture after those of the other.
 
