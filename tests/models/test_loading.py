@@ -49,9 +49,9 @@ def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("qwen2_5_vl", r"sees in a way of its own.*LLM\+TOWER"),
-        ("smolvlm", "sees in a way"),
-        ("idefics3", "sees in a way"),
+        ("qwen2_vl", r"sees in a way of its own.*LLM\+TOWER"),
+        ("paligemma", "sees in a way"),
+        ("qwen2_5_vl", r"preprocessor_config\.json"),
         ("t5", "no language model"),
     ],
 )

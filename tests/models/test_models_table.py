@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from workbench.models.architectures import ARCHITECTURES, LLAVA
 from workbench.models.internlm import FAMILY
 from workbench.models.loading import KNOWN
 from workbench.training import load_recipe
@@ -45,7 +46,12 @@ def test_what_loads_is_known_without_code_of_the_models_own(table: list[Row]) ->
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KNOWN_TO_THE_LIBRARY
 
     for names, architecture, ok in table:
-        assert ok == (architecture in FAMILY or architecture in KNOWN_TO_THE_LIBRARY), names
+        known = architecture in FAMILY or architecture in ARCHITECTURES or architecture in KNOWN_TO_THE_LIBRARY
+        assert ok == known, names
+
+
+def test_every_architecture_that_sees_by_itself_is_in_the_table(table: list[Row]) -> None:
+    assert set(ARCHITECTURES) - {LLAVA} <= {architecture for _, architecture, ok in table if ok}
 
 
 def test_one_of_each_architecture_makes_a_model(table: list[Row]) -> None:

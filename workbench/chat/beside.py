@@ -64,7 +64,9 @@ class ModelProcess:
             raise error_from_record(**child.error)
         report = child.told
         base = _Base(self) if report["base"] else None
-        return Opened(self, base, tuple(report["remarks"]), tuple(report["notices"]), bool(report["sees"]))
+        return Opened(
+            self, base, tuple(report["remarks"]), tuple(report["notices"]), bool(report["sees"]), report["side"]
+        )
 
     def stream(
         self,
@@ -246,7 +248,8 @@ class _Served:
                 traceback.print_exc()
             self._say(0, error=_told(error, "web.cannot_load"))
             _leave(1)
-        self._say(0, remarks=loaded.remarks, notices=loaded.notices, base=loaded.base is not None, sees=loaded.sees)
+        facts = {"base": loaded.base is not None, "sees": loaded.sees, "side": loaded.side}
+        self._say(0, remarks=loaded.remarks, notices=loaded.notices, **facts)
         self._loaded.set()
 
     def hear(self, lines: Iterable[bytes]) -> None:

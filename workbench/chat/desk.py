@@ -19,7 +19,7 @@ from workbench.chat.face import Face
 from workbench.chat.limits import Limits, Wish
 from workbench.chat.places import Places
 from workbench.chat.sessions import Session
-from workbench.chat.shown import from_visitor
+from workbench.chat.shown import SIDE, from_visitor
 from workbench.chat.turns import Calls, Turn, row_of, to_messages
 from workbench.data.picture import Picture
 from workbench.errors import BadInput, Failed, WorkbenchError
@@ -236,7 +236,7 @@ class Desk:
                 answered. Failed: too many wait.
         """
         content = _checked(question, "web.long_question", self.limits.characters).strip()
-        pictures = from_visitor(images)
+        pictures = from_visitor(images, self._opened.side if self._opened is not None else SIDE)
         if not content:
             raise BadInput("web.empty_question")
         session = self.session(key)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.chat.endpoint import Endpoint
+from workbench.chat.shown import SIDE
 from workbench.errors import WorkbenchError
 from workbench.models.notes import part
 
@@ -33,6 +34,7 @@ class Opened:
         remarks: names of sentences to be shown: on which device, in how many bits.
         notices: sentences of the model itself.
         sees: whether it takes pictures.
+        side: pixels of a side of what is shown to it.
     """
 
     answers: Answers
@@ -40,6 +42,7 @@ class Opened:
     remarks: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
     sees: bool = False
+    side: int = SIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,9 @@ def opened(settings: Serving) -> Opened:
     base = assistant.base if assistant.adapted else _base(settings, assistant, options)
     remarks = ["on_cpu" if assistant.loaded.device.type == "cpu" else "on_gpu"]
     remarks += ["in_4bit"] if settings.quantization == "nf4" else []
-    sees = getattr(assistant.loaded, "eyes", None) is not None
-    return Opened(assistant, base, tuple(remarks), assistant.notices, sees)
+    eyes = getattr(assistant.loaded, "eyes", None)
+    side = SIDE if eyes is None else eyes.widest
+    return Opened(assistant, base, tuple(remarks), assistant.notices, eyes is not None, side)
 
 
 def _base(settings: Serving, assistant: Assistant, options: dict[str, Any]) -> Assistant | None:

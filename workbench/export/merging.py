@@ -20,7 +20,7 @@ from workbench.export.gaps import notices
 from workbench.export.lora import WEIGHTS, Adapter, is_inert, read_adapter
 from workbench.export.notes import base_note, dress_folder, header, template_note
 from workbench.export.original import under_original_names
-from workbench.export.plan import Plan, plan, shard_bytes
+from workbench.export.plan import Plan, in_base, plan, shard_bytes
 from workbench.export.sidecars import (
     base_config,
     copy_rest,
@@ -140,7 +140,8 @@ def _rounded(model: str, planned: Plan) -> frozenset[str]:
     Raises:
         BadInput: the base's files call one of them otherwise than the library does.
     """
-    rounded, names = four_bit_weights(model), {tensor.name for tensor in planned.tensors}
+    names = {tensor.name for tensor in planned.tensors}
+    rounded = frozenset(in_base(name, names) for name in four_bit_weights(model))
     for name in sorted(rounded - names):
         raise BadInput("export.other_names", name=name, model=model, nearest=nearest(name, names))
     return rounded

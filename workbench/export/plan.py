@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,15 @@ from workbench.export.tensors import FLOATS, Entry, size
 
 _HEADS = ("lm_head", "embed_out", "output")
 _EMBEDDINGS = ("embed_tokens", "tok_embeddings", "wte", "embed_in", "word_embeddings")
-# How a LLaVA's parts are called in memory, and in files that earlier versions of the library wrote.
+# How the parts of models that see are called in memory, and in files: those that earlier versions of the library wrote
+# of LLaVA, and those of Qwen2.5-VL.
 _EARLIER = (
     ("model.language_model.", "language_model.model."),
     ("model.vision_tower.", "vision_tower.vision_model."),
     ("model.multi_modal_projector.", "multi_modal_projector."),
     ("lm_head.", "language_model.lm_head."),
+    ("model.language_model.", "model."),
+    ("model.visual.", "visual."),
 )
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
@@ -77,7 +80,7 @@ def plan(base: Mapping[str, Entry], config: Mapping[str, Any], adapter: Adapter,
         BadInput: the base is quantized, or the adapter does not fit it; names the first tensor that does not.
     """
     _check_base(base, config)
-    changes = {_in_base(name, base): updates_of_one for name, updates_of_one in updates(adapter).items()}
+    changes = {in_base(name, base): updates_of_one for name, updates_of_one in updates(adapter).items()}
     tied = _tied(base, config)
     head, embedding = tied or ("", "")
     # With ensure_weight_tying the adapter holds the same change twice, once for each name of the one tensor.
@@ -133,8 +136,8 @@ def _check_base(base: Mapping[str, Entry], config: Mapping[str, Any]) -> None:
         raise BadInput("export.quantized_base", given=packed)
 
 
-def _in_base(name: str, base: Mapping[str, Entry]) -> str:
-    """The base's own name of ``name``: some files lack its first part (``transformer.``), or have one more."""
+def in_base(name: str, base: Collection[str]) -> str:
+    """Return the base's own name of ``name``: some files lack its first part (``transformer.``), or have one more."""
     if name in base:
         return name
     for ours, earlier in _EARLIER:

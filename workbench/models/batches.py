@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.models.isolated import attends_flash, attends_isolated, borders, groups_of
 from workbench.models.portions import loss_in_portions, portion
-from workbench.models.projector import PROJECTOR
 from workbench.templates.values import IGNORE_INDEX, Example, Pack
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def pad(examples: Sequence[Example | Pack], eyes: Eyes | None = None) -> dict[st
     else:
         batch["attention_mask"] = rows([[1] * len(e.input_ids) for e in examples], 0)
     media = [picture for e in examples for picture in e.media]
-    return batch | (eyes.inputs(media) if media and eyes is not None else {})
+    return batch | (eyes.inputs(media, batch["input_ids"]) if media and eyes is not None else {})
 
 
 def summed_loss(model: Any, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, int]:
@@ -96,14 +95,15 @@ def _nothing_seen(model: Any, batch: dict[str, torch.Tensor]) -> Any:
     """
     import torch
 
-    if "pixel_values" in batch or getattr(model, "picture_eyes", None) is None or not torch.is_grad_enabled():
+    eyes: Eyes | None = getattr(model, "picture_eyes", None)
+    if "pixel_values" in batch or eyes is None or not torch.is_grad_enabled():
         return 0.0
-    if not any(p.requires_grad for name, p in model.named_parameters() if PROJECTOR in name):
+    if not any(p.requires_grad for name, p in model.named_parameters() if eyes.parts.projector in name):
         return 0.0
-    side = model.config.vision_config.image_size
     weight = model.get_input_embeddings().weight
-    black = torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype)
-    seen = model.get_image_features(pixel_values=black, return_dict=True).pooler_output
+    black = {name: value.to(weight.device) for name, value in eyes.blank().items()}
+    black["pixel_values"] = black["pixel_values"].to(weight.dtype)
+    seen = model.get_image_features(**black, return_dict=True).pooler_output
     return torch.cat(list(seen)).float().sum() * 0.0
 
 

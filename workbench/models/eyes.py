@@ -11,18 +11,19 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.picture import Picture
 from workbench.errors import BadInput
 from workbench.models import headers
-from workbench.models.pixels import chosen, layer, whole
+from workbench.models.architectures import ARCHITECTURES, LLAVA, Architecture, kind_of
+from workbench.models.pixels import NOTHING, Check, chosen, layer, whole
 from workbench.models.translating import first_line
 
 if TYPE_CHECKING:
     import torch
 
-KIND = "llava"
 # The files in which a model says what becomes of a picture before it sees it, the newer first.
 FILES = ("processor_config.json", "preprocessor_config.json")
 # Bytes of pictures' numbers that are kept, so that each is opened once and not at every step.
@@ -31,14 +32,9 @@ KEPT = 600_000_000
 LONGEST = 8
 
 
-def has_eyes(folder: Path) -> bool:
-    """Tell whether the model of ``folder`` is one that sees, in the way that is known here; others are read as language
-    models, where the library does."""
-    return headers.settings(folder).get("model_type") == KIND
-
-
 class Eyes:
-    """Represent what turns pictures into a LLaVA model's numbers and placeholders.
+    """Represent what turns pictures into a model's numbers and placeholders: LLaVA's, whose pictures are all alike;
+    others are made from it.
 
     Args:
         settings: of the image processor.
@@ -46,6 +42,12 @@ class Eyes:
         patches: placeholders of a picture.
         side: pixels of a side of what the tower is given; 0 where it takes any.
     """
+
+    kinds: tuple[str, ...] = (LLAVA,)
+    widest = 512
+    """Pixels of a side of what a visitor shows; a larger picture is made so small first, for a page holds many."""
+    square = True
+    """Whether the placeholders of a picture are the patches of a square, row by row."""
 
     def __init__(self, settings: Mapping[str, Any], *, image_token: int, patches: int, side: int = 0) -> None:
         self.settings, self.image_token, self.patches = dict(settings), image_token, patches
@@ -61,20 +63,31 @@ class Eyes:
         Raises:
             BadInput: it does not say how pictures are made into numbers, or says what cannot be.
         """
-        if not has_eyes(folder):
+        if kind_of(folder) not in cls.kinds:
             return None
         config, file = headers.settings(folder), folder / "config.json"
         vision = config.get("vision_config")
         vision = vision if isinstance(vision, Mapping) else {}
-        settings = _settings(folder)
-        if not settings:
-            raise BadInput("models.no_processor", folder=folder, file=FILES[1])
+        settings = read_settings(folder)
         size, patch = whole(vision, "image_size", 336, file), whole(vision, "patch_size", 14, file)
         first = 0 if config.get("vision_feature_select_strategy", "default") == "default" else 1
         key = "image_token_index" if "image_token_index" in config else "image_token_id"
         token = whole(config, key, 32000, file, least=0)
         layer(config, vision, file)
         return cls(settings, image_token=token, patches=(size // patch) ** 2 + first, side=size)
+
+    @property
+    def parts(self) -> Architecture:
+        """Return how the parts of its network are called."""
+        return ARCHITECTURES[self.kinds[0]]
+
+    def read_by(self, tokenizer: Any) -> Eyes:  # noqa: ARG002  ids are all that is needed here
+        """Return the same, which can spell its placeholders as ``tokenizer`` reads them.
+
+        Raises:
+            BadInput: it does not know them.
+        """
+        return self
 
     def fitting(self, network: Any) -> Eyes:
         """Return the same, whose placeholder is a token of ``network``.
@@ -87,13 +100,31 @@ class Eyes:
                            given=self.image_token)  # fmt: skip
         return self
 
+    def in_own_numbers(self, network: Any) -> None:
+        """Let the projector of ``network`` be given its input in the kind of numbers of its own weights: it is trained
+        in float32, though the tower may compute in 16 bit."""
+        projector = network.get_submodule(self.parts.projector)
+        projector.register_forward_pre_hook(lambda module, given: (given[0].to(next(module.parameters()).dtype),))
+
     def ids(self, picture: Picture) -> tuple[int, ...]:  # noqa: ARG002  each picture has as many
         """Return the placeholders of one picture."""
         return (self.image_token,) * self.patches
 
-    def inputs(self, pictures: Sequence[Picture]) -> dict[str, torch.Tensor]:
-        """Return what the model is given of ``pictures``: ``pixel_values`` (pictures, 3, H, W) float32; nothing of
-        none.
+    def framed(self, picture: Picture) -> tuple[int, ...]:
+        """Return the placeholders with what stands before and after them, for a template that knows no pictures."""
+        return self.ids(picture)
+
+    def inputs(
+        self,
+        pictures: Sequence[Picture],
+        ids: torch.Tensor | None = None,  # noqa: ARG002
+    ) -> dict[str, torch.Tensor]:
+        """Return what the model is given of ``pictures``, nothing of none: ``pixel_values`` (pictures, 3, H, W)
+        float32.
+
+        Args:
+            pictures: in the order of their placeholders.
+            ids: (B, T) the ids of the batch, with the placeholders; some models are given where these stand.
 
         Raises:
             BadPicture: one of them cannot be opened.
@@ -101,6 +132,30 @@ class Eyes:
         import torch
 
         return {"pixel_values": torch.stack([self._of(picture) for picture in pictures])} if pictures else {}
+
+    def blank(self) -> dict[str, torch.Tensor]:
+        """Return what the model's tower would be given of a black picture of the smallest size."""
+        import torch
+
+        return {"pixel_values": torch.zeros(1, 3, self.side, self.side)}
+
+    def positions(
+        self,
+        network: Any,  # noqa: ARG002
+        ids: torch.Tensor,  # noqa: ARG002
+        mask: torch.Tensor,  # noqa: ARG002
+        given: Mapping[str, torch.Tensor],  # noqa: ARG002
+    ) -> torch.Tensor | None:
+        """Return the positions (…, B, T) of prompts, where the model counts them in a way of its own; the position
+        after the last one is always one more.
+
+        Args:
+            network: the model.
+            ids: (B, T) prompts, padded on the left.
+            mask: (B, T) 1 where a token stands.
+            given: as :meth:`inputs`.
+        """
+        return None
 
     def fingerprint(self) -> str:
         """Return SHA-256 of the settings, and of the numbers of a picture that has corners, a mean and odd sides."""
@@ -124,27 +179,48 @@ class Eyes:
         return numbers
 
     def _processed(self, image: Any) -> torch.Tensor:
-        if self._processor is None:
-            from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
-
-            self._processor = LlavaImageProcessorPil(**self.settings)
         try:
-            if not self.settings.get("do_pad") and max(image.size) > LONGEST * min(image.size):
-                raise ValueError(f"{image.width} x {image.height} without padding")
-            numbers: torch.Tensor = self._processor(images=[image], return_tensors="pt")["pixel_values"][0]
-            if self.side and tuple(numbers.shape) != (3, self.side, self.side):
-                raise ValueError(f"{tuple(numbers.shape)}, and the tower takes {(3, self.side, self.side)}")
+            return self._checked(image)
         except Exception as error:  # whatever the library raises over settings that it does not know together
             raise BadInput("models.seeing.odd_settings", reason=first_line(error)) from error
+
+    def _checked(self, image: Any) -> torch.Tensor:
+        if not self.settings.get("do_pad") and max(image.size) > LONGEST * min(image.size):
+            raise ValueError(f"{image.width} x {image.height} without padding")
+        numbers: torch.Tensor = self.processor(images=[image], return_tensors="pt")["pixel_values"][0]
+        if self.side and tuple(numbers.shape) != (3, self.side, self.side):
+            raise ValueError(f"{tuple(numbers.shape)}, and the tower takes {(3, self.side, self.side)}")
         return numbers
 
+    @property
+    def processor(self) -> Any:
+        """Return the library's image processor with the folder's settings."""
+        if self._processor is None:
+            self._processor = self._made_processor()
+        return self._processor
 
-def _settings(folder: Path) -> dict[str, Any]:
-    """What the folder says of its image processor, as far as it concerns numbers."""
+    def _made_processor(self) -> Any:
+        from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+
+        return LlavaImageProcessorPil(**self.settings)
+
+
+def read_settings(
+    folder: Path, more: Mapping[str, Check] = NOTHING, usual: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return what the folder says of its image processor, as far as it concerns numbers.
+
+    Args:
+        more: settings of this architecture's alone, and what they may be.
+        usual: what holds where a file speaks of pictures and says nothing of it.
+
+    Raises:
+        BadInput: it says nothing, or what cannot be.
+    """
     for name in FILES:
         content = headers.settings(folder, name)
         nested = content.get("image_processor")
-        settings = chosen(nested if isinstance(nested, Mapping) else content, folder / name)
-        if "size" in settings:
-            return settings
-    return {}
+        settings = chosen(nested if isinstance(nested, Mapping) else content, folder / name, more)
+        if "size" in settings or (usual and "image_mean" in settings):
+            return {**usual, **settings}
+    raise BadInput("models.no_processor", folder=folder, file=FILES[1])

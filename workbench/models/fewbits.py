@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-# Of a model that sees, what 4 bit leaves as it is: the output, the tower and the projector, by their full names,
-# since a shorter one would match nothing, and the library would pack them without a word.
-UNPACKED = ("lm_head", "model.vision_tower", "model.multi_modal_projector")
-
 
 def nf4(compute: torch.dtype, skipped: Iterable[str] | None = None) -> Any:
     """Return the 4-bit setting of QLoRA: NF4, double quantization, computing in ``compute``.
 
     Args:
-        skipped: full names of modules that stay as they are.
+        skipped: full names of modules that stay as they are; a shorter name would match nothing, and the library
+            would pack them without a word.
     """
     from transformers import BitsAndBytesConfig
 

@@ -45,7 +45,9 @@ _GREATEST = {
     "intermediate_size": 10_000_000, "head_dim": 100_000, "num_attention_heads": 20_000, "n_head": 20_000,
     "num_key_value_heads": 20_000, "num_experts": 20_000, "num_local_experts": 20_000, "n_routed_experts": 20_000,
     "max_position_embeddings": 1_000_000_000, "n_positions": 1_000_000_000, "image_size": 10_000, "patch_size": 10_000,
-    "num_channels": 1_000, "projection_dim": 1_000_000, "image_seq_length": 100_000_000,
+    "num_channels": 1_000, "depth": 2_000, "num_heads": 20_000, "out_hidden_size": 1_000_000, "in_channels": 1_000,
+    "spatial_merge_size": 1_000, "temporal_patch_size": 1_000, "window_size": 1_000_000, "scale_factor": 1_000,
+    "projection_dim": 1_000_000, "image_seq_length": 100_000_000,
 }  # fmt: skip
 # The one way of storing weights in few bits that needs nothing but what is installed here.
 _PACKED = ("bitsandbytes", "bitsandbytes_4bit", "bitsandbytes_8bit")

@@ -7,13 +7,13 @@ are exact; activations leave out the kernels' own workspace and what an allocato
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.eyes import KIND
+from workbench.models.architectures import LLAVA, architecture_of
 from workbench.models.portions import portion
-from workbench.models.projector import PROJECTOR
 from workbench.models.rehearsal import rehearse, trained_places
 from workbench.models.work import Work
 
@@ -86,7 +86,10 @@ class Stage:
 
     def model(self, work: Work) -> tuple[Any, list[_Part]]:
         """Return the model of ``work`` with its adapter, and the base's parameters."""
-        key = Work(work.model, method=work.method, r=work.r, target_modules=work.target_modules, dtype=work.dtype)
+        key = Work(
+            work.model, method=work.method, r=work.r, projector=work.projector, target_modules=work.target_modules,
+            dtype=work.dtype,
+        )  # fmt: skip
         if key not in self._models:
             self._models[key] = _on_meta(work)
         return self._models[key]
@@ -222,33 +225,42 @@ def _on_meta(work: Work) -> tuple[Any, list[_Part]]:
 
 
 def _linear(network: Any) -> set[int]:
-    """The weights that the library would store in 4 bit: those of all linear layers but the output's."""
+    """The weights that are stored in 4 bit: those of all linear layers but the output's, and those that look at
+    pictures."""
     import torch
     from transformers.pytorch_utils import Conv1D
 
     head = network.get_output_embeddings()
-    layers = (m for m in network.modules() if isinstance(m, torch.nn.Linear | Conv1D) and m is not head)
+    parts = architecture_of(network.config)
+    apart = tuple(f"{name}." for name in parts.unpacked) if parts else ()
+    layers = (
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head and not name.startswith(apart)
+    )
     return {id(layer.weight) for layer in layers}
 
 
 def _with_adapter(network: Any, work: Work) -> Any:
     from peft import AdaLoraConfig, LoraConfig, get_peft_model
 
+    parts = architecture_of(network.config)
     targets = work.target_modules if isinstance(work.target_modules, str) else list(work.target_modules)
     common: dict[str, Any] = {"target_modules": targets, "task_type": "CAUSAL_LM"}
     if work.method == "none":
         common["target_modules"] = "dummy-target-modules"
-    elif network.config.model_type == KIND:
-        common["exclude_modules"] = r"model\.(vision_tower|multi_modal_projector)\..*"
-    if network.config.model_type == KIND:
-        common["modules_to_save"] = [PROJECTOR]
+    elif parts is not None:
+        common["exclude_modules"] = rf"({re.escape(parts.tower)}|{re.escape(parts.projector)})\..*"
+    if parts is not None and (work.projector or network.config.model_type == LLAVA):
+        common["modules_to_save"] = [parts.projector_module]
     if work.method == "adalora":
         settings: Any = AdaLoraConfig(init_r=-(-work.r * 3 // 2), target_r=work.r, total_step=100, **common)
     else:
         settings = LoraConfig(r=work.r, **common)
     adapted = get_peft_model(network, settings, low_cpu_mem_usage=True, autocast_adapter_dtype=work.dtype == "float32")
     for name, parameter in adapted.named_parameters():
-        if "ranknum" in name:  # AdaLoRA's count of ranks does not move
+        still = parts is not None and not work.projector and parts.projector in name
+        if still or "ranknum" in name:  # AdaLoRA's count of ranks does not move
             parameter.requires_grad_(False)
     return adapted
 

@@ -39,6 +39,8 @@ def generate(
         do_sample: draw from the distribution (``temperature``, ``top_p``, ``seed``) instead of taking the likeliest.
         batch_size: prompts at once; if not given 128 on a CPU, and 64 elsewhere, where memory is scarcer.
     """
+    import torch
+
     batch_size = batch_size or (128 if loaded.device.type == "cpu" else 64)
     order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
     answers: list[list[int]] = [[] for _ in prompts]
@@ -49,7 +51,7 @@ def generate(
             rows = order[start : start + batch_size]
             batch, limits = [prompts[i] for i in rows], (max_new_tokens, stop_ids)
             if quick:
-                continued = quick(batch, *limits, seen_in(loaded, batch))
+                continued = quick(batch, *limits, seen_in(loaded, batch, torch.empty(0)))
             else:
                 continued = _batch(loaded, batch, *limits, choose)
             for row, answer in zip(rows, continued, strict=True):
@@ -83,27 +85,44 @@ def stream(
     generator = torch.Generator(device=loaded.device).manual_seed(seed)
     ids = torch.tensor([list(prompt)], device=loaded.device)
     past, stops = None, set(stop_ids)
-    seen_pictures = seen_in(loaded, [prompt])
+    seen_pictures = seen_in(loaded, [prompt], ids)
+    positions = counted(loaded, ids, torch.ones_like(ids), seen_pictures)
     penalty = RepetitionPenaltyLogitsProcessor(repetition_penalty) if repetition_penalty != 1 else None
     seen = ids
     for _ in range(max_new_tokens):
         with torch.inference_mode():
-            out = loaded.model(input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1, **seen_pictures)
+            placed = {} if positions is None else {"position_ids": positions}
+            out = loaded.model(
+                input_ids=ids, past_key_values=past, use_cache=True, logits_to_keep=1, **placed, **seen_pictures
+            )
             logits = out.logits[:, -1].float()
             token = int(choose(penalty(seen, logits) if penalty else logits, generator)[0])
         if token in stops:
             return
         yield token
         past, ids, seen_pictures = out.past_key_values, torch.tensor([[token]], device=loaded.device), {}
+        positions = None if positions is None else positions[..., -1:] + 1
         seen = torch.cat([seen, ids], 1) if penalty else seen
 
 
-def seen_in(loaded: Loaded, prompts: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-    """Return what the model is given of the pictures of ``prompts``, in their order; nothing where there are none."""
+def seen_in(loaded: Loaded, prompts: Sequence[Sequence[int]], ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return what the model is given of the pictures of ``prompts``, in their order; nothing where there are none.
+
+    Args:
+        ids: (B, T) the prompts.
+    """
     media = [picture for prompt in prompts for picture in getattr(prompt, "media", ())]
     eyes = loaded.eyes
-    given = eyes.inputs(media) if media and eyes is not None else {}
-    return {name: value.to(loaded.device) for name, value in given.items()}
+    inputs = eyes.inputs(media, ids) if media and eyes is not None else {}
+    return {name: value.to(loaded.device) for name, value in inputs.items()}
+
+
+def counted(
+    loaded: Loaded, ids: torch.Tensor, mask: torch.Tensor, pictures: dict[str, torch.Tensor]
+) -> torch.Tensor | None:
+    """Return the positions of prompts (B, T), where the model counts them in a way of its own; else None."""
+    eyes = loaded.eyes
+    return None if eyes is None else eyes.positions(loaded.model, ids, mask, pictures)
 
 
 def chooser(
@@ -151,10 +170,12 @@ def _batch(
         ids[row, width - len(prompt) :] = torch.tensor(prompt)
         mask[row, width - len(prompt) :] = 1
     ids, mask = ids.to(device), mask.to(device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    pictures = seen_in(loaded, prompts, ids)
+    positions = counted(loaded, ids, mask, pictures)
+    if positions is None:
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)
     stops = set(stop_ids)
     answers: list[list[int]] = [[] for _ in prompts]
-    pictures = seen_in(loaded, prompts)
     rows, past = list(range(len(prompts))), None  # rows: of which prompt is each row of the batch
     ended = [False] * len(prompts)
     for _ in range(max_new_tokens):
@@ -178,11 +199,11 @@ def _batch(
             break
         past, ids = out.past_key_values, token[:, None]
         mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
-        positions = positions[:, -1:] + 1
+        positions = positions[..., -1:] + 1
         if len(going) <= GOING * len(rows) and _can_shrink(past):
             rows, index = [rows[position] for position in going], torch.tensor(going, device=device)
             past.batch_select_indices(index)
-            ids, mask, positions = ids[index], mask[index], positions[index]
+            ids, mask, positions = ids[index], mask[index], positions[..., index, :]
     return answers
 
 

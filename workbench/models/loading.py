@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from workbench.environment import hide_kernels
 from workbench.errors import BadInput, UnknownName, nearest
 from workbench.models import adapters, gguf_folder, internlm, seeing, sentencepieces, shelf
-from workbench.models.eyes import Eyes, has_eyes
-from workbench.models.fewbits import UNPACKED, int8, mend_4bit, nf4
+from workbench.models.architectures import has_eyes, unpacked
+from workbench.models.eyes import Eyes
+from workbench.models.eyes_registry import eyes_in, with_eyes
+from workbench.models.fewbits import int8, mend_4bit, nf4
 from workbench.models.folders import check_files, check_tokenizer, check_weights, clean_config
 from workbench.models.gguf_header import is_gguf
 from workbench.models.headers import has_generic_tokenizer
@@ -171,9 +173,7 @@ def load_tokenizer(model: str) -> Any:
     hide_kernels()
     with TranslatedErrors(model, str(folder)):
         tokenizer = _tokenizer(folder)
-    if eyes := Eyes.of(folder):
-        tokenizer.picture_places = eyes
-    return tokenizer
+    return with_eyes(tokenizer, folder)
 
 
 def _tokenizer(folder: Path) -> Any:
@@ -281,7 +281,7 @@ def load(
         "config": config,
     }
     if quantization != "none":
-        skipped = UNPACKED if has_eyes(folder) else None
+        skipped = unpacked(folder)
         settings["quantization_config"] = nf4(compute, skipped) if quantization == "nf4" else int8(skipped)
         settings["device_map"] = {"": where}
     with TranslatedErrors(model, str(folder)), _bars(folder):
@@ -289,9 +289,9 @@ def load(
     _check_all_there(model, loading)
     network = network.to(where) if quantization == "none" else mend_4bit(network)
     network.requires_grad_(False).eval()
-    if eyes := Eyes.of(folder):
+    if eyes := eyes_in(folder):
         setattr(network, EYES, eyes.fitting(network))
-        seeing.in_own_numbers(network)
+        eyes.in_own_numbers(network)
     loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
     return _with_adapter(loaded, adapter) if adapter else loaded
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workbench.models.eyes import has_eyes
-from workbench.models.fewbits import UNPACKED, nf4
+from workbench.models.architectures import unpacked
+from workbench.models.fewbits import nf4
 from workbench.models.loading import TEXTS, auto_class, configuration, on_disk
 
 
@@ -20,7 +20,9 @@ def four_bit_weights(model: str) -> frozenset[str]:
     config = configuration(model)
     with torch.device("meta"):
         network = auto_class(on_disk(model, TEXTS)).from_config(config, trust_remote_code=False)
-    skipped = list(UNPACKED) if has_eyes(on_disk(model, TEXTS)) else None
-    keep = HfQuantizer.get_modules_to_not_convert(network, skipped, network._keep_in_fp32_modules)
+    skipped = unpacked(on_disk(model, TEXTS))
+    keep = HfQuantizer.get_modules_to_not_convert(
+        network, list(skipped) if skipped else None, network._keep_in_fp32_modules
+    )
     replace_with_bnb_linear(network, modules_to_not_convert=keep, quantization_config=nf4(torch.float32))
     return frozenset(f"{name}.weight" for name, layer in network.named_modules() if hasattr(layer, "quant_state"))

@@ -7,7 +7,8 @@ number at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from workbench.errors import BadInput
@@ -17,23 +18,26 @@ FLAGS = ("do_convert_rgb", "do_pad", "do_resize", "do_center_crop", "do_rescale"
 SIZES, MEANS = ("size", "crop_size"), ("image_mean", "image_std")
 SETTINGS = (*FLAGS, *SIZES, "resample", "rescale_factor", *MEANS)
 """What of such a file is a setting of the picture's numbers, and neither code nor a place."""
+Check = Callable[[Any], bool]
+NOTHING: Mapping[str, Check] = MappingProxyType({})
 _SIDES = {"height", "width", "shortest_edge", "longest_edge"}
 _FILTERS = range(6)  # Pillow's ways of making a picture smaller
 
 
-def chosen(content: Mapping[str, Any], file: object) -> dict[str, Any]:
+def chosen(content: Mapping[str, Any], file: object, more: Mapping[str, Check] = NOTHING) -> dict[str, Any]:
     """Return the settings of an image processor that concern numbers.
 
     Args:
         content: of the file, or of the part of it that is about pictures.
         file: how errors call it.
+        more: further settings, and what they may be; they go before those that all have.
 
     Raises:
         BadInput: one of them is what no picture can be made with.
     """
-    settings = {key: content[key] for key in SETTINGS if content.get(key) is not None}
+    settings = {key: content[key] for key in (*SETTINGS, *more) if content.get(key) is not None}
     for key, value in settings.items():
-        if not _sound(key, value):
+        if not (more[key](value) if key in more else _sound(key, value)):
             raise BadInput("models.seeing.odd_setting", file=file, key=key, given=str(value)[:80])
     return settings
 
@@ -67,8 +71,8 @@ def _sound(key: str, value: Any) -> bool:
     if key in FLAGS:
         return isinstance(value, bool)
     if key in SIZES:
-        return _side(value) or (
-            isinstance(value, Mapping) and bool(value) and set(value) <= _SIDES and all(map(_side, value.values()))
+        return is_side(value) or (
+            isinstance(value, Mapping) and bool(value) and set(value) <= _SIDES and all(map(is_side, value.values()))
         )
     if key == "resample":
         return isinstance(value, int) and value in _FILTERS
@@ -77,7 +81,8 @@ def _sound(key: str, value: Any) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(map(_number, value)) and _divides(key, value)
 
 
-def _side(value: Any) -> bool:
+def is_side(value: Any) -> bool:
+    """Tell whether a value is a number of pixels that a side may have."""
     return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from workbench.models.architectures import LLAVA
+
 if TYPE_CHECKING:
     import torch
 
@@ -19,7 +21,7 @@ _WORDS = ("input_ids", "labels", "attention_mask", "position_ids", "lengths")
 
 def language_part(network: Any) -> Any:
     """Return the language model within a network that sees, by the names of a Llama; any other network as it is."""
-    if getattr(network.config, "model_type", "") != "llava":
+    if getattr(network.config, "model_type", "") != LLAVA:
         return network
     return SimpleNamespace(
         config=network.config.get_text_config(),

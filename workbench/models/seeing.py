@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.environment import cache_folder
 from workbench.errors import BadInput, Failed
 from workbench.models import headers, sight
+from workbench.models.architectures import has_eyes
 from workbench.models.folders import (
     check_files,
     check_folder,
@@ -68,8 +69,10 @@ def cached(name: str, words: Path, eyes: Path, parts: Callable[[], tuple[Any, An
         parts: gives the language model's network, in its own kind of numbers, and its tokenizer.
 
     Raises:
-        BadInput: one of them is damaged. Failed: nowhere to keep it.
+        BadInput: one of them is damaged, or the model sees already. Failed: nowhere to keep it.
     """
+    if has_eyes(words):
+        raise BadInput("models.seeing.sees_already", model=name.rpartition(SIGN)[0])
     home = cache_folder()
     if home is None:
         raise Failed("models.seeing.no_cache", given=name)
@@ -192,13 +195,6 @@ def fresh_projector(wide: int, out: int, seed: int = 0) -> dict[str, torch.Tenso
         f"model.{PROJECTOR}.linear_2.weight": uniform(out, out, fan=out),
         f"model.{PROJECTOR}.linear_2.bias": uniform(out, fan=out),
     }
-
-
-def in_own_numbers(network: Any) -> None:
-    """Let the projector be given its input in the kind of numbers of its own weights: it is trained in float32, though
-    the tower may compute in 16 bit."""
-    projector = network.model.multi_modal_projector
-    projector.register_forward_pre_hook(lambda module, given: (given[0].to(module.linear_1.weight.dtype),))
 
 
 def _tensors(network: Any, eyes: Path) -> dict[str, torch.Tensor]:

@@ -20,6 +20,7 @@ class Work:
         quantization: ``nf4`` or ``none``.
         method: what is trained.
         r: rank of the adapter.
+        projector: whether the projector of a model that sees is trained.
         target_modules: the layers that get one.
         optim: the optimizer's name in transformers.
         rows: conversations at once on a device.
@@ -38,6 +39,7 @@ class Work:
     quantization: Quantization = "none"
     method: Method = "lora"
     r: int = 16
+    projector: bool = True
     target_modules: str | tuple[str, ...] = "all-linear"
     optim: str = "adamw_torch_fused"
     rows: int = 16

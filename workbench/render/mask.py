@@ -157,7 +157,7 @@ def _row(row: Row, view: MaskView, lang: str | None) -> str:
 def _box(box: Box, view: MaskView, lang: str | None) -> str:
     if box.kind == PICTURE:
         shown = view.pictures[box.picture] if box.picture < len(view.pictures) else None
-        return patches_html(shown, len(box.tokens), lang=lang)
+        return patches_html(shown, len(box.tokens), square=view.square, lang=lang)
     names = ["wb-tok", f"wb-{box.kind}", "wb-on" if box.trained else "", "wb-many" if len(box.tokens) > 1 else ""]
     element = tag(
         "ins" if box.trained else "span",  # where styles are dropped, a trained token is still underlined

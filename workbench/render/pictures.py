@@ -44,29 +44,30 @@ def gallery_html(pictures: Sequence[Picture], *, lang: str | None = None) -> str
     return tag("span", shown, class_="wb-gallery") if shown else ""
 
 
-def patches_html(picture: Picture | None, patches: int, *, lang: str | None = None) -> str:
+def patches_html(picture: Picture | None, patches: int, *, square: bool = True, lang: str | None = None) -> str:
     """Return the block of a picture's tokens in a mask, which opens to the picture as the model gets it, cut into its
     patches.
 
     Args:
         picture: None where it is not at hand.
         patches: tokens of the picture.
+        square: whether they are the patches of a square, row by row, where their number is one of a square.
     """
     summary = tag("summary", escape(text("render.picture.tokens", lang, count=patches)))
-    return tag("details", summary + _opened(picture, patches, lang), class_="wb-picture")
+    return tag("details", summary + _opened(picture, patches, square, lang), class_="wb-picture")
 
 
-def _opened(picture: Picture | None, patches: int, lang: str | None) -> str:
+def _opened(picture: Picture | None, patches: int, square: bool, lang: str | None) -> str:
     if picture is None:
         return ""
     try:
-        address = _address(picture, LARGE, square=True)
+        address = _address(picture, LARGE, square=square)
     except BadPicture as error:
         return tag("p", escape(_unseen(error, lang)), class_="wb-unseen")
     side = math.isqrt(patches)
-    square = side > 0 and side * side == patches
-    grid = tag("i", "", style=f"--patch:calc(100%/{side})") if square else ""
-    key = "render.picture.patches" if square else "render.picture.whole"
+    even = square and side > 0 and side * side == patches
+    grid = tag("i", "", style=f"--patch:calc(100%/{side})") if even else ""
+    key = "render.picture.patches" if even else "render.picture.whole"
     note = tag("p", escape(text(key, lang, side=side, count=patches)), class_="wb-soft")
     return tag("div", _image(picture, address) + grid, class_="wb-patches") + note
 

@@ -186,9 +186,10 @@ class ChatStep(Step[ChatSettings]):
         Raises:
             BadPicture: one of them cannot be seen; those that were shown stay.
         """
-        from workbench.chat.shown import from_visitor
+        from workbench.chat.shown import from_visitor, side_for
 
-        self.images = from_visitor(pictures)
+        models = [model.model for model in self.models.values() if isinstance(model, Model)] if pictures else []
+        self.images = from_visitor(pictures, side_for(models))
         self.tell("shown")
 
     def questions(self, lang: str | None = None) -> list[str]:

@@ -216,7 +216,7 @@ def _seen(ids: Sequence[int], labels: Sequence[int], media: Sequence[Picture], p
     shown: list[Picture] = []
     for id_, label in zip(ids, labels, strict=True):
         picture = media[len(shown)] if id_ == _PICTURE_ID else None
-        piece = (id_,) if picture is None else places.ids(picture)
+        piece = (id_,) if picture is None else places.framed(picture)
         shown += [] if picture is None else [picture]
         wide_ids.extend(piece)
         wide_labels.extend((label,) * len(piece))

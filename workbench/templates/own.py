@@ -19,7 +19,7 @@ from workbench.errors import BadInput
 from workbench.templates.codec import codec
 from workbench.templates.named import bare, trained_by
 from workbench.templates.outline import Ender, Outline, Outliner
-from workbench.templates.skeleton import Parsed, Renderer, parse
+from workbench.templates.skeleton import Parsed, Renderer, parse, placeholder_of
 from workbench.templates.thoughts import CLOSE, spoken
 from workbench.templates.values import LossOn, Segment, Unfit, unfit
 
@@ -38,7 +38,10 @@ def own_template(tokenizer: Any) -> OwnTemplate:
     """
     if not getattr(tokenizer, "chat_template", None):
         raise BadInput("templates.no_chat_template")
-    key = (str(tokenizer.chat_template), len(tokenizer), tokenizer.bos_token, tokenizer.eos_token)
+    key = (
+        str(tokenizer.chat_template), len(tokenizer), tokenizer.bos_token, tokenizer.eos_token,
+        placeholder_of(tokenizer),
+    )  # fmt: skip
     with _lock:
         cached = _made.get(tokenizer)
     if cached and cached[0] == key:
@@ -117,7 +120,8 @@ class OwnTemplate:
             raise
 
     def _fitting(self, conversation: Conversation, prompt: bool, *, as_text: bool) -> tuple[Outline, Parsed]:
-        options: dict[str, Any] = {"thought": self.thought_field, "as_text": as_text}
+        pictured = bool(self.render.placeholder)
+        options: dict[str, Any] = {"thought": self.thought_field, "as_text": as_text, "pictured": pictured}
         parsed = parse(conversation, **options)
         rendered = self.render(parsed.real, parsed.tools, prompt)
         if any(written in rendered for written in _as_python_writes(parsed)):

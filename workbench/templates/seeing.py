@@ -7,19 +7,15 @@ writes what people say as it is, and what somebody wrote as ``<image>`` stays wo
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.data.conversation import Conversation, Message
-from workbench.data.picture import Picture
+from workbench.data.picture import BadPicture, Picture
 from workbench.data.pictures import PICTURE
+from workbench.templates.marks import MARK, mark
 from workbench.templates.values import LossOn, Places, Segment, Template, Unfit
-
-_NONCE = secrets.token_hex(8)
-_MARK = re.compile(rf"P{_NONCE}x(\d+)E")
 
 
 def check_sight(conversation: Conversation, template: Template) -> None:
@@ -91,15 +87,27 @@ class SeeingTemplate:
     def _parted(self, segment: Segment, pictures: tuple[Picture, ...]) -> Iterator[Segment]:
         """A segment's words, and between them the placeholders of the pictures, which are never trained."""
         last = 0
-        for mark in _MARK.finditer(segment.text):
-            if mark.start() > last:
-                yield replace(segment, text=segment.text[last : mark.start()])
-            ids = self.places.ids(pictures[int(mark[1])])
+        for found in MARK.finditer(segment.text):
+            if found.start() > last:
+                yield replace(segment, text=segment.text[last : found.start()])
+            ids = self._ids(pictures[int(found[1])])
             hidden = replace(segment, trained=False, control=True, rule="picture", ids=ids)
             yield replace(hidden, text=PICTURE, field="picture")
-            last = mark.end()
+            last = found.end()
         if last < len(segment.text) or not segment.text:
             yield replace(segment, text=segment.text[last:])
+
+    def _ids(self, picture: Picture) -> tuple[int, ...]:
+        """What stands for a picture; where the template writes nothing round it, with what is to stand there.
+
+        Raises:
+            Unfit: the picture cannot be opened, so that nobody knows how much of it there is.
+        """
+        shown = getattr(getattr(self.inner, "render", None), "placeholder", "")
+        try:
+            return self.places.ids(picture) if shown else self.places.framed(picture)
+        except BadPicture as error:
+            raise Unfit("picture_unseen", error.say(), error.do()) from None
 
     def fingerprint(self, tokenizer: Any) -> str:
         """Return the template's, and that of how pictures are made into numbers."""
@@ -121,7 +129,7 @@ def _of(conversation: Conversation, rendered: list[Segment], pictures: tuple[Pic
     """Of which pictures the places are in the turns that were rendered; what follows the last answer is not."""
     last = max((segment.turn for segment in rendered), default=-1)
     words = "".join(message.content for message in conversation.messages[: last + 1])
-    return [int(mark[1]) for mark in _MARK.finditer(words) if int(mark[1]) < len(pictures)]
+    return [int(found[1]) for found in MARK.finditer(words) if int(found[1]) < len(pictures)]
 
 
 def _marked(conversation: Conversation) -> tuple[Conversation, tuple[Picture, ...]]:
@@ -133,7 +141,7 @@ def _marked(conversation: Conversation) -> tuple[Conversation, tuple[Picture, ..
         if content.count(PICTURE) < len(message.images):
             raise Unfit("picture_places")
         for image in message.images:
-            content = content.replace(PICTURE, f"P{_NONCE}x{len(pictures)}E", 1)
+            content = content.replace(PICTURE, mark(len(pictures)), 1)
             pictures.append(image)
         messages.append(replace(message, content=content, images=()) if message.images else message)
     return conversation.with_messages(*messages), tuple(pictures)

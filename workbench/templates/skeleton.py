@@ -18,6 +18,8 @@ from typing import Any
 
 from workbench.data.conversation import Conversation, Message
 from workbench.errors import BadInput
+from workbench.templates.marks import MARK, apart
+from workbench.templates.parts import in_parts, shows_pictures, wants_parts, with_marks
 from workbench.templates.sandbox import TooMuchError, render
 from workbench.templates.thoughts import AFTER, BEFORE, CLOSE, OPEN
 from workbench.templates.values import Unfit, unfit
@@ -70,14 +72,24 @@ class Renderer:
         self.options = dict(tokenizer.special_tokens_map)
         if "date_string" in self.template:
             self.options["date_string"] = _FIXED_DATE
+        placeholder = placeholder_of(tokenizer)
+        self.placeholder = placeholder if placeholder and shows_pictures(self._rendered, placeholder) else ""
+        self.in_parts = bool(self.placeholder) or wants_parts(self._rendered)
 
     def __call__(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = (), prompt: bool = False) -> str:
-        """The rendered text, as ``tokenizer.apply_chat_template(…, tokenize=False)`` gives it (in Jinja's sandbox).
+        """The rendered text, as ``tokenizer.apply_chat_template(…, tokenize=False)`` gives it (in Jinja's sandbox); of
+        a template that shows pictures by itself with their marks in the place of its placeholders.
 
         Raises:
             Unfit: the template refuses these messages; the note holds its words.
             BadInput: it takes more time or memory than a template may.
         """
+        if not self.in_parts:
+            return self._rendered(messages, tools, prompt)
+        text = self._rendered([in_parts(message, self.placeholder) for message in messages], tools, prompt)
+        return with_marks(text, messages, self.placeholder) if self.placeholder else text
+
+    def _rendered(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Any] = (), prompt: bool = False) -> str:
         from jinja2 import TemplateError
 
         template = self.with_tools if tools else self.template
@@ -101,6 +113,12 @@ class Renderer:
         except Unfit:
             return None
         return len(part) if text.startswith(part) else None
+
+
+def placeholder_of(tokenizer: Any) -> str:
+    """Return the token that stands for a part of a picture; empty where the model of ``tokenizer`` sees none."""
+    places = getattr(tokenizer, "picture_places", None)
+    return "" if places is None else str(tokenizer.convert_ids_to_tokens(places.image_token) or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +187,14 @@ def in_words(text: str) -> str:
     return _MARK.sub("…", text)
 
 
-def parse(conversation: Conversation, *, reasoning: bool = False, thought: str = "", as_text: bool = False) -> Parsed:
+def parse(
+    conversation: Conversation,
+    *,
+    reasoning: bool = False,
+    thought: str = "",
+    as_text: bool = False,
+    pictured: bool = False,
+) -> Parsed:
     """Take a conversation apart.
 
     Args:
@@ -177,6 +202,7 @@ def parse(conversation: Conversation, *, reasoning: bool = False, thought: str =
         reasoning: cut ``<think>…</think>`` in answers from what follows, for templates that treat the two differently.
         thought: the field of a message in which the template looks for its thought; empty: it stands in the content.
         as_text: give the arguments of a call as the text of their JSON, for templates that do not take them apart.
+        pictured: leave the marks of pictures where they are, for a template that shows them by itself.
 
     Raises:
         Unfit: a tool or a tool call is not JSON.
@@ -191,7 +217,10 @@ def parse(conversation: Conversation, *, reasoning: bool = False, thought: str =
             marked[thought] = _mark(parsed, index, "reasoning", message.thinking)
         elif message.thinking:
             real["content"] = f"{BEFORE}{message.thinking}{AFTER}{message.content}"
-        marked["content"] = _content(parsed, index, message, reasoning, thought)
+        if pictured and MARK.search(message.content):
+            marked["content"] = _around_pictures(parsed, index, message.content)
+        else:
+            marked["content"] = _content(parsed, index, message, reasoning, thought)
         calls = [_call(_json(call), as_text=as_text) for call in message.tool_calls]
         if calls:
             real["tool_calls"] = calls
@@ -221,6 +250,13 @@ def _content(parsed: Parsed, index: int, message: Message, reasoning: bool, fiel
         inner = _mark(parsed, index, "reasoning", thinking_text)
         return f"{before}{OPEN}{lead}{inner}{trail}{CLOSE}{gap}{_mark(parsed, index, 'content', reply)}"
     return _mark(parsed, index, "content", content)
+
+
+def _around_pictures(parsed: Parsed, index: int, content: str) -> str:
+    """The content with sentinels, and between them the marks of its pictures as they are."""
+    return "".join(
+        piece if MARK.fullmatch(piece) else _mark(parsed, index, "content", piece) for piece in apart(content)
+    )
 
 
 def _edges(text: str, inner: str) -> tuple[str, str]:

@@ -137,10 +137,12 @@ def dressed(tokenizer: Any, template: str | None = None, *, system: str = KEEP, 
 def _dress(tokenizer: Any, system: str, thinking: Thinking) -> Any:
     system_text = text_of(system)
     adds = system != KEEP and str(getattr(words_of(get(None, tokenizer)), "default", ""))
+    begins = bool(system_text or adds)
     current = tokenizer.chat_template
     sources = current if isinstance(current, dict) else {"": current or ""}
+    in_parts = bool(begins and words_of(get(None, tokenizer)).render.in_parts)  # type: ignore[attr-defined]
     changed_sources = {
-        name: _before(source, system_text, bool(system_text or adds), thinking) for name, source in sources.items()
+        name: _before(source, system_text, begins, thinking, in_parts=in_parts) for name, source in sources.items()
     }
     if not any(changed_sources.values()):
         return tokenizer
@@ -152,13 +154,15 @@ def _dress(tokenizer: Any, system: str, thinking: Thinking) -> Any:
     return new
 
 
-def _before(source: str, system_text: str, begins: bool, thinking: Thinking) -> str:
+def _before(source: str, system_text: str, begins: bool, thinking: Thinking, *, in_parts: bool) -> str:
     """What is to stand before a template's source."""
     lines = []
     if thinking == "empty":
         lines += [f"{{%- set {name} = false %}}" for name in switches(source)]
     if begins:
-        message = f"{{'role': 'system', 'content': {json.dumps(system_text, ensure_ascii=False)}}}"
+        words = json.dumps(system_text, ensure_ascii=False)
+        content = f"[{{'type': 'text', 'text': {words}}}]" if in_parts else words
+        message = f"{{'role': 'system', 'content': {content}}}"
         lines.append(f"{{%- if {_NO_SYSTEM} %}}{{%- set messages = [{message}] + messages %}}{{%- endif %}}")
     return "".join(lines)
 

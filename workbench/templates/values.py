@@ -98,8 +98,15 @@ class Prompt(list[int]):
 class Places(Protocol):
     """Say which ids stand where a picture is, for one model."""
 
+    image_token: int
+    square: bool
+    """Whether the placeholders of a picture are the patches of a square, row by row."""
+
     def ids(self, picture: Picture) -> tuple[int, ...]:
         """Return the placeholders of one picture, as the model's own processor writes them."""
+
+    def framed(self, picture: Picture) -> tuple[int, ...]:
+        """Return them with what stands before and after them, for a template that knows no pictures."""
 
     def fingerprint(self) -> str:
         """Return what tells two ways of making placeholders and pixels apart."""

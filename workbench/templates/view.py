@@ -103,6 +103,7 @@ class MaskView:
         thinking: what is done with thoughts.
         answers: how many answers the conversation holds.
         pictures: of the conversation after the cut, in order.
+        square: whether the tokens of a picture are the patches of a square, row by row.
         default: the system text that the template itself put into this conversation; None where it put none.
         apart: reason (a key of the texts, ``templates.apart.…``) -> how many of them are not trained as they stand.
     """
@@ -126,6 +127,7 @@ class MaskView:
     apart: Mapping[str, int] = field(default_factory=dict)
     default: DefaultSystem | None = None
     pictures: tuple[Picture, ...] = ()
+    square: bool = True
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -203,6 +205,7 @@ def mask_view(
         apart=reasons,
         default=default_system(chosen) if any(s.rule == "default_system" for s in segments) else None,
         pictures=fitted.pictures,
+        square=getattr(getattr(tokenizer, "picture_places", None), "square", True),
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import Failed
+from workbench.errors import BadSetting, Failed
 from workbench.models import adapters
+from workbench.models.architectures import LLAVA, Architecture
 from workbench.models.isolated import isolate, isolates
 from workbench.models.kernels import use_liger, uses_liger
 from workbench.models.loading import eyes_of
-from workbench.models.projector import PROJECTOR, load_projector
+from workbench.models.projector import load_projector
 from workbench.models.translating import Fitting
 from workbench.training.batches import Plan, plan_batches
 from workbench.training.checks import adapter_folder, check_length, check_settings, no_such_layers, projector_folder
@@ -140,14 +142,16 @@ def with_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
 
     if recipe.runtime.gradient_checkpointing:
         network.enable_input_require_grads()
-    sees = eyes_of(network) is not None
-    if sees and recipe.vision.projector:
+    eyes = eyes_of(network)
+    if eyes and recipe.vision.projector:
+        if network.config.model_type != LLAVA:
+            raise BadSetting("training.projector_of_its_own", model=recipe.base, given=recipe.vision.projector)
         load_projector(network, projector_folder(recipe.vision.projector))
     if a.start:
         return _begun(network, adapter_folder(a.start))
     try:
-        if sees:
-            return seeing_adapter(network, recipe, steps)
+        if eyes:
+            return seeing_adapter(network, recipe, steps, eyes.parts)
         return get_peft_model(network, adapter_config(recipe, steps))
     except ValueError as error:
         if "target modules" not in str(error).lower():
@@ -170,28 +174,33 @@ def _begun(network: Any, folder: Path) -> Any:
         return PeftModel.from_pretrained(network, str(folder), config=config, is_trainable=True)
 
 
-def seeing_adapter(network: Any, recipe: Recipe, steps: int) -> Any:
+def seeing_adapter(network: Any, recipe: Recipe, steps: int, parts: Architecture) -> Any:
     """Return a network that sees with what is trained of it: its projector, and LoRA on the layers that are named.
 
     Layers are named in full: tower and language model have layers of one name, and a short one would mean both. The
-    projector is PEFT's ``modules_to_save``, so that an adapter's file is never without it.
+    projector is PEFT's ``modules_to_save``, so that an adapter's file is never without one that was made here; that of
+    a model that could see before is the base's, where it is not trained.
+
+    Args:
+        parts: how the parts of the network are called.
     """
     from peft import get_peft_model
 
     config = adapter_config(recipe, steps)
-    config.modules_to_save = [PROJECTOR]
-    config.target_modules = _DUMMY if recipe.adapter.method == "none" else _targets(network, recipe)
+    if recipe.vision.train_projector or network.config.model_type == LLAVA:
+        config.modules_to_save = [parts.projector_module]
+    config.target_modules = _DUMMY if recipe.adapter.method == "none" else _targets(network, recipe, parts)
     if recipe.vision.tower_lora_r and recipe.adapter.method == "lora":
-        config.rank_pattern = {r"model\.vision_tower\..+": recipe.vision.tower_lora_r}
+        config.rank_pattern = {rf"{re.escape(parts.tower)}\..+": recipe.vision.tower_lora_r}
     adapted = get_peft_model(network, config)
     for name, parameter in adapted.named_parameters():
-        if PROJECTOR in name and "modules_to_save" in name:
+        if parts.projector in name and "modules_to_save" in name:
             parameter.data = parameter.data.float()
             parameter.requires_grad_(recipe.vision.train_projector)
     return adapted
 
 
-def _targets(network: Any, recipe: Recipe) -> str:
+def _targets(network: Any, recipe: Recipe, parts: Architecture) -> str:
     """The layers that get LoRA, as one pattern on full names: of the language model, and of the tower those whose
     output is read."""
     import torch
@@ -200,17 +209,29 @@ def _targets(network: Any, recipe: Recipe) -> str:
     if isinstance(chosen, str) and chosen != "all-linear":
         return chosen
     linear = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)]
-    words = {name.rpartition(".")[2] for name in linear if name.startswith("model.language_model.")}
+    words = {name.rpartition(".")[2] for name in linear if name.startswith(f"{parts.language}.")}
     ends = sorted(words if chosen == "all-linear" else words & set(chosen))
     if not ends:
         raise no_such_layers(recipe, linear)
-    pattern = rf"model\.language_model\..+\.({'|'.join(ends)})"
+    pattern = rf"{re.escape(parts.language)}\..+\.({'|'.join(ends)})"
     if not recipe.vision.tower_lora_r:
         return pattern
-    read = network.config.vision_config.num_hidden_layers + network.config.vision_feature_layer + 1
-    layers = "|".join(map(str, range(read)))
-    eyes = sorted({name.rpartition(".")[2] for name in linear if name.startswith("model.vision_tower.")})
-    return rf"{pattern}|model\.vision_tower\..+\.({layers})\..+\.({'|'.join(eyes)})"
+    read = [found for name in linear if (found := _in_tower(name, network, parts))]
+    layers, eyes = sorted({number for number, _ in read}), sorted({end for _, end in read})
+    inside = f"({'|'.join(map(str, layers))})"
+    return rf"{pattern}|{re.escape(parts.tower)}\..+\.{inside}\..+\.({'|'.join(eyes)})"
+
+
+def _in_tower(name: str, network: Any, parts: Architecture) -> tuple[int, str] | None:
+    """The layer of the tower in which a linear layer lies, and its own name there; None where its output does not
+    reach the projector, or it is in no layer of the tower."""
+    layer = re.fullmatch(rf"{re.escape(parts.tower)}\..+?\.(\d+)\..*?([^.]+)", name)
+    if layer is None or name.startswith(f"{parts.projector}."):
+        return None
+    last = getattr(network.config, "vision_feature_layer", None)
+    if last is not None and int(layer[1]) > network.config.vision_config.num_hidden_layers + last:
+        return None
+    return int(layer[1]), layer[2]
 
 
 def adapter_config(recipe: Recipe, steps: int) -> Any:

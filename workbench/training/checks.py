@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import BadInput, BadSetting, Failed, nearest
+from workbench.errors import BadInput, BadSetting, Failed, WorkbenchError, nearest
 from workbench.models.kernels import has_liger
 from workbench.training.optimizers import ADAMW
 from workbench.training.reporting import check_writers
@@ -59,7 +59,7 @@ def _check_vision(recipe: Recipe) -> None:
         BadSetting: a setting of pictures without a tower, or one that does not go with pictures.
     """
     vision, method = recipe.vision, recipe.adapter.method
-    if not vision.tower:
+    if not vision.tower and not ((method != "lora" or recipe.data.packing) and _base_sees(recipe)):
         if method == "none":
             raise BadSetting("training.nothing_trains", given=method)
         return
@@ -69,6 +69,16 @@ def _check_vision(recipe: Recipe) -> None:
         raise BadSetting("training.vision_method", given=method)
     if method == "none" and not vision.train_projector:
         raise BadSetting("training.nothing_trains", given=method)
+
+
+def _base_sees(recipe: Recipe) -> bool:
+    """Whether the base sees by itself; a base that is not here is refused where it is looked for."""
+    from workbench.training.execution import sees
+
+    try:
+        return sees(recipe)
+    except WorkbenchError:
+        return False
 
 
 def adapter_folder(start: str) -> Path:

@@ -325,8 +325,9 @@ def _staged(recipe: Recipe, rows: Sequence[Conversation]) -> list[Conversation]:
     """
     from workbench.data.drawn import shown_only
     from workbench.data.picture_faults import refuse_unreadable
+    from workbench.training.execution import sees
 
-    if recipe.vision.tower and any(row.pictures for row in rows):
+    if any(row.pictures for row in rows) and sees(recipe):
         refuse_unreadable(rows)
     first = recipe.vision.tower and recipe.vision.stage == "pretrain"
     return [shown_only(row) for row in rows] if first else list(rows)

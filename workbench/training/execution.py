@@ -48,7 +48,7 @@ def packs(recipe: Recipe) -> bool:
     from workbench.models import best_device, configuration
     from workbench.models.loading import default_attention
 
-    if recipe.vision.tower or _sees(recipe.base):
+    if sees(recipe):
         return False  # pictures would have to be dealt out with the rows; ``check_settings`` refuses to be asked for it
     if recipe.data.packing is not None:
         return recipe.data.packing
@@ -95,8 +95,13 @@ def make_task(recipe: Recipe, loaded: Loaded, *, packed: bool) -> Task:
     return SupervisedTuning(packed=packed, eyes=loaded.eyes, quick=quick)
 
 
-def _sees(base: str) -> bool:
-    from workbench.models.eyes import has_eyes
+def sees(recipe: Recipe) -> bool:
+    """Tell whether the base that ``recipe`` names sees pictures.
+
+    Raises:
+        UnknownName: no such model. Failed: the hub did not give it.
+    """
+    from workbench.models.architectures import has_eyes
     from workbench.models.loading import TEXTS, on_disk
 
-    return has_eyes(on_disk(base, TEXTS))
+    return bool(recipe.vision.tower) or has_eyes(on_disk(recipe.base, TEXTS))

@@ -108,6 +108,7 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
         quantization=recipe.model.quantization,
         method=a.method,
         r=a.r,
+        projector=recipe.vision.train_projector,
         target_modules=a.target_modules if isinstance(a.target_modules, str) else tuple(a.target_modules),
         optim=recipe.optimizer.optim,
         rows=rows,

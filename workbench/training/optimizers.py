@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from workbench.models.projector import PROJECTOR
+from workbench.models.architectures import architecture_of
 from workbench.training.settings import Recipe
 
 # Those made here; all others are made by transformers, with what they need installed.
@@ -36,9 +36,10 @@ def parameter_groups(model: Any, recipe: Recipe) -> list[dict[str, Any]]:
     which do not; or, where the projector has a rate of its own, all else and then the projector."""
     decay, rate = recipe.optimizer.weight_decay, recipe.vision.projector_learning_rate
     trained = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    if rate is not None:
-        projector = [parameter for name, parameter in trained if PROJECTOR in name]
-        rest = [parameter for name, parameter in trained if PROJECTOR not in name]
+    parts = architecture_of(model.config)
+    if rate is not None and parts is not None:
+        projector = [parameter for name, parameter in trained if parts.projector in name]
+        rest = [parameter for name, parameter in trained if parts.projector not in name]
         groups = [
             {"params": rest, "weight_decay": decay},
             {"params": projector, "weight_decay": decay, "lr": rate},
