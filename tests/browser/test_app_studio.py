@@ -108,6 +108,7 @@ def test_from_an_empty_workspace_to_the_first_sentence(
     def keep(step: str) -> None:
         picture(page, f"studio_{width}_{lang}_{step}", full_page=True)
         assert page.locator("#stepper [aria-current=step]").count() == 1
+        page.wait_for_timeout(600)  # until the colours of the buttons have changed
         assert_fits(page)
 
     keep("0")

@@ -168,6 +168,16 @@ def test_the_summary_says_where_the_curves_went_with_units_and_a_reference() -> 
     assert "100%" in words
 
 
+def test_of_a_single_point_nothing_is_said_to_have_gone_anywhere() -> None:
+    first = Curves(train=[(1, 1.93)], held_out=[(0, 6.19)], identity=[(0, 0.0)])
+    for lang, words in (
+        ("en", ("went", "1.93", "6.19", "0% at step 0")),
+        ("zh", ("变为", "1.93", "6.19", "0 步为 0%")),
+    ):
+        said = curves_summary(first, lang=lang)
+        assert words[0] not in said and all(word in said for word in words[1:])
+
+
 def test_the_numbers_stand_in_a_table_behind_a_disclosure() -> None:
     page = Page(curves_html(FULL, lang="zh"))
     assert len(page.of("details")) == 1
