@@ -260,8 +260,9 @@ def _shade_gap(axes: Axes, train: list[tuple[int, float]], held_out: list[tuple[
     below = np.interp(steps, [step for step, _ in train], [value for _, value in train])
     if not (above > below).any():  # nothing that could look like overfitting
         return
-    tone = {"color": ink.tones["vermillion"], "alpha": 0.15, "linewidth": 0, "zorder": 1}
-    axes.fill_between(steps, below, above, where=above > below, interpolate=True, **tone)
+    tone = ink.tones["vermillion"]
+    axes.fill_between(steps, below, above, where=above > below, interpolate=True, color=tone, alpha=0.15, linewidth=0,
+                      zorder=1)  # fmt: skip
     label = ink.say("gap" if len(train) <= _FEW_POINTS else "gap_and_mean")
     axes.text(0.985, 0.97, label, transform=axes.transAxes, ha="right", va="top",
               bbox=ink.ground(), **ink.type(8.5, "soft"))  # fmt: skip
