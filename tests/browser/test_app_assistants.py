@@ -284,7 +284,7 @@ def test_streamlit_with_pictures_and_calls_is_open_to_everybody(
         again = page.get_by_role("button", name="再问一次")
         box.fill(SUM)
         box.press("Enter")
-        page.get_by_test_id("stExpander").get_by_text("调用").wait_for(timeout=180_000)
+        page.get_by_test_id("stExpander").get_by_text("调用").first.wait_for(timeout=180_000)
         again.wait_for()
         page.get_by_role("button", name="给它看图片").click()
         page.locator("input[type=file]").set_input_files(red(tmp_path))

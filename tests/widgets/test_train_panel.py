@@ -15,6 +15,7 @@ from tests.recordings import evaluate, tiny_settings
 from workbench.runs import Run, State, wait
 from workbench.widgets import TrainPanel
 from workbench.widgets.form import MAIN
+from workbench.widgets.spoiling import SHOWN
 
 Recorded = Callable[..., Run]
 
@@ -74,7 +75,8 @@ def test_what_a_beginner_turns_is_named_in_words_and_by_its_own_name(tmp_path: P
     panel = TrainPanel(out=tmp_path / "run", lang=lang)
     rate = panel.controls.named["optimizer.learning_rate"]
     assert rate.description == words and rate.tooltip.startswith("learning_rate · ")
-    names = [panel.controls.named[name].description for name in MAIN]
+    panel.controls.named["all_settings"].children[0].value = True
+    names = [panel.controls.named[name].description for name in (*MAIN, *SHOWN)]
     assert all(names) and not any("_" in name for name in names)
 
 

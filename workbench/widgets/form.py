@@ -19,6 +19,9 @@ MAIN = (
 )  # fmt: skip
 
 
+NAMED = (*MAIN, "schedule.max_steps")
+
+
 class Form:
     """Represent controls for the settings of a recipe.
 
@@ -115,7 +118,7 @@ def _control(field: Field) -> Any:
 
 def named_text(field: Field, lang: str | None) -> str:
     """Return what a setting of a beginner's is called in words; nothing for the others, which go by their own name."""
-    return str(lookup("widgets.train.names", lang).get(field.name, "")) if field.key in MAIN else ""
+    return str(lookup("widgets.train.names", lang).get(field.name, "")) if field.key in NAMED else ""
 
 
 def help_text(field: Field, lang: str | None) -> str:
