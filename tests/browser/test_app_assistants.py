@@ -289,6 +289,7 @@ def test_streamlit_with_pictures_and_calls_is_open_to_everybody(
         page.get_by_role("button", name="给它看图片").click()
         page.locator("input[type=file]").set_input_files(red(tmp_path))
         page.get_by_text("red.png").wait_for()
+        page.wait_for_timeout(3000)  # its name is there before the server has it
         page.keyboard.press("Escape")
         box.fill("这是什么？")
         box.press("Enter")
