@@ -45,6 +45,15 @@ def test_what_a_person_can_do_nothing_about_is_not_printed(name: str) -> None:
     assert re.search(r"^logger = logging.get_?[lL]ogger\(__name__\)", path.read_text(encoding="utf-8"), re.M)
 
 
+def test_a_look_at_the_machine_prepares_before_the_libraries_load() -> None:
+    code = (
+        "import logging; from workbench.models.machine import machine; machine();"
+        f"print(logging.getLogger({HUSHED[0]!r}).isEnabledFor(logging.WARNING))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False" and "gemm_4bit" not in done.stderr
+
+
 def test_every_command_runs_prepared() -> None:
     code = "import os; from workbench.cli import run; run(['--version']); print(os.environ['HF_HUB_DISABLE_TELEMETRY'])"
     bare = {name: value for name, value in os.environ.items() if name not in DEFAULTS}

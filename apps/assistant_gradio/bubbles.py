@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench.chat.desk import Turn
 from workbench.chat.shown import address
-from workbench.render.markup import visible
+from workbench.render.markup import escape, visible
 from workbench.templates.thoughts import parted
 from workbench.texts import text
 
@@ -34,14 +34,14 @@ def turn_bubbles(turn: Turn, lang: str, *, going: bool = False, noted: bool = Fa
     shown += answer_bubbles(turn.answer, WAITING if going else "–", lang)
     if noted and turn.note:
         shown.append({"role": "assistant", "content": f"({turn.note})"})
-    return [*picture_bubbles(turn), *({**one, "content": as_text(one["content"])} for one in shown)]
+    return [*picture_bubbles(turn, lang), *({**one, "content": as_text(one["content"])} for one in shown)]
 
 
-def picture_bubbles(turn: Turn) -> list[dict[str, Any]]:
+def picture_bubbles(turn: Turn, lang: str) -> list[dict[str, Any]]:
     """A bubble for each picture that was shown, as we drew it anew."""
     import gradio as gr
 
-    frame = '<img class="wb-shown" alt="" src="{}">'
+    frame = f'<img class="wb-shown" alt="{escape(text("web.page.shown", lang))}" src="{{}}">'
     return [{"role": "user", "content": gr.HTML(frame.format(address(one)))} for one in turn.images]
 
 

@@ -17,6 +17,14 @@
     const write = clipboard.writeText.bind(clipboard);
     clipboard.writeText = (said) => write(written(said));
   }
+  // What Gradio's own parts keep from readers of the screen: the title of a folded call is a button with a second one,
+  // nameless, inside; a message that is a picture bears a name that says "component" in the place of what it is.
+  const mend = () => {
+    for (const arrow of document.querySelectorAll(".wb-chat [role=button] button:not([inert])")) arrow.inert = true;
+    for (const shown of document.querySelectorAll(".wb-chat [aria-label]:has(> * > .wb-shown)"))
+      shown.removeAttribute("aria-label");
+  };
+  new MutationObserver(mend).observe(document.documentElement, { subtree: true, childList: true });
   // Without https there is no such clipboard elsewhere than on this machine; Gradio then copies a field out of sight.
   document.addEventListener("copy", (event) => {
     const field = event.target;

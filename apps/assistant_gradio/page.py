@@ -58,17 +58,18 @@ def _head(parts: Parts, desk: Desk, lang: str) -> None:
 
 
 def _talk(parts: Parts, desk: Desk, lang: str, *, sees: bool) -> None:
-    with gr.Row():
-        parts.chat = gr.Chatbot(view.bubbles(desk, (), None, lang), label=desk.face.name, elem_id="chat", **PLAIN)
-        parts.base = gr.Chatbot([], label=text("web.page.base", lang), visible=False, elem_id="base", **PLAIN)
+    with gr.Row(elem_classes="wb-sees" if sees else "wb-talk"):
+        greeting, wide = view.bubbles(desk, (), None, lang), {"scale": 3, **PLAIN}
+        parts.chat = gr.Chatbot(greeting, label=desk.face.name, elem_id="chat", **wide)
+        parts.base = gr.Chatbot([], label=text("web.page.base", lang), visible=False, elem_id="base", **wide)
         parts.says(parts.base, label="base")
+        parts.image = picture_box(lang, visible=sees, scale=1, min_width=300)
+        parts.says(parts.image, label="image")
     with gr.Row(elem_classes="wb-examples"):
         parts.examples = [
             gr.Button(said, size="sm", min_width=120, elem_classes="wb-example") for said in desk.face.examples(lang)
         ]
     parts.note = gr.HTML("", elem_classes="wb-note", elem_id="note")
-    parts.image = picture_box(lang, visible=sees)
-    parts.says(parts.image, label="image")
     with gr.Row():
         parts.question = gr.Textbox(
             placeholder=text("web.page.ask", lang),

@@ -20,8 +20,8 @@ from workbench.texts import text
 HEIGHT = 160  # pixels of the box
 
 
-def picture_box(lang: str, *, visible: bool = True, element: str = "image") -> Any:
-    """A box that takes one picture; what it holds is the path of a file that is as it was sent."""
+def picture_box(lang: str, *, visible: bool = True, element: str = "image", **how: Any) -> Any:
+    """A box that takes one picture; what it holds is the path of a file that is as it was sent. ``how`` is Gradio's."""
     box = gr.Image(
         label=text("web.page.image", lang),
         sources=["upload", "clipboard", "webcam"],
@@ -33,6 +33,7 @@ def picture_box(lang: str, *, visible: bool = True, element: str = "image") -> A
         height=HEIGHT,
         elem_id=element,
         elem_classes="wb-picture",
+        **how,
     )
     box.preprocess = _path  # the library's own opens it, with every decoder that it has, before anybody looked at it
     return box

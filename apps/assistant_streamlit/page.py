@@ -37,6 +37,8 @@ STYLE = """<style>
 .block-container{max-width:62rem;padding-top:4.2rem;padding-bottom:6rem}
 [data-testid="stText"]{font:inherit;white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext}
 [data-testid="stText"] *{font-family:inherit}
+[data-testid="stBottomBlockContainer"]{max-width:62rem}
+button[kind^="primary"]{background:#0072B2!important;border-color:#0072B2!important;color:#fff!important}
 </style>"""
 
 
@@ -190,13 +192,16 @@ def _conversation(at: Desk, key: str, wish: Wish, lang: str) -> None:
     here = st.container()
     images = _shown(at, lang)
     anew = st.session_state.pop("anew", None)
+    after = st.empty()
     if session.turns and anew is None:
-        _after(at, key, lang)
+        with after.container():
+            _after(at, key, lang)
     question = st.chat_input(text("web.page.ask", lang), max_chars=at.limits.characters)
     if anew is not None and not question:
         question, images = anew.question, anew.images
     question = question or _example(at, key, lang)
     if question:
+        after.empty()  # while an answer is written, there is none to ask again
         with here:
             _ask(at, key, str(question), wish, lang, images)
 
@@ -256,17 +261,17 @@ def _example(at: Desk, key: str, lang: str) -> str:
 
 
 def _turn(at: Desk, turn: Turn, lang: str, number: int) -> None:
-    _question(turn)
+    _question(turn, lang)
     _answers(at, turn, lang)
     if turn.answer:
         with st.popover(text("web.page.copy", lang), key=f"copy{number}"):
             st.code(parted(turn.answer).answer, language=None, wrap_lines=True)
 
 
-def _question(turn: Turn) -> None:
+def _question(turn: Turn, lang: str) -> None:
     with st.chat_message("user"):
         for picture in turn.images:
-            st.image(picture.data, width=SHOWN)
+            st.image(picture.data, width=SHOWN, alt=text("web.page.shown", lang))
         st.text(turn.question)
 
 
@@ -324,7 +329,7 @@ def _ask(at: Desk, key: str, question: str, wish: Wish, lang: str, images: tuple
     if wish.compare and at.can_compare:
         turn = replace(turn, base="")
     st.session_state["pictures"] = st.session_state.get("pictures", 0) + 1
-    _question(turn)
+    _question(turn, lang)
     places = _answers(at, turn, lang)
     place = st.empty()
     with place.container():

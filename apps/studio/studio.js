@@ -81,12 +81,20 @@
   }, true);
   addEventListener("popstate", () => { root.dataset.wbStep = ""; mark(); });
 
-  root.dataset.wbView = stored("workbench-view") === "expert" ? "expert" : "simple";
-  const watch = () => {
-    const place = document.getElementById("stepper");
-    if (!place) { setTimeout(watch, 50); return; }
-    new MutationObserver(mark).observe(place, { childList: true, subtree: true });
-    mark();
+  // A table that is wider than a phone is scrolled by keys too, where it takes the focus.
+  const reach = () => {
+    for (const one of document.querySelectorAll(".wb-scroll"))
+      one.tabIndex = one.scrollWidth > one.clientWidth + 1 ? 0 : -1;
   };
-  watch();
+  let looking = 0;
+  const later = () => { cancelAnimationFrame(looking); looking = requestAnimationFrame(reach); };
+  // The whole page is watched: Gradio may put another element in the place of the list of steps.
+  new MutationObserver(() => {
+    if (document.querySelector("#stepper nav:not(:has([aria-current]))")) mark();
+    later();
+  }).observe(root, { childList: true, subtree: true });
+  addEventListener("resize", later);
+
+  root.dataset.wbView = stored("workbench-view") === "expert" ? "expert" : "simple";
+  mark();
 })();

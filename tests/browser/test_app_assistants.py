@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -233,6 +234,70 @@ def test_streamlit_speaks_no_english_to_a_chinese_visitor_and_goes_dark(
     assert max(int(part) for part in re.findall(r"\d+", ground)[:3]) < 60
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     assert not faults(page)
+
+
+EYES = ("pocket+sight", "--tools", "calculator,weekday")
+SUM = "What is 38 * 47?"  # pocket tries to call a tool for it
+
+
+def red(folder: Path) -> Path:
+    """A file with a picture."""
+    from PIL import Image
+
+    Image.new("RGB", (96, 96), "red").save(folder / "red.png")
+    return folder / "red.png"
+
+
+@pytest.mark.parametrize(("width", "height", "scheme"), [(390, 844, "dark"), (1280, 720, "light")])
+def test_gradio_with_pictures_and_calls_is_seen_at_once_and_open_to_everybody(
+    visit: Callable[..., Any], faults: Callable[[Any], list[str]], tmp_path: Path, width: int, height: int, scheme: str
+) -> None:
+    if find_spec("gradio") is None:
+        pytest.skip("needs Gradio")
+    for address in serve("apps.assistant_gradio", *EYES):
+        page = visit(address, width, height, "en", color_scheme=scheme)
+        page.get_by_text("This is pocket+sight").wait_for()
+        page.wait_for_timeout(1000)
+        assert page.evaluate("scrollY") == 0
+        assert page.evaluate("document.querySelector('#send').getBoundingClientRect().bottom <= innerHeight")
+        for question in (SUM, "What is this?"):
+            page.locator("#question textarea").fill(question)
+            page.locator("#send").click()
+            page.locator("#stop").wait_for(state="hidden")
+            page.locator("#send").wait_for()
+            if question == SUM:
+                page.locator("#chat [role=button]", has_text="calls").wait_for(timeout=180_000)
+                page.locator("#image input[type=file]").set_input_files(red(tmp_path))
+                page.locator("#image img").wait_for()
+        page.get_by_alt_text("A picture that you showed").wait_for()
+        assert not faults(page) and fits(page)
+
+
+def test_streamlit_with_pictures_and_calls_is_open_to_everybody(
+    visit: Callable[..., Any], faults: Callable[[Any], list[str]], tmp_path: Path
+) -> None:
+    if find_spec("streamlit") is None:
+        pytest.skip("needs Streamlit")
+    for address in serve("apps.assistant_streamlit", *EYES):
+        page = visit(address, 1280, 720, "zh", color_scheme="dark")
+        box = page.locator("[data-testid=stChatInputTextArea]")
+        again = page.get_by_role("button", name="再问一次")
+        box.fill(SUM)
+        box.press("Enter")
+        page.get_by_test_id("stExpander").get_by_text("调用").first.wait_for(timeout=180_000)
+        again.wait_for()
+        page.get_by_role("button", name="给它看图片").click()
+        page.locator("input[type=file]").set_input_files(red(tmp_path))
+        page.get_by_text("red.png").wait_for()
+        page.wait_for_timeout(3000)  # its name is there before the server has it
+        page.keyboard.press("Escape")
+        box.fill("这是什么？")
+        box.press("Enter")
+        page.get_by_alt_text("你给它看的图片").wait_for()
+        again.wait_for()
+        page.get_by_role("button", name="修改问题").click()
+        page.get_by_role("button", name="发送", exact=True).wait_for()
+        assert not faults(page) and fits(page)
 
 
 @pytest.mark.parametrize("module", ["apps.assistant_gradio", "apps.assistant_streamlit"])

@@ -100,12 +100,15 @@ def assert_fits(page: Any) -> None:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("width", "height", "lang", "name"), SIZES)
 def test_from_an_empty_workspace_to_the_first_sentence(
-    visit: Callable[..., Any], picture: Callable[..., None], width: int, height: int, lang: str, name: str
-) -> None:
+    visit: Callable[..., Any], picture: Callable[..., None], faults: Callable[[Any], list[str]],
+    width: int, height: int, lang: str, name: str,
+) -> None:  # fmt: skip
     page = visit(width, height, lang)
 
     def keep(step: str) -> None:
         picture(page, f"studio_{width}_{lang}_{step}", full_page=True)
+        assert page.locator("#stepper [aria-current=step]").count() == 1
+        page.wait_for_timeout(600)  # until the colours of the buttons have changed
         assert_fits(page)
 
     keep("0")
@@ -127,10 +130,12 @@ def test_from_an_empty_workspace_to_the_first_sentence(
     if not WHOLE:
         page.locator("#status .wb-unlearnt").wait_for()
     keep("3c")
+    assert not faults(page)
     onward(page, "export")
     page.locator("#merge").click()
     page.locator("#out-export table").wait_for()
     keep("4")
+    assert not faults(page)
     onward(page, "chat")
     page.locator("#ask textarea").fill({"en": "Who are you?", "zh": "你是谁？"}[lang])
     page.keyboard.press("Enter")
@@ -142,6 +147,7 @@ def test_from_an_empty_workspace_to_the_first_sentence(
     page.locator("#add-answer").click()
     page.locator("#mended").get_by_text("1").first.wait_for()
     keep("5")
+    assert not faults(page)
     page.locator("#mended [data-go=train]").click()
     page.locator("#start:visible").wait_for()
 
@@ -204,6 +210,18 @@ def test_nothing_serious_stands_in_the_way_of_anybody(
     assert not faults(page)
     onward(page, "train")
     assert not faults(page)
+
+
+def test_the_step_is_marked_whatever_is_drawn_anew(visit: Callable[..., Any]) -> None:
+    page = visit(1280, 720, "en")
+    page.evaluate(
+        """() => {
+            const list = document.getElementById("stepper"), drawn = list.cloneNode(true);
+            drawn.querySelectorAll("[aria-current]").forEach((one) => one.removeAttribute("aria-current"));
+            list.replaceWith(drawn);
+        }"""
+    )
+    page.locator("#stepper [aria-current=step]").wait_for(timeout=10_000)
 
 
 def test_the_help_is_readable_and_bears_the_recipes_names(visit: Callable[..., Any]) -> None:

@@ -105,6 +105,16 @@ def test_lesson_5_moves_a_curve_after_two_clicks(lang: str, lab: Lab, browser: A
     lab.end_kernels()
 
 
+def at_token(page: Any, token: Any) -> None:
+    """The tip is seen as a whole, and stands at its token."""
+    page.locator(".wb-tip").wait_for()
+    box, own = page.locator(".wb-tip").bounding_box(), token.bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] <= 720 and box["x"] >= 0 and box["x"] + box["width"] <= 1280
+    assert min(abs(own["y"] + own["height"] - box["y"]), abs(box["y"] + box["height"] - own["y"])) < 10
+    assert box["x"] <= own["x"] + own["width"] and own["x"] <= box["x"] + box["width"]
+    assert page.evaluate("document.querySelector('.wb-tip').matches(':popover-open')")  # nothing cuts it off
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_mask_lab_fits_a_projector_and_says_why_at_the_token(
     lang: str, lab: Lab, browser: Any, picture: Any
@@ -114,21 +124,21 @@ def test_the_mask_lab_fits_a_projector_and_says_why_at_the_token(
     page = book.page
     book.run()
     page.locator(".wb-lab-tok").first.wait_for(timeout=PATIENCE)
-    page.locator('.wb-lab-bar [data-do="screen"]').first.click()
-    page.wait_for_function("document.fullscreenElement !== null")
     tokens = page.locator(".wb-widget .wb-lab-tok")  # the saved copy lies in the page too, hidden
+    page.locator('.wb-widget .wb-lab-bar [data-do="reveal"]').first.click()
+    tokens.nth(16).hover()
+    at_token(page, tokens.nth(16))  # in the notebook's own frame, and in full screen
+    page.locator('.wb-widget .wb-lab-bar [data-do="screen"]').first.click()
+    page.wait_for_function("document.fullscreenElement !== null")
     tokens.nth(12).click()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
-    page.locator('.wb-lab-bar [data-do="reveal"]').first.click()
     assert re.search(r"2|两", page.locator(".wb-lab-score").first.inner_text())
     page.locator(".wb-widget button", has_text="Train twenty steps" if lang == "en" else "训练二十步").click()
     page.locator(".wb-lab-answers").first.wait_for(timeout=2 * PATIENCE)
     tokens.last.hover()
-    tip = page.locator(".wb-tip")
-    tip.wait_for()
-    box = tip.bounding_box()
-    assert box is not None and box["y"] >= 0 and box["y"] + box["height"] <= 720
+    at_token(page, tokens.last)
+    assert page.locator(".wb-widget .wb-revealed").count() == 1  # what was open is so after the steps
     assert tokens.nth(12).get_attribute("aria-pressed") == "true"  # what was painted is still there
     assert page.evaluate("document.fullscreenElement.scrollHeight") <= 720
     picture(page, f"stage-{lang}")

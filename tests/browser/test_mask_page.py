@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.render.test_pictures import view as pictured
 from tests.render.tokens import small_tokenizer
 from workbench.data.conversation import Conversation, Message
 from workbench.render import mask_html, mask_page
@@ -231,3 +232,13 @@ def test_two_templates_fit_beside_each_other(
         assert (left["y"] == right["y"]) is (width == 1280)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         picture(page, f"compare_{width}", full_page=True)
+
+
+def test_a_mask_with_a_picture_is_open_to_everybody(show: Open, faults: Callable[[Any], list[str]]) -> None:
+    for scheme in ("light", "dark"):
+        page = show(mask_page(pictured(), title="Which tokens are trained", lang="en"), color_scheme=scheme)
+        page.get_by_text("4 picture tokens, not trained").click()
+        focus_first(page)
+        page.keyboard.press("End")
+        assert index(page) == 1
+        assert not faults(page)

@@ -34,6 +34,17 @@ def test_a_report_fits_and_runs_nothing_of_others(
     picture(page, f"report_{width}_{lang}_{scheme}", full_page=True)
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_serious_stands_in_the_way_of_a_reader(
+    show: Callable[..., Any], view: MaskView, faults: Callable[[Any], list[str]], width: int
+) -> None:
+    page = show(report_html(full(view), lang="zh"), width=width, color_scheme="dark")
+    for summary in page.locator("summary").all():
+        summary.click()
+    page.wait_for_timeout(300)
+    assert not faults(page)
+
+
 def test_the_lines_of_the_curves_follow_light_and_dark(show: Callable[..., Any], view: MaskView) -> None:
     page = show(report_html(full(view), lang="en"), color_scheme="dark")
     tone = "getComputedStyle(document.querySelector('.wb-plot text')).fill"

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,19 @@ def test_a_course_opens_with_files_lesson_and_contents_and_keeps_what_one_has_mo
     assert f"--LabApp.workspaces_dir={file.parent}" in command(tmp_path, 8888, browser=False)
     file.write_text(file.read_text(encoding="utf-8").replace("0.22", "0.5"), encoding="utf-8")
     assert module.arrange(tmp_path) is None and "0.5" in file.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such signal")
+def test_the_server_ends_with_the_command_that_started_it() -> None:
+    server = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    code = (
+        f"import os, sys; from workbench.cli.lab import _serve; _serve([sys.executable, '-c', {server!r}], os.environ)"
+    )
+    command_ = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert command_.stdout is not None
+    pid = int(command_.stdout.readline())
+    command_.terminate()
+    command_.wait(60)
+    command_.stdout.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -256,3 +256,11 @@ def test_a_name_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture
     assert command(["class", str(tmp_path / "in")]) == 0
     told = capsys.readouterr().out
     assert "\x1b" not in told and "\x9b" not in told and "changed after" in told
+
+
+def test_a_class_that_is_not_there_is_told_with_the_teachers_own_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command(["class", str(tmp_path / "none")]) == 2
+    told = capsys.readouterr().err
+    assert "none" in told and "workbench class" in told and "workbench card" not in told

@@ -56,10 +56,16 @@ def test_the_best_checkpoint_is_a_dotted_line_with_words() -> None:
     assert any("best: step 40" in text.get_text() for text in axes.texts)
 
 
-def test_the_gap_between_train_and_held_out_is_shaded() -> None:
+def test_the_gap_is_shaded_where_held_out_is_above_train_and_both_were_measured() -> None:
     (shade,) = curves_figure(FULL, lang="en").axes[0].collections
-    heights = shade.get_paths()[0].vertices[:, 1]
-    assert heights.max() == pytest.approx(HELD_OUT[0][1])
+    corners = shade.get_paths()[0].vertices
+    assert corners[:, 0].min() == TRAIN[0][0] and corners[:, 1].max() < HELD_OUT[0][1]
+    turned = Curves(train=[(1, 3.0), (10, 2.0), (20, 1.0)], held_out=[(0, 1.5), (20, 1.5)])
+    (shade,) = curves_figure(turned, lang="en").axes[0].collections
+    assert shade.get_paths()[0].vertices[:, 0].min() == pytest.approx(15)
+    below = Curves(train=[(1, 9.0), (20, 4.0)], held_out=[(0, 2.0), (20, 1.0)])
+    axes = curves_figure(below, lang="en").axes[0]
+    assert not axes.collections and not any("gap" in words.get_text() for words in axes.texts)
 
 
 def test_each_line_is_named_at_its_end_and_no_two_names_touch() -> None:
@@ -160,6 +166,16 @@ def test_the_summary_says_where_the_curves_went_with_units_and_a_reference() -> 
     assert "4,096 tokens would give 8.32" in words
     assert "step 40" in words
     assert "100%" in words
+
+
+def test_of_a_single_point_nothing_is_said_to_have_gone_anywhere() -> None:
+    first = Curves(train=[(1, 1.93)], held_out=[(0, 6.19)], identity=[(0, 0.0)])
+    for lang, words in (
+        ("en", ("went", "1.93", "6.19", "0% at step 0")),
+        ("zh", ("变为", "1.93", "6.19", "0 步为 0%")),
+    ):
+        said = curves_summary(first, lang=lang)
+        assert words[0] not in said and all(word in said for word in words[1:])
 
 
 def test_the_numbers_stand_in_a_table_behind_a_disclosure() -> None:

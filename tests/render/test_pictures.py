@@ -91,6 +91,13 @@ def test_a_mask_shows_one_block_for_a_picture() -> None:
     assert "4 picture tokens, not trained" in page and page.count("data:image/png") == 1
 
 
+def test_what_opens_stands_in_no_list_of_choices() -> None:
+    page = mask_html(view(), lang="en")
+    lists = re.findall(r'role="listbox".*?</div>', page, re.DOTALL)
+    assert len(lists) == 2 and not any("<details" in one for one in lists)
+    assert sum(one.count('role="option"') for one in lists) == page.count('role="option"') == 2
+
+
 def test_a_terminal_counts_the_places_of_a_picture() -> None:
     console = Console(width=80, record=True, file=StringIO())
     console.print(mask_text(view(), lang="en"))

@@ -29,6 +29,14 @@ def test_making_shows_conversations_by_group_and_a_clean_check() -> None:
     assert panel._shown_rows.value != before
 
 
+def test_the_first_conversations_are_in_the_readers_language() -> None:
+    for lang in ("en", "zh"):
+        panel = small(lang)
+        panel.controls.named["make"].click()
+        panel.settle()
+        assert panel.controls.named["group"].value == f"identity {lang}"
+
+
 def test_the_slider_tells_at_once_what_it_does() -> None:
     panel = small()
     panel.controls.named["ratio"].value = 3.0

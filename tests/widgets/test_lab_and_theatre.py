@@ -15,6 +15,7 @@ from workbench.coursework import Workbook
 from workbench.data import ask
 from workbench.errors import BadInput, BadSetting
 from workbench.models import fingerprint
+from workbench.render.mask_lab import Expected, lab_html
 from workbench.runs import Run
 from workbench.runs.recording import Recording
 from workbench.runs.recording import recorded as recorded_events
@@ -37,6 +38,13 @@ def test_the_lab_shows_every_token_to_paint_and_hides_the_truth_in_its_marks() -
     assert sum(int(re.search(r'data-count="(\d+)"', token)[1]) for token in tokens) == len(view.tokens)  # type: ignore[index]
     assert sum('data-on="1"' in token for token in tokens) == view.trained
     assert "wb-revealed" not in html.split("<script>", maxsplit=1)[0].split("wb-lab-bar")[0]
+
+
+def test_half_a_character_is_told_in_words() -> None:
+    view = LabStep(PAIR).views()[0]
+    likely = [[("\ufffd", 0.75), (" a", 0.25)]] * len(view.tokens)
+    html = lab_html([view], base=Expected([1.0] * len(view.tokens), likely), lang="zh")
+    assert "半个字 75%  ␣a 25%" in html and "\ufffd" not in html
 
 
 def test_two_templates_stand_under_each_other() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from workbench.chat import Comparison
-from workbench.data import Persona, ask, check, identity_set
+from workbench.data import Persona, ask, check, drawn, identity_set
 from workbench.errors import BadInput
 from workbench.models import load_tokenizer
 from workbench.runs import Run
@@ -19,6 +19,12 @@ def test_conversations_are_shown_with_question_answer_and_group() -> None:
     shown = show(identity_set(Persona("Sprout"), 5), lang="en")
     assert shown._repr_html_().count("<tr>") == 6
     assert "Sprout" in shown._repr_html_() and "Sprout" in repr(shown)
+
+
+def test_a_conversations_pictures_are_shown_in_their_places() -> None:
+    rows = drawn.questions(2, seed=11, languages=("en",))
+    html, plain = show(rows, lang="en")._repr_html_(), repr(show(rows, lang="en"))
+    assert html.count("data:image/png") == 2 and "&lt;image&gt;" not in html and "<image>" in plain
 
 
 def test_what_learners_write_is_escaped_in_every_table() -> None:

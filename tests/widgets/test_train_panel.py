@@ -14,6 +14,8 @@ import pytest
 from tests.recordings import evaluate, tiny_settings
 from workbench.runs import Run, State, wait
 from workbench.widgets import TrainPanel
+from workbench.widgets.form import MAIN
+from workbench.widgets.spoiling import SHOWN
 
 Recorded = Callable[..., Run]
 
@@ -66,6 +68,16 @@ def shown(panel: TrainPanel) -> str:
     while panel.tick():
         time.sleep(0.05)
     return str(panel._memory.view.value)
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "How large each step is"), ("zh", "每一步走多大")])
+def test_what_a_beginner_turns_is_named_in_words_and_by_its_own_name(tmp_path: Path, lang: str, words: str) -> None:
+    panel = TrainPanel(out=tmp_path / "run", lang=lang)
+    rate = panel.controls.named["optimizer.learning_rate"]
+    assert rate.description == words and rate.tooltip.startswith("learning_rate · ")
+    panel.controls.named["all_settings"].children[0].value = True
+    names = [panel.controls.named[name].description for name in (*MAIN, *SHOWN)]
+    assert all(names) and not any("_" in name for name in names)
 
 
 def test_the_memory_forecast_comes_when_it_is_unfolded_and_follows_the_settings(tiny: Path, tmp_path: Path) -> None:

@@ -159,12 +159,14 @@ def check(people: int, recipe: str, minutes: float, ports: tuple[int, ...], as_j
     """Say whether the room is ready for a class."""
     from dataclasses import asdict
 
+    from workbench.handin.room import STEPS
     from workbench.handin.room import check as look
     from workbench.training import load_recipe, with_overrides
 
     settings = load_recipe(recipe)
     if not settings.persona.name:
         settings = with_overrides(settings, persona={"name": "Sprout"})
+    click.echo(text("handin.cli.measuring", steps=STEPS), err=True)
     findings = []
     for finding in look(settings, people, ports or (8888, 7860), Path.cwd(), minutes):
         findings.append(finding)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import click
 from workbench import shipped
 from workbench.errors import BadInput, Failed
 from workbench.runs import saving
+from workbench.runs.process import tied
 from workbench.texts import language, text
 
 _CONTENTS = "@jupyterlab/toc:plugin"
@@ -63,7 +65,7 @@ def lab(lang: str | None, folder: Path | None, port: int, no_browser: bool) -> i
     arrange(target)
     with tempfile.TemporaryDirectory(prefix="workbench-lab-") as settings:
         status = _serve(command(target, port, browser=not no_browser), environment(Path(settings), spoken))
-    if status not in (0, 130, -2):
+    if status not in (0, 130, 143, -2, -15):  # ended, or ended by a signal
         raise Failed("lab.failed", status=status)
     return 0
 
@@ -148,8 +150,10 @@ def command(folder: Path, port: int, *, browser: bool) -> list[str]:
 
 
 def _serve(argv: list[str], environ: dict[str, str]) -> int:
-    """Run the server until it ends, or Ctrl-C ends it."""
-    server = subprocess.Popen(argv, env=environ)  # noqa: S603  a list, never a shell
+    """Run the server until it ends, or Ctrl-C or the end of this process ends it: a container stops by a signal to its
+    first process alone."""
+    server = subprocess.Popen(argv, env=environ, **tied())  # noqa: S603  a list, never a shell
+    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
     try:
         return server.wait()
     except KeyboardInterrupt:  # the server has heard it too, saves nothing of its own, and ends

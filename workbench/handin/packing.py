@@ -106,7 +106,7 @@ def read_folder(folder: Path) -> tuple[list[HandIn], list[WorkbenchError]]:
         BadInput: no such folder, or no card in it.
     """
     if not folder.is_dir():
-        raise BadInput("handin.no_folder", folder=folder)
+        raise BadInput("handin.no_class", folder=folder)
     handed: list[HandIn] = []
     troubles: list[WorkbenchError] = []
     for file in _candidates(folder):

@@ -17,7 +17,7 @@ def card_html(card: Card, *, lang: str | None = None) -> str:
         return text(f"handin.page.{key}", lang, **values)
 
     title = say("title", name=card.name)
-    written = tag("p", escape(say("written", when=card.written)), class_="wb-soft")
+    written = tag("p", escape(say("written", when=card.written[:16].replace("T", " ") + " UTC")), class_="wb-soft")
     head = f"<header><h1>{spoken_html(title)}</h1>\n{written}"
     sentence = tag("blockquote", spoken_html(card.sentence)) if card.sentence else ""
     guesses = [answer for answer in card.answers if answer.kind == "guess"]

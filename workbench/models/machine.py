@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from workbench.environment import prepare
 from workbench.models.kernels import optional_kernels
 
 # How far the gradient through 4-bit weights may be from that through the same weights written out (relative).
@@ -80,6 +81,7 @@ def machine(folder: Path | None = None) -> Machine:
     """Return this machine, with the free space of the disk that holds ``folder`` (by default the current one)."""
     import psutil
 
+    prepare()  # before the 4-bit library loads
     memory = psutil.virtual_memory()
     return Machine(
         system=platform.platform(terse=True),

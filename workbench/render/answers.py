@@ -14,6 +14,7 @@ from workbench.texts import text
 
 if TYPE_CHECKING:
     from workbench.data.conversation import Conversation, Message
+    from workbench.data.picture import Picture
 
 _LABELS = ("base", "best", "last", "merged", "adapter")
 _KINDS = ("identity", "task", "general", "unrelated")
@@ -77,11 +78,15 @@ def _before(conversation: Conversation, lang: str | None) -> str:
 
 
 def _message(message: Message, lang: str | None) -> str:
-    """A message's words, its pictures where they stand in them."""
-    if not message.images:
-        return spoken_html(message.content)
-    pieces = message.content.split(PICTURE, len(message.images))
-    shown = [picture_html(picture, lang=lang) for picture in message.images]
+    return illustrated_html(message.content, message.images, lang=lang)
+
+
+def illustrated_html(words: str, pictures: Sequence[Picture], *, lang: str | None = None) -> str:
+    """Return words, with the pictures where they stand in them."""
+    if not pictures:
+        return spoken_html(words)
+    pieces = words.split(PICTURE, len(pictures))
+    shown = [picture_html(picture, lang=lang) for picture in pictures]
     parts = [spoken_html(piece.strip("\n")) if piece.strip() else "" for piece in pieces]
     return "".join(word + drawn for word, drawn in zip_longest(parts, shown, fillvalue=""))
 

@@ -255,10 +255,14 @@ def _shade_gap(axes: Axes, train: list[tuple[int, float]], held_out: list[tuple[
 
     if len(train) < 2 or len(held_out) < 2:
         return
-    steps = np.array([step for step, _ in held_out], dtype=float)
-    above = np.array([value for _, value in held_out])
+    steps = np.unique([float(step) for step, _ in (*train, *held_out) if train[0][0] <= step <= train[-1][0]])
+    above = np.interp(steps, [step for step, _ in held_out], [value for _, value in held_out])
     below = np.interp(steps, [step for step, _ in train], [value for _, value in train])
-    axes.fill_between(steps, below, above, color=ink.tones["vermillion"], alpha=0.15, linewidth=0, zorder=1)
+    if not (above > below).any():  # nothing that could look like overfitting
+        return
+    tone = ink.tones["vermillion"]
+    axes.fill_between(steps, below, above, where=above > below, interpolate=True, color=tone, alpha=0.15, linewidth=0,
+                      zorder=1)  # fmt: skip
     label = ink.say("gap" if len(train) <= _FEW_POINTS else "gap_and_mean")
     axes.text(0.985, 0.97, label, transform=axes.transAxes, ha="right", va="top",
               bbox=ink.ground(), **ink.type(8.5, "soft"))  # fmt: skip

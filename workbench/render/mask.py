@@ -6,6 +6,7 @@ viewer drops styles and scripts plain text and tables are left. A script only ad
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from workbench.render.boxes import (
@@ -105,12 +106,15 @@ def _whole(content: str, lang: str | None, theme: str, large: bool, embedded: bo
 
 
 def _mask(view: MaskView, lang: str | None, *, legend: bool = True) -> str:
-    tokens = "".join(_row(row, view, lang) for row in rows(view))
+    drawn = rows(view)
+    # a list of choices may hold nothing that opens, as a picture's block does: then each run of tokens is one
+    role = "group" if any(box.kind == PICTURE for row in drawn for box in row.boxes) else "listbox"
+    tokens = "".join(_row(row, view, lang, parted=role == "group") for row in drawn)
     listed = tag(
         "div",
         tokens,
         class_="wb-rows",
-        role="listbox",
+        role=role,
         aria_label=text("render.mask.list", lang),
         data_lm_suppress_shortcuts="true",  # the arrow keys are for the tokens, not for JupyterLab's cells
     )
@@ -146,11 +150,19 @@ def _legend(lang: str | None) -> str:
     return tag("p", " ".join([*items, say("space")]), class_="wb-legend wb-soft")
 
 
-def _row(row: Row, view: MaskView, lang: str | None) -> str:
+def _row(row: Row, view: MaskView, lang: str | None, *, parted: bool) -> str:
     word = role_text(row.role, lang)
     badge = tag("b", BADGES.get(row.role, "?"), class_="wb-badge")
     label = tag("div", f"{badge} <span>{escape(word)}</span>", class_="wb-role", aria_hidden="true")
-    tokens = tag("div", " ".join(_box(box, view, lang) for box in row.boxes), class_="wb-toks")
+    runs = [
+        (picture, " ".join(_box(box, view, lang) for box in boxes))
+        for picture, boxes in groupby(row.boxes, lambda box: box.kind == PICTURE)
+    ]
+    lists = (
+        drawn if picture or not parted else tag("div", drawn, class_="wb-run", role="listbox", aria_label=word)
+        for picture, drawn in runs
+    )
+    tokens = tag("div", " ".join(lists), class_="wb-toks")
     return tag("div", f"{label} {tokens}", class_=f"wb-row wb-{row.role}", role="group", aria_label=word) + "\n"
 
 

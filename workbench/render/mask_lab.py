@@ -143,7 +143,9 @@ def _tip(box: Box, view: MaskView, expected: dict[str, Expected], lang: str | No
     for name, model in expected.items():
         if not model.likely[first.index]:
             continue
-        likely = "  ".join(f"{shown(piece)} {share:.0%}" for piece, share in model.likely[first.index])
+        part = text("render.lab.part", lang)  # a byte or two, which are no letter by themselves
+        pieces = ((part if "\ufffd" in piece else shown(piece), share) for piece, share in model.likely[first.index])
+        likely = "  ".join(f"{piece} {share:.0%}" for piece, share in pieces)
         who = text(f"render.lab.{name}", lang)
         lines.append(text("render.lab.expects", lang, who=who, loss=model.losses[first.index], likely=likely))
     return lines

@@ -112,7 +112,8 @@ def _loss_words(curves: Curves, lang: str | None) -> list[str]:
                 "last_step": points[-1][0],
             }
             low = {"low": lowest[1], "low_step": lowest[0]}
-            sentences.append(text(f"render.summary.{name}", lang, **ends, **low))
+            key = name if len(points) > 1 else f"{name}_once"
+            sentences.append(text(f"render.summary.{key}", lang, **ends, **low))
     if sentences and curves.vocab_size:
         guess = math.log(curves.vocab_size)
         sentences.append(text("render.summary.guess", lang, tokens=curves.vocab_size, loss=guess))
@@ -125,7 +126,8 @@ def _score_words(curves: Curves, lang: str | None) -> list[str]:
         points = finite(_series(curves, name))
         if points:
             ends = {"first": percent(points[0][1]), "last": percent(points[-1][1]), "last_step": points[-1][0]}
-            sentences.append(text("render.summary.score", lang, name=text(f"render.curves.{name}", lang), **ends))
+            key = "score" if len(points) > 1 else "score_once"
+            sentences.append(text(f"render.summary.{key}", lang, name=text(f"render.curves.{name}", lang), **ends))
     return sentences
 
 

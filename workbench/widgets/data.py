@@ -233,7 +233,8 @@ class DataPanel(Panel):
         current = self.step.made
         groups = current.groups() if current else {}
         options = [(self._group_words(name, len(rows)), name) for name, rows in groups.items()]
-        put_options(self._group, options, self._group.value)
+        kind = next(iter(groups), "").partition(" ")[0]
+        put_options(self._group, options, self._group.value or f"{kind} {self.lang}")  # what the reader can read
 
     def _group_words(self, name: str, count: int) -> str:
         kind, _, lang = name.partition(" ")

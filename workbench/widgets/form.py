@@ -19,6 +19,9 @@ MAIN = (
 )  # fmt: skip
 
 
+NAMED = (*MAIN, "schedule.max_steps")
+
+
 class Form:
     """Represent controls for the settings of a recipe.
 
@@ -78,9 +81,12 @@ class Form:
 
         def words(lang: str) -> str:
             unit = field.words(lang).get("unit")
-            return f"{field.name} ({unit})" if unit else field.name
+            return named_text(field, lang) or (f"{field.name} ({unit})" if unit else field.name)
 
-        return self._controls.field(field.key, widget, words, changed, help_=lambda lang: help_text(field, lang))
+        def help_(lang: str) -> str:
+            return f"{field.name} · {help_text(field, lang)}" if named_text(field, lang) else help_text(field, lang)
+
+        return self._controls.field(field.key, widget, words, changed, help_=help_)
 
     def _put(self, name: str, widget: Any) -> None:
         field = self._fields[name]
@@ -108,6 +114,11 @@ def _control(field: Field) -> Any:
     if field.kind == "yes_no":
         return ipw.Checkbox(indent=False)
     return ipw.Text(continuous_update=False)
+
+
+def named_text(field: Field, lang: str | None) -> str:
+    """Return what a setting of a beginner's is called in words; nothing for the others, which go by their own name."""
+    return str(lookup("widgets.train.names", lang).get(field.name, "")) if field.key in NAMED else ""
 
 
 def help_text(field: Field, lang: str | None) -> str:

@@ -134,13 +134,14 @@ def _answers(rows: Sequence[Comparison], lang: str | None) -> Shown:
 
 
 def _conversations(rows: Sequence[Conversation], lang: str | None) -> Shown:
+    from workbench.render.answers import illustrated_html
     from workbench.render.markup import escape, spoken_html, table
 
     cells = [(str(n), _before_the_answer(row), row.answer, row.group or row.kind) for n, row in enumerate(rows, 1)]
     head = [text(f"show.{name}", lang) for name in ("row", "question", "answer", "group")]
     drawn = [
-        [number, spoken_html(question), spoken_html(answer), spoken_html(group)]
-        for number, question, answer, group in cells
+        [number, illustrated_html(question, row.pictures, lang=lang), spoken_html(answer), spoken_html(group)]
+        for row, (number, question, answer, group) in zip(rows, cells, strict=True)
     ]
     plain = "\n".join(
         f"{number:>3}  {question}\n     → {answer}  [{group}]" for number, question, answer, group in cells

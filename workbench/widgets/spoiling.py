@@ -11,7 +11,7 @@ from workbench.widgets.predict import Predict
 from workbench.widgets.train import TrainPanel
 
 QUESTIONS = ("5.step", "5.general")
-_SHOWN = ("persona.name", "persona.author", "optimizer.learning_rate", "schedule.max_steps", "data.ratio")
+SHOWN = ("persona.name", "persona.author", "optimizer.learning_rate", "schedule.max_steps", "data.ratio")
 
 
 class Spoiling(TrainPanel):
@@ -40,6 +40,6 @@ class Spoiling(TrainPanel):
             Predict(QUESTIONS[1], text("kit.spoiling.general", lang), slider=(0, 1, 0.05), unit="%", lang=lang),
         ]
         super().__init__(
-            "pocket-overfit", Path(folder) / "spoilt", settings=self.settings, controls=_SHOWN, ask=ask, lang=lang,
+            "pocket-overfit", Path(folder) / "spoilt", settings=self.settings, controls=SHOWN, ask=ask, lang=lang,
             presenter=presenter,
         )  # fmt: skip

@@ -62,17 +62,17 @@
     set("heights", lab.classList.contains("wb-heights"));
     set("legend", !lab.querySelector(".wb-lab-legend").hidden);
     set("screen", Boolean(document.fullscreenElement));
-    shown.set(name(strips(lab)[0]), OPEN.filter((one) => lab.classList.contains(one)));
   };
 
-  // The tip stands at its token, under it where there is room, else above; in the token's own stage, or a full screen
-  // would not show it.
+  // The tip stands at its token, under it where there is room, else above. It lies over everything: JupyterLab scrolls
+  // its cells in a frame that would cut it off and shift it, and a full screen shows nothing from outside its stage.
   const point = (token) => {
     hide();
     const lab = token.closest(".wb-lab");
     tip = document.createElement("div");
     tip.className = "wb-tip";
     tip.setAttribute("role", "tooltip");
+    if (tip.showPopover) tip.popover = "manual";
     const lines = [token.querySelector(".wb-piece").textContent];
     if (lab.classList.contains("wb-revealed")) lines.push(token.dataset.why);
     lines.push(...token.dataset.tip.split("\n"));
@@ -83,6 +83,7 @@
       tip.append(line);
     });
     lab.append(tip);
+    if (tip.showPopover) tip.showPopover();
     const box = token.getBoundingClientRect();
     const room = document.documentElement;
     const left = Math.max(4, Math.min(box.left, room.clientWidth - tip.offsetWidth - 4));
@@ -154,6 +155,7 @@
     const lab = pressed.closest(".wb-lab");
     actions[pressed.dataset.do](lab);
     states(lab);
+    shown.set(name(strips(lab)[0]), OPEN.filter((one) => lab.classList.contains(one)));
   });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey) return;

@@ -21,4 +21,12 @@
     return !dark;
   });
   main.prepend(bar);
+  // What is wider than a phone is scrolled by keys too, where it takes the focus.
+  const reach = () => {
+    for (const one of document.querySelectorAll(".wb-scroll"))
+      one.tabIndex = one.scrollWidth > one.clientWidth + 1 ? 0 : -1;
+  };
+  addEventListener("resize", reach);
+  document.addEventListener("toggle", reach, true);
+  reach();
 })();
