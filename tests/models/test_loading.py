@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from workbench.errors import BadInput, UnknownName
 from workbench.models import fingerprint, load, load_tokenizer, resolve
 from workbench.models.headers import has_generic_tokenizer
-from workbench.models.loading import POCKET
+from workbench.models.loading import POCKET, language_network
 from workbench.models.notes import other_base
 
 
@@ -67,6 +68,18 @@ def test_a_folder_without_weights_is_one_clear_error(tiny: Path, tmp_path: Path)
     (tmp_path / "config.json").write_bytes((tiny / "config.json").read_bytes())
     with pytest.raises(BadInput, match="holds no weights"):
         load(str(tmp_path))
+
+
+def test_a_configuration_of_a_far_larger_model_takes_no_memory(tiny: Path, tmp_path: Path) -> None:
+    """What is missing would be filled by chance: of these 75 thousand million numbers before anybody says so."""
+    for file in tiny.iterdir():
+        shutil.copy(file, tmp_path)
+    config = json.loads((tiny / "config.json").read_text(encoding="utf-8"))
+    config |= {"num_hidden_layers": 80, "hidden_size": 8192, "intermediate_size": 29568, "num_attention_heads": 64}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    for read in (load, lambda name: language_network(Path(name))):
+        with pytest.raises(BadInput, match="cannot hold them"):
+            read(str(tmp_path))
 
 
 def test_a_folder_without_an_adapter_is_refused(tiny: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from workbench.environment import hide_kernels
 from workbench.errors import BadInput, UnknownName, nearest
 from workbench.models import adapters, gguf_folder, internlm, seeing, sentencepieces, shelf
 from workbench.models.architectures import has_eyes, unpacked
+from workbench.models.completeness import check_report, check_size
 from workbench.models.eyes import Eyes
 from workbench.models.eyes_registry import eyes_in, with_eyes
 from workbench.models.fewbits import int8, mend_4bit, nf4
@@ -284,12 +285,13 @@ def load(
         skipped = unpacked(folder)
         settings["quantization_config"] = nf4(compute, skipped) if quantization == "nf4" else int8(skipped)
         settings["device_map"] = {"": where}
+    eyes = eyes_in(folder)  # what they lack is said before any weight is loaded
     with TranslatedErrors(model, str(folder)), _bars(folder):
-        network, loading = _network(folder, settings)
-    _check_all_there(model, loading)
+        network, report = _network(folder, settings)
+    check_report(model, report)
     network = network.to(where) if quantization == "none" else mend_4bit(network)
     network.requires_grad_(False).eval()
-    if eyes := eyes_in(folder):
+    if eyes:
         setattr(network, EYES, eyes.fitting(network))
         eyes.in_own_numbers(network)
     loaded = Loaded(network, tokenizer or load_tokenizer(model), model, where)
@@ -299,10 +301,11 @@ def load(
 def _network(folder: Path, options: dict[str, Any]) -> tuple[Any, Mapping[str, Any]]:
     """The model of a folder, InternLM's as the Llamas that they are; and what the library says of its loading."""
     settings = clean_config(folder)
+    check_size(folder, options["config"], auto_class(folder))
     if internlm.is_internlm(settings):
         return internlm.load_llama(folder, settings, **options)
-    network, loading = auto_class(folder).from_pretrained(str(folder), **options)
-    return network, loading
+    network, report = auto_class(folder).from_pretrained(str(folder), **options)
+    return network, report
 
 
 def auto_class(folder: Path) -> Any:
@@ -323,16 +326,8 @@ def language_network(folder: Path) -> Any:
     more = {"output_loading_info": True, "ignore_mismatched_sizes": True, "config": config}
     with TranslatedErrors(str(folder), str(folder)), _bars(folder):
         network, report = _network(folder, {**options, **more})
-    _check_all_there(str(folder), report)
+    check_report(str(folder), report)
     return network.requires_grad_(False).eval()
-
-
-def _check_all_there(model: str, report: Mapping[str, Any]) -> None:
-    """The library fills what is missing with chance, and says so only in a log."""
-    for key in ("missing_keys", "mismatched_keys"):
-        names = sorted(str(name[0] if isinstance(name, tuple) else name) for name in report.get(key) or ())
-        if names:
-            raise BadInput("models.weights_incomplete", model=model, tensor=names[0], count=len(names))
 
 
 @contextmanager

@@ -29,7 +29,7 @@ def shows_pictures(render: Render, placeholder: str) -> bool:
         text = render([in_parts({"role": "user", "content": content}, placeholder)])
     except Unfit:
         return False
-    return all(text.count(piece) == 1 for piece in (_BEFORE, placeholder, _AFTER)) and "'type'" not in text
+    return all(text.count(piece) == 1 for piece in (_BEFORE, placeholder, _AFTER)) and _only_words(text)
 
 
 def wants_parts(render: Render) -> bool:
@@ -37,9 +37,15 @@ def wants_parts(render: Render) -> bool:
     sees, read without the model."""
     question = {"role": "user", "content": _BEFORE}
     try:
-        return _BEFORE not in render([question]) and render([in_parts(question, "")]).count(_BEFORE) == 1
+        plain, text = render([question]), render([in_parts(question, "")])
     except Unfit:
         return False
+    return _BEFORE not in plain and _only_words(text) and text.count(_BEFORE) == 1
+
+
+def _only_words(text: str) -> bool:
+    """Whether the list itself is not written, as Python writes it."""
+    return "'type'" not in text
 
 
 def in_parts(message: Mapping[str, Any], placeholder: str) -> dict[str, Any]:
