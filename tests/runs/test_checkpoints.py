@@ -56,6 +56,13 @@ def test_an_error_while_saving_leaves_nothing_of_it(run):
     assert len(run.events.all()) == 1
 
 
+def test_a_run_folder_that_was_deleted_is_not_made_anew(run):
+    shutil.rmtree(run.path)
+    with pytest.raises((Failed, FileNotFoundError)), checkpoint_writer(run, 2):
+        pass
+    assert not run.path.exists()
+
+
 def test_a_full_disk_while_saving_keeps_the_earlier_ones(run):
     resource = pytest.importorskip("resource")
     save(run, 1, score=1.0)

@@ -124,7 +124,8 @@ def checkpoint_writer(
     folder = CheckpointFolder(temporary, reason, score, why)
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        target.parent.mkdir(exist_ok=True)  # the run's own folder is not made anew: somebody deleted it
+        temporary.mkdir()
         yield folder
         note = {"step": step, "reason": folder.reason, "score": folder.score, "why": folder.why}
         write_json(temporary / _NOTE, note, durable=False)
