@@ -88,7 +88,7 @@ def test_a_figure_is_no_concern_of_pyplot() -> None:
         "import sys; from workbench.render import curves_png; from workbench.render.values import Curves;"
         "curves_png(Curves(train=[(1, 1.0), (2, 0.5)]), lang='en'); assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+    subprocess.run([sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", code], check=True)
 
 
 @pytest.mark.parametrize("panels", [("loss",), ("scores",), ("loss", "scores")])
