@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from workbench.handin.hidden import Asked
     from workbench.handin.packing import HandIn
     from workbench.handin.room import Finding
+    from workbench.runs.events import Event
 
 _COLUMNS = ("name", "lesson", "guesses", "quiz", "runs", "best", "identity", "general", "hidden", "doubts")
 # cells of a name that are not broken
@@ -168,7 +169,7 @@ def check(people: int, recipe: str, minutes: float, ports: tuple[int, ...], as_j
         settings = with_overrides(settings, persona={"name": "Sprout"})
     click.echo(text("handin.cli.measuring", steps=STEPS), err=True)
     findings = []
-    for finding in look(settings, people, ports or (8888, 7860), Path.cwd(), minutes):
+    for finding in look(settings, people, ports or (8888, 7860), Path.cwd(), minutes, _waits):
         findings.append(finding)
         if not as_json:
             click.echo(_line(finding))
@@ -176,6 +177,14 @@ def check(people: int, recipe: str, minutes: float, ports: tuple[int, ...], as_j
         click.echo(json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, default=str))
     if any(finding.ok is False for finding in findings):
         raise Failed("handin.not_ready")
+
+
+def _waits(event: Event) -> None:
+    """Say that the short training waits for the device."""
+    from workbench.runs.events import StatusEvent
+
+    if isinstance(event, StatusEvent) and event.state == "waiting":
+        click.echo(event.message, err=True)
 
 
 def _line(finding: Finding) -> str:

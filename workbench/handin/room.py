@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import Failed
 
 if TYPE_CHECKING:
+    from workbench.runs.events import Event
     from workbench.training import Recipe
 
 # steps of the training that is made to see what one costs
@@ -54,12 +55,20 @@ class Cost:
     disk: int
 
 
-def check(recipe: Recipe, people: int, ports: Sequence[int], folder: Path, minutes: float) -> Iterator[Finding]:
+def check(
+    recipe: Recipe,
+    people: int,
+    ports: Sequence[int],
+    folder: Path,
+    minutes: float,
+    on_event: Callable[[Event], None] | None = None,
+) -> Iterator[Finding]:
     """Yield what ``people`` need that work in ``folder``'s place, each with a notebook, all training by ``recipe``.
 
     Args:
         ports: that the servers want.
         minutes: that the class has for its trainings.
+        on_event: called with each event of the short training, which may first have to wait for the device.
 
     Raises:
         WorkbenchError: the short training could not be made.
@@ -75,7 +84,7 @@ def check(recipe: Recipe, people: int, ports: Sequence[int], folder: Path, minut
         yield Finding("port", is_free(port), {"port": port})
     for tool in ("git", "git-lfs"):
         yield Finding("tool", shutil.which(tool) is not None, {"tool": tool})
-    kernel, cost = kernel_memory(), one_training(recipe)
+    kernel, cost = kernel_memory(), one_training(recipe, on_event)
     need, free = people * kernel + at_once * cost.memory, psutil.virtual_memory().available
     values = {"people": people, "kernel": kernel / 1e9, "training": cost.memory / 1e9, "at_once": at_once}
     yield Finding("memory", need <= free, {**values, "need": need / 1e9, "free": free / 1e9})
@@ -110,7 +119,7 @@ def kernel_memory() -> int:
     return int(done.stdout.split()[-1])
 
 
-def one_training(recipe: Recipe) -> Cost:
+def one_training(recipe: Recipe, on_event: Callable[[Event], None] | None = None) -> Cost:
     """Return what a training by ``recipe`` takes: one of a few steps is made, and reckoned to the whole.
 
     Raises:
@@ -123,15 +132,20 @@ def one_training(recipe: Recipe) -> Cost:
         recipe, schedule={"max_steps": STEPS}, evaluation={"eval_steps": STEPS}, checkpoints={"save_steps": STEPS}
     )
     with tempfile.TemporaryDirectory(prefix="workbench-class-") as name:
-        run = train(short, Path(name) / "run")
+        run = train(short, Path(name) / "run", on_event=on_event)
         events = run.events.all()
         steps = [event for event in events if event.kind == "train"]
         pace = (steps[-1].time - steps[0].time) / max(1, len(steps) - 1)
-        overhead = steps[0].time - events[0].time
+        overhead = steps[0].time - began(events)
         size = sum(file.stat().st_size for file in run.path.rglob("*") if file.is_file())
     looks = 1 + (recipe.evaluation.budget or 0.0)
     copies = min(_MOST_KEPT, recipe.checkpoints.save_total_limit or _MOST_KEPT)
     return Cost(overhead + _steps(recipe) * pace * looks, outlook(recipe).needed.total + _LIBRARIES, size * copies)
+
+
+def began(events: Sequence[Event]) -> float:
+    """Return when a training had the device: what it waited for it before is no part of what it costs."""
+    return next((e.time for e in events if getattr(e, "key", "") == "training.state.loading"), events[0].time)
 
 
 def _steps(recipe: Recipe) -> int:
