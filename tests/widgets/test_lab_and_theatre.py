@@ -114,6 +114,7 @@ def test_the_grid_that_ships_is_whole_in_either_language(lang: str) -> None:
         assert all([step for step, _ in answered.answers] == looks for answered in recording.answered)
     html = wb.Theatre(lang=lang).picture()
     assert html.count('class="wb-knob"') == 2 and html.count('class="wb-theatre-run"') == 9
+    assert html.count('step="1" value="0" data-shown') == 2  # opens where nothing is mixed in
 
 
 def test_the_grid_was_recorded_with_the_model_that_ships() -> None:

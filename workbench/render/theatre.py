@@ -35,7 +35,8 @@ def theatre_html(
     """
     knobs = _knobs(recordings)
     runs = "".join(_run(recording, number, guesses, own, lang) for number, recording in enumerate(recordings))
-    sliders = "".join(_slider(name, values, lang) for name, values in knobs.items())
+    first = recordings[0].settings
+    sliders = "".join(_slider(name, values, first.get(name, values[0]), lang) for name, values in knobs.items())
     steps = max(recording.steps for recording in recordings)
     words = text("render.theatre.step", lang)
     scrub = (
@@ -83,12 +84,13 @@ def _knobs(recordings: Sequence[Recording]) -> dict[str, list[float]]:
     return {name: several for name, several in values.items() if len(several) > 1}
 
 
-def _slider(name: str, values: Sequence[float], lang: str | None) -> str:
+def _slider(name: str, values: Sequence[float], start: float, lang: str | None) -> str:
     label = escape(text(f"render.theatre.knobs.{name}", lang))
     shown = escape(json.dumps([f"{value:g}" for value in values]))
     return (
-        f'<label class="wb-knob"><span>{label} <output>{values[-1]:g}</output></span>'
-        f'<input type="range" min="0" max="{len(values) - 1}" step="1" value="{len(values) - 1}" data-shown="{shown}">'
+        f'<label class="wb-knob"><span>{label} <output>{start:g}</output></span>'
+        f'<input type="range" min="0" max="{len(values) - 1}" step="1" value="{values.index(start)}" '
+        f'data-shown="{shown}">'
         "</label>"
     )
 
