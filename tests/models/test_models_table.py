@@ -42,12 +42,24 @@ def test_every_base_of_a_recipe_loads_by_the_table(table: list[Row]) -> None:
     assert set(KNOWN) <= loads
 
 
+# Architectures that younger versions of the library alone know; an older one's user is told so when loading.
+YOUNGER = {"internlm3": (5, 23)}
+
+
+def too_old(architecture: str) -> bool:
+    """Whether the installed library does not know an architecture yet."""
+    import transformers
+
+    installed = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+    return installed < YOUNGER.get(architecture, (0, 0))
+
+
 def test_what_loads_is_known_without_code_of_the_models_own(table: list[Row]) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as KNOWN_TO_THE_LIBRARY
 
     for names, architecture, ok in table:
         known = architecture in FAMILY or architecture in ARCHITECTURES or architecture in KNOWN_TO_THE_LIBRARY
-        assert ok == known, names
+        assert ok == known or (ok and too_old(architecture)), names
 
 
 def test_every_architecture_that_sees_by_itself_is_in_the_table(table: list[Row]) -> None:
@@ -58,5 +70,5 @@ def test_one_of_each_architecture_makes_a_model(table: list[Row]) -> None:
     from transformers import AutoConfig
 
     for _, architecture, ok in table:
-        if ok and architecture not in FAMILY:
+        if ok and architecture not in FAMILY and not too_old(architecture):
             assert AutoConfig.for_model(architecture).model_type == architecture
