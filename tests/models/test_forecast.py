@@ -202,13 +202,13 @@ def grown(rows: int, length: int, *, packed: bool = False, model: str = "pocket"
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("quantization", ["none", "nf4"])
+@pytest.mark.parametrize(("quantization", "dtype"), [("none", "float32"), ("nf4", "float32"), ("nf4", "bfloat16")])
 def test_the_forecast_of_a_model_under_other_names_is_near_its_peak(
-    tmp_path: Path, quantization: Literal["none", "nf4"]
+    tmp_path: Path, quantization: Literal["none", "nf4"], dtype: str
 ) -> None:
     folder = str(make_internlm2(tmp_path / "m", hidden=512))
-    measured = grown(24, 160, model=folder, quantization=quantization)
-    seen = forecast(Work(folder, quantization, rows=24, length=160))
+    measured = grown(24, 160, model=folder, quantization=quantization, dtype=dtype)
+    seen = forecast(Work(folder, quantization, rows=24, length=160, dtype=dtype))
     assert 0.85 < (seen.activations + seen.logits) / measured < 1.15
 
 
