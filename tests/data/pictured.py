@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import io
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from workbench.data.picture import Picture
 
 
 def png(colour: object = "red", size: tuple[int, int] = (40, 20), mode: str = "RGB", **options: Any) -> bytes:
@@ -19,6 +24,19 @@ def saved(image: Image.Image, form: str, **options: Any) -> bytes:
     out = io.BytesIO()
     image.save(out, form, **options)
     return out.getvalue()
+
+
+def held(show: Callable[[Picture], Any], count: int = 30) -> int:
+    """Bytes that stay in Python's memory of so many pictures, each of 120 kB and shown once."""
+    show(Picture("first", data=png()))  # what is loaded at the first is no picture's
+    tracemalloc.start()
+    for number in range(count):
+        noise = np.random.default_rng(number).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+        show(Picture(str(number), data=saved(Image.fromarray(noise), "PNG")))
+    gc.collect()
+    current, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return current
 
 
 def turned(orientation: int) -> bytes:

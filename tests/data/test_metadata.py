@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 
 from tests.data.pictured import moving, saved
 from workbench.data import Picture
-from workbench.data.imaging import fault, look, opened
+from workbench.data.imaging import fault, look, opened, size
 from workbench.data.metadata import PARTS, SCANS, Damaged, stripped
 
 ORIENTATION = 0x0112
@@ -121,6 +121,12 @@ def test_the_pixels_stay_as_they_are(name: str) -> None:
         assert (before.mode, before.format) == (after.mode, after.format)
         assert before.convert("RGBA").tobytes() == after.convert("RGBA").tobytes()
     assert ("first_frame" in look(Picture("a", data=PLAIN[name])).changes) == name.startswith("moving")
+
+
+@pytest.mark.parametrize("name", [*PLAIN, *HELD])
+def test_the_size_is_told_without_the_pixels(name: str) -> None:
+    data = (PLAIN | HELD)[name]
+    assert size(Picture("a", data=data)) == seen(data).size
 
 
 @pytest.mark.parametrize("name", [*PLAIN, *HELD])

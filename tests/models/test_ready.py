@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.data.pictured import held
 from tests.ready import KINDS, LONGEST, SIDE, make_ready
 from tests.seeing import make_tower
 from tests.strangers import edit
@@ -57,6 +58,12 @@ def test_pixels_are_those_of_the_library_s_processor(folder: Path, sees: Any) ->
         image = picture.resize(size)
         theirs = processor(images=[image], return_tensors="pt")["pixel_values"]
         assert torch.equal(sees.eyes._processed(image), theirs.reshape(sees.eyes._processed(image).shape))
+
+
+def test_pictures_that_were_shown_are_not_held(folder: Path) -> None:
+    eyes = load_tokenizer(str(folder)).picture_places
+    grown = held(lambda picture: (eyes.ids(picture), eyes.inputs([picture])))
+    assert grown - eyes._bytes < 1_000_000  # beside the numbers, of which a bounded part is kept
 
 
 def test_as_many_placeholders_as_the_model_fills(folder: Path, sees: Any) -> None:

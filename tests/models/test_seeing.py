@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.data.pictured import held
 from tests.seeing import PLACES, make_tower
 from workbench.data.conversation import Message
 from workbench.data.drawn import questions
@@ -54,6 +55,12 @@ def test_ids_and_pixels_are_those_of_the_library_s_processor(name: str) -> None:
         assert theirs["input_ids"][0].tolist() == list(ours)
         assert torch.equal(theirs["pixel_values"][0], tokenizer.picture_places._processed(image))
     assert ours.count(tokenizer.picture_places.image_token) == PLACES
+
+
+def test_pictures_that_were_shown_are_not_held(name: str) -> None:
+    eyes = load_tokenizer(name).picture_places
+    grown = held(lambda picture: (eyes.ids(picture), eyes.inputs([picture])))
+    assert grown - eyes._bytes < 1_000_000  # beside the numbers, of which a bounded part is kept
 
 
 def test_a_wide_picture_is_padded_and_not_cut(name: str) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.data.limits import SHARED, limits
 from workbench.data.metadata import Stripped, stripped
@@ -20,6 +20,7 @@ from workbench.data.picture import BadPicture, Picture
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+T = TypeVar("T")
 # Those that are decoded, in Pillow's names.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
@@ -83,6 +84,15 @@ def look(picture: Picture) -> Seen:
     return _seen(picture)[0]
 
 
+def size(picture: Picture) -> tuple[int, int]:
+    """Return width and height in pixels as the picture is shown, from its head alone: its pixels may be damaged.
+
+    Raises:
+        BadPicture: as :func:`opened`, as far as the head tells.
+    """
+    return _read(picture, _upright)
+
+
 def fault(picture: Picture) -> str:
     """Return what keeps the picture from being seen, a key under ``data.picture``; ``''`` where nothing does."""
     try:
@@ -126,6 +136,11 @@ def refused_format(data: bytes) -> str:
 
 
 def _seen(picture: Picture) -> tuple[Seen, Image]:
+    return _read(picture, _decoded)
+
+
+def _read(picture: Picture, use: Callable[[Any, Stripped], T]) -> T:
+    """What ``use`` makes of Pillow's picture, which is not yet loaded, and of its file."""
     from PIL import Image
 
     content = picture.content()
@@ -139,8 +154,7 @@ def _seen(picture: Picture) -> tuple[Seen, Image]:
             file = stripped(content)
             with Image.open(io.BytesIO(file.data), formats=FORMATS) as raw:
                 _check_pixels(raw, picture.name)
-                with _in_turn(raw.width * raw.height):
-                    return _decoded(raw, file)
+                return use(raw, file)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise BadPicture("pixels", picture.name, size="–", most=most_pixels() / 1e6) from None
     except BadPicture:
@@ -178,6 +192,11 @@ def _is_heavy(raw: Any) -> bool:
 
 def _decoded(raw: Any, file: Stripped) -> tuple[Seen, Image]:
     """What a picture is, and its pixels; ``raw`` is Pillow's, not yet loaded."""
+    with _in_turn(raw.width * raw.height):
+        return _pixels(raw, file)
+
+
+def _pixels(raw: Any, file: Stripped) -> tuple[Seen, Image]:
     changes = ["first_frame"] if file.animated else []
     raw.load()
     image, form = raw, str(raw.format)
@@ -195,6 +214,11 @@ def _decoded(raw: Any, file: Stripped) -> tuple[Seen, Image]:
         changes.insert(int(file.animated), "turned")
         image = _turned(image, raw, _TURNS[file.orientation])
     return Seen(image.width, image.height, form, tuple(changes)), image
+
+
+def _upright(raw: Any, file: Stripped) -> tuple[int, int]:
+    """Width and height as the camera was held."""
+    return (raw.height, raw.width) if file.orientation > 4 else (raw.width, raw.height)
 
 
 def _turned(image: Any, raw: Any, turn: str) -> Image:

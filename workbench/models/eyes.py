@@ -18,7 +18,7 @@ from workbench.data.picture import Picture
 from workbench.errors import BadInput
 from workbench.models import headers
 from workbench.models.architectures import ARCHITECTURES, LLAVA, Architecture, kind_of
-from workbench.models.pixels import NOTHING, Check, chosen, layer, whole
+from workbench.models.pixels import NOTHING, Check, chosen, layer, odd_setting, vision_of, whole
 from workbench.models.translating import first_line
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FILES = ("processor_config.json", "preprocessor_config.json")
 # Bytes of pictures' numbers that are kept, so that each is opened once and not at every step.
 KEPT = 600_000_000
+# Pictures whose sizes are kept.
+SIZES = 100_000
 # Where the shorter side alone says how large a picture becomes, the longer one may be so many times as long.
 LONGEST = 8
 
@@ -53,8 +55,10 @@ class Eyes:
         self.settings, self.image_token, self.patches = dict(settings), image_token, patches
         self.side = side
         self._processor: Any = None
-        self._numbers: OrderedDict[Picture, torch.Tensor] = OrderedDict()
+        # by the hash of their bytes: a server would hold all pictures that it was ever shown
+        self._numbers: OrderedDict[str, torch.Tensor] = OrderedDict()
         self._bytes = 0
+        self._sizes: OrderedDict[str, tuple[int, int]] = OrderedDict()
 
     @classmethod
     def of(cls, folder: Path) -> Eyes | None:
@@ -66,8 +70,7 @@ class Eyes:
         if kind_of(folder) not in cls.kinds:
             return None
         config, file = headers.settings(folder), folder / "config.json"
-        vision = config.get("vision_config")
-        vision = vision if isinstance(vision, Mapping) else {}
+        vision = vision_of(config)
         settings = read_settings(folder)
         size, patch = whole(vision, "image_size", 336, file), whole(vision, "patch_size", 14, file)
         first = 0 if config.get("vision_feature_select_strategy", "default") == "default" else 1
@@ -96,8 +99,7 @@ class Eyes:
             BadInput: it has none of that number.
         """
         if self.image_token >= network.get_input_embeddings().num_embeddings:
-            raise BadInput("models.seeing.odd_setting", file="config.json", key="image_token_index",
-                           given=self.image_token)  # fmt: skip
+            raise odd_setting("config.json", "image_token_index", self.image_token)
         return self
 
     def in_own_numbers(self, network: Any) -> None:
@@ -166,13 +168,25 @@ class Eyes:
         digest.update(self._processed(probe).numpy().tobytes())
         return digest.hexdigest()[:16]
 
+    def _size(self, picture: Picture) -> tuple[int, int]:
+        """Width and height of a picture, which is not decoded for them."""
+        from workbench.data.imaging import size
+
+        key = picture.sha256
+        if key not in self._sizes:
+            self._sizes[key] = size(picture)
+            if len(self._sizes) > SIZES:
+                self._sizes.popitem(last=False)
+        return self._sizes[key]
+
     def _of(self, picture: Picture) -> torch.Tensor:
-        if picture in self._numbers:
-            return self._numbers[picture]
+        key = picture.sha256
+        if key in self._numbers:
+            return self._numbers[key]
         from workbench.data.imaging import opened
 
         numbers = self._processed(opened(picture))
-        self._numbers[picture] = numbers
+        self._numbers[key] = numbers
         self._bytes += numbers.nbytes
         while self._bytes > KEPT and len(self._numbers) > 1:
             self._bytes -= self._numbers.popitem(last=False)[1].nbytes

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.picture import Picture
-from workbench.errors import BadInput
 from workbench.models import headers
 from workbench.models.eyes import Eyes, read_settings
-from workbench.models.pixels import Check, whole
+from workbench.models.pixels import Check, odd_setting, vision_of, whole
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +57,6 @@ class GridEyes(Eyes):
     def __init__(self, settings: Mapping[str, Any], *, image_token: int, frame: tuple[int, int]) -> None:
         super().__init__(settings, image_token=image_token, patches=0)
         self.frame = frame
-        self._grids: dict[Picture, tuple[int, int]] = {}
 
     @classmethod
     def of(cls, folder: Path) -> GridEyes:
@@ -68,19 +66,18 @@ class GridEyes(Eyes):
             BadInput: it does not say how pictures are made into numbers, or says what cannot be.
         """
         config, file = headers.settings(folder), folder / "config.json"
-        vision = config.get("vision_config")
-        vision = vision if isinstance(vision, Mapping) else {}
+        vision = vision_of(config)
         settings = {"do_resize": True, **_PATCHES, **_bounded(folder)}
         if not settings["do_resize"]:
-            raise _odd("preprocessor_config.json", "do_resize", False)
+            raise odd_setting("preprocessor_config.json", "do_resize", False)
         towers = {"patch_size": "patch_size", "temporal_patch_size": "temporal_patch_size",
                   "merge_size": "spatial_merge_size"}  # fmt: skip
         for ours, theirs in towers.items():
             if settings[ours] != whole(vision, theirs, _PATCHES[ours], file):
-                raise _odd("preprocessor_config.json", ours, settings[ours])
+                raise odd_setting("preprocessor_config.json", ours, settings[ours])
         factor = settings["patch_size"] * settings["merge_size"]
         if whole(vision, "window_size", 112, file) < factor:
-            raise _odd(file, "window_size", vision["window_size"])
+            raise odd_setting(file, "window_size", vision["window_size"])
         ids = {"image_token_id": 151_655, "vision_start_token_id": 151_652, "vision_end_token_id": 151_653}
         image, begin, end = (whole(config, key, usual, file, least=0) for key, usual in ids.items())
         return cls(settings, image_token=image, frame=(begin, end))
@@ -92,7 +89,7 @@ class GridEyes(Eyes):
             BadInput: it is, or there is none.
         """
         if self.image_token not in tokenizer.get_added_vocab().values():
-            raise _odd("config.json", "image_token_id", self.image_token)
+            raise odd_setting("config.json", "image_token_id", self.image_token)
         return self
 
     def ids(self, picture: Picture) -> tuple[int, ...]:
@@ -168,16 +165,13 @@ class GridEyes(Eyes):
         return high // patch, wide // patch
 
     def _grid(self, picture: Picture) -> tuple[int, int]:
-        from workbench.data.imaging import look
         from workbench.data.picture import BadPicture
 
-        if picture not in self._grids:
-            seen = look(picture)
-            try:
-                self._grids[picture] = self.grid(seen.width, seen.height)
-            except ValueError:
-                raise BadPicture("thin", picture.name, size=f"{seen.width} x {seen.height}") from None
-        return self._grids[picture]
+        width, height = self._size(picture)
+        try:
+            return self.grid(width, height)
+        except ValueError:
+            raise BadPicture("thin", picture.name, size=f"{width} x {height}") from None
 
     def _checked(self, image: Any) -> torch.Tensor:
         numbers: torch.Tensor = self.processor(images=[image], return_tensors="pt")["pixel_values"]
@@ -198,9 +192,5 @@ def _bounded(folder: Path) -> dict[str, Any]:
     for key, bound in zip(size, _BOUNDS, strict=True):
         size[key] = settings.pop(bound, size[key])
     if size["shortest_edge"] > size["longest_edge"]:
-        raise _odd("preprocessor_config.json", "size", size)
+        raise odd_setting("preprocessor_config.json", "size", size)
     return settings | {"size": size}
-
-
-def _odd(file: object, key: str, value: Any) -> BadInput:
-    return BadInput("models.seeing.odd_setting", file=file, key=key, given=str(value)[:80])

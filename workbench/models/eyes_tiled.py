@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.data.picture import Picture
-from workbench.errors import BadInput
 from workbench.models import headers
 from workbench.models.eyes import Eyes, read_settings
-from workbench.models.pixels import Check, is_side, whole
+from workbench.models.pixels import Check, is_side, odd_setting, vision_of, whole
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +44,6 @@ class TiledEyes(Eyes):
         self.widest = min(VISITORS, max(self.settings["size"].values()))
         self._tokenizer: Any = None
         self._spelled: dict[tuple[int, int], tuple[int, ...]] = {}
-        self._shapes: dict[Picture, tuple[int, int]] = {}
 
     @classmethod
     def of(cls, folder: Path) -> TiledEyes:
@@ -55,19 +53,18 @@ class TiledEyes(Eyes):
             BadInput: it does not say how pictures are made into numbers, or says what cannot be.
         """
         config, file = headers.settings(folder), folder / "config.json"
-        vision = config.get("vision_config")
-        vision = vision if isinstance(vision, Mapping) else {}
+        vision = vision_of(config)
         side, patch = whole(vision, "image_size", 224, file), whole(vision, "patch_size", 32, file)
         scale = whole(config, "scale_factor", 2, file)
         across = side // patch
         if not across or across % scale:
-            raise _odd(file, "scale_factor", scale)
+            raise odd_setting(file, "scale_factor", scale)
         settings = {"do_resize": True, "do_image_splitting": True, **read_settings(folder, _MORE)}
         _check(settings, side, folder)
         patches = (across // scale) ** 2
         written = whole(headers.settings(folder, "processor_config.json"), "image_seq_len", patches, file)
         if written != patches:
-            raise _odd("processor_config.json", "image_seq_len", written)
+            raise odd_setting("processor_config.json", "image_seq_len", written)
         token = whole(config, "image_token_id", 128_257, file, least=0)
         return cls(settings, image_token=token, patches=patches, side=side)
 
@@ -79,10 +76,10 @@ class TiledEyes(Eyes):
         """
         self._tokenizer = tokenizer
         if self._placeholder() not in tokenizer.get_added_vocab():
-            raise _odd("config.json", "image_token_id", self.image_token)
+            raise odd_setting("config.json", "image_token_id", self.image_token)
         for name in (*(getattr(tokenizer, key, mark) for key, mark in _MARKS.items()), self._placeholder()):
             if len(self._encoded(name)) != 1:
-                raise _odd("tokenizer.json", "added_tokens", name)
+                raise odd_setting("tokenizer.json", "added_tokens", name)
         return self
 
     def ids(self, picture: Picture) -> tuple[int, ...]:
@@ -91,7 +88,7 @@ class TiledEyes(Eyes):
         Raises:
             BadPicture: it cannot be opened.
         """
-        shape = self._shape(picture)
+        shape = self.tiles(*self._size(picture))
         if shape not in self._spelled:
             self._spelled[shape] = self._encoded(self._text(*shape))
         return self._spelled[shape]
@@ -129,14 +126,6 @@ class TiledEyes(Eyes):
         fitted = measure.resize_for_vision_encoder(sized, self.side)
         _, rows, columns = measure.split_images(fitted, {"longest_edge": self.side})
         return rows, columns
-
-    def _shape(self, picture: Picture) -> tuple[int, int]:
-        from workbench.data.imaging import look
-
-        if picture not in self._shapes:
-            seen = look(picture)
-            self._shapes[picture] = self.tiles(seen.width, seen.height)
-        return self._shapes[picture]
 
     def _text(self, rows: int, columns: int) -> str:
         from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
@@ -191,15 +180,11 @@ def _check(settings: Mapping[str, Any], side: int, folder: Path) -> None:
     """
     file = folder / "preprocessor_config.json"
     if not settings["do_resize"]:
-        raise _odd(file, "do_resize", settings["do_resize"])
+        raise odd_setting(file, "do_resize", settings["do_resize"])
     if settings.get("max_image_size", {}).get("longest_edge") != side:
-        raise _odd(file, "max_image_size", settings.get("max_image_size"))
+        raise odd_setting(file, "max_image_size", settings.get("max_image_size"))
     size = settings["size"]
     if not isinstance(size, Mapping) or set(size) not in ({"longest_edge"}, {"height", "width"}):
-        raise _odd(file, "size", size)
+        raise odd_setting(file, "size", size)
     if (-(-max(size.values()) // side)) ** 2 > MOST_TILES:
-        raise _odd(file, "size", size)
-
-
-def _odd(file: object, key: str, value: Any) -> BadInput:
-    return BadInput("models.seeing.odd_setting", file=file, key=key, given=str(value)[:80])
+        raise odd_setting(file, "size", size)

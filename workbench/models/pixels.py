@@ -19,9 +19,20 @@ SIZES, MEANS = ("size", "crop_size"), ("image_mean", "image_std")
 SETTINGS = (*FLAGS, *SIZES, "resample", "rescale_factor", *MEANS)
 """What of such a file is a setting of the picture's numbers, and neither code nor a place."""
 Check = Callable[[Any], bool]
-NOTHING: Mapping[str, Check] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 _SIDES = {"height", "width", "shortest_edge", "longest_edge"}
 _FILTERS = range(6)  # Pillow's ways of making a picture smaller
+
+
+def odd_setting(file: object, key: str, value: object) -> BadInput:
+    """Return the error of a setting that no picture can be made with."""
+    return BadInput("models.seeing.odd_setting", file=file, key=key, given=str(value)[:80])
+
+
+def vision_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a model's configuration says of its tower; nothing where it is no object."""
+    vision = config.get("vision_config")
+    return vision if isinstance(vision, Mapping) else NOTHING
 
 
 def chosen(content: Mapping[str, Any], file: object, more: Mapping[str, Check] = NOTHING) -> dict[str, Any]:
@@ -38,7 +49,7 @@ def chosen(content: Mapping[str, Any], file: object, more: Mapping[str, Check] =
     settings = {key: content[key] for key in (*SETTINGS, *more) if content.get(key) is not None}
     for key, value in settings.items():
         if not (more[key](value) if key in more else _sound(key, value)):
-            raise BadInput("models.seeing.odd_setting", file=file, key=key, given=str(value)[:80])
+            raise odd_setting(file, key, value)
     return settings
 
 
@@ -50,7 +61,7 @@ def whole(config: Mapping[str, Any], key: str, usual: int, file: object, least: 
     """
     value = config.get(key, usual)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise BadInput("models.seeing.odd_setting", file=file, key=key, given=str(value)[:80])
+        raise odd_setting(file, key, value)
     return value
 
 
@@ -64,7 +75,7 @@ def layer(config: Mapping[str, Any], vision: Mapping[str, Any], file: object) ->
     most = whole(vision, "num_hidden_layers", 24, file)
     layers = taken if isinstance(taken, list) and taken else [taken]
     if any(isinstance(n, bool) or not isinstance(n, int) or not -most - 1 <= n <= most for n in layers):
-        raise BadInput("models.seeing.odd_setting", file=file, key="vision_feature_layer", given=str(taken)[:80])
+        raise odd_setting(file, "vision_feature_layer", taken)
 
 
 def _sound(key: str, value: Any) -> bool:
