@@ -71,7 +71,7 @@ def test_a_folder_without_weights_is_one_clear_error(tiny: Path, tmp_path: Path)
 
 
 def test_a_configuration_of_a_far_larger_model_takes_no_memory(tiny: Path, tmp_path: Path) -> None:
-    """What is missing would be filled by chance: of these 75 thousand million numbers before anybody says so."""
+    """What is missing would be filled by chance: of thousands of millions of numbers before anybody says so."""
     for file in tiny.iterdir():
         shutil.copy(file, tmp_path)
     config = json.loads((tiny / "config.json").read_text(encoding="utf-8"))

@@ -16,6 +16,19 @@ from workbench.models.folders import weight_files
 _MOST_A_BYTE = 4
 
 
+def bare(network_class: Any, config: Any, **options: Any) -> Any:
+    """Return the network of a configuration without bytes, by no code but the library's.
+
+    Args:
+        network_class: the library's class that makes it.
+        **options: of the library.
+    """
+    import torch
+
+    with torch.device("meta"):
+        return network_class.from_config(config, trust_remote_code=False, **options)
+
+
 def check_size(folder: Path, config: Any, network_class: Any) -> None:
     """Refuse a configuration of far more parameters than the files can hold, before memory is taken for them.
 
@@ -25,11 +38,7 @@ def check_size(folder: Path, config: Any, network_class: Any) -> None:
     Raises:
         BadInput: it is.
     """
-    import torch
-
-    with torch.device("meta"):
-        network = network_class.from_config(config, trust_remote_code=False)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
+    parameters = sum(parameter.numel() for parameter in bare(network_class, config).parameters())
     size = sum(file.stat().st_size for file in weight_files(folder))
     if parameters > _MOST_A_BYTE * size:
         values = {"millions": round(parameters / 1e6), "megabytes": round(size / 1e6, 1)}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from workbench.models.architectures import LLAVA, architecture_of
+from workbench.models.completeness import bare
 from workbench.models.portions import portion
 from workbench.models.rehearsal import rehearse, trained_places
 from workbench.models.work import Work
@@ -212,10 +213,9 @@ def _on_meta(work: Work) -> tuple[Any, list[_Part]]:
     from workbench.models.loading import TEXTS, TranslatedErrors, auto_class, configuration, on_disk
 
     config = configuration(work.model)
-    with TranslatedErrors(work.model, str(on_disk(work.model, TEXTS))), torch.device("meta"):
-        network = auto_class(on_disk(work.model, TEXTS)).from_config(
-            config, dtype=getattr(torch, work.dtype), attn_implementation="eager", trust_remote_code=False
-        )
+    options = {"dtype": getattr(torch, work.dtype), "attn_implementation": "eager"}
+    with TranslatedErrors(work.model, str(on_disk(work.model, TEXTS))):
+        network = bare(auto_class(on_disk(work.model, TEXTS)), config, **options)
     network.config.use_cache = False
     linear = _linear(network)
     base = [_Part(p.numel(), id(p) in linear) for p in network.parameters()]

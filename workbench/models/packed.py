@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workbench.models.architectures import unpacked
+from workbench.models.completeness import bare
 from workbench.models.fewbits import nf4
 from workbench.models.loading import TEXTS, auto_class, configuration, on_disk
 
@@ -18,8 +19,7 @@ def four_bit_weights(model: str) -> frozenset[str]:
     from transformers.quantizers.base import HfQuantizer
 
     config = configuration(model)
-    with torch.device("meta"):
-        network = auto_class(on_disk(model, TEXTS)).from_config(config, trust_remote_code=False)
+    network = bare(auto_class(on_disk(model, TEXTS)), config)
     skipped = unpacked(on_disk(model, TEXTS))
     keep = HfQuantizer.get_modules_to_not_convert(
         network, list(skipped) if skipped else None, network._keep_in_fp32_modules
