@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -40,7 +41,7 @@ def test_a_room_is_measured_while_somebody_else_trains(
 ) -> None:
     """It says that it waits, then what is there and what is not; nothing of its training stays."""
     monkeypatch.setenv(FOLDER, str(tmp_path / "line"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     line = Line.standing()
     assert line is not None
@@ -48,9 +49,11 @@ def test_a_room_is_measured_while_somebody_else_trains(
     assert turn.begin()
 
     def leave() -> None:
-        while len(line.tickets()) < 2:
+        seen = False
+        while not seen:
             time.sleep(0.1)
-        time.sleep(2)  # so that the other sees its place
+            logs = tmp_path.glob("workbench-class-*/run/events.jsonl")
+            seen = any('"waiting"' in log.read_text(encoding="utf-8") for log in logs)
         turn.leave()
 
     threading.Thread(target=leave, daemon=True).start()
