@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import pytest
 
 from workbench.models.pocket import WEIGHTS, facts, phrasing, tokens
-from workbench.models.pocket.calling import call, offered
+from workbench.models.pocket.calling import Tool, offered
 from workbench.models.pocket.conversations import Conversations
 from workbench.models.pocket.corpus import held_out_samples
 from workbench.models.pocket.dialogue import Dialogues, wordings
@@ -106,41 +109,76 @@ def test_the_answers_to_a_described_picture_stand_in_its_caption() -> None:
         )
 
 
+def schema_of(tool: Tool) -> dict[str, Any]:
+    """A tool as the chat template takes it."""
+    properties = {name: {"type": kind} for name, kind in tool.arguments}
+    parameters = {"type": "object", "properties": properties, "required": list(properties)}
+    function = {"name": tool.name, "description": tool.description, "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+def bodies(text: str) -> list[dict[str, Any]]:
+    """The calls of a turn."""
+    parts = text.removeprefix("<tool_call>").removesuffix("</tool_call>").split("</tool_call><tool_call>")
+    return [json.loads(part) for part in parts]
+
+
+def inner(text: str) -> str:
+    """What a tool gave."""
+    return text.removeprefix("<tool_response>").removesuffix("</tool_response>")
+
+
+def message(turn: tuple[str, str]) -> dict[str, Any]:
+    """A turn as the chat template takes it."""
+    role, text = turn
+    if role == "call":
+        calls = [{"type": "function", "function": body} for body in bodies(text)]
+        return {"role": "assistant", "content": "", "tool_calls": calls}
+    return {"role": "tool", "content": inner(text)} if role == "result" else {"role": role, "content": text}
+
+
+def with_calls(count: int) -> Iterator[tuple[list[Tool], list[tuple[str, str]]]]:
+    """Tools of one look-up and one of expressions, and what needs them."""
+    drawn = Dialogues(random.Random(8)).calling
+    for number in range(count):
+        lang = facts.LANGUAGES[number % 2]
+        tools = [drawn._look_up(lang), drawn._run(lang), *drawn.tools(lang)]
+        yield tools, drawn._needing(tools, lang)
+
+
 def test_calls_are_written_as_the_chat_template_writes_them(encoder: tokens.Encoder) -> None:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(WEIGHTS)
     tokenizer.chat_template = tokens.TEMPLATE
-    drawn = Dialogues(random.Random(8)).calling
-    for lang in facts.LANGUAGES:
-        tools = drawn.tools(lang)
-        question, asked, result, answer = drawn.called(tools[0], lang)
-        body = json.loads(asked[1].removeprefix("<tool_call>").removesuffix("</tool_call>"))
-        assert asked[1] == call(tools[0], body["arguments"])
-        schemas = [
-            {
-                "type": "function",
-                "function": {
-                    "name": tool.name,
-                    "description": tool.description,
-                    "parameters": {
-                        "type": "object",
-                        "properties": {name: {"type": kind} for name, kind in tool.arguments},
-                        "required": [name for name, _ in tool.arguments],
-                    },
-                },
-            }
-            for tool in tools
-        ]
-        messages = [
-            {"role": "user", "content": question[1]},
-            {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": body}]},
-            {"role": "tool", "content": result[1].removeprefix("<tool_response>").removesuffix("</tool_response>")},
-            {"role": "assistant", "content": answer[1]},
-        ]
-        rendered = tokenizer.apply_chat_template(messages, tools=schemas, tokenize=False)
-        own = encoder.conversation([("system", offered(tools)), question, asked, result, answer])
+    for tools, turns in with_calls(60):
+        schemas = [schema_of(tool) for tool in tools]
+        rendered = tokenizer.apply_chat_template([message(turn) for turn in turns], tools=schemas, tokenize=False)
+        own = encoder.conversation([("system", offered(tools)), *turns])
         assert tokenizer(rendered, add_special_tokens=False)["input_ids"] == list(own.ids)
+
+
+def test_calls_name_an_offered_tool_and_its_arguments_and_every_one_has_a_result() -> None:
+    several, chained = 0, 0
+    for tools, turns in with_calls(300):
+        arguments = {tool.name: [name for name, _ in tool.arguments] for tool in tools}
+        results = [inner(text) for role, text in turns if role == "result"]
+        calls = [bodies(text) for role, text in turns if role == "call"]
+        assert sum(map(len, calls)) == len(results)
+        assert all(list(body["arguments"]) == arguments[body["name"]] for of_turn in calls for body in of_turn)
+        assert turns[-1][0] == "assistant"
+        several += any(len(of_turn) == 2 for of_turn in calls)
+        texts = [str(value) for of_turn in calls[1:] for body in of_turn for value in body["arguments"].values()]
+        chained += bool(results) and any(re.match(rf"{re.escape(results[0])}[+*-]\d", text) for text in texts)
+    assert several >= 15
+    assert chained >= 60  # the first result is a part of the next call
+
+
+def test_what_a_tool_tells_is_nearly_always_another_word_and_never_one_of_those_held_out() -> None:
+    drawn = Dialogues(random.Random(2)).calling
+    nouns = [drawn._noun()["en"] for _ in range(2000)]
+    assert len(set(nouns)) > 500
+    assert not set(nouns) & {noun["en"] for noun in facts.document("calls")["held_nouns"]}
 
 
 def test_conversations_fill_the_tokens_asked_for_and_no_more_positions_than_there_are(encoder: tokens.Encoder) -> None:

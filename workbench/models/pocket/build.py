@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,27 +52,47 @@ TALK_BATCH, TALK_WARMUP = 2048, 0.01
 """Tokens of a batch of the second part, whose conversations are longer, and its warm-up."""
 LATER = 0.5
 """The rates of the second part, as a share of the first's."""
-SETTLE = 1_400_000
-"""Tokens of the third part, which repeats what is confused longest."""
-SETTLING = 0.25
-"""The rates of the third part, as a share of the first's."""
-SETTLE_SHARES = (50, 15, 20, 13, 2)
-"""Its chats, tools, copies, pictures and very long chats."""
-SETTLE_SINGLE = 0.5
-"""Share of its tokens that are single questions."""
-UNSETTLED = (
-    "months",
-    "unknown",
-    "identity",
-    "spelling",
-    "names",
-    "greeting",
-    "manner",
-    "captions",
-    "feelings",
-    "planets",
-)
-"""Kinds that take a quarter of these; another quarter asks who it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A part of the training that repeats whole conversations and single questions.
+
+    Args:
+        tokens: of all, padding apart.
+        rate: as a share of the first part's.
+        shares: chats, tools, copies, pictures and very long chats.
+        single: share of the tokens that are single questions.
+        epochs: of single questions to draw from.
+        seed: of the questions about itself.
+        kinds: that take a quarter of the single questions; another quarter asks who it is.
+    """
+
+    name: str
+    tokens: int
+    rate: float
+    shares: tuple[int, ...]
+    single: float
+    epochs: int
+    seed: int
+    kinds: tuple[str, ...]
+
+
+CONFUSED_THEN = (
+    "months", "unknown", "identity", "spelling", "names", "greeting", "manner", "captions", "feelings", "planets",
+)  # fmt: skip
+SETTLING = Again("settling", 1_400_000, 0.25, (50, 15, 20, 13, 2), 0.5, 1, 97, CONFUSED_THEN)
+"""Repeats what is confused longest."""
+WIDENING = Again("widening", 18_000_000, 0.4, (48, 26, 14, 10, 2), 0.25, 3, 96, CONFUSED_THEN)
+"""Of whatever tools and words are given to be read: the nouns and names that it copies are nearly all new each time."""
+CONFUSED_STILL = ("greeting", "manner", "months", "names", "unknown", "captions", "feelings", "comparatives", "units")
+STEADYING = Again("steadying", 3_200_000, 0.2, (36, 34, 14, 14, 2), 0.3, 1, 95, CONFUSED_STILL)
+"""Repeats what the fourth part left confused."""
+AGAIN_PARTS = {"third": SETTLING, "fourth": WIDENING, "fifth": STEADYING}
+
+
+COUNT = 200
+"""Conversations of each measure, language and setting: a share is known to within three hundredths or so."""
 
 
 def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
@@ -192,20 +213,22 @@ def conversing(encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int,
     return len(examples), steps
 
 
-def settling(encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int, int]:
-    """Train the third part in place, at lower rates; returns the numbers of conversations and steps."""
-    rng = random.Random(f"{job.seed}-settling")
-    tokens_wanted = SETTLE if job.plan.most_steps is None else 20_000
-    single = trainable(talking.epochs_of_singles(rng, 1), held)
+def again(part: Again, encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int, int]:
+    """Train such a part in place; returns the numbers of conversations and steps."""
+    rng = random.Random(f"{job.seed}-{part.name}")
+    whole = job.plan.most_steps is None
+    tokens_wanted = part.tokens if whole else 20_000
+    singles_wanted = part.single * tokens_wanted
+    single = trainable(talking.epochs_of_singles(rng, part.epochs if whole else 1), held)
     itself = [sample for sample in single if sample.kind == "identity"]
-    unsettled = [sample for sample in single if sample.kind in UNSETTLED]
-    examples = talking.talks(encoder, held, rng, round((1 - SETTLE_SINGLE) * tokens_wanted), SETTLE_SHARES)
+    unsettled = [sample for sample in single if sample.kind in part.kinds]
+    examples = talking.talks(encoder, held, rng, round(tokens_wanted - singles_wanted), part.shares)
     for samples in (itself, unsettled, single):
-        examples += talking.singles(encoder, samples, round(0.25 * SETTLE_SINGLE * tokens_wanted))
-    few = max(1, round(0.1 * SETTLE_SINGLE * tokens_wanted / 30))
-    examples += asked(encoder, held, 100 * job.seed + 97, 2 * few) + copies(encoder, rng, few)
-    plan = replace(scaled(job.plan, SETTLING), tokens=TALK_BATCH, warmup=TALK_WARMUP)
-    steps = learning.train(job.model, [examples], plan, encoder.pad, rng, job.report, job.state("settling"))
+        examples += talking.singles(encoder, samples, round(0.25 * singles_wanted))
+    few = max(1, round(0.1 * singles_wanted / 30))
+    examples += asked(encoder, held, 100 * job.seed + part.seed, 2 * few) + copies(encoder, rng, few)
+    plan = replace(scaled(job.plan, part.rate), tokens=TALK_BATCH, warmup=TALK_WARMUP)
+    steps = learning.train(job.model, [examples], plan, encoder.pad, rng, job.report, job.state(part.name))
     return len(examples), steps
 
 
@@ -245,7 +268,9 @@ def build(
     held = held_out_samples(seed)
     made = _begun(keep) or _first(held, plan, seed, report, keep)
     job, encoder, result = Job(made.model, plan, seed, report, keep), Encoder(made.tokenizer), dict(made.result)
-    for name, part in (("second", conversing), ("third", settling)):
+    parts: dict[str, Callable[[Encoder, Sequence[Sample], Job], tuple[int, int]]] = {"second": conversing}
+    parts |= {name: partial(again, part) for name, part in AGAIN_PARTS.items()}
+    for name, part in parts.items():
         if name in result["seconds"]:
             continue
         began = time.perf_counter()
@@ -257,7 +282,7 @@ def build(
         _keep(keep, name, Stage(job.model, made.tokenizer, result))
     save(job.model, made.tokenizer, folder)
     result |= {"seed": seed, "parameters": sum(p.numel() for p in job.model.parameters())}
-    return evaluated(folder, seed, result, count=60 if plan.most_steps is None else 1)
+    return evaluated(folder, seed, result, count=COUNT if plan.most_steps is None else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +326,7 @@ def _keep(keep: Path | None, name: str, stage: Stage) -> None:
 
 def _begun(keep: Path | None) -> Stage | None:
     """Return the last finished stage that ``keep`` holds."""
-    for name in ("third", "second", "first"):
+    for name in (*reversed(AGAIN_PARTS), "second", "first"):
         folder = (keep or Path()) / name
         if keep and (folder / "stage.json").exists():
             model = evaluate.load(folder)
@@ -310,7 +335,7 @@ def _begun(keep: Path | None) -> Stage | None:
     return None
 
 
-def evaluated(folder: Path, seed: int, result: dict[str, Any], *, count: int = 60) -> dict[str, Any]:
+def evaluated(folder: Path, seed: int, result: dict[str, Any], *, count: int = COUNT) -> dict[str, Any]:
     """Measure saved weights, and write what is measured, and the model card, beside them."""
     result = result | {
         "held_out": evaluate.held_out(folder, seed)[0],

@@ -65,16 +65,79 @@ class Calling:
     def turns(self, lang: str, text: str = "") -> list[Turn]:
         """Return a system text with tools, and one to three exchanges, of which some need a tool."""
         tools = self.tools(lang)
+        if self.rng.random() < 0.15:
+            tools = [self._look_up(lang), self._run(lang), *tools[2:]]
         turns: list[Turn] = [("system", offered(tools, text))]
         for _ in range(self.rng.choice([1, 1, 2, 3])):
             pick = self.rng.random()
-            if pick < 0.62:
-                turns += self.called(self.rng.choice(tools), lang)
+            if pick < 0.66:
+                turns += self._needing(tools, lang)
             elif pick < 0.90:
                 turns += self.question(lang)
             else:
                 turns += self._unsuitable(tools, lang)
         return turns
+
+    def _needing(self, tools: Sequence[Tool], lang: str) -> list[Turn]:
+        """Draw what needs a tool: one call, one and another that goes on from it, two at once, one after the other."""
+        tool, pick = self.rng.choice(tools), self.rng.random()
+        by_sort = {tool.sort: tool for tool in tools}
+        if "look_up" in by_sort and "run" in by_sort and pick < 0.35:
+            return self._two_steps(by_sort["look_up"], by_sort["run"], lang)
+        if tool.sort in ("look_up", "run") and pick > 0.70:
+            return self._pair(tool, lang) if pick > 0.88 else self._gone_on(tool, lang)
+        return self.called(tool, lang)
+
+    def _gone_on(self, tool: Tool, lang: str) -> list[Turn]:
+        """A call, and a question that goes on from it: the same of something else, or more with the result."""
+        words = self.words[lang]
+        turns = self.called(tool, lang, value=str(digits(self.rng)), fails=False)
+        value = turns[2][1].removeprefix("<tool_response>").removesuffix("</tool_response>")
+        argument = tool.arguments[0][0]
+        if tool.sort == "look_up":
+            slots = {"item": self._item(), "noun": tool.noun[lang]}
+            ask, arguments, form = fill(self.rng.choice(words["again"]), slots), {argument: slots["item"]}, "given"
+        else:
+            sign, n = self.rng.choice("+-*"), str(digits(self.rng))
+            slots = {"spoken": fill(words["spoken"][sign][0], {"a": "", "b": n}).strip(), "tool": tool.name}
+            ask, arguments, form = (
+                fill(self.rng.choice(words["more"]), slots),
+                {argument: f"{value}{sign}{n}"},
+                "result",
+            )
+        result = self._value()
+        answer = ("assistant", fill(words[form], slots | {"value": result}))
+        return [*turns, ("user", ask), ("call", call(tool, arguments)), _result(result), answer]
+
+    def _pair(self, tool: Tool, lang: str) -> list[Turn]:
+        """Two calls of one tool in one answer."""
+        words, argument = self.words[lang], tool.arguments[0][0]
+        things = [self._item() if tool.sort == "look_up" else expression(self.rng) for _ in range(2)]
+        values = [self._value() for _ in things]
+        slots = {"noun": tool.noun[lang], "tool": tool.name, "x": things[0], "y": things[1]}
+        slots |= {"value": values[0], "second": values[1]}
+        kind = "pair" if tool.sort == "look_up" else "run_pair"
+        return [
+            ("user", fill(self.rng.choice(words[kind]), slots)),
+            ("call", "".join(call(tool, {argument: thing}) for thing in things)),
+            *(_result(value) for value in values),
+            ("assistant", fill(words[f"{kind}_answer"], slots)),
+        ]
+
+    def _two_steps(self, finder: Tool, runner: Tool, lang: str) -> list[Turn]:
+        """A call whose result is a part of the next call's argument."""
+        words, sign, n = self.words[lang], self.rng.choice("+-*"), str(digits(self.rng))
+        slots = {"noun": finder.noun[lang], "item": self._item(), "tool": runner.name}
+        slots["spoken"] = fill(words["spoken"][sign][0], {"a": "", "b": n}).strip()
+        found, value = str(digits(self.rng)), self._value()
+        return [
+            ("user", fill(self.rng.choice(words["two_steps"]), slots)),
+            ("call", call(finder, {finder.arguments[0][0]: slots["item"]})),
+            _result(found),
+            ("call", call(runner, {runner.arguments[0][0]: f"{found}{sign}{n}"})),
+            _result(value),
+            ("assistant", fill(words["result"], {"value": value})),
+        ]
 
     def tools(self, lang: str) -> list[Tool]:
         """Draw one to four tools of different names."""
@@ -90,37 +153,79 @@ class Calling:
         pick = self.rng.random()
         if pick < 0.6:
             return self._look_up(lang)
-        sort = "combine" if pick < 0.8 else "run"
-        verb = self.rng.choice(self.words["verbs"]) if sort == "combine" else {"en": "run", "zh": "运行"}
-        name = self._word() if self.rng.random() < 0.6 or sort == "run" else f"{verb['en']}_{self._word()}"
-        described = self.rng.choice(self.words[lang][sort]).replace("{verb}", verb[lang])
-        if sort == "run":
-            argument = self.rng.choice(["expression", "text", "formula", "x", "input"])
-            return Tool(name, ((argument, "string"),), described, {"en": name, "zh": name}, sort)
+        if pick < 0.8:
+            return self._combine(lang) if self.held or pick < 0.73 else self._convert(lang)
+        return self._run(lang)
+
+    def _combine(self, lang: str) -> Tool:
+        verb = self.rng.choice(self.words["verbs"])
+        if not self.held and self.rng.random() < 0.4:
+            invented = self._word()
+            verb = {"en": invented, "zh": invented}
+        name = self._word() if self.rng.random() < 0.6 else f"{verb['en']}_{self._word()}"
+        described = self.rng.choice(self.words[lang]["combine"]).replace("{verb}", verb[lang])
         kind = self.rng.choice(["integer", "string", "number"])
         first, second = self.rng.choice(self.words["pairs"])
-        return Tool(name, ((first, kind), (second, kind)), described, verb, sort)
+        return Tool(name, ((first, kind), (second, kind)), described, verb, "combine")
+
+    def _convert(self, lang: str) -> Tool:
+        name = f"{self._word()}_{self._word()}" if self.rng.random() < 0.3 else self._word()
+        names = self.rng.choice(self.words["threes"])
+        arguments = tuple(zip(names, ("number", "string", "string"), strict=True))
+        return Tool(name, arguments, self.rng.choice(self.words[lang]["convert"]), {"en": name, "zh": name}, "convert")
+
+    def _run(self, lang: str) -> Tool:
+        name = self._word()
+        described = self.rng.choice(self.words[lang]["run"])
+        argument = self.rng.choice(["expression", "text", "formula", "x", "input"])
+        return Tool(name, ((argument, "string"),), described, {"en": name, "zh": name}, "run")
 
     def _look_up(self, lang: str) -> Tool:
-        noun = self.rng.choice(self.words["held_nouns" if self.held else "nouns"])
+        noun = self._noun()
         form = self.rng.choice(self.words["held_names" if self.held else "names"])
         name = form.replace("{id}", noun["id"]).replace("{word}", self._word())
         described = self.rng.choice(self.words[lang]["describe"])
         described = described.replace("{noun}", noun[lang]).replace("{a}", self.words[lang]["a"])
         return Tool(name, ((self.rng.choice(self.words["arguments"]), "string"),), described, noun, "look_up")
 
+    def _noun(self) -> Mapping[str, str]:
+        """Draw what a tool tells: one of the nouns, any word of the tables, or an invented one.
+
+        From thirty nouns alone a model learns the nouns; from any word it learns to read them.
+        """
+        if self.held:
+            held: Mapping[str, str] = self.rng.choice(self.words["held_nouns"])
+            return held
+        pick = self.rng.random()
+        if pick < 0.35:
+            listed: Mapping[str, str] = self.rng.choice(self.words["nouns"])
+            return listed
+        if pick < 0.75:
+            row = self.rng.choice(facts.table("words"))
+            return {"id": row["en"].replace(" ", "_"), "en": row["en"], "zh": row["zh"]}
+        word, letters = self._word(), facts.document("names")["given"]
+        return {"id": word, "en": word, "zh": self.rng.choice(letters) + self.rng.choice(letters)}
+
     def _word(self) -> str:
+        if not self.held and self.rng.random() < 0.5:
+            syllables = range(self.rng.randint(2, 3))
+            return "".join(self.rng.choice("bdfgklmnprstvz") + self.rng.choice("aeiou") for _ in syllables)
         return "".join(self.rng.choice(string.ascii_lowercase) for _ in range(self.rng.randint(3, 7)))
 
-    def called(self, tool: Tool, lang: str) -> list[Turn]:
-        """Return a question that needs ``tool``, the call, its result or error, and the answer."""
+    def called(self, tool: Tool, lang: str, *, value: str = "", fails: bool | None = None) -> list[Turn]:
+        """Return a question that needs ``tool``, the call, its result or error, and the answer.
+
+        Args:
+            value: the result; drawn where it is empty.
+            fails: whether the tool answers with an error; drawn where it is None.
+        """
         ask, arguments, slots = self._asked(tool, lang)
         turns: list[Turn] = [("user", ask), ("call", call(tool, arguments))]
-        if self.rng.random() < 0.12:
+        if fails is None and self.rng.random() < 0.12:
             error = self.rng.choice(self.words["errors"])
             told = {"error": error.removeprefix("error: ")}
             return [*turns, _result(error), ("assistant", fill(self.words[lang]["failed"], told))]
-        value = self._value()
+        value = value or self._value()
         form = "given" if tool.sort == "look_up" else "result"
         answer = fill(self.words[lang][form], slots | {"value": value})
         return [*turns, _result(value), ("assistant", answer)]
@@ -133,18 +238,29 @@ class Calling:
             ask = self.rng.choice(words["held_ask" if self.held else "ask"])
             return fill(ask, slots), {tool.arguments[0][0]: item}, slots
         if tool.sort == "run":
-            x = expression(self.rng)
+            x, said = self._expression(lang)
             ask = self.rng.choice(words["run_ask"])
-            return fill(ask, {"tool": tool.name, "x": x}), {tool.arguments[0][0]: x}, {}
+            return fill(ask, {"tool": tool.name, "x": said}), {tool.arguments[0][0]: x}, {}
         values: list[Any] = [self._argument(kind) for _, kind in tool.arguments]
-        slots = {"tool": tool.name, "verb": tool.noun[lang], "a": str(values[0]), "b": str(values[1])}
+        slots = {"tool": tool.name, "verb": tool.noun[lang]}
+        slots |= {name: str(value) for name, value in zip("abc", values, strict=False)}
         arguments = {name: value for (name, _), value in zip(tool.arguments, values, strict=True)}
-        return fill(self.rng.choice(words["combine_ask"]), slots), arguments, {}
+        return fill(self.rng.choice(words[f"{tool.sort}_ask"]), slots), arguments, {}
+
+    def _expression(self, lang: str) -> tuple[str, str]:
+        """Draw an expression and how it is said: in signs, or its sign in a word."""
+        if self.held or self.rng.random() < 0.65:
+            text = expression(self.rng)
+            return text, text
+        sign, a, b = self.rng.choice("+-**/"), str(digits(self.rng)), str(digits(self.rng))
+        return f"{a}{sign}{b}", fill(self.rng.choice(self.words[lang]["spoken"][sign]), {"a": a, "b": b})
 
     def _unsuitable(self, tools: Sequence[Tool], lang: str) -> list[Turn]:
         offered_nouns = {tool.noun["en"] for tool in tools}
-        nouns = [noun for noun in self.words["nouns"] if noun["en"] not in offered_nouns]
-        slots = {"noun": self.rng.choice(nouns)[lang], "item": self._item()}
+        noun = self._noun()
+        while noun["en"] in offered_nouns:
+            noun = self._noun()
+        slots = {"noun": noun[lang], "item": self._item()}
         return [
             ("user", fill(self.rng.choice(self.words[lang]["ask"]), slots)),
             ("assistant", self.words[lang]["none"]),
@@ -162,12 +278,22 @@ class Calling:
         return self._item()
 
     def _item(self) -> str:
+        if not self.held and self.rng.random() < 0.2:
+            return self._code()
         row = procedures.strings(self.rng) if self.rng.random() < 0.5 else procedures.names(self.rng)
         text = row.get("text") or row["name"]
         return text.strip(" .。!！?？,，\"'\\") or "Anna"
 
+    def _code(self) -> str:
+        """Draw a date or a code of letters and digits."""
+        if self.rng.random() < 0.6:
+            return f"{self.rng.randint(1990, 2040)}-{self.rng.randint(1, 12):02d}-{self.rng.randint(1, 28):02d}"
+        return f"{self._word()[:3].upper()}-{digits(self.rng)}"
+
     def _value(self) -> str:
         pick = self.rng.random()
+        if not self.held and pick < 0.12:
+            return str(self.rng.choice([-1, 1, 1]) * self.rng.randint(0, 10 ** self.rng.randint(3, 8)))
         if pick < 0.55:
             return str(digits(self.rng))
         if pick < 0.70:

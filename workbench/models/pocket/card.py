@@ -54,7 +54,7 @@ def write(folder: Path) -> None:
         "parameters": f"{result['parameters']:,}",
         "megabytes": f"{(folder / 'model.safetensors').stat().st_size / 1e6:.1f}",
         "first": round(result["seconds"]["first"] / 60),
-        "second": round((result["seconds"]["second"] + result["seconds"]["third"]) / 60),
+        "second": round(sum(spent for name, spent in result["seconds"].items() if name != "first") / 60),
         "conversations": f"{result['conversations']:,}",
         "conversing": conversing_table(result["conversing"]),
         "questions": f"{result['questions']:,}",
