@@ -36,6 +36,7 @@ PACKAGE = Path(workbench.errors.__file__).parent
 ROOMS = (
     "version.py",
     "errors.py",
+    "usage.py",
     "environment.py",
     "shipped.py",
     "texts",
