@@ -217,10 +217,12 @@ def _written(at: Desk, lang: str, *, sees: bool) -> Turn | None:
 
 
 def _about_a_photo(at: Desk, key: str, lang: str) -> Turn | None:
-    """A question about a photo, which is asked beside it: its box is there when the photo has arrived. After a question
-    the camera is off."""
+    """A question about a photo, which is asked beside it: its box is there when the photo has arrived. The camera is
+    off until somebody turns it on, and after a question."""
     number = at.session(key).number
     with st.popover(text("web.page.camera", lang), icon=":material/photo_camera:", key=f"photo{number}"):
+        if not st.toggle(text("web.page.camera_on", lang), key=f"look{number}"):
+            return None
         photo = st.camera_input(text("web.page.camera", lang), key=f"camera{number}", label_visibility="collapsed")
         if photo is None:
             return None
