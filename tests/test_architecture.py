@@ -33,6 +33,7 @@ FLOORS = [
     {"data"},
     {"coursework"},
     {"runs"},
+    {"usage"},
     {"errors"},
     {"texts", "shipped", "environment", "version"},
 ]

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests import tiny as small
+from tests.render.stripped import Page
 from workbench.cli import run as command
+from workbench.cli.quickstart import _score_rows as score_rows
+from workbench.cli.report import report_page
 from workbench.data import Conversation, Message, Persona, read, write
 from workbench.errors import BadSetting, Interrupted
+from workbench.evaluation import Measurement, verdict
 from workbench.models import load_tokenizer
-from workbench.quickstart import Quickstart
-from workbench.runs import Run, stop
+from workbench.quickstart import Outcome, Quickstart
+from workbench.quickstart import _told as measured_of
+from workbench.runs import Run, checkpoint_writer, stop
 from workbench.training import recipe_yaml
 
 LONG = ("identity_count=40", "identity_probes=2", "per_device_train_batch_size=1", "max_steps=100000")
@@ -163,3 +169,29 @@ def test_without_anything_held_out_the_end_measures_no_loss(out: Path) -> None:
     overrides = ["identity_count=40", "validation_share=0"]
     evaluator = Quickstart(Persona("Bo"), out, overrides=overrides)._evaluator(load_tokenizer("pocket"))
     assert not evaluator.held_out and {p.kind for p in evaluator.probes} >= {"identity", "general", "unrelated"}
+
+
+def test_the_reports_sentence_and_its_cards_tell_the_same_numbers(out: Path) -> None:
+    """Headline, verdict and cards come from one measurement, that of the best checkpoint, and not from the last look or
+    from other questions asked at the end."""
+    run = Run.create(out, "persona: {name: Sprout}\n")
+    looks = {0: (0.0, 1.0, 0.0), 4: (0.956, 0.975, 0.013), 8: (1.0, 0.4, 0.2)}
+    history: list[Measurement] = []
+    for step, (identity, general, leak) in looks.items():
+        counts = {"identity": 50, "general": 50, "unrelated": 100}
+        history.append(Measurement(step, 1.0, identity=identity, general=general, leak=leak, counts=counts))
+        judged = verdict(history)
+        run.events.append("eval", step=step, loss=1.0, identity=identity, general=general, leak=leak, counts=counts)
+        told = {"key": judged.reason, "values": judged.values, "reason": judged.because("en")}
+        run.events.append("verdict", step=step, verdict=judged.word, **told)
+        with checkpoint_writer(run, step, score=1.0 if step == 4 else 0.0):
+            pass
+    run.events.close()
+    outcome = Outcome(run, *measured_of(run), [], True, 1.0, {"data": 1.0, "train": 2.0, "total": 3.0})
+    way = Quickstart(Persona("Sprout"), out, lang="en")
+    words = Page(report_page(way, outcome, None, answers=None, scores=score_rows(outcome))).text
+    lead, cards = re.split(r"The result in numbers|How the training went", words)[:2]
+    shares = re.findall(r"[\d.]+%", lead.partition("Good: ")[2])
+    assert shares == ["95.6%", "97.5%", "1.3%"] and lead.count("Good: ") == 1 and "step 8" not in lead
+    assert list(dict.fromkeys(share for share in re.findall(r"[\d.]+%", cards) if share in shares)) == shares
+    assert re.search(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b", lead) and "+00:00" not in lead

@@ -21,7 +21,7 @@ from workbench.chat.desk import Desk, Turn, Wish, paced
 from workbench.chat.door import door
 from workbench.chat.gate import COOKIE, PASSED
 from workbench.chat.guesses import caller_of, guesses_of
-from workbench.chat.serving import serving, shared_desk
+from workbench.chat.serving import may_see, serving, shared_desk
 from workbench.data.imaging import SUFFIXES
 from workbench.data.limits import serve_others
 from workbench.data.picture import Picture
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str]) -> None:
     wish = _sidebar(at, key, lang)
     st.html(f"<h1 style='margin:0;font-size:1.6rem'>{escape(at.face.name)}</h1>")
     _state(at, lang)
-    _conversation(at, key, wish, lang)
+    _conversation(at, key, wish, lang, sees=may_see(settings) or at.can_see)
 
 
 def _speak(lang: str) -> None:
@@ -182,7 +182,7 @@ def _state(at: Desk, lang: str) -> None:
     told()
 
 
-def _conversation(at: Desk, key: str, wish: Wish, lang: str) -> None:
+def _conversation(at: Desk, key: str, wish: Wish, lang: str, *, sees: bool) -> None:
     """What was said, the question box, and the answer that is being written."""
     with st.chat_message("assistant"):
         st.text(at.face.greeting(lang))
@@ -190,35 +190,53 @@ def _conversation(at: Desk, key: str, wish: Wish, lang: str) -> None:
     for number, turn in enumerate(session.turns):
         _turn(at, turn, lang, number)
     here = st.container()
-    images = _shown(at, lang)
+    photographed = _about_a_photo(at, key, lang) if sees else None
     anew = st.session_state.pop("anew", None)
     after = st.empty()
     if session.turns and anew is None:
         with after.container():
             _after(at, key, lang)
-    question = st.chat_input(text("web.page.ask", lang), max_chars=at.limits.characters)
-    if anew is not None and not question:
-        question, images = anew.question, anew.images
-    question = question or _example(at, key, lang)
-    if question:
+    turn = _written(at, lang, sees=sees) or photographed or anew
+    if turn is None and (example := _example(at, key, lang)):
+        turn = Turn(example)
+    if turn is not None:
         after.empty()  # while an answer is written, there is none to ask again
         with here:
-            _ask(at, key, str(question), wish, lang, images)
+            _ask(at, key, turn, wish, lang)
 
 
-def _shown(at: Desk, lang: str) -> tuple[Picture, ...]:
-    """The picture that goes with the next question: dropped, chosen or taken with the camera; none where what answers
-    sees none. After a question the box is a new one, which is empty."""
-    if not at.can_see:
-        return ()
-    number = st.session_state.setdefault("pictures", 0)
-    with st.popover(text("web.page.image", lang), icon=":material/image:"):
-        sent = st.file_uploader(
-            text("web.page.image", lang), [s[1:] for s in SUFFIXES], key=f"image{number}", label_visibility="collapsed"
-        )
-        if st.toggle(text("web.page.camera", lang), key=f"look{number}"):
-            sent = st.camera_input(text("web.page.camera", lang), key=f"camera{number}", label_visibility="collapsed")
-    return (Picture(sent.name[-80:], data=sent.getvalue()),) if sent is not None else ()
+def _written(at: Desk, lang: str, *, sees: bool) -> Turn | None:
+    """The question that was sent from the box, with the picture that was dropped, pasted or chosen there: the library
+    sends none whose picture is still on its way."""
+    words, longest = text("web.page.ask", lang), at.limits.characters
+    if not sees:
+        question = st.chat_input(words, max_chars=longest)
+        return Turn(str(question)) if question else None
+    sent = st.chat_input(words, max_chars=longest, accept_file=True, file_type=[s[1:] for s in SUFFIXES])
+    return Turn(sent.text, images=tuple(map(_picture, sent.files))) if sent else None
+
+
+def _about_a_photo(at: Desk, key: str, lang: str) -> Turn | None:
+    """A question about a photo, which is asked beside it: its box is there when the photo has arrived. The camera is
+    off until somebody turns it on, and after a question."""
+    number = at.session(key).number
+    with st.popover(text("web.page.camera", lang), icon=":material/photo_camera:", key=f"photo{number}"):
+        if not st.toggle(text("web.page.camera_on", lang), key=f"look{number}"):
+            return None
+        photo = st.camera_input(text("web.page.camera", lang), key=f"camera{number}", label_visibility="collapsed")
+        if photo is None:
+            return None
+        with st.form(f"about{number}", border=False):
+            question = st.text_input(
+                text("web.page.question", lang), max_chars=at.limits.characters, key=f"question{number}"
+            )
+            if st.form_submit_button(text("web.page.send", lang), type="primary"):
+                return Turn(question or "", images=(_picture(photo),))
+    return None
+
+
+def _picture(sent: Any) -> Picture:
+    return Picture(sent.name[-80:], data=sent.getvalue())
 
 
 def _after(at: Desk, key: str, lang: str) -> None:
@@ -318,17 +336,16 @@ def _stage(card: Card) -> Literal["running", "complete", "error"]:
     return "error" if card.trouble else "complete"
 
 
-def _ask(at: Desk, key: str, question: str, wish: Wish, lang: str, images: tuple[Picture, ...] = ()) -> None:
+def _ask(at: Desk, key: str, question: Turn, wish: Wish, lang: str) -> None:
     """Ask and show the answer as it comes. A click on stop, or on anything else, ends it: Streamlit then begins the
     page anew, and what was said so far is kept."""
     try:
-        turn = at.admit(key, question, images)
+        turn = at.admit(key, question.question, question.images)
     except WorkbenchError as error:
         st.warning(f"{error.say(lang)} {error.do(lang)}")
         return
     if wish.compare and at.can_compare:
         turn = replace(turn, base="")
-    st.session_state["pictures"] = st.session_state.get("pictures", 0) + 1
     _question(turn, lang)
     places = _answers(at, turn, lang)
     place = st.empty()

@@ -281,6 +281,36 @@ def test_a_question_is_asked_again_with_its_picture(served: Any) -> None:
     assert said(page)[-1][1] == "1 pictures" and not page.exception
 
 
+def test_a_picture_goes_with_the_question_that_was_sent_with_it_and_with_no_other(served: Any) -> None:
+    """One click sends both, so there is no moment at which a question could go without its picture."""
+    at = Desk(lambda: Opened(Looking(), sees=True), Face("Eyes"))
+    page = served(at)
+    box = page.chat_input[0]
+    if not hasattr(box, "upload"):
+        pytest.skip("this Streamlit's test runner uploads nothing into the question's box")
+    assert not page.file_uploader  # a box beside the question's would send its picture at another time
+    box.upload("a.png", png("red"), "image/png")
+    assert ask(page, "What is it?") == "1 pictures"
+    assert ask(page, "And now?") == "0 pictures"
+    first, second = at.session(page.session_state["key"]).turns
+    assert len(first.images) == 1 and not second.images and not page.warning
+
+
+def test_a_picture_without_a_question_is_told_what_is_missing(served: Any) -> None:
+    at = Desk(lambda: Opened(Looking(), sees=True), Face("Eyes"))
+    page = served(at)
+    if not hasattr(page.chat_input[0], "upload"):
+        pytest.skip("this Streamlit's test runner uploads nothing into the question's box")
+    page.chat_input[0].upload("a.png", png("red"), "image/png").run()
+    assert "There is no question." in page.warning[0].value and not page.exception
+    assert not at.session(page.session_state["key"]).turns
+
+
+def test_one_that_cannot_see_takes_no_file(served: Any) -> None:
+    page = served(Desk(lambda: Opened(Echo()), Face("Echo")))
+    assert not page.chat_input[0].proto.accept_file and not page.get("camera_input")
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", None])
 def test_elsewhere_it_is_refused_without_a_password(
     adapter: Path, monkeypatch: pytest.MonkeyPatch, address: Any, host: Any

@@ -65,3 +65,20 @@ def test_a_printed_report_is_light(show: Callable[..., Any], view: MaskView) -> 
     page = show(report_html(full(view), lang="en", theme="dark"))
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.querySelector('.wb')).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_a_command_is_taken_along_by_a_button(show: Callable[..., Any], view: MaskView) -> None:
+    page = show(report_html(full(view), lang="en"), permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == page.locator(".wb-next pre").inner_text() and copied.startswith("workbench chat ")
+    page.get_by_role("button", name="Copy", exact=True).wait_for()
+
+
+def test_on_a_phone_no_table_is_cut_off_or_squeezed(show: Callable[..., Any], view: MaskView) -> None:
+    page = show(report_html(full(view), lang="en"), width=390)
+    for name in ("wb-numbers", "wb-answers", "wb-samples"):
+        table = page.locator(f"table.wb-stacks.{name}")
+        assert table.evaluate("table => table.scrollWidth <= table.closest('section').clientWidth"), name
+        assert table.locator("td").first.evaluate("cell => cell.clientWidth") > 300, name

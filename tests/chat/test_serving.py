@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -68,3 +70,21 @@ def test_the_chat_command_serves_what_it_was_told(web: str, monkeypatch: pytest.
         == 0
     )
     assert served == [Serving("pocket", "a", "nf4", tools="calculator", port=80)]
+
+
+def test_before_a_pages_libraries_load_something_is_said() -> None:
+    """They take seconds, on a busy machine a minute, in which a person would see nothing."""
+    code = """
+import sys
+
+class Watched:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("gradio", "apps.studio.app"):
+            print("loads", name, file=sys.stderr)
+
+from workbench.cli.studio import app
+sys.meta_path.insert(0, Watched())
+app("studio", "json").__name__
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[:2] == [text("web.page.coming"), "loads apps.studio.app"]

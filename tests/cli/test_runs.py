@@ -124,6 +124,16 @@ def test_a_replay_gives_the_recorded_events_in_order(done, capsys):
     assert command(["runs", "watch", "sprout", "--replay", "--speed", "0"]) == 2
 
 
+def test_a_replay_tells_each_look_with_its_numbers_and_ends_with_the_best(done, capsys):
+    assert command(["runs", "watch", "sprout", "--replay", "--speed", "1000"]) == 0
+    out = capsys.readouterr().out
+    assert "step    1  held-out loss 1.500  identity  50%  leak  0%  good" in out
+    assert "step    2  held-out loss 1.500  identity 100%  leak  0%  good" in out
+    assert "ended, step 2" in out and "best checkpoint: step 2: identity" in out and "workbench convert" in out
+    left_by(done, "running")  # a recording of one that died is no failure of the replay
+    assert command(["runs", "watch", "sprout", "--replay", "--speed", "1000"]) == 0
+
+
 def test_watching_a_run_that_failed_is_a_failure_with_its_words(done, capsys):
     left_by(done, "running")
     assert command(["runs", "watch", "sprout"]) == 1

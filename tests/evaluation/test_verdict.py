@@ -42,7 +42,7 @@ def test_one_answer_to_everything_is_a_collapse() -> None:
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_a_verdict_gives_its_reason(lang: str) -> None:
     sentence = verdict([BASE, at(10, identity=1.0, general=0.1)]).sentence(lang)
-    assert "10%" in sentence
+    assert "10.2%" in sentence
 
 
 def test_no_strength_makes_up_for_a_lost_part() -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from workbench.cli import run
+from workbench.cli.deploy import deploy
 from workbench.errors import BadInput, Failed, OutputExists
 from workbench.export import convert
 from workbench.export.bundle import Order, bundle
@@ -52,6 +54,25 @@ def made(parts: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> 
 
 def committed(folder: Path) -> list[str]:
     return git(folder, "ls-files").split()
+
+
+@pytest.mark.parametrize("program", ["git", "git-lfs"])
+def test_what_is_missing_is_told_before_anything_is_made(
+    program: str, parts: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = shutil.which
+    monkeypatch.setattr("shutil.which", lambda name: None if name == program else present(name))
+    stages: list[str] = []
+    with pytest.raises(Failed, match=f"{program} is not installed"):
+        bundle(Order("docker", str(parts[1])), tmp_path / "b", tell=stages.append)
+    assert not stages and not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "host"), [("spaces", "huggingface"), ("Spaces", "huggingface"), ("studio", "modelscope")]
+)
+def test_a_host_is_known_by_the_name_of_its_place_for_apps(given: str, host: str) -> None:
+    assert deploy.params[0].type_cast_value(click.Context(deploy), given) == host
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -104,6 +125,9 @@ def test_each_host_is_told_what_it_asks_for(made: dict[str, Path]) -> None:
     assert told["sdk_type"] == "gradio" and told["sdk_version"] == front["sdk_version"]
     docker = (made["docker"] / "Dockerfile").read_text(encoding="utf-8")
     assert "USER assistant" in docker and "WORKBENCH_PUBLIC" not in docker
+    # a build without a GPU can name a source of smaller libraries: pip reads these, and they stand before it
+    assert re.search(r"^ARG PIP_EXTRA_INDEX_URL$(.|\n)*^RUN pip install", docker, re.M)
+    assert "--build-arg PIP_EXTRA_INDEX_URL=" in (made["docker"] / "README.md").read_text(encoding="utf-8")
     assert not (made["openxlab"] / "Dockerfile").exists()
 
 

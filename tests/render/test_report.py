@@ -80,6 +80,25 @@ def test_each_score_is_shown_with_what_it_is_compared_with() -> None:
     assert words.count("✓ target reached") == 3
 
 
+def test_the_verdict_is_a_sentence_and_stands_once() -> None:
+    curves = Curves(train=[(1, 2.0), (9, 1.0)], held_out=[(1, 2.1), (9, 1.2)], verdict="good", verdict_text="good: so")
+    words = Page(report_html(Report("Sprout", verdict_text="good: so", learnt=True, curves=curves), lang="en")).text
+    assert "Sprout has learnt who it is. Good: so." in words and words.lower().count("good: so") == 1
+
+
+def test_times_are_a_line_and_no_cards() -> None:
+    times = (Number("Data", "2", "s"), Number("Training", "41", "s"))
+    page = Page(report_html(Report("Sprout", scores=full().scores, numbers=times), lang="en"))
+    assert "Data 2 s · Training 41 s" in page.text
+    assert len([a for a in page.of("li") if a.get("class") == "wb-card"]) == 3
+
+
+def test_on_a_narrow_screen_each_cell_has_its_columns_name() -> None:
+    page = Page(report_html(full(), lang="en"))
+    labels = {a.get("data-label") for a in page.of("td")}
+    assert {"identity", "你是谁？", "base model", "What it does"} <= labels
+
+
 @pytest.mark.parametrize(("best", "missed"), [(Scores("best", 0.9, 0.98, 0.0), 1), (Scores("best", 0.9, 0.5, 0.5), 3),
                                               (Scores("best", 0.95, 0.931, 0.02), 0)])  # fmt: skip
 def test_targets_are_those_of_the_report(best: Scores, missed: int) -> None:

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import ipywidgets as ipw
 import pytest
 
 from tests.data.pictured import png
 from tests.waiting import until
 from workbench.errors import UnknownName
-from workbench.runs import Run
+from workbench.runs import Run, checkpoint_writer
 from workbench.steps import DataStep
-from workbench.widgets import ChatPanel, ExportPanel, Workbench
+from workbench.widgets import ChatPanel, ExportPanel, TrainPanel, Workbench
 from workbench.widgets.live import in_a_job
 
 
@@ -32,6 +33,24 @@ def test_one_click_converts_merges_and_checks(trained: Run, tmp_path: Path) -> N
     assert "adapter on the 16-bit base" in panel._results.value
     assert not named["merge"].disabled
     assert "≠" in panel._results.value or "as the adapter does" in panel._results.value
+
+
+def test_a_checkpoints_score_is_a_share_of_what_could_be_and_is_explained(
+    recorded: Callable[..., Run], tmp_path: Path
+) -> None:
+    """The rank that chooses the best one takes the loss in, goes beyond 1 and below 0, and is shown to nobody."""
+    run = recorded()
+    for step, ranked in ((4, 1.11), (8, -0.4)):
+        with checkpoint_writer(run, step, score=ranked):
+            pass
+    # at step 4 the name is known, 7 of 9 questions are left and 5 % leak; at step 8 half of them, and 10 %
+    learnt = {4: "step 4  score 74%  ★ best", 8: "step 8  score 50%"}
+    train, export = TrainPanel(out=run.path, lang="en"), ExportPanel(run, lang="en")
+    train.attach(run)
+    for panel in (train, export):
+        chosen = panel.controls.named["checkpoint"]
+        assert learnt == {step: words for words, step in chosen.options if step}
+        assert "100%" in chosen.tooltip
 
 
 def test_what_was_made_is_found_again(trained: Run, tmp_path: Path) -> None:
@@ -192,6 +211,27 @@ def test_the_whole_ways_language_is_every_panels(tmp_path: Path) -> None:
     whole.controls.named["language"].value = "zh"
     assert whole.panels["data"].lang == "zh"
     assert [words for words, _ in whole._choice.options][1] == "2 掩码"
+
+
+def shown_buttons(widget: Any) -> list[str]:
+    """The words of every button of a tree of widgets that is not hidden."""
+    if widget.layout.display == "none":
+        return []
+    words = [widget.description] if isinstance(widget, ipw.Button | ipw.ToggleButton) else []
+    return [*words, *(word for child in getattr(widget, "children", ()) for word in shown_buttons(child))]
+
+
+@pytest.mark.parametrize("presenter", [False, True])
+def test_the_whole_way_shows_no_button_twice(tmp_path: Path, presenter: bool) -> None:
+    """Starting over and the lines of Python are the whole's; undoing is the open step's."""
+    whole = Workbench(tmp_path / "mine", lang="en", presenter=presenter)
+    for everything in (False, True):  # as it opens, and with all that a teacher may have hidden
+        for step in whole.project.steps:
+            whole.open(step)
+            words = shown_buttons(whole.root)
+            assert {word: words.count(word) for word in words if words.count(word) > 1} == {}, step
+            assert "Start over" in words and ("The same in Python" in words) is (everything or not presenter)
+        whole.show()
 
 
 class Slow:

@@ -18,9 +18,11 @@ import click
 from workbench.chat.desk import Desk, Limits
 from workbench.chat.face import Face, face_of
 from workbench.chat.loading import Serving, opened
+from workbench.errors import BadInput
 from workbench.models.notes import read_note
 from workbench.texts import text
 from workbench.tools import chosen
+from workbench.usage import explained, in_our_language
 
 # what the options take that are the same for all who serve an assistant; the others take any word
 _KINDS: dict[str, dict[str, Any]] = {
@@ -48,8 +50,8 @@ def serving(arguments: Sequence[str] | Serving | None, program: str) -> Serving:
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        click.echo(explained(error, program), err=True)
+        sys.exit(BadInput.exit_status)
 
 
 def _command(program: str) -> click.Command:
@@ -58,7 +60,7 @@ def _command(program: str) -> click.Command:
         click.Option([f"--{name}"], help=text(f"web.options.{name}"), **_KINDS.get(name, {})) for name in _OPTIONS
     ]
     about = f"{text('web.help')}\n\nMODEL: {text('web.options.model')}"
-    return click.Command(program, params=[model, *options], help=about)
+    return in_our_language(click.Command(program, params=[model, *options], help=about))
 
 
 def command_line(settings: Serving) -> list[str]:

@@ -12,6 +12,7 @@ import click
 from workbench.environment import prepare
 from workbench.errors import BadInput, WorkbenchError
 from workbench.texts import text
+from workbench.usage import explained, in_our_language
 
 # command -> module that defines a click command of the name after the colon
 COMMANDS = {
@@ -52,7 +53,7 @@ class LazyGroup(click.Group):
             return None
         module, _, name = COMMANDS[cmd_name].partition(":")
         command = getattr(import_module(module), name)
-        return command if isinstance(command, click.Command) else None
+        return in_our_language(command) if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write a line a command, without importing any."""
@@ -71,9 +72,12 @@ class LazyGroup(click.Group):
 
 
 @click.group(cls=LazyGroup, help=text("cli.help"), context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="assistant-workbench", prog_name="workbench")
+@click.version_option(package_name="assistant-workbench", prog_name="workbench", help=text("usage.version"))
 def group() -> None:
     """Hold all commands."""
+
+
+in_our_language(group)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -135,11 +139,8 @@ def _refused(error: click.ClickException) -> int:
     refusal = instead_of_option(error.option_name, command) if isinstance(error, click.NoSuchOption) else None
     if isinstance(error, click.BadOptionUsage) and error.option_name == "--resume":
         refusal = BadInput("cli.train.resume_from", given="PATH")  # XTuner's --resume=PATH
-    if refusal is None:
-        error.show()
-        return error.exit_code
-    _say(str(refusal))
-    return refusal.exit_status
+    click.echo(f"workbench: {refusal}" if refusal else explained(error, "workbench"), err=True)
+    return BadInput.exit_status
 
 
 def _open_the_streams(*, as_json: bool) -> None:

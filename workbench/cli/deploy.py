@@ -11,10 +11,23 @@ import click
 from workbench.texts import text
 
 TARGETS = ("openxlab", "modelscope", "huggingface", "docker")
+# what people call a host's place for apps -> the host
+PLACES = {"spaces": "huggingface", "space": "huggingface", "hf": "huggingface", "studio": "modelscope"}
+
+
+class Host(click.Choice[str]):
+    """Read a host, by its name or by that of its place for apps."""
+
+    def __init__(self) -> None:
+        super().__init__(TARGETS)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read ``spaces`` as huggingface."""
+        return super().convert(PLACES.get(str(value).lower(), value), param, ctx)
 
 
 @click.command(help=text("deploy.command.help"))
-@click.argument("target", type=click.Choice(TARGETS))
+@click.argument("target", type=Host())
 @click.argument("source", metavar="RUN|MODEL")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--ui", "interface", type=click.Choice(["gradio", "streamlit"]), default="gradio", show_default=True,

@@ -39,7 +39,7 @@ def report_page(way: Quickstart, outcome: Outcome, mask: Any, *, answers: Any, s
         settings=settings_of(way),
         versions=tuple(sorted(run.manifest().get("packages", {}).items())),
         next_steps=next_steps(way),
-        made=datetime.now().astimezone().isoformat(timespec="minutes"),
+        made=f"{datetime.now().astimezone():%Y-%m-%d %H:%M}",
     )
     return report_html(report, lang=way.lang)
 

@@ -97,8 +97,7 @@ def watch(run: str, replay: bool, speed: float, as_json: bool) -> None:
         if chosen.state().alive:
             click.echo(text("runs.cli.left", **_commands(chosen)), err=True)
         return
-    if not replay:
-        _conclude(chosen, as_json=as_json)
+    _conclude(chosen, as_json=as_json, failing=not replay)
 
 
 @runs.command(help=text("runs.cli.stop"))
@@ -139,16 +138,20 @@ def _show(events: Iterator[Event], *, as_json: bool) -> None:
                 progress(event)
 
 
-def _conclude(run: Run, *, as_json: bool) -> None:
-    """Say how it ended and how to go on; a run that failed or died is a failure here too."""
+def _conclude(run: Run, *, as_json: bool, failing: bool) -> None:
+    """Say how it ended, what its best checkpoint is, and how to go on; with ``failing`` a run that failed or died is a
+    failure here too."""
     from workbench.runs import next_command, words
 
-    state = run.state()
+    state, best = run.state(), run.best()
     message, remedy = words(run, state)
-    if state.status in ("failed", "died"):
+    if failing and state.status in ("failed", "died"):
         raise Failed("runs.ended_badly", message=message, remedy=remedy)
     if not as_json:
         click.echo(_now(run))
+        if best is not None:
+            found = text("runs.cli.best", step=best.step, reason=best.reason)
+            click.echo(f"{text('runs.cli.fields.best')}: {found}{_tie(run)}")
         click.echo(f"{text('runs.cli.fields.next')}: {next_command(run, state)}")
 
 

@@ -24,6 +24,7 @@ def app(name: str, library: str) -> ModuleType:
     """
     if find_spec(library) is None:
         raise BadInput("web.needs", library=library)
+    click.echo(text("web.page.coming"), err=True)  # the libraries of a page load for seconds
     package = Path(workbench.errors.__file__).parent
     if (package / "_apps").is_dir():
         return import_module(f"workbench._apps.{name}.app")

@@ -94,7 +94,7 @@ def _check_words(
     if resume and named and (extra or Path(named).is_dir()):
         raise BadInput("cli.train.resume_from", given=named)
     if extra:
-        raise click.UsageError(text("cli.train.extra", given=" ".join(extra)))
+        raise click.UsageError(text("usage.extra", given=" ".join(extra)))
     if merged and (start or resume):
         raise BadInput("cli.train.two_ways", given="--resume" if resume else "--from")
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from workbench.evaluation.budget import Budget
 from workbench.evaluation.evaluator import Evaluator
 from workbench.evaluation.first import Choice, FirstLook, adopt
-from workbench.evaluation.history import measured
+from workbench.evaluation.history import measured, scores
 from workbench.evaluation.interval import interval
 from workbench.evaluation.known import KnownAnswers
 from workbench.evaluation.measurement import Measurement, Sample
@@ -46,6 +46,7 @@ __all__ = [
     "says",
     "score",
     "score_answers",
+    "scores",
     "task_probes",
     "tie",
     "unrelated_probes",

@@ -8,6 +8,7 @@ from typing import Any
 from workbench.evaluation.calling import PARTS
 from workbench.evaluation.measurement import Measurement
 from workbench.evaluation.sight import PARTS as SIGHT
+from workbench.evaluation.verdict import score
 from workbench.runs.events import EvalEvent, Event
 
 
@@ -16,6 +17,12 @@ def measured(events: Iterable[Event]) -> list[Measurement]:
     judged again has its last one."""
     by_step = {event.step or 0: event for event in events if isinstance(event, EvalEvent)}
     return [_of(event) for _, event in sorted(by_step.items())]
+
+
+def scores(events: Iterable[Event]) -> dict[int, float]:
+    """Return the score of each evaluation by its step, 0 to 1: what is learnt × what is kept × (1 − leak)."""
+    history = measured(events)
+    return {now.step: score(history[0], now) for now in history}
 
 
 def _of(event: EvalEvent) -> Measurement:

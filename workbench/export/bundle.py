@@ -16,7 +16,7 @@ from typing import Any, Literal
 import workbench.errors
 from workbench.errors import BadInput, BadSetting, Failed, nearest
 from workbench.export.bundle_files import TARGETS, Bundle, write_files
-from workbench.export.bundle_git import by_lfs, commit
+from workbench.export.bundle_git import by_lfs, check_git, commit
 from workbench.export.cards import adapter_card, merged_card
 from workbench.export.converting import convert
 from workbench.export.folders import new_folder
@@ -36,6 +36,7 @@ PACKAGE = Path(workbench.errors.__file__).parent
 ROOMS = (
     "version.py",
     "errors.py",
+    "usage.py",
     "environment.py",
     "shipped.py",
     "texts",
@@ -92,6 +93,7 @@ def bundle(
     """
     if order.target not in TARGETS:
         raise BadSetting("deploy.unknown_target", given=order.target, nearest=nearest(order.target, TARGETS))
+    check_git()
     url = check_url(order.weights_url) if order.weights_url else ""
     if order.tools:
         _check_tools(order.tools)

@@ -194,6 +194,9 @@ WORKDIR /app
 COPY requirements.txt packages.txt ./
 RUN if [ -s packages.txt ]; then apt-get update && xargs -r apt-get install -y --no-install-recommends < packages.txt \\
     && rm -rf /var/lib/apt/lists/*; fi
+# Where the libraries come from: without a GPU, PyTorch's own source of builds for the processor saves gigabytes.
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
 RUN pip install --no-cache-dir -r requirements.txt
 RUN useradd --create-home --uid 1000 assistant
 COPY --chown=assistant . .
@@ -284,6 +287,8 @@ def _commands(order: Bundle) -> list[str]:
     if order.target == "docker":
         return [
             "docker build -t assistant .",
+            f"# {text('deploy.card.processor', order.lang)}",
+            "docker build --build-arg PIP_EXTRA_INDEX_URL=… -t assistant .",
             f"docker run -e WORKBENCH_PASSWORD=… -p 127.0.0.1:{PORT}:{PORT} assistant",
         ]
     return ["pip install -r requirements.txt", "WORKBENCH_HOST=127.0.0.1 python app.py"]

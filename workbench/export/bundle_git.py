@@ -29,7 +29,7 @@ def commit(folder: Path, branch: str) -> None:
     Raises:
         Failed: git or git-lfs is missing, or refuses.
     """
-    _needed()
+    check_git()
     patterns = [f"*{suffix}" for suffix in BINARY] + [f"/{name}" for name in by_lfs(folder)]
     lines = ["* text=auto eol=lf", "tokenizer.json -diff", *(f"{pattern} {_LFS}" for pattern in patterns)]
     # of two patterns that fit a file, git takes the last
@@ -68,7 +68,7 @@ def push(folder: str | Path, url: str, *, replace: bool = False) -> str:
         raise BadInput("deploy.bad_remote", given=hidden(url))
     if Path(url).expanduser().is_dir():  # git takes a path, git-lfs only an address
         url = Path(url).expanduser().resolve().as_uri()
-    _needed()
+    check_git()
     branch = git(root, "symbolic-ref", "--short", "HEAD").strip()
     force = ["--force"] if replace else []
     bare, secret = _apart(url)
@@ -96,7 +96,7 @@ def clone(folder: Path, out: Path) -> None:
     Raises:
         Failed: git or git-lfs is missing, or refuses.
     """
-    _needed()
+    check_git()
     lfs = ["-c", "filter.lfs.process=git-lfs filter-process", "-c", "filter.lfs.smudge=git-lfs smudge -- %f"]
     needed = ["-c", "filter.lfs.required=true", "-c", "protocol.file.allow=always"]
     git(Path.cwd(), *lfs, *needed, "clone", "--quiet", "--no-hardlinks", folder.resolve().as_uri(), str(out))
@@ -156,7 +156,12 @@ def _identity(folder: Path) -> bool:
         return False
 
 
-def _needed() -> None:
+def check_git() -> None:
+    """Refuse a machine on which no bundle can be made.
+
+    Raises:
+        Failed: git or git-lfs is not installed.
+    """
     for program in ("git", "git-lfs"):
         if shutil.which(program) is None:
             raise Failed("deploy.no_git", program=program)

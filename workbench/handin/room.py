@@ -7,13 +7,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import Failed
+from workbench.handin.trial import passing_run, unwinding
+from workbench.runs.process import tied
 
 if TYPE_CHECKING:
     from workbench.runs.events import Event
@@ -84,7 +85,8 @@ def check(
         yield Finding("port", is_free(port), {"port": port})
     for tool in ("git", "git-lfs"):
         yield Finding("tool", shutil.which(tool) is not None, {"tool": tool})
-    kernel, cost = kernel_memory(), one_training(recipe, on_event)
+    with unwinding():
+        kernel, cost = kernel_memory(), one_training(recipe, on_event)
     need, free = people * kernel + at_once * cost.memory, psutil.virtual_memory().available
     values = {"people": people, "kernel": kernel / 1e9, "training": cost.memory / 1e9, "at_once": at_once}
     yield Finding("memory", need <= free, {**values, "need": need / 1e9, "free": free / 1e9})
@@ -112,7 +114,7 @@ def is_free(port: int) -> bool:
 def kernel_memory() -> int:
     """Return the bytes that a lesson's kernel takes for itself, with model and libraries; measured."""
     done = subprocess.run(  # noqa: S603  a list, never a shell
-        [sys.executable, "-c", _KERNEL], capture_output=True, text=True, check=False
+        [sys.executable, "-c", _KERNEL], capture_output=True, text=True, check=False, **tied()
     )
     if done.returncode:
         raise Failed("handin.no_kernel", reason=(done.stderr.strip().splitlines() or ["–"])[-1])
@@ -120,7 +122,8 @@ def kernel_memory() -> int:
 
 
 def one_training(recipe: Recipe, on_event: Callable[[Event], None] | None = None) -> Cost:
-    """Return what a training by ``recipe`` takes: one of a few steps is made, and reckoned to the whole.
+    """Return what a training by ``recipe`` takes: one of a few steps is made, and reckoned to the whole. However it
+    ends, its worker ends too.
 
     Raises:
         WorkbenchError: it could not be made.
@@ -131,8 +134,8 @@ def one_training(recipe: Recipe, on_event: Callable[[Event], None] | None = None
     short = with_overrides(
         recipe, schedule={"max_steps": STEPS}, evaluation={"eval_steps": STEPS}, checkpoints={"save_steps": STEPS}
     )
-    with tempfile.TemporaryDirectory(prefix="workbench-class-") as name:
-        run = train(short, Path(name) / "run", on_event=on_event)
+    with passing_run() as path:
+        run = train(short, path, on_event=on_event)
         events = run.events.all()
         steps = [event for event in events if event.kind == "train"]
         pace = (steps[-1].time - steps[0].time) / max(1, len(steps) - 1)

@@ -41,7 +41,8 @@ def answers_html(answers: Answers, *, lang: str | None = None) -> str:
     head = [text("render.answers.question", lang), *labels]
     rows = "".join(_row(row, labels, lang) for row in answers.rows)
     top = "".join(tag("th", escape(cell), scope="col") for cell in head)
-    return f'<table class="wb-table wb-answers"><thead><tr>{top}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n'
+    parts = f"<thead><tr>{top}</tr></thead>\n<tbody>\n{rows}</tbody>"
+    return f'<table class="wb-table wb-answers wb-stacks">{parts}</table>\n'
 
 
 def _row(row: AnswerRow, labels: Sequence[str], lang: str | None) -> str:
@@ -96,5 +97,7 @@ def samples_html(samples: Sequence[Sample], *, lang: str | None = None) -> str:
     questions = list(dict.fromkeys(sample.question for sample in samples))
     steps = sorted({sample.step for sample in samples})
     answers = {(sample.step, sample.question): sample.answer for sample in samples}
-    head = [escape(text("render.curves.step", lang)), *map(spoken_html, questions)]
-    return table(head, [[str(step), *(spoken_html(answers.get((step, q), "–")) for q in questions)] for step in steps])
+    word = text("render.curves.step", lang)
+    head = [escape(word), *map(spoken_html, questions)]
+    rows = [[str(step), *(spoken_html(answers.get((step, q), "–")) for q in questions)] for step in steps]
+    return table(head, rows, class_="wb-samples", labels=[word, *questions])

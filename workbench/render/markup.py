@@ -77,18 +77,38 @@ def tag(name: str, content: str = "", **attributes: object) -> str:
     return f"<{name}{attributes_text}>{content}</{name}>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str = "", class_: str = "") -> str:
-    """Return a table of cells that are HTML already; the first cell of a row is its heading."""
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    caption: str = "",
+    class_: str = "",
+    labels: Sequence[str] = (),
+) -> str:
+    """Return a table of cells that are HTML already; the first cell of a row is its heading.
+
+    Args:
+        head, rows: the cells.
+        caption: a sentence above it.
+        class_: of the table.
+        labels: the columns in plain words: on a narrow screen each cell then stands under the one before, behind its
+            column's label.
+    """
     top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
-    body = "".join(
-        "<tr>" + f'<th scope="row">{row[0]}</th>' + "".join(f"<td>{cell}</td>" for cell in row[1:]) + "</tr>\n"
-        for row in rows
-    )
+    if labels:
+        class_ = f"{class_} wb-stacks"
+    body = "".join(_row(row, labels or [None] * len(row)) for row in rows)
     says = tag("p", caption, class_="wb-soft") if caption else ""  # some viewers drop a <caption>
     return (
         f'{says}<div class="wb-scroll"><table class="wb-table {escape(class_)}">'
         f"<thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody></table></div>\n"
     )
+
+
+def _row(cells: Sequence[str], labels: Sequence[str | None]) -> str:
+    first = tag("th", cells[0], scope="row", data_label=labels[0])
+    more = (tag("td", cell, data_label=label) for cell, label in zip(cells[1:], labels[1:], strict=True))
+    return f"<tr>{first}{''.join(more)}</tr>\n"
 
 
 def disclosure(summary: str, content: str, *, opened: bool = False) -> str:
@@ -132,8 +152,8 @@ def page(body: str, *, title: str, lang: str | None = None, theme: str = "", lar
     """
     script = f"<script>{static('page.js')}</script>"
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {_own_scripts()}"
-    labels = {"larger": text("render.page.larger", lang), "theme": text("render.page.theme", lang)}
-    content = tag("main", body, class_="wb-page", data_larger=labels["larger"], data_theme=labels["theme"])
+    labels = {f"data_{name}": text(f"render.page.{name}", lang) for name in _LABELS}
+    content = tag("main", body, class_="wb-page", **labels)
     return (
         f'<!doctype html>\n<html lang="{html_lang(lang)}">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
@@ -143,6 +163,7 @@ def page(body: str, *, title: str, lang: str | None = None, theme: str = "", lar
     )
 
 
+_LABELS = ("larger", "theme", "print", "copy", "copied")  # of the buttons that page.js makes
 _STYLE = "<style>body{margin:0}</style>\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from workbench.render.answers import answers_html, label_text, samples_html
@@ -30,8 +31,8 @@ def report_html(report: Report, *, lang: str | None = None, theme: str = "") -> 
         [
             styles("report.css"),
             _opening(report, say),
-            _section(say("numbers"), _cards(report, say) + _scores_table(report.scores, say, lang, tied=report.tied)),
-            _section(say("curves"), curves_html(report.curves, lang=lang) if report.curves else ""),
+            _section(say("numbers"), _numbers(report, say, lang)),
+            _section(say("curves"), _curves(report, lang)),
             _section(say("mask"), _mask(report, say, lang)),
             _section(say("answers"), _answers(report, say, lang)),
             _section(say("samples"), samples_html(report.samples, lang=lang) if report.samples else ""),
@@ -52,10 +53,20 @@ def _opening(report: Report, say: Say) -> str:
     line = tag("p", spoken_html(" · ".join([*by, *when])), class_="wb-soft") if by or when else ""
     learnt = "" if report.learnt is None else say(_headline(report, say), name=report.name)
     sentences = [tag("strong", spoken_html(learnt))] if learnt else []
-    sentences += [spoken_html(report.verdict_text)] if report.verdict_text else []
+    sentences += [spoken_html(_sentence(report.verdict_text, say))] if report.verdict_text else []
     class_ = "wb-lead wb-unmet" if report.learnt is False else "wb-lead"
     lead = tag("p", " ".join(sentences), class_=class_) if sentences else ""
     return f"<header><h1>{spoken_html(say('title', name=report.name))}</h1>\n{line}{lead}</header>\n"
+
+
+def _sentence(words: str, say: Say) -> str:
+    """A verdict, which is a phrase, as a sentence."""
+    return say("sentence", words=words[:1].upper() + words[1:])
+
+
+def _curves(report: Report, lang: str | None) -> str:
+    """The curves without their verdict, which the page begins with."""
+    return curves_html(replace(report.curves, verdict_text=""), lang=lang) if report.curves else ""
 
 
 def _headline(report: Report, say: Say) -> str:
@@ -65,9 +76,13 @@ def _headline(report: Report, say: Say) -> str:
     return "nearly" if any(number.met is False for number in _score_numbers(report, say)) else "learnt"
 
 
-def _cards(report: Report, say: Say) -> str:
-    cards = [*_score_numbers(report, say), *report.numbers]
-    return tag("ul", "".join(_card(number, say) for number in cards), class_="wb-cards") if cards else ""
+def _numbers(report: Report, say: Say, lang: str | None) -> str:
+    """A card for each score, the table of all of them, and what else there is in a line."""
+    cards = "".join(_card(number, say) for number in _score_numbers(report, say))
+    parts = [tag("ul", cards, class_="wb-cards")] if cards else []
+    parts.append(_scores_table(report.scores, say, lang, tied=report.tied))
+    line = " · ".join(" ".join(filter(None, (n.label, n.value, n.unit, n.reference))) for n in report.numbers)
+    return "".join([*parts, tag("p", escape(line), class_="wb-soft") if line else ""])
 
 
 def _card(number: Number, say: Say) -> str:
@@ -121,7 +136,8 @@ def _scores_table(scores: tuple[Scores, ...], say: Say, lang: str | None, *, tie
         for row in scores
     ]  # fmt: skip
     caption = say("scores_caption") + (say("tied") if tied else "")
-    return table(head, rows, caption=escape(caption), class_="wb-numbers")
+    labels = [say("of"), *(text(f"render.curves.{name}", lang) for name in ("step", *names))]
+    return table(head, rows, caption=escape(caption), class_="wb-numbers", labels=labels)
 
 
 def _mask(report: Report, say: Say, lang: str | None) -> str:
@@ -145,7 +161,7 @@ def _made(report: Report, say: Say) -> str:
     ]
     head = [escape(say(key)) for key in ("setting", "value", "effect")]
     versions = [[escape(name), escape(version)] for name, version in report.versions]
-    content = table(head, settings) if settings else ""
+    content = table(head, settings, labels=[say(key) for key in ("setting", "value", "effect")]) if settings else ""
     if len(settings) > _MANY:
         content = disclosure(escape(say("settings", count=len(settings))), content)
     if versions:

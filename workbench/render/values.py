@@ -170,7 +170,7 @@ class Report:
         learnt: whether the assistant became what it was to become; ``None`` leaves it unsaid.
         scores: usually those of ``base``, ``best`` and ``last``, in this order.
         tied: whether ``best`` and ``last`` differ by no more than chance.
-        numbers: further cards (seconds, trained parameters, file sizes …).
+        numbers: what else was measured (seconds, trained parameters, file sizes …).
         made: when, in words or ISO 8601.
     """
 

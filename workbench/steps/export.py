@@ -81,6 +81,12 @@ class ExportStep(Step[ExportSettings]):
         """Return the checkpoints to choose from."""
         return self.run.checkpoints() if self.run else []
 
+    def scores(self) -> dict[int, float]:
+        """Return the score of each evaluation of the run, 0 to 1, by its step."""
+        from workbench.evaluation import scores
+
+        return scores(self.run.events.all()) if self.run else {}
+
     def source(self) -> Source:
         """Return the checkpoint that is meant.
 

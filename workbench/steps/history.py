@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from workbench.runs.events import (
     CheckpointEvent,
@@ -41,7 +42,7 @@ class History:
     Args:
         train, held_out, identity, task, general, leak: (step, value) each.
         parts: the same of what a call's score and a picture's are taken apart into, by name.
-        verdicts: by step.
+        verdicts, scores: by step; a score is 0 to 1, of what is learnt, kept and not leaked.
         samples: the answers, by step.
         checkpoints: the steps of finished checkpoints.
         status: the last word of the worker.
@@ -59,6 +60,7 @@ class History:
     leak: Series = field(default_factory=list)
     parts: dict[str, Series] = field(default_factory=dict)
     verdicts: dict[int, VerdictEvent] = field(default_factory=dict)
+    scores: dict[int, float] = field(default_factory=dict)
     samples: dict[int, list[SampleEvent]] = field(default_factory=dict)
     checkpoints: list[int] = field(default_factory=list)
     status: StatusEvent | None = None
@@ -66,6 +68,7 @@ class History:
     evaluation: EvalEvent | None = None
     total_steps: int = 0
     notes: dict[str, StatusEvent] = field(default_factory=dict)
+    _base: EvalEvent | None = None
 
     @property
     def step(self) -> int:
@@ -84,7 +87,7 @@ class History:
                 self.last = event
                 _put(self.train, event.step, event.loss)
             elif isinstance(event, EvalEvent):
-                self.evaluation = event
+                self._score(event)
                 _put(self.held_out, event.step, event.loss)
                 for name in PROBES:
                     _put(getattr(self, name), event.step, getattr(event, name))
@@ -111,6 +114,13 @@ class History:
     def _series(self) -> dict[str, Series]:
         return {name: getattr(self, name) for name in ("train", "held_out", *PROBES)}
 
+    def _score(self, event: EvalEvent) -> None:
+        from workbench.evaluation import scores
+
+        self.evaluation, self._base = event, self._base or event
+        self.scores |= scores([self._base, event])
+        _thin(self.scores)
+
     def _sample(self, event: SampleEvent) -> None:
         rows = self.samples.setdefault(event.step or 0, [])
         if len(rows) < _MOST_ANSWERS and len(event.answer) <= _MOST_LETTERS:
@@ -133,6 +143,7 @@ class History:
             setattr(self, name, [point for point in series if point[0] <= step])
         self.parts = {name: [p for p in series if p[0] <= step] for name, series in self.parts.items()}
         self.verdicts = {number: verdict for number, verdict in self.verdicts.items() if number <= step}
+        self.scores = {number: score for number, score in self.scores.items() if number <= step}
         self.samples = {number: rows for number, rows in self.samples.items() if number <= step}
         self.checkpoints = [number for number in self.checkpoints if number <= step]
 
@@ -146,6 +157,6 @@ def _put(series: Series, step: int | None, value: float | None) -> None:
         del series[1:-1:2]
 
 
-def _thin(verdicts: dict[int, VerdictEvent]) -> None:
-    if len(verdicts) > _MOST_POINTS:
-        del verdicts[next(iter(verdicts))]
+def _thin(by_step: dict[int, Any]) -> None:
+    if len(by_step) > _MOST_POINTS:
+        del by_step[next(iter(by_step))]

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from workbench.texts import text
+
+
+class Share(float):
+    """Represent a number that is written as a share is everywhere else: ``97.5%``, one decimal where it says something,
+    never rounded up."""
+
+    def __format__(self, format_spec: str) -> str:
+        if format_spec != ".0%" or not math.isfinite(self):
+            return super().__format__(format_spec)
+        return f"{math.floor(self * 1000 + 1e-9) / 10:g}%"
 
 
 def reason_text(reason: str, values: Mapping[str, object], lang: str | None = None) -> str:
@@ -13,5 +24,6 @@ def reason_text(reason: str, values: Mapping[str, object], lang: str | None = No
     Raises:
         KeyError: a newer version's.
     """
-    parts = [text(f"evaluation.reason.{key}", lang, **values) for key in reason.split("+")]
+    shares = {name: Share(value) if isinstance(value, float) else value for name, value in values.items()}
+    parts = [text(f"evaluation.reason.{key}", lang, **shares) for key in reason.split("+")]
     return text("evaluation.joint", lang).join(parts)

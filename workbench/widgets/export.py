@@ -98,7 +98,11 @@ class ExportPanel(Panel):
         form = grid(
             c.field("run", self._run, key("export.run"), lambda v: self.change(run=v.strip(), checkpoint=None)),
             c.field(
-                "checkpoint", self._checkpoint, key("export.checkpoint"), lambda v: self.change(checkpoint=v or None)
+                "checkpoint",
+                self._checkpoint,
+                key("export.checkpoint"),
+                lambda v: self.change(checkpoint=v or None),
+                help_=key("train.score_means"),
             ),
             c.field("adapter", self._adapter, key("export.adapter"), lambda v: self.change(adapter=v.strip())),
             c.field("merged", self._merged, key("export.merged"), lambda v: self.change(merged=v.strip())),
@@ -138,10 +142,8 @@ class ExportPanel(Panel):
         best = run.best() if run else None
         options = [(text("widgets.export.best", self.lang), 0)]  # a choice of None would be shown empty
         best_step = best.step if best else None
-        options += [
-            (checkpoint_words(checkpoint, best_step, self.lang), checkpoint.step)
-            for checkpoint in self.step.checkpoints()
-        ]
+        steps, scores = [checkpoint.step for checkpoint in self.step.checkpoints()], self.step.scores()
+        options += [(checkpoint_words(step, best_step, scores, self.lang), step) for step in steps]
         put_options(self._checkpoint, options, s.checkpoint or 0)
 
     def fail(self, error: BaseException) -> None:

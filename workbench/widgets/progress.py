@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from workbench.render.durations import duration_text
 from workbench.texts import text
 
 if TYPE_CHECKING:
-    from workbench.runs import Checkpoint, State
+    from workbench.runs import State
     from workbench.steps import History, TrainStep
 
 _MOST_ROWS = 8  # steps whose answers are shown
@@ -149,11 +150,11 @@ def samples_html_of(history: History, lang: str | None) -> str:
     return f"<h4>{escape(text('widgets.train.samples', lang))}</h4>{samples_html(samples, lang=lang)}"
 
 
-def checkpoint_words(checkpoint: Checkpoint, best: int | None, lang: str | None) -> str:
-    """Return a checkpoint as an item to choose; the best is marked."""
-    mark = text("widgets.train.best", lang) if checkpoint.step == best else ""
-    score = text("widgets.train.score", lang, score=checkpoint.score) if checkpoint.score is not None else ""
-    return "  ".join(filter(None, (text("widgets.train.at_step", lang, step=checkpoint.step), score, mark)))
+def checkpoint_words(step: int, best: int | None, scores: Mapping[int, float], lang: str | None) -> str:
+    """Return the checkpoint of a step as an item to choose, with its score of 100 %; the best is marked."""
+    mark = text("widgets.train.best", lang) if step == best else ""
+    score = text("widgets.train.score", lang, score=scores[step]) if step in scores else ""
+    return "  ".join(filter(None, (text("widgets.train.at_step", lang, step=step), score, mark)))
 
 
 def _vocabulary(step: TrainStep) -> int:

@@ -214,7 +214,13 @@ class TrainPanel(Panel):
 
     def _picker(self) -> Any:
         self._checkpoint = ipw.Dropdown(options=[])
-        box = self.controls.field("checkpoint", self._checkpoint, key("train.checkpoint"), lambda _: self._choose())
+        box = self.controls.field(
+            "checkpoint",
+            self._checkpoint,
+            key("train.checkpoint"),
+            lambda _: self._choose(),
+            help_=key("train.score_means"),
+        )
         self.controls.settings.discard("checkpoint")
         self._picker_box = ipw.VBox([box, self._why])
         return self._picker_box
@@ -331,7 +337,8 @@ class TrainPanel(Panel):
     def _fill_picker(self) -> None:
         checkpoints, best = self.step.checkpoints(), self.step.best_step()
         self._picker_box.layout.display = None if checkpoints else "none"
-        options = [(checkpoint_words(checkpoint, best, self.lang), checkpoint.step) for checkpoint in checkpoints]
+        scores = self.step.history.scores
+        options = [(checkpoint_words(c.step, best, scores, self.lang), c.step) for c in checkpoints]
         values = [value for _, value in self._checkpoint.options]
         chosen = self._checkpoint.value
         # until somebody chooses, the best is chosen

@@ -21,6 +21,10 @@ from workbench.widgets.mask import MaskPanel
 from workbench.widgets.panel import Panel, joined
 from workbench.widgets.train import TrainPanel
 
+# What stands once under all steps, or over them, and not again in each: the switch of the language, the way back to the
+# beginning, the lines of Python. Undoing is each step's own.
+_ONCE = ("language", "reset", "code")
+
 
 class Workbench(Panel):
     """Show all steps: what one settles goes on to the next, and is found again in the folder.
@@ -75,7 +79,7 @@ class Workbench(Panel):
         kind = kinds.get(step) or import_module(f"workbench.widgets.{step}").PANEL
         panel: Panel = kind(self.project if step == "data" else self.project.steps[step], **options)
         panel.root.remove_class("wb-widget").add_class("wb-inner")
-        for wish, names in [*self._wishes, ("hide", ("language",))]:
+        for wish, names in [*self._wishes, ("hide", _ONCE)]:
             _grant(panel.controls, wish, names)
         return panel
 
@@ -109,7 +113,7 @@ class Workbench(Panel):
         for controls in self._controls():
             _grant(controls, wish, names)
         for panel in self.panels.values():
-            panel.controls.hide(["language"])  # the switch of the whole is theirs too
+            panel.controls.hide(_ONCE)
         self.controls.hide(["undo"])
 
     def _controls(self) -> list[Controls]:
