@@ -31,6 +31,7 @@ CHATML = (
 SIDE, PATCH, SCALE, LONGEST = 32, 8, 2, 64
 TILES = ("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>")
 ROWS = tuple(f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2))
+LANGUAGE = r".*\.(text_model|language_model)\..*\.(q_proj|down_proj)"
 GRID = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 NUMBERS = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.3, 0.3, 0.3], "rescale_factor": 1 / 255, "do_rescale": True,
            "do_normalize": True, "do_convert_rgb": True, "do_resize": True}  # fmt: skip
@@ -42,6 +43,29 @@ def make_ready(kind: str, folder: Path) -> Path:
     tokenizer = _tokenizer(kind, folder)
     (_tiled if kind != "qwen2_5_vl" else _grid)(kind, folder, tokenizer)
     return folder
+
+
+def shared(kind: str, home: Path) -> Path:
+    """The random model of ``kind`` below ``home``, made the first time; no test changes it."""
+    folder = home / f"ready-{kind}"
+    if not folder.is_dir():
+        folder.mkdir()
+        make_ready(kind, folder)
+    return folder
+
+
+def make_adapter(base: Path, out: Path, targets: str = LANGUAGE) -> Path:
+    """Save a random LoRA adapter on the model in ``base`` to ``out``, as anybody's program with PEFT does: without a
+    tokenizer or a note. ``targets`` may reach the tower and the projector too."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForImageTextToText
+
+    network = AutoModelForImageTextToText.from_pretrained(base)
+    torch.manual_seed(3)
+    settings = LoraConfig(r=4, lora_alpha=8, target_modules=targets, init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(network, settings).save_pretrained(out)
+    return out
 
 
 def _tokenizer(kind: str, folder: Path) -> Any:

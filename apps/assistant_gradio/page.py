@@ -212,7 +212,8 @@ def _connect_rest(
     def look_again(lang: str) -> list[Any]:
         settled = desk.settled
         careful = view.careful(desk, lang)
-        return [view.title(desk, lang), careful, view.comparable(desk, lang), gr.Timer(active=not settled)]
+        seen = [view.title(desk, lang), careful, view.comparable(desk, lang), view.seeing(desk)]
+        return [*seen, gr.Timer(active=not settled)]
 
     def leave(request: gr.Request) -> None:
         desk.leave(_key(request))
@@ -222,7 +223,8 @@ def _connect_rest(
 
     parts.lang.input(speak, parts.lang, _worded(parts), **quick)
     parts.compare.input(side, parts.compare, parts.base, **quick)
-    timer.tick(look_again, parts.lang, [parts.title, parts.careful, parts.compare, timer], **quick)
+    looked_at = [parts.title, parts.careful, parts.compare, parts.image, timer]
+    timer.tick(look_again, parts.lang, looked_at, **quick)
     loaded = page.load(begin, parts.secret, [parts.lang, timer, *_worded(parts)], js=MEMORY, **quick)
     for event in (loaded.then, parts.lang.input):
         event(None, parts.lang, None, js=SPEAK, **quick)

@@ -79,6 +79,11 @@ def comparable(desk: Desk, lang: str) -> Any:
     return gr.update(interactive=False, value=False, info=text("web.page.no_base", lang))
 
 
+def seeing(desk: Desk) -> Any:
+    """The box for pictures, away where what answers turns out to take none."""
+    return gr.update(visible=False) if desk.settled and not desk.can_see else gr.skip()
+
+
 def title(desk: Desk, lang: str) -> str:
     """Who it is; while it loads or cannot be loaded, that too."""
     waits = "" if desk.can_answer else desk.state(language(lang))

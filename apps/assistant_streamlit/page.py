@@ -22,7 +22,7 @@ from workbench.chat.door import door
 from workbench.chat.gate import COOKIE, PASSED
 from workbench.chat.guesses import caller_of, guesses_of
 from workbench.chat.serving import may_see, serving, shared_desk
-from workbench.data.imaging import SUFFIXES
+from workbench.data.imaging import SUFFIXES, size
 from workbench.data.limits import serve_others
 from workbench.data.picture import Picture
 from workbench.errors import Failed, WorkbenchError
@@ -289,8 +289,14 @@ def _turn(at: Desk, turn: Turn, lang: str, number: int) -> None:
 def _question(turn: Turn, lang: str) -> None:
     with st.chat_message("user"):
         for picture in turn.images:
-            st.image(picture.data, width=SHOWN, alt=text("web.page.shown", lang))
+            st.image(picture.data, width=_width(picture), alt=text("web.page.shown", lang))
         st.text(turn.question)
+
+
+def _width(picture: Picture) -> int | Literal["content"]:
+    """The width at which a picture is shown: its own where it is a strip, of which nothing would be left."""
+    width, height = size(picture)
+    return SHOWN if SHOWN * height >= width else "content"
 
 
 def _answers(at: Desk, turn: Turn, lang: str) -> tuple[Any, Any, Any]:

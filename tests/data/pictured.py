@@ -58,6 +58,28 @@ def moving() -> bytes:
     return saved(Image.new("RGB", (40, 20), "red"), "GIF", save_all=True, append_images=[Image.new("RGB", (40, 20))])
 
 
+def odd() -> dict[str, tuple[bytes, str]]:
+    """Pictures as people and strangers send them, by what is odd about them: their bytes, and why they are refused, a
+    key under ``data.picture``; ``''`` where they are seen."""
+    clear = Image.new("P", (40, 20), 1)
+    clear.putpalette([255, 0, 0, 0, 0, 255])
+    clear.paste(0, (0, 0, 20, 20))
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8))
+    return {
+        "a long strip": (png(size=(20_000, 1)), ""),
+        "a high strip": (png(size=(1, 20_000)), ""),
+        "16 bits a pixel": (grey16(40_000), ""),
+        "printing inks": (saved(Image.new("CMYK", (40, 20), (0, 255, 255, 0)), "JPEG"), ""),
+        "a moving one": (moving(), ""),
+        "a palette with transparency": (saved(clear, "PNG", transparency=0), ""),
+        "held sideways": (turned(6), ""),
+        "no bytes": (b"", "empty"),
+        "cut off": (saved(noise, "PNG")[:-4_000], "damaged"),
+        "a drawing": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>x</script></svg>", "svg"),
+        "a phone's photo called PNG": (b"\0\0\0\x18ftypheic" + bytes(40), "heic"),
+    }
+
+
 def bomb() -> bytes:
     """A few kilobytes that would unpack to nine hundred million pixels."""
     return saved(Image.new("1", (30_000, 30_000)), "PNG")

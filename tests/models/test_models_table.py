@@ -72,3 +72,23 @@ def test_one_of_each_architecture_makes_a_model(table: list[Row]) -> None:
     for _, architecture, ok in table:
         if ok and architecture not in FAMILY and not too_old(architecture):
             assert AutoConfig.for_model(architecture).model_type == architecture
+
+
+@pytest.mark.parametrize("name", ["models.md", "models.zh-CN.md"])
+def test_the_numbers_of_pictures_are_those_in_force(root: Path, name: str) -> None:
+    from workbench.chat.shown import SIDE
+    from workbench.models.eyes_grid import VISITORS, GridEyes
+    from workbench.models.eyes_tiled import TiledEyes
+    from workbench.serve.protocol import LARGEST, MOST_PICTURES
+
+    words = (root / "docs" / name).read_text(encoding="utf-8")
+    for number, unit in ((LARGEST >> 20, "MB"), (MOST_PICTURES, ""), (SIDE, ""), (VISITORS, "")):
+        assert re.search(rf"(?<!\d){number} ?{unit}", words), (number, unit)
+    whole = {"shortest_edge": 56 * 56, "longest_edge": 12_845_056}
+    grid = GridEyes({"patch_size": 14, "merge_size": 2, "size": whole}, image_token=0, frame=(0, 0))
+    rows, columns = grid.grid(1000, 1000)
+    assert round(rows * columns / 4, -2) == 1300 and re.search(r"1 ?300", words)
+    split = {"size": {"longest_edge": 2048}, "max_image_size": {"longest_edge": 512}, "do_image_splitting": True}
+    tiled = TiledEyes({**split, "do_resize": True}, image_token=0, patches=64, side=512)
+    rows, columns = tiled.tiles(1000, 1000)
+    assert rows * columns + 1 == 17 and "17" in words

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.data.pictured import held
 from tests.ready import KINDS, LONGEST, SIDE, make_ready
@@ -237,3 +240,23 @@ def test_a_folder_without_its_processor_is_told(folder: Path, tmp_path: Path) ->
 def test_a_ready_model_is_joined_with_no_tower(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="sees by itself"):
         resolve(f"{folder}+{make_tower(tmp_path)}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the most that a process held is told by Linux")
+def test_the_largest_picture_of_a_stranger_takes_a_bounded_memory(folder: Path, tmp_path: Path) -> None:
+    """From its file to the numbers that the model is given."""
+    file = tmp_path / "vast.png"
+    Image.linear_gradient("L").resize((5000, 5000)).convert("RGB").save(file, compress_level=1)
+    code = (
+        "import sys; from pathlib import Path; from workbench.data.limits import serve_others\n"
+        "from workbench.data.picture import Picture; from workbench.models import load_tokenizer; import torch\n"
+        "def most(): return int(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0]) // 1000\n"
+        "serve_others(); eyes = load_tokenizer(sys.argv[1]).picture_places\n"
+        "small, vast = (Picture('a', data=Path(file).read_bytes()) for file in sys.argv[2:])\n"
+        "eyes.inputs([small]); before = most(); assert eyes.inputs([vast]); print(most() - before)"
+    )
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "small.png")
+    files = [str(folder), str(tmp_path / "small.png"), str(file)]
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 600

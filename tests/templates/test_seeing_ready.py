@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import replace
 from functools import cache
@@ -12,16 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data.pictured import odd
 from tests.ready import KINDS, make_ready
 from workbench.data.conversation import Conversation, Message
 from workbench.data.picture import Picture
 from workbench.data.pictures import PICTURE
 from workbench.errors import BadInput
 from workbench.models import load_tokenizer
+from workbench.models.batches import pad
 from workbench.templates import dressed, encode, get, prompt_ids
 from workbench.templates.values import IGNORE_INDEX
 from workbench.templates.view import mask_view
 
+ODD = odd()
 SIZES = ((8, 8), (33, 64), (64, 33), (200, 10), (10, 90), (64, 64), (31, 47))
 words = st.text(st.sampled_from("ab 你？<image>\n|_pad"), max_size=12).map(lambda w: w.replace(PICTURE, "image"))
 said = words.map(lambda w: f"x{w}y")
@@ -89,6 +93,39 @@ def test_places_are_never_trained_and_answers_are(tokenizer: Any, data: st.DataO
     end = get(None, tokenizer).ends[0]
     answers = [m.content for m in conversation.messages if m.role == "assistant"]
     assert [answer.removeprefix(" ") for answer in trained.split(end)] == [*answers, ""]
+
+
+@given(data=st.data())
+@settings(max_examples=15, deadline=None)
+def test_each_answer_is_trained_whole_and_alone_and_on_the_pixels_that_are_served(
+    tokenizer: Any, data: st.DataObject
+) -> None:
+    """Token by token, wherever the pictures stand; what each turn is served are the first of the pixels trained."""
+    import torch
+
+    conversation, eyes = data.draw(dialogues()), tokenizer.picture_places
+    (example,) = encode([conversation], tokenizer).examples
+    trained, end = pad([example], eyes), 0
+    assert all(label in (IGNORE_INDEX, id_) for id_, label in zip(example.input_ids, example.labels, strict=True))
+    for number, message in enumerate(conversation.messages):
+        if message.role != "assistant":
+            continue
+        served = prompt_ids(conversation.messages[:number], tokenizer)
+        begin = len(served)
+        assert example.input_ids[:begin] == tuple(served)
+        assert set(example.labels[end:begin]) == {IGNORE_INDEX} and example.labels[begin] != IGNORE_INDEX
+        end = next((n for n in range(begin, len(example.labels)) if example.labels[n] == IGNORE_INDEX), None)
+        end = len(example.labels) if end is None else end
+        pixels = eyes.inputs(served.media, torch.tensor([served]))
+        for name in set(pixels) - {"mm_token_type_ids"}:
+            axis = 1 if pixels[name].dim() == 5 else 0  # tiles stand in one row
+            first = trained[name].narrow(axis, 0, pixels[name].shape[axis])
+            assert hashed(first) == hashed(pixels[name])
+    assert set(example.labels[end:]) <= {IGNORE_INDEX}
+
+
+def hashed(numbers: Any) -> str:
+    return hashlib.sha256(numbers.contiguous().numpy().tobytes()).hexdigest()
 
 
 @given(data=st.data())
@@ -195,3 +232,35 @@ def test_a_template_in_the_processor_s_own_file_is_read(folder: Path, tokenizer:
     (copied / "chat_template.json").write_text(json.dumps({"chat_template": template}), encoding="utf-8")
     asked = [Message("user", f"{PICTURE}\nWhat is it?", images=(drawn((20, 20)),))]
     assert prompt_ids(asked, load_tokenizer(str(copied))) == prompt_ids(asked, tokenizer)
+
+
+def test_a_strip_that_the_model_does_not_take_is_neither_trained_nor_asked(tokenizer: Any) -> None:
+    from workbench.evaluation import task_probes
+    from workbench.evaluation.sight import visible
+
+    rows = [
+        Conversation((Message("user", f"{PICTURE}\nWhat?", images=(drawn(size),)), Message("assistant", "Grey.")))
+        for size in ((40, 20), (20_000, 1))
+    ]
+    takes = hasattr(tokenizer.picture_places, "tiles")
+    encoded, probes = encode(rows, tokenizer), task_probes(rows)
+    assert len(probes) == 2
+    assert len(encoded.examples) == len(visible(probes, tokenizer)) == (2 if takes else 1)
+    assert takes or "two hundred" in encoded.notes[1]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_mask_of_an_odd_picture_is_drawn_or_refused_in_one_sentence(name: str, tokenizer: Any) -> None:
+    from workbench.render import mask_html
+
+    data, fault = ODD[name]
+    shown = Message("user", f"{PICTURE}\nWhat?", images=(Picture("a.png", data=data),))
+    conversation = Conversation((shown, Message("assistant", "A.")))
+    # of what is cut off the head tells the size, and so the tokens: the mask is drawn, a training is refused
+    if (fault and fault != "damaged") or ("strip" in name and not hasattr(tokenizer.picture_places, "tiles")):
+        with pytest.raises(BadInput) as error:
+            mask_view(conversation, tokenizer)
+        assert len(str(error.value)) < 400
+        return
+    page = mask_html(mask_view(conversation, tokenizer), lang="en")
+    assert "wb-picture" in page and len(page) < 400_000

@@ -38,6 +38,10 @@ FEW += ["general_probes=0", "unrelated_probes=0", "identity_probes=0", "learning
 # films, before they read a picture; where these are missing, the processor is put together from its parts.
 ELSEWHERE = """
 import json, sys
+def offline(event, args):
+    if event in ("socket.connect", "socket.getaddrinfo"):
+        raise RuntimeError(f"{event} {args[-1]}")
+sys.addaudithook(offline)
 from importlib.util import find_spec
 from PIL import Image
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
@@ -120,7 +124,7 @@ def test_trained_resumed_merged_and_asked_elsewhere(folder: Path, rows: Path, tm
         [[f"\n{t}", str(file)] for t, file in zip(texts, files, strict=True)]
     )  # a line after the picture
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, str(merged), asked], capture_output=True, text=True, check=False
+        [sys.executable, "-I", "-c", ELSEWHERE, str(merged), asked], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
     # random weights write broken letters too, which an assistant leaves out

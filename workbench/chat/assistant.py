@@ -214,6 +214,16 @@ class Assistant:
         pairs = zip(prompts, answers, strict=True)
         return [self.begun(prompt) + "".join(pieces(ids, self.loaded.tokenizer)) for prompt, ids in pairs]
 
+    def look_at(self, prompt: Prompt) -> None:
+        """Open the pictures of a prompt now, and not when its answer begins.
+
+        Raises:
+            BadPicture: one of them cannot be seen.
+        """
+        if prompt.media and self.loaded.eyes is not None:
+            with self._lock:
+                self.loaded.eyes.inputs(prompt.media)
+
     def begun(self, prompt: Sequence[int]) -> str:
         """Return the mark of a thought that the prompt itself begins, which whoever shows the answer must see."""
         from workbench.templates.thoughts import begun

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from workbench.chat.assistant import Assistant
+from workbench.chat.history import Asked, as_messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Comparison:
 
 def compare(
     assistants: Mapping[str, Assistant],
-    questions: Sequence[str],
+    questions: Sequence[Asked],
     *,
     system: str | None = None,
     max_new_tokens: int = 64,
@@ -28,7 +29,7 @@ def compare(
     Args:
         assistants: by label, in the order in which they are shown; ``{"base": a.base, "assistant": a}`` compares an
             adapted model with its base in the memory of one.
-        questions: what is asked.
+        questions: what is asked; messages where a question shows pictures.
         system: the system message of each.
         max_new_tokens: of each answer.
     """
@@ -36,4 +37,5 @@ def compare(
         label: assistant.ask_all(questions, system=system, max_new_tokens=max_new_tokens)
         for label, assistant in assistants.items()
     }
-    return [Comparison(q, {label: answers[i] for label, answers in heard.items()}) for i, q in enumerate(questions)]
+    words = [as_messages(question)[-1].content for question in questions]
+    return [Comparison(q, {label: answers[i] for label, answers in heard.items()}) for i, q in enumerate(words)]

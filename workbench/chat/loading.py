@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.chat.endpoint import Endpoint
-from workbench.chat.shown import SIDE
+from workbench.chat.shown import SIDE, side_of
 from workbench.errors import WorkbenchError
 from workbench.models.notes import part
 
@@ -92,8 +92,7 @@ def opened(settings: Serving) -> Opened:
     remarks = ["on_cpu" if assistant.loaded.device.type == "cpu" else "on_gpu"]
     remarks += ["in_4bit"] if settings.quantization == "nf4" else []
     eyes = getattr(assistant.loaded, "eyes", None)
-    side = SIDE if eyes is None else eyes.widest
-    return Opened(assistant, base, tuple(remarks), assistant.notices, eyes is not None, side)
+    return Opened(assistant, base, tuple(remarks), assistant.notices, eyes is not None, side_of(eyes))
 
 
 def _base(settings: Serving, assistant: Assistant, options: dict[str, Any]) -> Assistant | None:

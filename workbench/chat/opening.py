@@ -123,6 +123,8 @@ def _tokenizer(
     folder = Path(adapter or "")
     if adapter and any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer_config.json")):
         loaded_tokenizer = load_tokenizer(str(folder))
+        if places := getattr(loaded.tokenizer, "picture_places", None):  # the eyes are the base's
+            loaded_tokenizer.picture_places = places
         if renders(loaded_tokenizer):
             return loaded_tokenizer, False
     return loaded.tokenizer, True

@@ -83,13 +83,11 @@ def may_see(settings: Serving) -> bool:
 
 
 def takes_pictures(model: str, adapter: str | None = None) -> bool:
-    """Tell the same of a model and its adapter, each a name or a folder."""
-    from workbench.models.headers import settings as described
+    """Tell the same of a model and its adapter, each a name or a folder; a hub id that is not here yet may see."""
+    from workbench.models.glance import sees
 
-    folder = Path(model or ".").expanduser()
-    added = Path(adapter).expanduser() if adapter else folder
-    joined = "+" in model and not folder.exists()
-    return joined or (added / "projector").is_dir() or "vision_config" in described(folder)
+    added = Path(adapter or model or ".").expanduser()
+    return (added / "projector").is_dir() or sees(model or ".") is not False
 
 
 def desk(settings: Serving, limits: Limits | None = None) -> Desk:

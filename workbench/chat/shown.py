@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from workbench.data.imaging import encoded, opened
 from workbench.data.picture import MOST_BYTES_SHARED, BadPicture, Picture
 from workbench.errors import BadInput, WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.models.eyes import Eyes
 
 # Pictures of one question.
 MOST = 2
@@ -33,20 +37,32 @@ def from_visitor(pictures: Sequence[Picture], side: int = SIDE) -> tuple[Picture
     return tuple(_anew(picture, side) for picture in pictures)
 
 
-def side_for(models: Iterable[str]) -> int:
+def side_for(models: Iterable[Any]) -> int:
     """Return the pixels of a side of what is shown to ``models``, the most that one of them takes; of a model that is
-    not on this machine nothing is known."""
-    return max([SIDE, *map(_widest, models)])
+    not on this machine nothing is known.
+
+    Args:
+        models: names and folders, where an adapter's stands for its base; or assistants.
+    """
+    return max([SIDE, *(_widest(one) if isinstance(one, str) else _of_loaded(one) for one in models)])
+
+
+def _of_loaded(assistant: Any) -> int:
+    return side_of(getattr(getattr(assistant, "loaded", None), "eyes", None))
 
 
 def _widest(model: str) -> int:
     from workbench.models.eyes_registry import eyes_in
-    from workbench.models.loading import TEXTS, on_disk
+    from workbench.models.glance import place_of
 
     try:
-        eyes = eyes_in(on_disk(model, TEXTS, fetch=False))
+        return side_of(eyes_in(place_of(model)))
     except WorkbenchError:
         return SIDE
+
+
+def side_of(eyes: Eyes | None) -> int:
+    """Return the pixels of a side of what is shown to a model with these eyes."""
     return SIDE if eyes is None else eyes.widest
 
 

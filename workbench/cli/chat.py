@@ -17,6 +17,8 @@ from workbench.texts import lookup, text
 
 if TYPE_CHECKING:
     from workbench.chat import Assistant, Comparison
+    from workbench.chat.history import Asked
+    from workbench.data.conversation import Conversation
 
 Command = Callable[..., Any]
 Decorator = Callable[[Command], Command]
@@ -212,7 +214,8 @@ def compare(
 
     if (second is None) == (adapter is None):
         raise BadInput("chat.command.bad_option")
-    questions = [*questions_given, *(read_questions(file) if file else [])] or list(lookup("chat.questions"))
+    questions: list[Asked] = [*questions_given, *(read_questions(file) if file else [])]
+    questions = questions or list(lookup("chat.questions"))
     if adapter is not None:
         assistant = load(model, adapter=adapter, **options)
         models = {text("chat.command.label_base"): assistant.base, text("chat.command.label_assistant"): assistant}
@@ -233,8 +236,8 @@ def _labels(model: str, second: str) -> tuple[str, str]:
     return names if names[0] != names[1] else (f"A: {model}", f"B: {second}")
 
 
-def read_questions(file: Path) -> list[str]:
-    """Return the questions of a file: a line each, or the first question of each conversation.
+def read_questions(file: Path) -> list[Asked]:
+    """Return the questions of a file: a line each, or the first question of each conversation with its pictures.
 
     Raises:
         BadInput: it holds none.
@@ -242,14 +245,20 @@ def read_questions(file: Path) -> list[str]:
     if file.suffix.lower() in (".txt", ".md", ""):
         from workbench.data.decoding import read_text
 
-        questions = [line.strip() for line in read_text(file, str(file)).splitlines()]
+        questions: list[Asked] = [line.strip() for line in read_text(file, str(file)).splitlines()]
     else:
         from workbench.data import read
 
-        questions = [conversation.question for conversation in read(file)]
+        questions = [_question(conversation) for conversation in read(file)]
     if not any(questions):
         raise BadInput("chat.command.empty_file", file=file)
     return [question for question in questions if question]
+
+
+def _question(conversation: Conversation) -> Asked:
+    """The first question of a conversation: its words, or where it shows pictures its message."""
+    first = next((message for message in conversation.messages if message.role == "user"), None)
+    return [first] if first is not None and first.images else conversation.question
 
 
 def show(rows: list[Comparison], labels: list[str]) -> None:

@@ -18,9 +18,11 @@ from workbench.texts import text
 @click.option("--name", default="", help=text("serve.name"))
 def serve(model: str, host: str, port: int, name: str, **how: Any) -> None:
     """Serve a model until Ctrl-C."""
+    from workbench.data.limits import serve_others
     from workbench.serve import Server
     from workbench.serve.server import label
 
+    serve_others()  # the pictures of whoever asks are decoded within the limits for strangers
     assistant = load(model, **how)
     with Server(assistant, name or label(model), host=host, port=port) as server:
         click.echo(text("serve.serving", name=server.name, url=server.url))

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from workbench.data.conversation import Message
 from workbench.data.ordering import evenly
+from workbench.data.picture import BadPicture
 from workbench.data.pictures import PICTURE
 from workbench.evaluation.probes import Probe
 from workbench.evaluation.scoring import SAME, correct, right, similar
+from workbench.templates.values import Places
 
 # Questions that are asked again so.
 AGAIN = 24
@@ -36,6 +39,23 @@ class Doubled:
     row: int
     other: tuple[Message, ...]
     bare: tuple[Message, ...]
+
+
+def visible(probes: Sequence[Probe], tokenizer: Any) -> tuple[Probe, ...]:
+    """Return the probes whose pictures the model of ``tokenizer`` takes: a strip that it does not take is left out of
+    what is trained, too."""
+    places = getattr(tokenizer, "picture_places", None)
+    return tuple(probe for probe in probes if places is None or _is_taken(probe, places))
+
+
+def _is_taken(probe: Probe, places: Places) -> bool:
+    try:
+        for message in probe.messages:
+            for picture in message.images:
+                places.ids(picture)
+    except BadPicture:
+        return False
+    return True
 
 
 def doubled(probes: Sequence[Probe]) -> list[Doubled]:

@@ -24,7 +24,8 @@ def merged_card(note: Mapping[str, Any]) -> str:
 def _front(note: Mapping[str, Any], *, adapter: bool) -> str:
     """The lines that model hubs read. JSON is YAML, so no name can break out of its line."""
     base = str(part(note, "base").get("name", ""))
-    lines = ["---", f"base_model: {json.dumps(base, ensure_ascii=False)}", "pipeline_tag: text-generation"]
+    task = "image-text-to-text" if part(note, "base").get("sees") else "text-generation"
+    lines = ["---", f"base_model: {json.dumps(base, ensure_ascii=False)}", f"pipeline_tag: {task}"]
     lines += ["library_name: peft" if adapter else "library_name: transformers"]
     lines += [f"base_model_relation: {'adapter' if adapter else 'finetune'}"]
     languages = part(note, "persona").get("languages") or []
@@ -44,9 +45,9 @@ def _body(note: Mapping[str, Any], kind: str) -> str:
     lines += ["", f"## {text('export.card.use')}", "", text("export.card.use_here"), "", "```bash"]
     use = "adapter" if kind == "adapter" else "merged"
     lines += [text(f"export.card.command_{use}", base=plain(base.get("name"))), "```", ""]
+    lines += [text(f"export.card.elsewhere_{use}"), ""]
+    lines += [text("export.card.sees"), ""] if base.get("sees") else []
     lines += [
-        text(f"export.card.elsewhere_{use}"),
-        "",
         f"## {text('export.card.limits')}",
         "",
         text("export.card.careful"),

@@ -11,7 +11,7 @@ from workbench.errors import BadInput, Failed, UnknownName
 from workbench.export.cards import adapter_card
 from workbench.export.folders import new_folder
 from workbench.export.lora import CONFIG, WEIGHTS, Adapter, is_inert, read_adapter
-from workbench.export.notes import base_note, dress_folder, header, template_note
+from workbench.export.notes import base_note, dress_folder, header, template_note, tokenizer_on
 from workbench.export.plan import plan
 from workbench.export.sidecars import base_config, copy_tokenizer, generation_config, model_folder, write_json
 from workbench.export.source import Source, find_source, is_whole
@@ -82,7 +82,7 @@ def convert(
         write_json(target / CONFIG, {**adapter.config, "base_model_name_or_path": base, "inference_mode": True})
         copy_tokenizer([source.checkpoint, *([folder] if folder else [])], target)
         dress_folder(target, _wanted(facts))
-        note = _note(base, facts, target)
+        note = _note(base, facts, target, folder)
         config = base_config(folder) if folder else {}
         ends = generation_config(folder or target, config, note.get("stop_ids", ()))
         write_json(target / "generation_config.json", ends)
@@ -95,7 +95,7 @@ def _convert_whole(facts: _Known, out: str | Path, *, overwrite: bool) -> Path:
     base = _base_name({}, facts)
     folder = _local(base)
     tokenizer = folder or facts.source.checkpoint
-    note = _note(base, facts, tokenizer) | {"kind": "merged"}
+    note = _note(base, facts, tokenizer, folder) | {"kind": "merged"}
     note.setdefault("stop_ids", [])
     return write_whole(facts.source.checkpoint, folder, out, note, overwrite=overwrite)
 
@@ -155,7 +155,7 @@ def _check_fit(adapter: Adapter, base: Path) -> None:
     plan(weight_entries(base), {**base_config(base), "quantization_config": None}, adapter)
 
 
-def _note(base: str, facts: _Known, target: Path) -> dict[str, Any]:
+def _note(base: str, facts: _Known, target: Path, folder: Path | None) -> dict[str, Any]:
     source, recipe = facts.source, facts.recipe
     note = header("adapter") | {
         "base": _base(base, facts),
@@ -167,7 +167,7 @@ def _note(base: str, facts: _Known, target: Path) -> dict[str, Any]:
         if getattr(source, key) not in (None, ""):
             note["run"][key] = getattr(source, key)
     note["run"] |= _judged(source)
-    return note | _template(facts, target)
+    return note | _template(facts, target, folder)
 
 
 def _judged(source: Source) -> dict[str, str]:
@@ -181,15 +181,15 @@ def _judged(source: Source) -> dict[str, str]:
 
 def _base(base: str, facts: _Known) -> dict[str, Any]:
     trained_on = facts.manifest.get("base_fingerprint")
-    if trained_on or not base:
-        return {"name": base, "fingerprint": trained_on} if base else {}
+    if not base:
+        return {}
     try:
-        return base_note(base)
+        return base_note(base, str(trained_on or ""))
     except UnknownName:
         return {"name": base}
 
 
-def _template(facts: _Known, target: Path) -> dict[str, Any]:
+def _template(facts: _Known, target: Path, folder: Path | None) -> dict[str, Any]:
     """The template and its stop tokens: the run's; of a checkpoint alone, what its note or its tokenizer says."""
     earlier = read_note(facts.source.checkpoint)
     if facts.source.run is None and earlier:
@@ -199,11 +199,10 @@ def _template(facts: _Known, target: Path) -> dict[str, Any]:
     name = described["name"]
     if not (target / "tokenizer_config.json").is_file():
         return {"template": {**described, "fingerprint": str(facts.manifest.get("template_hash", ""))}}
-    from workbench.models import load_tokenizer
     from workbench.templates import dressed
 
     options = settings(described)
-    note = template_note(dressed(load_tokenizer(str(target)), name, **options), name, **options)
+    note = template_note(dressed(tokenizer_on(folder, target), name, **options), name, **options)
     trained = str(facts.manifest.get("template_hash") or "")
     if trained:  # what the run rendered counts, even if the tokenizer's files were changed since
         note["template"]["fingerprint"] = trained

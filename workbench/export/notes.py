@@ -13,6 +13,16 @@ from workbench.models.notes import changed, settings
 FORMAT = 1
 
 
+def tokenizer_on(base: Path | None, folder: Path) -> Any:
+    """Return the tokenizer in ``folder`` as the model in ``base`` is given its words: where that sees, with its eyes,
+    which belong to what was trained."""
+    from workbench.models import load_tokenizer
+    from workbench.models.eyes_registry import with_eyes
+
+    tokenizer = load_tokenizer(str(folder))
+    return tokenizer if base is None else with_eyes(tokenizer, base)
+
+
 def template_note(
     tokenizer: Any, template: str | None, *, system: str = "keep", thinking: str = "keep"
 ) -> dict[str, Any]:
@@ -51,11 +61,17 @@ def dress_folder(folder: Path, template: Mapping[str, Any]) -> None:
     write_json(folder / "tokenizer_config.json", config)
 
 
-def base_note(model: str) -> dict[str, Any]:
-    """Name and fingerprint of the base."""
-    from workbench.models import fingerprint
+def base_note(model: str, mark: str = "") -> dict[str, Any]:
+    """Name and fingerprint of the base, and whether it sees pictures.
 
-    return {"name": model, "fingerprint": fingerprint(model)}
+    Args:
+        mark: the fingerprint, where it is known; else it is made.
+    """
+    from workbench.models import fingerprint
+    from workbench.models.glance import sees
+
+    described = {"name": model, "fingerprint": mark or fingerprint(model)}
+    return {**described, "sees": True} if sees(model) else described
 
 
 def header(kind: str) -> dict[str, Any]:

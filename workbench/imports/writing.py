@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadInput, BadSetting, WorkbenchError, nearest
 from workbench.export.lora import CONFIG, WEIGHTS, read_adapter, updates
-from workbench.export.notes import base_note, header, template_note
+from workbench.export.notes import base_note, header, template_note, tokenizer_on
 from workbench.export.sidecars import base_config, copy_rest, copy_tokenizer, generation_config, write_json
 from workbench.imports import seeing
 from workbench.imports.lying import write
@@ -102,7 +102,7 @@ def _serving(folder: Path, work: Work, kind: str, *, whole: bool = True) -> None
         if work.folder is not None:
             note["base"] = base_note(work.base)
         if copy_tokenizer([*([work.weights.folder] if work.weights.folder else []), base], folder):
-            note |= _template(folder, template)
+            note |= _template(folder, template, work.folder)
         ends = generation_config(base, base_config(base), note.get("stop_ids", ()))
         write_json(folder / "generation_config.json", ends)
     if kind == "merged":
@@ -112,11 +112,9 @@ def _serving(folder: Path, work: Work, kind: str, *, whole: bool = True) -> None
     (folder / "README.md").write_text((adapter_card if kind == "adapter" else merged_card)(note), encoding="utf-8")
 
 
-def _template(folder: Path, name: str | None) -> dict[str, Any]:
-    from workbench.models import load_tokenizer
-
+def _template(folder: Path, name: str | None, base: Path | None) -> dict[str, Any]:
     try:
-        return template_note(load_tokenizer(str(folder)), name)
+        return template_note(tokenizer_on(base, folder), name)
     except WorkbenchError:
         return {}
 

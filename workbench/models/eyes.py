@@ -173,11 +173,12 @@ class Eyes:
         from workbench.data.imaging import size
 
         key = picture.sha256
-        if key not in self._sizes:
-            self._sizes[key] = size(picture)
+        known = self._sizes.get(key)  # in one step: a server asks for sizes in several threads
+        if known is None:
+            known = self._sizes[key] = size(picture)
             if len(self._sizes) > SIZES:
                 self._sizes.popitem(last=False)
-        return self._sizes[key]
+        return known
 
     def _of(self, picture: Picture) -> torch.Tensor:
         key = picture.sha256

@@ -1,6 +1,6 @@
 """What a folder of ours says of itself: ``workbench.json``. Knows JSON alone; the export room writes it.
 
-{"format": 1, "kind": "adapter" | "merged", "workbench": version, "base": {"name", "fingerprint"},
+{"format": 1, "kind": "adapter" | "merged", "workbench": version, "base": {"name", "fingerprint", "sees"},
  "template": {"name": null | "…", "fingerprint", "system", "thinking"}, "stop_ids": […], "persona": {…},
  "run": {"name", "step", "score", "reason"}, "recipe": {…}, "packages": {…}};
 a merged model adds "merge": {"dtype", "untied", "adapter", "r", "lora_alpha"}; one whose weights were all trained,

@@ -43,6 +43,7 @@ class Answering:
         if fitted.cut:  # who asks keeps the conversation, and is told before anything of it is left out
             raise BadInput("serve.too_long", context=assistant.context)
         self._ids = fitted.ids
+        assistant.look_at(fitted.ids)  # once an answer streams, a picture that is damaged could not be refused any more
         longest = min(asked.sampling.max_new_tokens, assistant.context - len(fitted.ids))
         self.sampling = replace(asked.sampling, max_new_tokens=longest)
 

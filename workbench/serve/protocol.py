@@ -24,6 +24,7 @@ from workbench.tools.values import Call
 
 LARGEST = 4 * 2**20  # bytes of a request
 MOST_MESSAGES, MOST_TOOLS, MOST_STOPS = 2000, 64, 8
+MOST_PICTURES = 64  # of a request: the smallest has a hundred bytes, and may be a megabyte of numbers
 TOKENS, MOST_TOKENS = 1024, 2**20  # of an answer, where nothing is said of it, and what may be said
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 # what may be asked for, and the values at which it asks for nothing
@@ -116,6 +117,9 @@ def _messages(value: Any) -> tuple[Message, ...]:
         raise BadInput("serve.bad_field", field="messages")
     items = _in_order(value)
     messages = tuple(_message(item, f"messages[{number}]") for number, item in enumerate(items))
+    shown = sum(len(message.images) for message in messages)
+    if shown > MOST_PICTURES:
+        raise BadInput("web.many_pictures", found=shown, most=MOST_PICTURES)
     if messages[-1].role not in ("user", "tool"):
         raise BadInput("serve.bad_field", field=f"messages[{len(messages) - 1}].role")
     return messages

@@ -188,8 +188,9 @@ class ChatStep(Step[ChatSettings]):
         """
         from workbench.chat.shown import from_visitor, side_for
 
-        models = [model.model for model in self.models.values() if isinstance(model, Model)] if pictures else []
-        self.images = from_visitor(pictures, side_for(models))
+        models = list(self.models.values()) if pictures else []
+        side = side_for(model.model if isinstance(model, Model) else model for model in models)
+        self.images = from_visitor(pictures, side)
         self.tell("shown")
 
     def questions(self, lang: str | None = None) -> list[str]:

@@ -22,6 +22,7 @@ from workbench.evaluation import (
     task_probes,
     unrelated_probes,
 )
+from workbench.evaluation.sight import visible
 from workbench.templates.values import Encoded, Example, Template
 from workbench.training.settings import AskedQuestion, Recipe
 
@@ -245,7 +246,7 @@ def prepare(recipe: Recipe, tokenizer: Any, split: Conversations | None = None) 
     held_out = encoded(recipe, tokenizer, split.held_out).examples
     repeated = encoded(recipe, tokenizer, split.asked).examples if split.repeated else ()
     identity = identity_words(recipe) if trains_identity(recipe, split) else ()
-    candidates = tuple(probes(recipe, split, pool=True))
+    candidates = visible(probes(recipe, split, pool=True), tokenizer)
     return Prepared(tuple(encoding.examples), tuple(held_out), candidates, encoding, identity, tuple(repeated))
 
 
