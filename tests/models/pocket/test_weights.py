@@ -90,7 +90,7 @@ def test_the_recorded_scores_reach_the_targets_of_the_project() -> None:
     for kinds in recorded().values():
         assert kinds["all"] >= 0.97
         assert kinds["sums"] >= 0.95
-        assert min(kinds.values()) >= 0.83
+        assert min(kinds.values()) >= 0.88
 
 
 def test_the_card_says_the_recorded_scores() -> None:
@@ -107,10 +107,16 @@ def conversing() -> dict[str, dict[str, Any]]:
 
 def test_the_recorded_conversations_stay_right_to_the_fifth_turn_with_and_without_a_system_text() -> None:
     for measures in conversing().values():
-        assert min(measures["turns"] + measures["turns_system"]) >= 0.88
-        assert sum(measures["turns"] + measures["turns_system"]) / 10 >= 0.93
+        assert min(measures["turns"] + measures["turns_system"]) >= 0.93
         assert measures["follow_up"] >= 0.9
-        assert min(measures["copy"].values()) >= 0.9
+        assert measures["itself_turn_4"] >= 0.95
+        assert min(measures["copy"].values()) >= 0.95
+
+
+def test_unseen_tools_are_mostly_called_in_form_and_ordinary_questions_are_left_alone() -> None:
+    for measures in conversing().values():
+        assert measures["calls"]["well_formed"] >= 0.8
+        assert measures["calls"]["no_call"] >= 0.95
 
 
 def test_the_card_says_the_recorded_conversations() -> None:
