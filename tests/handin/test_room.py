@@ -44,8 +44,13 @@ def test_a_port_that_somebody_listens_at_is_not_free() -> None:
         assert not is_free(server.getsockname()[1])
 
 
-# Measures as the command does, in a class's recipe, with whatever line and folder its variables name.
+# Measures as the command does, in a class's recipe, with whatever line and folder its variables name. Behind nohup or
+# in the background a process is born deaf to two of the signals, and would rightly leave them unheard.
 MEASURING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from workbench.handin.room import one_training, unwinding
 from workbench.training import load_recipe, with_overrides
 recipe = with_overrides(load_recipe("pocket-qlora"), persona={"name": "Sprout"}, data={"identity_count": 40})

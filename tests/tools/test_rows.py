@@ -33,7 +33,7 @@ def test_half_of_the_rows_need_no_tool_and_all_kinds_are_there(rows: list[Conver
     kinds = counts(rows)
     assert sum(kinds.values()) == len(rows) == 800 and kinds["no_call"] + kinds["no_tool"] == 400
     assert set(kinds) == {"call", "error", "two_step", "pair", "follow_up", "no_call", "no_tool"}
-    assert 35 <= kinds["two_step"] <= 45 and 15 <= kinds["pair"] <= 25
+    assert 35 <= kinds["two_step"] <= 45 and 27 <= kinds["pair"] <= 37 and 95 <= kinds["follow_up"] <= 105
     assert all(row.tools for row in rows)
     assert 0.45 < sum(row.lang == "zh" for row in rows) / len(rows) < 0.55
 

@@ -59,7 +59,7 @@ def test_merged_and_trained_again_is_one_flag(trained: Any, tiny: Path, tmp_path
         (["pocket-qlora", "--resume", "{run}/checkpoints/step-000002"], "--from RUN@STEP"),
         (["--resume", "{run}"], "--from RUN@STEP"),
         (["pocket-qlora", "--merged", "{run}", "--from", "{run}"], "--merged begins a new run"),
-        (["pocket-qlora", "more"], "unexpected extra words"),
+        (["pocket-qlora", "more"], "Words too many: more"),
     ],
 )
 def test_what_cannot_be_is_answered_with_the_flag_that_can(

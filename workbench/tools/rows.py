@@ -21,7 +21,7 @@ from workbench.tools.values import Call, Tool
 from workbench.tools.words import Wanted, expression, wanted, words
 
 LANGUAGES = ("en", "zh")
-SHARES: Mapping[str, float] = {"call": 0.60, "error": 0.10, "two_step": 0.10, "pair": 0.05, "follow_up": 0.15}
+SHARES: Mapping[str, float] = {"call": 0.47, "error": 0.10, "two_step": 0.10, "pair": 0.08, "follow_up": 0.25}
 """Of the rows with calls. Kinds that the chosen tools cannot make are left to single calls."""
 NONE = 0.15
 """Of the rows without a call, those that ask for what no offered tool can do."""
