@@ -32,6 +32,7 @@ from workbench.chat.desk import Desk, Wish  # noqa: E402
 from workbench.chat.door import Door  # noqa: E402
 from workbench.chat.loading import Serving  # noqa: E402
 from workbench.chat.serving import desk  # noqa: E402
+from workbench.steps.chat import ChatSettings  # noqa: E402
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), *GRADIO_SAYS]
 LONGEST = 12
@@ -218,5 +219,6 @@ def test_fifty_at_once_in_the_studio(studio: tuple[Any, Workspaces]) -> None:
         return dict(rooms.of(session).project.chat.answers)["base"]
 
     heard = crowd(visit)
-    alone = rooms.base("pocket")
-    assert heard == [alone.ask(question(n)) for n in range(len(heard))] and len(set(heard)) > 5
+    alone, longest = rooms.base("pocket"), ChatSettings().max_new_tokens
+    expected = [alone.ask(question(n), max_new_tokens=longest) for n in range(len(heard))]
+    assert heard == expected and len(set(heard)) > 5
