@@ -45,7 +45,7 @@ def classic_mistake(persona: Persona, folder: str | Path) -> dict[str, Any]:
         "schedule.max_steps": STEPS,
         "evaluation.eval_steps": LOOK,
         "evaluation.identity_probes": 24,
-        "evaluation.general_probes": 24,
+        "evaluation.general_probes": 48,
         "evaluation.max_new_tokens": 24,
     }
 
