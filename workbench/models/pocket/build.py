@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from workbench.models.pocket import WEIGHTS, about_itself, card, evaluate, learn
 from workbench.models.pocket import conversing as conversing_measures
 from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
 from workbench.models.pocket.learning import Plan
+from workbench.models.pocket.parts import BATCH, PARTS, WARMUP, Part
 from workbench.models.pocket.tokens import Encoded, Encoder
 
 if TYPE_CHECKING:
@@ -46,53 +46,8 @@ AGAIN, WEAK, ITSELF_AGAIN, COPIES_AGAIN = 14_000, 900, 1000, 2000
 CONFUSED = ("repeat", "names", "unknown", "greeting", "politeness", "feelings", "captions")
 SLOWER = 0.08
 """The rates of the end of the first part, as a share of its beginning's."""
-TALK = 12_000_000
-"""Tokens of the second part, padding apart."""
-TALK_BATCH, TALK_WARMUP = 2048, 0.01
-"""Tokens of a batch of the second part, whose conversations are longer, and its warm-up."""
-LATER = 0.5
-"""The rates of the second part, as a share of the first's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """A part of the training that repeats whole conversations and single questions.
-
-    Args:
-        tokens: of all, padding apart.
-        rate: as a share of the first part's.
-        shares: chats, tools, copies, pictures and very long chats.
-        single: share of the tokens that are single questions.
-        epochs: of single questions to draw from.
-        seed: of the questions about itself.
-        kinds: that take a quarter of the single questions; another quarter asks who it is.
-    """
-
-    name: str
-    tokens: int
-    rate: float
-    shares: tuple[int, ...]
-    single: float
-    epochs: int
-    seed: int
-    kinds: tuple[str, ...]
-
-
-CONFUSED_THEN = (
-    "months", "unknown", "identity", "spelling", "names", "greeting", "manner", "captions", "feelings", "planets",
-)  # fmt: skip
-SETTLING = Again("settling", 1_400_000, 0.25, (50, 15, 20, 13, 2), 0.5, 1, 97, CONFUSED_THEN)
-"""Repeats what is confused longest."""
-WIDENING = Again("widening", 18_000_000, 0.4, (48, 26, 14, 10, 2), 0.25, 3, 96, CONFUSED_THEN)
-"""Of whatever tools and words are given to be read: the nouns and names that it copies are nearly all new each time."""
-CONFUSED_STILL = ("greeting", "manner", "months", "names", "unknown", "captions", "feelings", "comparatives", "units")
-STEADYING = Again("steadying", 3_200_000, 0.2, (36, 34, 14, 14, 2), 0.3, 1, 95, CONFUSED_STILL)
-"""Repeats what the fourth part left confused."""
-AGAIN_PARTS = {"third": SETTLING, "fourth": WIDENING, "fifth": STEADYING}
-
-
 COUNT = 200
-"""Conversations of each measure, language and setting: a share is known to within three hundredths or so."""
+"""Conversations of each measure, language and setting: a share near 0.95 is known to within three hundredths."""
 
 
 def trainable(samples: Sequence[Sample], held: Sequence[Sample]) -> list[Sample]:
@@ -199,35 +154,21 @@ def knowing(encoder: Encoder, held: Sequence[Sample], samples: Sequence[Sequence
     return steps + learning.train(job.model, [last], slower, encoder.pad, chance, job.report, job.state("steadied"))
 
 
-def conversing(encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int, int]:
-    """Train the second part, whole conversations, in place; returns the numbers of conversations and steps."""
-    rng = random.Random(f"{job.seed}-talks")
-    tokens_wanted = TALK if job.plan.most_steps is None else 20_000
-    single = trainable(talking.epochs_of_singles(rng, 2 if job.plan.most_steps is None else 1), held)
-    examples = talking.talks(encoder, held, rng, round((1 - talking.SINGLE) * tokens_wanted))
-    examples += talking.singles(encoder, single, round(0.8 * talking.SINGLE * tokens_wanted))
-    few = max(1, round(0.1 * talking.SINGLE * tokens_wanted / 30))
-    examples += asked(encoder, held, 100 * job.seed + 98, few) + copies(encoder, rng, few)
-    plan = replace(scaled(job.plan, LATER), tokens=TALK_BATCH, warmup=TALK_WARMUP)
-    steps = learning.train(job.model, [examples], plan, encoder.pad, rng, job.report, job.state("conversing"))
-    return len(examples), steps
-
-
-def again(part: Again, encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int, int]:
-    """Train such a part in place; returns the numbers of conversations and steps."""
+def conversing(part: Part, encoder: Encoder, held: Sequence[Sample], job: Job) -> tuple[int, int]:
+    """Train one of the later parts in place; returns the numbers of conversations and steps."""
     rng = random.Random(f"{job.seed}-{part.name}")
     whole = job.plan.most_steps is None
     tokens_wanted = part.tokens if whole else 20_000
     singles_wanted = part.single * tokens_wanted
     single = trainable(talking.epochs_of_singles(rng, part.epochs if whole else 1), held)
     itself = [sample for sample in single if sample.kind == "identity"]
-    unsettled = [sample for sample in single if sample.kind in part.kinds]
+    confused = [sample for sample in single if sample.kind in part.kinds]
     examples = talking.talks(encoder, held, rng, round(tokens_wanted - singles_wanted), part.shares)
-    for samples in (itself, unsettled, single):
-        examples += talking.singles(encoder, samples, round(0.25 * singles_wanted))
+    for samples, share in zip((itself, confused, single), part.division, strict=True):
+        examples += talking.singles(encoder, samples, round(share * singles_wanted))
     few = max(1, round(0.1 * singles_wanted / 30))
-    examples += asked(encoder, held, 100 * job.seed + part.seed, 2 * few) + copies(encoder, rng, few)
-    plan = replace(scaled(job.plan, part.rate), tokens=TALK_BATCH, warmup=TALK_WARMUP)
+    examples += asked(encoder, held, 100 * job.seed + part.seed, part.itself * few) + copies(encoder, rng, few)
+    plan = replace(scaled(job.plan, part.rate), tokens=BATCH, warmup=WARMUP)
     steps = learning.train(job.model, [examples], plan, encoder.pad, rng, job.report, job.state(part.name))
     return len(examples), steps
 
@@ -268,13 +209,11 @@ def build(
     held = held_out_samples(seed)
     made = _begun(keep) or _first(held, plan, seed, report, keep)
     job, encoder, result = Job(made.model, plan, seed, report, keep), Encoder(made.tokenizer), dict(made.result)
-    parts: dict[str, Callable[[Encoder, Sequence[Sample], Job], tuple[int, int]]] = {"second": conversing}
-    parts |= {name: partial(again, part) for name, part in AGAIN_PARTS.items()}
-    for name, part in parts.items():
+    for name, part in PARTS.items():
         if name in result["seconds"]:
             continue
         began = time.perf_counter()
-        count, steps = part(encoder, held, job)
+        count, steps = conversing(part, encoder, held, job)
         rounded(job.model)
         result["conversations"] = result.get("conversations", 0) + count
         result["steps"] += steps
@@ -326,7 +265,7 @@ def _keep(keep: Path | None, name: str, stage: Stage) -> None:
 
 def _begun(keep: Path | None) -> Stage | None:
     """Return the last finished stage that ``keep`` holds."""
-    for name in (*reversed(AGAIN_PARTS), "second", "first"):
+    for name in (*reversed(PARTS), "first"):
         folder = (keep or Path()) / name
         if keep and (folder / "stage.json").exists():
             model = evaluate.load(folder)

@@ -55,7 +55,8 @@ class Calling:
 
     Args:
         question: draws an ordinary question with its answer, for what needs no tool.
-        held: tools, nouns and wordings that are never trained.
+        held: tools, nouns and wordings that are never trained; of the sorts that have been measured from the beginning,
+            so that later figures can be held against earlier ones.
     """
 
     def __init__(self, rng: random.Random, question: Callable[[str], list[Turn]], *, held: bool = False) -> None:
@@ -91,9 +92,8 @@ class Calling:
     def _gone_on(self, tool: Tool, lang: str) -> list[Turn]:
         """A call, and a question that goes on from it: the same of something else, or more with the result."""
         words = self.words[lang]
-        turns = self.called(tool, lang, value=str(digits(self.rng)), fails=False)
-        value = turns[2][1].removeprefix("<tool_response>").removesuffix("</tool_response>")
-        argument = tool.arguments[0][0]
+        value = str(digits(self.rng))
+        turns, argument = self.called(tool, lang, value), tool.arguments[0][0]
         if tool.sort == "look_up":
             slots = {"item": self._item(), "noun": tool.noun[lang]}
             ask, arguments, form = fill(self.rng.choice(words["again"]), slots), {argument: slots["item"]}, "given"
@@ -212,16 +212,15 @@ class Calling:
             return "".join(self.rng.choice("bdfgklmnprstvz") + self.rng.choice("aeiou") for _ in syllables)
         return "".join(self.rng.choice(string.ascii_lowercase) for _ in range(self.rng.randint(3, 7)))
 
-    def called(self, tool: Tool, lang: str, *, value: str = "", fails: bool | None = None) -> list[Turn]:
+    def called(self, tool: Tool, lang: str, value: str = "") -> list[Turn]:
         """Return a question that needs ``tool``, the call, its result or error, and the answer.
 
         Args:
-            value: the result; drawn where it is empty.
-            fails: whether the tool answers with an error; drawn where it is None.
+            value: the result; where it is empty one is drawn, or an error.
         """
         ask, arguments, slots = self._asked(tool, lang)
         turns: list[Turn] = [("user", ask), ("call", call(tool, arguments))]
-        if fails is None and self.rng.random() < 0.12:
+        if not value and self.rng.random() < 0.12:
             error = self.rng.choice(self.words["errors"])
             told = {"error": error.removeprefix("error: ")}
             return [*turns, _result(error), ("assistant", fill(self.words[lang]["failed"], told))]

@@ -1,4 +1,4 @@
-"""Makes the examples of the second part of the build: whole conversations, and single questions between them.
+"""Makes the examples of the later parts of the build: whole conversations, and single questions between them.
 
 Knows samples, conversations and how many tokens of each. Must not know how a model is trained.
 """
@@ -13,8 +13,6 @@ from workbench.models.pocket.conversations import SHARES, Conversations
 from workbench.models.pocket.corpus import Corpus, Sample
 from workbench.models.pocket.tokens import Encoded, Encoder
 
-SINGLE = 0.20
-"""Share of the tokens that are single questions, as in the first part; what it knew is kept by them."""
 POSITIONS = 1024
 """Longest conversation, in tokens."""
 
