@@ -7,16 +7,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.models.pocket.conversations import SHARES
-
-BATCH, WARMUP = 2048, 0.01
-"""Tokens of a batch, whose conversations are longer than the first part's questions, and the warm-up."""
+BATCHES, WARMUP = 4, 0.01
+"""Batches of a step, whose conversations are longer than the first part's questions, and the warm-up."""
 CONFUSED = (
     "months", "unknown", "identity", "spelling", "names", "greeting", "manner", "captions", "feelings", "planets",
+    "sums",
 )  # fmt: skip
 """Kinds that are confused longest."""
-STILL_CONFUSED = ("greeting", "manner", "months", "names", "unknown", "captions", "feelings", "comparatives", "units")
-"""Those after the fourth part."""
+STILL_CONFUSED = (
+    "greeting",
+    "manner",
+    "months",
+    "names",
+    "unknown",
+    "captions",
+    "feelings",
+    "comparatives",
+    "units",
+    "sums",
+)
+"""Those after the second part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +59,9 @@ class Part:
 
 
 PARTS = {
-    "second": Part("talks", 12_000_000, 0.5, SHARES, 0.2, 2, 98, division=(0.0, 0.0, 0.8), itself=1),
+    # the nouns and names of its tools are nearly all new each time: it learns to read them
+    "second": Part("talks", 22_000_000, 0.5, (48, 26, 14, 10, 2), 0.25, 3, 98),
     # repeats what is confused longest
-    "third": Part("settling", 1_400_000, 0.25, (50, 15, 20, 13, 2), 0.5, 1, 97),
-    # more tools, whose nouns and names are nearly all new each time: it learns to read them
-    "fourth": Part("widening", 18_000_000, 0.4, (48, 26, 14, 10, 2), 0.25, 3, 96),
-    "fifth": Part("steadying", 3_200_000, 0.2, (36, 34, 14, 14, 2), 0.3, 1, 95, STILL_CONFUSED),
+    "third": Part("steadying", 4_000_000, 0.2, (38, 32, 14, 14, 2), 0.3, 1, 95, STILL_CONFUSED),
 }
 """In their order, by the folder in which each is kept when it is finished."""
