@@ -180,11 +180,11 @@ def conversations(
 
 def drawn_of(recipe: Recipe) -> Drawn:
     """Return the drawn rows that the recipe asks for."""
-    from workbench.data.drawn import questions, titles
+    from workbench.data.drawn import GREY, questions, titles
 
     vision, seed, languages = recipe.vision, recipe.runtime.seed, recipe.persona.languages
-    rows = titles if vision.stage == "pretrain" else questions
-    train = rows(vision.drawn, seed=seed, languages=languages)
+    rows, coloured = (titles, {}) if vision.stage == "pretrain" else (questions, {"grey": GREY})
+    train = rows(vision.drawn, seed=seed, languages=languages, **coloured)
     held_out = rows(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
     questioned = questions(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
     return Drawn(tuple(train), tuple(held_out), tuple(questioned), seed)
