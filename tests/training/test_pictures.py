@@ -206,3 +206,36 @@ def test_what_a_projector_alone_needs_is_forecast(tower: Path) -> None:
 
     first, second = (outlook(load_recipe(f"pocket-llava-{stage}", [f"vision.tower={tower}"])) for stage in STAGES)
     assert 0 < first.needed.activations < first.needed.total < second.needed.total
+
+
+def kept(loaded: Any) -> int:
+    """Return the bytes that the forward pass of four pictures and their titles keeps for the backward pass."""
+    import torch
+
+    rows = encode(titles(4), loaded.tokenizer).examples
+    own = {p.untyped_storage().data_ptr() for p in loaded.model.parameters()}
+    storages: dict[int, int] = {}
+
+    def keep(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss, _ = summed_loss(loaded.model.train(), pad(rows, loaded.tokenizer.picture_places))
+    assert loss.requires_grad  # and all that was kept is alive until here
+    return sum(storages.values())
+
+
+def test_what_an_adapter_on_the_tower_needs_is_forecast(tower: Path) -> None:
+    from workbench.training.forecast import outlook
+
+    name, settings = "pocket-llava-finetune", ("vision.tower_lora_r=0", "vision.tower_lora_r=4")
+    recipes = [load_recipe(name, [f"vision.tower={tower}", setting]) for setting in settings]
+    real = [adapted(tower, name, setting) for setting in settings]
+    needed = [outlook(recipe, (4, 64, 40)).needed for recipe in recipes]
+    assert [n.trained_parameters for n in needed] == [sum(p.numel() for p in trained(m.model).values()) for m in real]
+    more = kept(real[1]) - kept(real[0])
+    assert more > 0
+    assert 0.8 * more < needed[1].activations - needed[0].activations < 1.3 * more

@@ -226,6 +226,13 @@ def test_the_forecast_counts_the_tower_in_16_bit(folder: Path, rows: Path) -> No
     assert more.needed.trained_parameters > packed.needed.trained_parameters
 
 
+def test_the_forecast_counts_an_adapter_on_the_tower(folder: Path, rows: Path) -> None:
+    recipe = load_recipe(RECIPES[kind(folder)], overrides(folder, rows, "quantization=none", "vision.tower_lora_r=2"))
+    model = with_adapter(load(str(folder), device="cpu").model, recipe, 10)
+    real = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert outlook(recipe).needed.trained_parameters == real
+
+
 def test_each_architecture_has_a_recipe() -> None:
     assert set(RECIPES.values()) < set(shipped())
     for name in shipped():

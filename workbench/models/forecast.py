@@ -12,7 +12,7 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.architectures import LLAVA, architecture_of
+from workbench.models.architectures import LLAVA, Architecture, architecture_of
 from workbench.models.completeness import bare
 from workbench.models.portions import portion
 from workbench.models.rehearsal import rehearse, trained_places
@@ -88,8 +88,8 @@ class Stage:
     def model(self, work: Work) -> tuple[Any, list[_Part]]:
         """Return the model of ``work`` with its adapter, and the base's parameters."""
         key = Work(
-            work.model, method=work.method, r=work.r, projector=work.projector, target_modules=work.target_modules,
-            dtype=work.dtype,
+            work.model, method=work.method, r=work.r, projector=work.projector, tower_r=work.tower_r,
+            target_modules=work.target_modules, dtype=work.dtype,
         )  # fmt: skip
         if key not in self._models:
             self._models[key] = _on_meta(work)
@@ -250,7 +250,9 @@ def _with_adapter(network: Any, work: Work) -> Any:
     if work.method == "none":
         common["target_modules"] = "dummy-target-modules"
     elif parts is not None:
-        common["exclude_modules"] = rf"({re.escape(parts.tower)}|{re.escape(parts.projector)})\..*"
+        common["exclude_modules"] = _without_adapter(network, parts, work)
+        if work.tower_r:
+            common["rank_pattern"] = {rf"{re.escape(parts.tower)}\..+": work.tower_r}
     if parts is not None and (work.projector or network.config.model_type == LLAVA):
         common["modules_to_save"] = [parts.projector_module]
     if work.method == "adalora":
@@ -263,6 +265,19 @@ def _with_adapter(network: Any, work: Work) -> Any:
         if still or "ranknum" in name:  # AdaLoRA's count of ranks does not move
             parameter.requires_grad_(False)
     return adapted
+
+
+def _without_adapter(network: Any, parts: Architecture, work: Work) -> str:
+    """What of a network that sees gets no adapter, as one pattern on full names: the projector; the tower, or of one
+    with an adapter all but those of its layers whose output reaches the projector."""
+    tower, projector = re.escape(parts.tower), re.escape(parts.projector)
+    if not work.tower_r:
+        return rf"({tower}|{projector})\..*"
+    last = getattr(network.config, "vision_feature_layer", None)
+    layers = getattr(network.config.vision_config, "num_hidden_layers", None) or network.config.vision_config.depth
+    count = layers if last is None else layers + last + 1
+    read = "|".join(map(str, range(count)))
+    return rf"{projector}\..*|{tower}\.(?!(.+\.)?({read})\.).*"
 
 
 def _weights(base: list[_Part], work: Work) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from workbench.models.architectures import LLAVA
 from workbench.models.portions import loss_in_portions, portion
 
 if TYPE_CHECKING:
@@ -52,14 +53,32 @@ def rehearse(model: Any, work: Work) -> int:
         head.forward = lambda hidden: hidden
     watch: Any = _watch()()
     with watch:
+        seen = _seen(model, work)
         scores = model(input_ids=ids, attention_mask=ids, use_cache=False).logits
         if rows:
             loss = loss_in_portions(scores, head.weight, targets, rows)
         else:
             loss = torch.nn.functional.cross_entropy(scores.float(), targets, reduction="sum")
         del scores
+        if seen is not None:
+            loss = loss + seen.float().sum()
         torch.autograd.backward(loss)
     return int(watch.peak)
+
+
+def _seen(model: Any, work: Work) -> torch.Tensor | None:
+    """What the projector makes of a batch's pictures; None where there are none, or the model has no one tower for
+    whole pictures."""
+    import torch
+
+    network = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if not work.pictures or network.config.model_type != LLAVA:
+        return None
+    side = network.config.vision_config.image_size
+    dtype = getattr(torch, work.dtype)
+    pixels = torch.empty(work.pictures, 3, side, side, dtype=dtype, device="meta")
+    features = network.model.get_image_features(pixel_values=pixels, return_dict=True).pooler_output
+    return torch.cat(list(features))
 
 
 def _watch() -> type:

@@ -21,6 +21,9 @@ class Work:
         method: what is trained.
         r: rank of the adapter.
         projector: whether the projector of a model that sees is trained.
+        tower_r: rank of the adapter on its tower; 0: the tower is frozen.
+        pictures: that a batch shows to a model of a tower, a projector and a language model; of others, which cut a
+            picture into parts of many sizes, only the tokens are counted.
         target_modules: the layers that get one.
         optim: the optimizer's name in transformers.
         rows: conversations at once on a device.
@@ -40,6 +43,8 @@ class Work:
     method: Method = "lora"
     r: int = 16
     projector: bool = True
+    tower_r: int = 0
+    pictures: int = 0
     target_modules: str | tuple[str, ...] = "all-linear"
     optim: str = "adamw_torch_fused"
     rows: int = 16

@@ -183,10 +183,12 @@ def drawn_of(recipe: Recipe) -> Drawn:
     from workbench.data.drawn import GREY, questions, titles
 
     vision, seed, languages = recipe.vision, recipe.runtime.seed, recipe.persona.languages
-    rows, coloured = (titles, {}) if vision.stage == "pretrain" else (questions, {"grey": GREY})
-    train = rows(vision.drawn, seed=seed, languages=languages, **coloured)
-    held_out = rows(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
     questioned = questions(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
+    if vision.stage == "pretrain":
+        train = titles(vision.drawn, seed=seed, languages=languages)
+        held_out = titles(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
+    else:
+        train, held_out = questions(vision.drawn, seed=seed, languages=languages, grey=GREY), questioned
     return Drawn(tuple(train), tuple(held_out), tuple(questioned), seed)
 
 

@@ -95,7 +95,7 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
     from workbench.models import configuration
     from workbench.models.isolated import isolates
     from workbench.models.loading import compute_dtype, default_attention
-    from workbench.training.execution import held_in, packs
+    from workbench.training.execution import held_in, packs, sees
 
     device = torch.device(_device(recipe))
     attention = default_attention(device)
@@ -109,6 +109,8 @@ def work_of(recipe: Recipe, widest: tuple[int, int, int] | None = None) -> Work:
         method=a.method,
         r=a.r,
         projector=recipe.vision.train_projector,
+        tower_r=recipe.vision.tower_lora_r if a.method == "lora" else 0,
+        pictures=rows if sees(recipe) else 0,
         target_modules=a.target_modules if isinstance(a.target_modules, str) else tuple(a.target_modules),
         optim=recipe.optimizer.optim,
         rows=rows,
