@@ -58,12 +58,26 @@ def write(
         architecture: what the file says it is.
     """
     import gguf
-    import numpy
     from transformers import AutoConfig, AutoTokenizer
 
     config, tokenizer = AutoConfig.from_pretrained(model), AutoTokenizer.from_pretrained(model)
     writer = gguf.GGUFWriter(file, architecture)
-    pairs: dict[str, Any] = {
+    for key, value in {**usual(config, tokenizer), **(values or {})}.items():
+        if value is not None:
+            add = {str: writer.add_string, float: writer.add_float32, int: writer.add_uint32}[type(value)]
+            add(key, value)
+    add_vocabulary(writer, model, tokenizer)
+    add_tensors(writer, {**arrays(model, config), **(more or {})}, kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
+
+
+def usual(config: Any, tokenizer: Any) -> dict[str, Any]:
+    """GGUF's name of each setting -> its value."""
+    return {
         "general.name": "a tiny one",
         "general.license": "cc0-1.0",
         "llama.context_length": config.max_position_embeddings,
@@ -81,30 +95,31 @@ def write(
         "tokenizer.ggml.eos_token_id": tokenizer.eos_token_id,
         "tokenizer.ggml.padding_token_id": tokenizer.pad_token_id,
         "tokenizer.chat_template": tokenizer.chat_template,
-        **(values or {}),
     }
-    for key, value in pairs.items():
-        if value is not None:
-            add = {str: writer.add_string, float: writer.add_float32, int: writer.add_uint32}[type(value)]
-            add(key, value)
+
+
+def add_vocabulary(writer: Any, model: Path, tokenizer: Any) -> None:
+    """The tokens in their order, which of them are special, and the merges."""
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1])
     special = set(tokenizer.all_special_tokens) | set(tokenizer.added_tokens_encoder)
     writer.add_token_list([token for token, _ in vocabulary])
     writer.add_token_types([3 if token in special else 1 for token, _ in vocabulary])
     merges = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))["model"]["merges"]
     writer.add_token_merges([merge if isinstance(merge, str) else " ".join(merge) for merge in merges])
-    for name, array in {**arrays(model, config), **(more or {})}.items():
+
+
+def add_tensors(writer: Any, tensors: Mapping[str, Any], kind: str) -> None:
+    """Each tensor, matrices stored as ``kind``."""
+    import gguf
+    import numpy
+
+    for name, array in tensors.items():
         stored = gguf.GGMLQuantizationType[kind if array.ndim > 1 else "F32"]
         raw = numpy.ascontiguousarray(array, dtype=numpy.float32)
         if kind == "F32" or array.ndim == 1:
             writer.add_tensor(name, raw)
         else:
             writer.add_tensor(name, gguf.quantize(raw, stored), raw_dtype=stored)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return file
 
 
 def arrays(model: Path, config: Any) -> dict[str, Any]:
