@@ -15,18 +15,11 @@ CONFUSED = (
 )  # fmt: skip
 """Kinds that are confused longest."""
 STILL_CONFUSED = (
-    "greeting",
-    "manner",
-    "months",
-    "names",
-    "unknown",
-    "captions",
-    "feelings",
-    "comparatives",
-    "units",
-    "sums",
-)
+    "greeting", "manner", "months", "names", "unknown", "captions", "feelings", "comparatives", "units", "sums",
+)  # fmt: skip
 """Those after the second part."""
+LAST_CONFUSED = ("feelings", "greeting", "manner", "follow_up", "numbers", "politeness", "identity", "professions")
+"""Those after the third part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +56,7 @@ PARTS = {
     "second": Part("talks", 22_000_000, 0.5, (48, 26, 14, 10, 2), 0.25, 3, 98),
     # repeats what is confused longest
     "third": Part("steadying", 4_000_000, 0.2, (38, 32, 14, 14, 2), 0.3, 1, 95, STILL_CONFUSED),
+    # the same once more: what the third left
+    "fourth": Part("polishing", 3_200_000, 0.25, (62, 18, 9, 9, 2), 0.45, 2, 94, LAST_CONFUSED, (0.25, 0.40, 0.35), 4),
 }
 """In their order, by the folder in which each is kept when it is finished."""
