@@ -333,9 +333,24 @@ def test_streamlit_with_pictures_and_calls_is_open_to_everybody(
         assert not faults(page) and fits(page)
 
 
+# What the page paints where nothing lies on it, which screenshots show and no colour of an element tells.
+DARK = """() => {
+    const probe = document.createElement("div");
+    probe.style.color = "Canvas";
+    document.documentElement.append(probe);
+    const ground = getComputedStyle(probe).color.match(/[0-9.]+/g).slice(0, 3).map(Number);
+    probe.remove();
+    return Math.max(...ground) < 60;
+}"""
+
+
 @pytest.mark.parametrize("module", ["apps.assistant_gradio", "apps.assistant_streamlit"])
 def test_a_password_is_asked_for_by_itself_and_lets_in(
-    module: str, visit: Callable[..., Any], picture: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    module: str,
+    visit: Callable[..., Any],
+    picture: Callable[..., None],
+    faults: Callable[[Any], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if find_spec(module.rpartition("_")[2]) is None:
         pytest.skip("needs the page's library")
@@ -345,12 +360,17 @@ def test_a_password_is_asked_for_by_itself_and_lets_in(
             with suppress(OSError), socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 5):
                 break
             time.sleep(0.1)
-        page = visit(address, 390, 844, "zh")
+        page = visit(address, 390, 844, "zh", color_scheme="dark")
         for word in ("wrong", "a password for tests"):
             assert page.locator("input").count() == 1
+            page.get_by_role("heading", name="需要密码").wait_for()
+            assert page.evaluate(DARK) and not faults(page)
             picture(page, f"password_{module.rpartition('_')[2]}_{word[:1]}")
             page.get_by_label("密码").fill(word)
             page.get_by_role("button", name="进入").click()
+            if word == "wrong":
+                assert page.get_by_role("alert").inner_text() == "密码不对。"
+                assert page.get_by_label("密码").get_attribute("aria-describedby") == "wrong"
         page.get_by_placeholder("请提问").first.wait_for()
         assert page.locator("input[type=password]").count() == 0
         [cookie] = [one for one in page.context.cookies() if one["name"].startswith("workbench-")]
