@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.render.stripped import Page
 from workbench.render.gallery import gallery_html, gallery_page
 from workbench.runs.gallery import Exhibit, Gallery
 from workbench.runs.recording import Answered, Recording
 from workbench.runs.remarks import Remarks
+from workbench.texts import lookup
+from workbench.training import Recipe
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 
@@ -32,9 +36,27 @@ def test_a_run_without_held_out_rows_shows_its_training_loss() -> None:
 
 def test_settings_that_differ_have_a_column_and_runs_alike_say_so() -> None:
     two = Gallery((exhibit("a", 1.0, **{"optimizer.learning_rate": "0.1"}), exhibit("b", 2.0)))
-    assert "learning_rate" in gallery_html(two, lang="en")
+    assert gallery_html(two, lang="en").count('How large each step is <code class="wb-setting">learning_rate</code>') == 2
     alike = gallery_html(Gallery((exhibit("a", 1.0), exhibit("b", 2.0))), lang="zh")
     assert "这几次训练的设置完全相同" in alike
+
+
+def test_a_setting_without_words_is_shown_by_its_whole_name() -> None:
+    names = ("persona.name", "model.name", f"later.{EVIL}", "odd", "model")
+    two = Gallery((exhibit("a", 1.0, **dict.fromkeys(names, "1")), exhibit("b", 2.0)))
+    html = gallery_html(two, alive=False, lang="zh")
+    for heading in ('名字 <code class="wb-setting">name', '基座 <code class="wb-setting">name', ">later.&lt;/", ">odd<", ">model<"):
+        assert html.count(heading) == 2
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_words_of_the_settings_are_those_of_a_recipe_and_of_the_panels(lang: str) -> None:
+    panels = lookup("widgets.train.names", lang)
+    for group, names in lookup("render.gallery.settings", lang).items():
+        known = Recipe.model_fields[group].annotation.model_fields
+        assert set(names) <= set(known)
+        for name in set(names) & set(panels) - {"name", "author"}:
+            assert names[name] == panels[name]
 
 
 def test_nothing_of_a_run_becomes_markup_and_no_script_but_ours_runs() -> None:
