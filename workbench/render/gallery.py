@@ -13,7 +13,7 @@ from dataclasses import replace
 from workbench.render.frame import Frame
 from workbench.render.markup import disclosure, escape, page, spoken_html, static, styles, table, tag
 from workbench.render.plots import percent
-from workbench.render.theatre import theatre_html, verdict_word, worded
+from workbench.render.theatre import inside, theatre_html, verdict_word, worded
 from workbench.runs.gallery import Exhibit, Gallery
 from workbench.runs.recording import Points
 from workbench.texts import lookup, text
@@ -114,25 +114,12 @@ def _numbers(points: Mapping[int, Points], frame: Frame) -> str:
     if len(points) > _LABELLED:
         return ""
     last = sorted((frame.y(p[-1][1]), number) for number, p in points.items())
-    heights = _inside(spread([height for height, _ in last], _GAP), frame)
+    heights = inside(spread([height for height, _ in last], _GAP), frame, _GAP)
     return "".join(
         f'<text x="{frame.width - frame.right + 5}" y="{height + 4:.1f}" class="wb-end" data-run="{number}">'
         f"{number + 1}</text>"
         for height, (_, number) in zip(heights, last, strict=True)
     )
-
-
-def _inside(heights: list[float], frame: Frame) -> list[float]:
-    """Heights that stand apart, moved into the plot where they stick out, above or below."""
-    moved, least = [], float(frame.above)
-    for height in heights:
-        moved.append(max(height, least))
-        least = moved[-1] + _GAP
-    most = float(frame.height - frame.below)
-    for index in reversed(range(len(moved))):
-        moved[index] = min(moved[index], most)
-        most = moved[index] - _GAP
-    return moved
 
 
 def _swatch(number: int) -> str:
@@ -148,12 +135,12 @@ def _runs(gallery: Gallery, alive: bool, lang: str | None) -> str:
     if any(exhibit.state != "ended" for exhibit in gallery.exhibits):
         columns.append("state")
     results = [escape(text(f"render.gallery.columns.{name}", lang)) for name in ("run", *columns)]
-    head = [results[0], *(_setting(name, lang) for name in differing), *results[1:]]
+    head = [*results, *(_setting(name, lang) for name in differing)]
     rows = []
     for number, exhibit in enumerate(gallery.exhibits):
         settings = [spoken_html(values[number] or "–") for values in differing.values()]
         came = _results(exhibit, lang)
-        rows.append([_named(exhibit, number, alive, lang), *settings, *(came[name] for name in columns)])
+        rows.append([_named(exhibit, number, alive, lang), *(came[name] for name in columns), *settings])
     return table(head, rows, class_="wb-numbers wb-gallery-table")
 
 
