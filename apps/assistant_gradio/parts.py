@@ -30,8 +30,8 @@ MEMORY = """() => {
 }"""
 
 
-# What was clicked may be hidden now, and the next thing is to write. A finger has no place that it would lose, and would
-# only call the keyboard up.
+# What was clicked may be hidden now, and the next thing is to write. A finger has no place that it would lose, and
+# would only call the keyboard up.
 READY = """() => {
   if (matchMedia("(hover: hover)").matches) document.querySelector("#question textarea")?.focus();
 }"""

@@ -276,7 +276,8 @@ def _form(call: _Call, lang: str, message: str = "") -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><main><h1>{head}</h1><p>{why}</p>"
         f'<form method="post" action="{up}login">{note}<label for="password">{label}</label>'
-        f'<input id="password" name="password" type="password" autocomplete="current-password" required autofocus{wrong}>'
+        f'<input id="password" name="password" type="password" autocomplete="current-password" required'
+        f" autofocus{wrong}>"
         f"<button>{enter}</button></form></main></body></html>"
     )
 

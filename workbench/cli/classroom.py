@@ -101,8 +101,8 @@ def _hidden(asked: Asked | None) -> dict[str, Any] | None:
 
 
 def _sentences(noted: Iterable[Doubt], handed: Sequence[HandIn]) -> list[str]:
-    """What is to be looked at. An equal result, which a class that trains one recipe is full of, is one sentence for all
-    who share it, after the others."""
+    """What is to be looked at. An equal result, of which a class that trains one recipe is full, is one sentence for
+    all who share it, after the others."""
     single = [_sentence(doubt, handed) for doubt in noted if doubt.key != "equal_result"]
     names = {item.file: item.card.name for item in handed}
     groups: dict[tuple[str, ...], list[Doubt]] = {}
