@@ -22,7 +22,7 @@ from workbench.texts import language, text
 from . import view
 from .bubbles import PLAIN
 from .cache import use_cache
-from .parts import HEAD, LANGUAGES, MEMORY, SPEAK, Parts
+from .parts import HEAD, LANGUAGES, MEMORY, READY, SPEAK, Parts
 from .pictures import boxed, picture_box, uploaded
 
 __all__ = ["HEAD", "build"]
@@ -124,7 +124,7 @@ def _connect(page: gr.Blocks, parts: Parts, desk: Desk, fixed: str | None, timer
     quick: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     shown = [parts.chat, parts.base, parts.note]
     asking = [parts.question, parts.image, *parts.wish]
-    buttons = [parts.send, parts.stop]
+    buttons = [parts.send, parts.stop, parts.after]
 
     def admit(request: gr.Request, question: str, image: Any, *wish: Any) -> list[Any]:
         return _admit(desk, _key(request), question, lambda: uploaded(image), _wish(*wish), wish[0])
@@ -140,7 +140,7 @@ def _connect(page: gr.Blocks, parts: Parts, desk: Desk, fixed: str | None, timer
 
     def again(request: gr.Request, *wish: Any) -> list[Any]:
         if (turn := desk.take_back(_key(request))) is None:
-            return [gr.skip()] * 7
+            return [gr.skip()] * len(outputs)
         return _admit(desk, _key(request), turn.question, lambda: turn.images, _wish(*wish), wish[0])
 
     outputs = [parts.question, parts.image, *shown, *buttons]
@@ -160,6 +160,7 @@ def _connect(page: gr.Blocks, parts: Parts, desk: Desk, fixed: str | None, timer
 
 def _follow(began: Any, answer: Any, ended: Any, parts: Parts, shown: list[Any]) -> None:
     how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    began.then(None, None, None, js=READY, queue=False, **how)
     written = began.then(answer, parts.wish, shown, concurrency_id="model", trigger_mode="multiple", **how)
     written.then(ended, parts.lang, [parts.send, parts.stop, parts.earlier, parts.after], queue=False, **how)
 
@@ -189,9 +190,11 @@ def _connect_conversation(parts: Parts, desk: Desk, quick: dict[str, Any]) -> No
     def row(system: Any, request: gr.Request) -> str:
         return desk.row(_key(request), system if isinstance(system, str) else "")
 
-    parts.stop.click(stop, None, None, **quick)
-    parts.new.click(new, parts.lang, shown, **quick)
-    parts.edit.click(change, parts.lang, [parts.question, parts.image, *shown], **quick)
+    stopped = parts.stop.click(stop, None, None, **quick)
+    renewed = parts.new.click(new, parts.lang, shown, **quick)
+    changed = parts.edit.click(change, parts.lang, [parts.question, parts.image, *shown], **quick)
+    for event in (stopped, renewed, changed):
+        event.then(None, None, None, js=READY, **quick)
     saved = parts.save.click(row, parts.system, parts.row, **quick)
     saved.then(None, parts.row, None, js="(row) => window.workbenchSave('conversation.jsonl', row)", **quick)
     parts.earlier.input(recall, [parts.earlier, parts.lang], shown, **quick)
@@ -267,17 +270,19 @@ def _wish(lang: Any, system: Any, temperature: Any, top_p: Any, longest: Any, co
 def _admit(
     desk: Desk, key: str, question: Any, images: Callable[[], tuple[Picture, ...]], wish: Wish, lang: str
 ) -> list[Any]:
-    """Question box, picture box, the two conversations, the note, and which of send and stop is seen."""
+    """Question box, picture box, the two conversations, the note, which of send and stop is seen, and what can be done
+    with an answer, which waits until there is one."""
     lang = language(lang)
     try:
         turn = desk.admit(key, question, images())
     except WorkbenchError as error:
         kept = gr.update() if error.key != "web.empty_question" else ""
         note = view.paragraph(" ".join((error.say(lang), error.do(lang)))) if kept != "" else ""
-        return [kept, gr.update(), gr.update(), gr.update(), note, gr.update(), gr.update()]
+        return [kept, gr.update(), gr.update(), gr.update(), note, gr.update(), gr.update(), gr.update()]
     if wish.compare and desk.can_compare:
         turn = replace(turn, base="")
-    return ["", None, *view.shown(desk, key, turn, lang), gr.update(visible=False), gr.update(visible=True)]
+    away, there = gr.update(visible=False), gr.update(visible=True)
+    return ["", None, *view.shown(desk, key, turn, lang), away, there, away]
 
 
 def _worded(parts: Parts) -> list[Any]:

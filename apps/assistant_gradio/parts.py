@@ -30,6 +30,13 @@ MEMORY = """() => {
 }"""
 
 
+# What was clicked may be hidden now, and the next thing is to write. A finger has no place that it would lose, and
+# would only call the keyboard up.
+READY = """() => {
+  if (matchMedia("(hover: hover)").matches) document.querySelector("#question textarea")?.focus();
+}"""
+
+
 def _builtin() -> str:
     """What the library calls its own buttons, in both languages, for the page's script."""
     return json.dumps({lang: lookup("web.builtin", lang) for _, lang in LANGUAGES}, ensure_ascii=True)

@@ -61,15 +61,10 @@ def _beside(turns: tuple[Turn, ...], now: Turn | None) -> list[dict[str, str]]:
 
 
 def earlier(desk: Desk, key: str, lang: str) -> Any:
-    """The earlier conversations by their first question."""
-    kept = desk.session(key).earlier
-    names = [(f"{i + 1}. {turns[0].question[:60]}", i) for i, turns in enumerate(kept)]
-    return gr.update(choices=names, value=None, **_earlier_words(lang, bool(kept)))
-
-
-def _earlier_words(lang: str, some: bool) -> dict[str, Any]:
-    label = text("web.page.earlier", lang)
-    return {"info": None, "label": label, "show_label": False, "interactive": some, "visible": some}
+    """The earlier conversations by their first question, under an entry that says what they are."""
+    kept, label = desk.session(key).earlier, text("web.page.earlier", lang)
+    names = [(label, -1), *((f"{i + 1}. {turns[0].question[:60]}", i) for i, turns in enumerate(kept))]
+    return gr.update(choices=names, value=-1, label=label, interactive=bool(kept), visible=bool(kept))
 
 
 def comparable(desk: Desk, lang: str) -> Any:

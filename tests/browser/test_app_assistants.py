@@ -125,8 +125,10 @@ def test_gradio_compares_stops_resets_and_brings_back(
     picture(page, "gradio_compare", full_page=True)
     page.locator("#new").click()
     page.locator("#chat").get_by_text("Paris").wait_for(state="detached")
-    page.locator("#earlier").click()
-    page.get_by_role("option").first.click()
+    earlier = page.locator("#earlier input")
+    assert earlier.input_value() == "Earlier conversations"  # seen, and not for readers of the screen only
+    earlier.click()
+    page.get_by_role("option").nth(1).click()
     page.locator("#chat").get_by_text("Paris").first.wait_for()
     with page.expect_download() as kept:
         page.locator("#save").click()
@@ -134,6 +136,7 @@ def test_gradio_compares_stops_resets_and_brings_back(
     page.locator("#edit").click()
     page.locator("#chat").get_by_text("Paris").wait_for(state="detached")
     assert page.locator("#question textarea").input_value() == QUESTION["en"]
+    page.wait_for_function(WRITING)
     page.locator("#send").click()
     page.locator("#retry").wait_for()
     page.locator("#retry").click()
@@ -142,6 +145,36 @@ def test_gradio_compares_stops_resets_and_brings_back(
     page.get_by_text("中文").click()
     page.get_by_placeholder("请提问……").wait_for()
     picture(page, "gradio_zh", full_page=True)
+
+
+def test_gradio_offers_nothing_for_an_answer_that_is_being_written_and_is_used_by_keys(
+    gradio: str, visit: Callable[..., Any]
+) -> None:
+    page = visit(gradio, 1280, 720, "en")
+    page.get_by_placeholder("Ask something").wait_for()
+    for number in range(2):
+        page.keyboard.type(f"{QUESTION['en']} {number}")
+        page.keyboard.press("Enter")
+        page.locator("#stop").wait_for()
+        assert page.locator("#retry:visible, #edit:visible, #save:visible").count() == 0
+        page.locator("#retry").wait_for()
+    for name, again in (("retry", True), ("edit", False), ("new", False)):
+        page.locator(f"#{name}").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_function(WRITING)
+        if again:
+            page.locator("#retry").wait_for()
+
+
+def test_gradio_on_a_phone_leaves_its_width_to_what_was_said(gradio: str, visit: Callable[..., Any]) -> None:
+    page = visit(gradio, 390, 844, "en")
+    page.get_by_placeholder("Ask something").wait_for()
+    alone = page.locator("#chat").bounding_box()
+    assert alone["width"] > 350 and alone["height"] > 844 / 2
+    page.locator("#settings button").first.click()
+    page.locator("#compare input").check()
+    page.locator("#base").wait_for()
+    assert page.evaluate("['chat', 'base'].every(id => document.getElementById(id).offsetHeight < innerHeight * 0.36)")
 
 
 @pytest.mark.parametrize("clipboard", [True, False])
@@ -194,6 +227,7 @@ def test_streamlit_from_the_greeting_to_an_answer(
     picture(page, f"streamlit_{width}_{lang}_2")
 
 
+WRITING = "document.activeElement.closest('#question') !== null"
 ENGLISH = """() => {
     const names = [...document.querySelectorAll("[aria-label],[title],[alt],[placeholder]")]
         .filter(part => part.offsetParent !== null)
@@ -299,9 +333,24 @@ def test_streamlit_with_pictures_and_calls_is_open_to_everybody(
         assert not faults(page) and fits(page)
 
 
+# What the page paints where nothing lies on it, which screenshots show and no colour of an element tells.
+DARK = """() => {
+    const probe = document.createElement("div");
+    probe.style.color = "Canvas";
+    document.documentElement.append(probe);
+    const ground = getComputedStyle(probe).color.match(/[0-9.]+/g).slice(0, 3).map(Number);
+    probe.remove();
+    return Math.max(...ground) < 60;
+}"""
+
+
 @pytest.mark.parametrize("module", ["apps.assistant_gradio", "apps.assistant_streamlit"])
 def test_a_password_is_asked_for_by_itself_and_lets_in(
-    module: str, visit: Callable[..., Any], picture: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    module: str,
+    visit: Callable[..., Any],
+    picture: Callable[..., None],
+    faults: Callable[[Any], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if find_spec(module.rpartition("_")[2]) is None:
         pytest.skip("needs the page's library")
@@ -311,12 +360,17 @@ def test_a_password_is_asked_for_by_itself_and_lets_in(
             with suppress(OSError), socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 5):
                 break
             time.sleep(0.1)
-        page = visit(address, 390, 844, "zh")
+        page = visit(address, 390, 844, "zh", color_scheme="dark")
         for word in ("wrong", "a password for tests"):
             assert page.locator("input").count() == 1
+            page.get_by_role("heading", name="需要密码").wait_for()
+            assert page.evaluate(DARK) and not faults(page)
             picture(page, f"password_{module.rpartition('_')[2]}_{word[:1]}")
             page.get_by_label("密码").fill(word)
             page.get_by_role("button", name="进入").click()
+            if word == "wrong":
+                assert page.get_by_role("alert").inner_text() == "密码不对。"
+                assert page.get_by_label("密码").get_attribute("aria-describedby") == "wrong"
         page.get_by_placeholder("请提问").first.wait_for()
         assert page.locator("input[type=password]").count() == 0
         [cookie] = [one for one in page.context.cookies() if one["name"].startswith("workbench-")]

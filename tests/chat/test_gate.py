@@ -206,6 +206,16 @@ def test_a_browser_is_led_to_the_page_and_a_program_is_told() -> None:
     assert status == 200 and json.loads(body) == {"success": True}
 
 
+def test_a_second_tab_that_still_asks_is_led_to_the_page_too() -> None:
+    gate = Gate(Inner(), LOCKED)
+    cookie = enter(gate)[1]["set-cookie"].split("; ")[0]
+    browser = {"Host": OWN, "Accept": "text/html", "Cookie": cookie}
+    for word in (LOCKED.password, "wrong"):
+        status, told, _ = enter(gate, word, headers=browser)
+        assert (status, told["location"]) == (303, ".")
+    assert ask(gate, browser, path="/login")[0] == 303  # from the browser's history
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_guesses_are_slowed(lang: str) -> None:
     gate = Gate(Inner(), LOCKED)

@@ -93,6 +93,20 @@ def test_the_same_result_of_two_trainings_is_no_copy(tmp_path: Path, handed_in: 
     assert not any(doubt.grave for doubt in doubts(handed))
 
 
+def test_a_class_that_trains_one_recipe_is_told_so_once(
+    tmp_path: Path, handed_in: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(("Ann", "Bob, the second", "Cleo")):
+        card(tmp_path, handed_in, name, number)
+    page = tmp_path / "class.html"
+    assert command(["class", str(handed_in), "--json", "--html", str(page)]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert all([doubt["key"] for doubt in row["doubts"]] == ["equal_result"] for row in table["cards"])
+    (note,) = table["notes"]
+    assert "Ann, Bob, the second, Cleo" in note and "3" in note
+    assert page.read_text(encoding="utf-8").count("the same result") == 1
+
+
 def test_the_same_adapter_from_another_seed_cannot_be(tmp_path: Path, handed_in: Path) -> None:
     card(tmp_path, handed_in, "Ann", 1)
     card(tmp_path, handed_in, "Bob", 2, seed=7)

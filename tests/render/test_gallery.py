@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.render.stripped import Page
+from workbench.render.frame import Frame
 from workbench.render.gallery import gallery_html, gallery_page
+from workbench.render.theatre import inside, theatre_html
 from workbench.runs.gallery import Exhibit, Gallery
 from workbench.runs.recording import Answered, Recording
 from workbench.runs.remarks import Remarks
+from workbench.texts import lookup
+from workbench.training import Recipe
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 
@@ -32,9 +38,35 @@ def test_a_run_without_held_out_rows_shows_its_training_loss() -> None:
 
 def test_settings_that_differ_have_a_column_and_runs_alike_say_so() -> None:
     two = Gallery((exhibit("a", 1.0, **{"optimizer.learning_rate": "0.1"}), exhibit("b", 2.0)))
-    assert "learning_rate" in gallery_html(two, lang="en")
+    assert (
+        gallery_html(two, lang="en").count('How large each step is <code class="wb-setting">learning_rate</code>') == 2
+    )
     alike = gallery_html(Gallery((exhibit("a", 1.0), exhibit("b", 2.0))), lang="zh")
     assert "这几次训练的设置完全相同" in alike
+
+
+def test_a_setting_without_words_is_shown_by_its_whole_name() -> None:
+    names = ("persona.name", "model.name", f"later.{EVIL}", "odd", "model")
+    two = Gallery((exhibit("a", 1.0, **dict.fromkeys(names, "1")), exhibit("b", 2.0)))
+    html = gallery_html(two, alive=False, lang="zh")
+    for heading in (
+        '名字 <code class="wb-setting">name',
+        '基座 <code class="wb-setting">name',
+        ">later.&lt;/",
+        ">odd<",
+        ">model<",
+    ):
+        assert html.count(heading) == 2
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_words_of_the_settings_are_those_of_a_recipe_and_of_the_panels(lang: str) -> None:
+    panels = lookup("widgets.train.names", lang)
+    for group, names in lookup("render.gallery.settings", lang).items():
+        known = Recipe.model_fields[group].annotation.model_fields
+        assert set(names) <= set(known)
+        for name in set(names) & set(panels) - {"name", "author"}:
+            assert names[name] == panels[name]
 
 
 def test_nothing_of_a_run_becomes_markup_and_no_script_but_ours_runs() -> None:
@@ -42,6 +74,23 @@ def test_nothing_of_a_run_becomes_markup_and_no_script_but_ours_runs() -> None:
     assert not page.of("img")
     scripts = page.of("script")
     assert [s.get("type") for s in scripts].count("application/json") == 1
+
+
+def test_what_came_of_a_run_stands_before_what_was_set() -> None:
+    two = Gallery((exhibit("a", 1.0, **{"optimizer.learning_rate": "0.1"}), exhibit("b", 2.0)))
+    head = gallery_html(two, lang="en").partition("</thead>")[0]
+    assert head.index("verdict") < head.index("learning_rate")
+
+
+def test_names_at_the_top_of_a_plot_stay_inside_it() -> None:
+    frame = Frame(8, 1.0)
+    heights = inside([frame.above - 6.5, frame.above + 6.5], frame, 13.0)
+    assert heights == [frame.above, frame.above + 13.0]
+    scores = {"identity": ((0, 1.0), (8, 1.0)), "general": ((0, 1.0), (8, 1.0))}
+    names = [
+        a for a in Page(theatre_html([Recording("a", scores)], lang="zh")).of("text") if a.get("class") == "wb-end"
+    ]
+    assert len(names) == 2 and all(float(name["y"]) >= frame.above for name in names)
 
 
 def test_the_replay_chooses_a_run_by_its_number() -> None:

@@ -36,9 +36,15 @@ LARGEST = 4096  # bytes of a password's form
 # Gradio asks its own server for this, without a cookie, before it counts as started; it tells true or false.
 OPEN = "/gradio_api/startup-events"
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:22rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}"
+    ":root{color-scheme:light dark}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:22rem;margin:15vh auto;padding:0 1rem}"
+    "h1{font-size:1.3rem;margin:0}h1+p{margin:.2rem 0 1.2rem}"
+    "[role=alert]{border-inline-start:4px solid #D55E00;padding:.2rem .7rem;font-weight:600}"
     "label{display:block;margin-bottom:.3rem}"
-    "input,button{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;margin-bottom:.7rem}"
+    "input,button{font:inherit;width:100%;box-sizing:border-box;min-height:2.9rem;padding:.5rem;margin-bottom:.7rem}"
+    "button{border:0;border-radius:6px;background:#0072B2;color:#fff;font-weight:600;cursor:pointer}"
+    "button:hover{background:#005a8e}:focus-visible{outline:3px solid currentColor;outline-offset:2px}"
+    "button:focus-visible{outline-color:CanvasText}"
 )
 
 
@@ -101,6 +107,8 @@ class Gate:
             await self._refuse(call, receive, send, name)
         elif self.door.password and call.path != OPEN and not PASSED.valid(call.cookie):
             await self._ask(call, receive, send)
+        elif self.door.password and call.at_login:  # from a second tab, which asked before the first came in
+            await _answer(call, receive, send, 303 if call.wants_html else 200, "")
         else:
             await self._let_in(call, receive, _without_sharing(send))
 
@@ -153,7 +161,7 @@ class Gate:
     async def _ask(self, call: _Call, receive: Receive, send: Send) -> None:
         """Ask for the password, or look at the one that was sent."""
         lang = call.lang(self.lang)
-        if call.type == "websocket" or call.method != "POST" or call.path.rstrip("/").rpartition("/")[2] != "login":
+        if call.method != "POST" or not call.at_login:
             await _answer(call, receive, send, 401, "", form=_form(call, lang))
             return
         attempt = await _password(receive)
@@ -206,6 +214,11 @@ class _Call:
         return "https" in (self.scope.get("scheme"), forwarded) or self.first("origin").startswith("https://")
 
     @property
+    def at_login(self) -> bool:
+        """Tell whether the form of the password, which is ours wherever the page stands, is called."""
+        return self.type == "http" and self.path.rstrip("/").rpartition("/")[2] == "login"
+
+    @property
     def wants_html(self) -> bool:
         """Tell whether a person looks, and not a program."""
         return "text/html" in self.first("accept")
@@ -252,15 +265,19 @@ async def _password(receive: Receive) -> str | None:
 
 def _form(call: _Call, lang: str, message: str = "") -> str:
     """The page that asks for the password: no script, nothing fetched."""
-    label, enter = html.escape(text("web.page.password", lang)), html.escape(text("web.page.enter", lang))
-    note = f'<p role="alert">{html.escape(message)}</p>' if message else ""
+    head, why, label, enter = (
+        html.escape(text(f"web.page.{name}", lang)) for name in ("door", "door_why", "password", "enter")
+    )
+    note = f'<p role="alert" id="wrong">{html.escape(message)}</p>' if message else ""
+    wrong = ' aria-invalid="true" aria-describedby="wrong"' if message else ""
     up = "../" * max(0, call.path.count("/") - 1)
     return (
-        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{label}</title>'
+        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{head}</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f'<style>{_STYLE}</style></head><body><main><form method="post" action="{up}login">{note}'
-        f'<label for="password">{label}</label>'
-        '<input id="password" name="password" type="password" autocomplete="current-password" required autofocus>'
+        f"<style>{_STYLE}</style></head><body><main><h1>{head}</h1><p>{why}</p>"
+        f'<form method="post" action="{up}login">{note}<label for="password">{label}</label>'
+        f'<input id="password" name="password" type="password" autocomplete="current-password" required'
+        f" autofocus{wrong}>"
         f"<button>{enter}</button></form></main></body></html>"
     )
 

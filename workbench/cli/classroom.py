@@ -57,7 +57,7 @@ def show(folder: Path, probes: Path | None, model: str, html: Path | None, as_js
     results = ask(handed, questions, model) if questions else {}
     noted = [*doubts(handed), *(unkept(handed, results) if results else [])]
     rows = [_row(item, results.get(item.file), [d for d in noted if d.file == item.file]) for item in handed]
-    notes = [*(_sentence(doubt, handed) for doubt in noted), *(str(error) for error in troubles)]
+    notes = [*_sentences(noted, handed), *(str(error) for error in troubles)]
     if html is not None:
         _write_page(html, rows, notes)
     if as_json:
@@ -98,6 +98,26 @@ def _hidden(asked: Asked | None) -> dict[str, Any] | None:
     if asked.trouble is not None:
         return {"trouble": asked.trouble.say()}
     return {"run": asked.run, "right": asked.right, "count": asked.count}
+
+
+def _sentences(noted: Iterable[Doubt], handed: Sequence[HandIn]) -> list[str]:
+    """What is to be looked at. An equal result, of which a class that trains one recipe is full, is one sentence for
+    all who share it, after the others."""
+    single = [_sentence(doubt, handed) for doubt in noted if doubt.key != "equal_result"]
+    names = {item.file: item.card.name for item in handed}
+    groups: dict[tuple[str, ...], list[Doubt]] = {}
+    for doubt in noted:
+        if doubt.key == "equal_result":
+            everybody = f"{names[doubt.file]}, {doubt.values['others']}"
+            groups.setdefault(tuple(sorted(everybody.split(", "))), []).append(doubt)
+    equal = [_equal(group, names) for group in groups.values()]
+    return [*single, *equal]
+
+
+def _equal(group: Sequence[Doubt], names: dict[str, str]) -> str:
+    people = sorted({names[doubt.file] for doubt in group})
+    runs = ", ".join(sorted({str(doubt.values["run"]) for doubt in group}))
+    return text("handin.cli.equal", run=runs, count=len(people), names=", ".join(people))
 
 
 def _sentence(doubt: Doubt, handed: Iterable[HandIn]) -> str:

@@ -13,10 +13,10 @@ from dataclasses import replace
 from workbench.render.frame import Frame
 from workbench.render.markup import disclosure, escape, page, spoken_html, static, styles, table, tag
 from workbench.render.plots import percent
-from workbench.render.theatre import theatre_html, verdict_word, worded
+from workbench.render.theatre import inside, theatre_html, verdict_word, worded
 from workbench.runs.gallery import Exhibit, Gallery
 from workbench.runs.recording import Points
-from workbench.texts import text
+from workbench.texts import lookup, text
 
 _COLOURS = ("blue", "vermillion", "green", "purple")
 _DASHES = ("", "8 4", "2 3", "10 3 2 3")
@@ -114,25 +114,12 @@ def _numbers(points: Mapping[int, Points], frame: Frame) -> str:
     if len(points) > _LABELLED:
         return ""
     last = sorted((frame.y(p[-1][1]), number) for number, p in points.items())
-    heights = _inside(spread([height for height, _ in last], _GAP), frame)
+    heights = inside(spread([height for height, _ in last], _GAP), frame, _GAP)
     return "".join(
         f'<text x="{frame.width - frame.right + 5}" y="{height + 4:.1f}" class="wb-end" data-run="{number}">'
         f"{number + 1}</text>"
         for height, (_, number) in zip(heights, last, strict=True)
     )
-
-
-def _inside(heights: list[float], frame: Frame) -> list[float]:
-    """Heights that stand apart, moved into the plot where they stick out, above or below."""
-    moved, least = [], float(frame.above)
-    for height in heights:
-        moved.append(max(height, least))
-        least = moved[-1] + _GAP
-    most = float(frame.height - frame.below)
-    for index in reversed(range(len(moved))):
-        moved[index] = min(moved[index], most)
-        most = moved[index] - _GAP
-    return moved
 
 
 def _swatch(number: int) -> str:
@@ -147,14 +134,23 @@ def _runs(gallery: Gallery, alive: bool, lang: str | None) -> str:
     columns = ["at", "held_out", *shown, "verdict"]
     if any(exhibit.state != "ended" for exhibit in gallery.exhibits):
         columns.append("state")
-    head = [text("render.gallery.columns.run", lang), *(name.partition(".")[2] for name in differing)]
-    head += [text(f"render.gallery.columns.{name}", lang) for name in columns]
+    results = [escape(text(f"render.gallery.columns.{name}", lang)) for name in ("run", *columns)]
+    head = [*results, *(_setting(name, lang) for name in differing)]
     rows = []
     for number, exhibit in enumerate(gallery.exhibits):
         settings = [spoken_html(values[number] or "–") for values in differing.values()]
-        results = _results(exhibit, lang)
-        rows.append([_named(exhibit, number, alive, lang), *settings, *(results[name] for name in columns)])
-    return table([escape(cell) for cell in head], rows, class_="wb-numbers wb-gallery-table")
+        came = _results(exhibit, lang)
+        rows.append([_named(exhibit, number, alive, lang), *(came[name] for name in columns), *settings])
+    return table(head, rows, class_="wb-numbers wb-gallery-table")
+
+
+def _setting(name: str, lang: str | None) -> str:
+    """A setting in plain words, below them its name in a recipe; the name alone where there are no words for it."""
+    group, _, bare = name.partition(".")
+    words = lookup("render.gallery.settings", lang).get(group, {}).get(bare)
+    if words is None:
+        return tag("code", escape(name), class_="wb-setting")
+    return f"{escape(words)} {tag('code', escape(bare), class_='wb-setting')}"
 
 
 def _named(exhibit: Exhibit, number: int, alive: bool, lang: str | None) -> str:
@@ -187,7 +183,7 @@ def _settings(gallery: Gallery, lang: str | None) -> str:
     if not differing:
         return tag("p", escape(text("render.gallery.alike", lang)), class_="wb-soft")
     head = [escape(text("render.gallery.columns.setting", lang)), *(spoken_html(e.name) for e in gallery.exhibits)]
-    rows = [[tag("code", escape(name)), *(spoken_html(value or "–") for value in v)] for name, v in differing.items()]
+    rows = [[_setting(name, lang), *(spoken_html(value or "–") for value in v)] for name, v in differing.items()]
     label = text("render.gallery.differing", lang, count=len(differing))
     return disclosure(escape(label), table(head, rows))
 

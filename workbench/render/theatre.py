@@ -15,6 +15,7 @@ from workbench.render.markup import disclosure, escape, spoken_html, static, tab
 from workbench.runs.recording import Points, Recording
 from workbench.texts import text
 
+_APART = 13.0  # between two names of curves
 _DASHES = {"train": "", "held_out": "7 4", "identity": "", "task": "6 3", "general": "9 3 3 3", "leak": "2 3"}
 _PANELS = {LOSS: ("train", "held_out"), "scores": ("identity", "task", "general", "leak")}
 
@@ -186,13 +187,26 @@ def _ends(series: Mapping[str, Points], frame: Frame, lang: str | None) -> str:
     from workbench.render.curves import spread
 
     last = sorted((frame.y(points[-1][1]), name) for name, points in series.items() if points)
-    heights = spread([height for height, _ in last], 13.0)
+    heights = inside(spread([height for height, _ in last], _APART), frame, _APART)
     edge = frame.width - frame.right + 6
     return "".join(
         f'<text x="{edge}" y="{height + 4:.1f}" class="wb-end" style="--c:var(--wb-{STYLE[name][0]})">'
         f"{escape(text(f'render.curves.{name}', lang))}</text>"
         for height, (_, name) in zip(heights, last, strict=True)
     )
+
+
+def inside(heights: list[float], frame: Frame, gap: float) -> list[float]:
+    """Return heights that stand ``gap`` apart, moved into the plot where they stick out, above or below."""
+    moved, least = [], float(frame.above)
+    for height in heights:
+        moved.append(max(height, least))
+        least = moved[-1] + gap
+    most = float(frame.height - frame.below)
+    for index in reversed(range(len(moved))):
+        moved[index] = min(moved[index], most)
+        most = moved[index] - gap
+    return moved
 
 
 def _best(best: int | None, frame: Frame, lang: str | None) -> str:
