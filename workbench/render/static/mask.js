@@ -31,7 +31,13 @@
     ids.setAttribute("aria-pressed", "false");
     ids.addEventListener("click", () =>
       ids.setAttribute("aria-pressed", String(view.classList.toggle("wb-show-ids"))));
-    tools.append(ids, document.createTextNode(detail.dataset.hint));
+    tools.append(ids);
+    if (detail.dataset.hint) tools.append(detail.dataset.hint);
+    const sides = view.closest(".wb-sides"), legend = sides && sides.parentElement.querySelector(".wb-legend[data-hint]");
+    if (legend) { // of two sides together it is said once
+      legend.append(" " + legend.dataset.hint);
+      legend.removeAttribute("data-hint");
+    }
     view.querySelector(".wb-rows").before(tools);
     const state = { tokens, detail, current: null };
     views.set(view, state);
