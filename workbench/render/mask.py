@@ -119,7 +119,8 @@ def _mask(view: MaskView, lang: str | None, *, alone: bool = True) -> str:
         data_lm_suppress_shortcuts="true",  # the arrow keys are for the tokens, not for JupyterLab's cells
     )
     detail = tag("div", "", class_="wb-detail", role="status", aria_live="polite", hidden="hidden",
-                 data_hint=text("render.mask.hint", lang) if alone else None, data_ids=text("render.mask.show_ids", lang))  # fmt: skip
+                 data_hint=text("render.mask.hint", lang) if alone else None,
+                 data_ids=text("render.mask.show_ids", lang))  # fmt: skip
     parts = [
         _counts(view, lang),
         _legend(lang) if alone else "",

@@ -112,13 +112,21 @@
     const [state, token] = found(event);
     if (state) settle(state, token);
   });
+  // Where keys have moved the page under a pointer that rests, the pointer has pointed at nothing.
+  let pointer = "";
+  const rests = (event) => {
+    const before = pointer;
+    pointer = `${event.screenX} ${event.screenY}`;
+    return pointer === before;
+  };
+  document.addEventListener("mousemove", rests);
   document.addEventListener("mouseover", (event) => {
     const [state, token] = found(event);
-    if (state) show(state, token);
+    if (!rests(event) && state) show(state, token);
   });
   document.addEventListener("mouseout", (event) => {
     const [state] = found(event);
-    if (state && state.current) show(state, state.current);
+    if (!rests(event) && state && state.current) show(state, state.current);
   });
   window.workbenchMask = () => document.querySelectorAll(".wb-mask").forEach(enliven);
   window.workbenchMask();
