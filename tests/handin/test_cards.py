@@ -163,6 +163,29 @@ def test_better_numbers_with_a_fitting_seal_are_refuted_by_the_log_and_another_a
     assert keys(handed_in) == {"Ann": {"log", "adapter"}}
 
 
+@pytest.mark.parametrize(
+    ("lang", "log", "share", "broken"),
+    [
+        ("en", "other numbers (evaluations)", "share “identity” is 1.200", "bad.zip is no archive"),
+        ("zh", "日志里的数（评测）", "比例“身份”是 1.200", "bad.zip 不是压缩包"),
+    ],
+)
+def test_a_teacher_reads_what_is_wrong_in_one_language(
+    tmp_path: Path, handed_in: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    lang: str, log: str, share: str, broken: str,
+) -> None:  # fmt: skip
+    work = work_of(tmp_path / "work", "s", begun=1.0)
+    honest = collect(work, "Ann")
+    (run,) = honest.runs
+    better = replace(run.looks[-1], scores={**run.looks[-1].scores, "identity": 1.2})
+    write(replace(honest, runs=(replace(run, looks=(*run.looks[:-1], better)),)).sealed(), work, handed_in / "card-ann")
+    (handed_in / "bad.zip").write_bytes(b"PK no archive")
+    monkeypatch.setenv("WORKBENCH_LANG", lang)
+    assert command(["class", str(handed_in)]) == 0
+    printed = capsys.readouterr().out
+    assert all(words in printed for words in (log, share, broken)), printed
+
+
 def test_the_rhythm_of_a_run_stays_when_its_clock_is_moved() -> None:
     times = [n * 1.2345 + n * n * 0.011 for n in range(9)]
     run, moved, other = (
