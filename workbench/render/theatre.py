@@ -186,7 +186,7 @@ def _ends(series: Mapping[str, Points], frame: Frame, lang: str | None) -> str:
     from workbench.render.curves import spread
 
     last = sorted((frame.y(points[-1][1]), name) for name, points in series.items() if points)
-    heights = spread([height for height, _ in last], 13.0)
+    heights = spread([height for height, _ in last], 15.0)
     edge = frame.width - frame.right + 6
     return "".join(
         f'<text x="{edge}" y="{height + 4:.1f}" class="wb-end" style="--c:var(--wb-{STYLE[name][0]})">'
