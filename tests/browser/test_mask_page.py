@@ -242,3 +242,25 @@ def test_a_mask_with_a_picture_is_open_to_everybody(show: Open, faults: Callable
         page.keyboard.press("End")
         assert index(page) == 1
         assert not faults(page)
+
+
+def test_the_token_that_keys_have_reached_is_told_though_the_pointer_rests_on_the_page(
+    show: Open, view: MaskView
+) -> None:
+    """Keys may move the page under a pointer that lies there: then it points at another token, and nobody pointed."""
+    page = show(html(view), height=420)
+    tokens = page.locator(".wb-rows .wb-tok")
+    tokens.nth(3).hover()
+    focus_first(page)
+    page.keyboard.press("End")
+    page.wait_for_timeout(300)  # a browser tells of what lies under the pointer a moment after
+    assert page.evaluate("scrollY") > 0
+    assert tokens.last.get_attribute("data-tip").startswith(page.locator(".wb-detail .wb-piece").inner_text())
+    box, detail = tokens.last.bounding_box(), page.locator(".wb-detail").bounding_box()
+    assert box["y"] + box["height"] <= detail["y"]
+
+
+def test_what_is_told_of_a_token_begins_with_the_reason(show: Open, view: MaskView) -> None:
+    page = show(html(view))
+    page.locator(".wb-rows .wb-tok.wb-on").first.hover()
+    assert page.locator(".wb-detail div p").first.inner_text() == "▲ trained: the assistant's words"

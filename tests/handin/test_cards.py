@@ -107,6 +107,14 @@ def test_a_class_that_trains_one_recipe_is_told_so_once(
     assert page.read_text(encoding="utf-8").count("the same result") == 1
 
 
+def test_of_a_copied_run_it_is_not_said_that_two_trainings_give_it_too(tmp_path: Path, handed_in: Path) -> None:
+    work = card(tmp_path, handed_in, "Ann", 1)
+    card(tmp_path, handed_in, "Bob", 2)
+    write(collect(work, "Cy"), work, handed_in / "card-cy")
+    noted = {(d.file[5:-4].lower(), d.key): d.values.get("others") for d in doubts(read_folder(handed_in)[0])}
+    assert noted["ann", "copied_run"] == "Cy" and noted["ann", "equal_result"] == noted["cy", "equal_result"] == "Bob"
+
+
 def test_the_same_adapter_from_another_seed_cannot_be(tmp_path: Path, handed_in: Path) -> None:
     card(tmp_path, handed_in, "Ann", 1)
     card(tmp_path, handed_in, "Bob", 2, seed=7)
@@ -175,6 +183,29 @@ def test_better_numbers_with_a_fitting_seal_are_refuted_by_the_log_and_another_a
     forged = replace(honest, runs=(replace(run, looks=(*run.looks[:-1], better), adapter="0" * 64),)).sealed()
     write(forged, work, handed_in / "card-ann")
     assert keys(handed_in) == {"Ann": {"log", "adapter"}}
+
+
+@pytest.mark.parametrize(
+    ("lang", "log", "share", "broken"),
+    [
+        ("en", "other numbers (evaluations)", "share “identity” is 1.200", "bad.zip is no archive"),
+        ("zh", "日志里的数（评测）", "比例“身份”是 1.200", "bad.zip 不是压缩包"),
+    ],
+)
+def test_a_teacher_reads_what_is_wrong_in_one_language(
+    tmp_path: Path, handed_in: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    lang: str, log: str, share: str, broken: str,
+) -> None:  # fmt: skip
+    work = work_of(tmp_path / "work", "s", begun=1.0)
+    honest = collect(work, "Ann")
+    (run,) = honest.runs
+    better = replace(run.looks[-1], scores={**run.looks[-1].scores, "identity": 1.2})
+    write(replace(honest, runs=(replace(run, looks=(*run.looks[:-1], better)),)).sealed(), work, handed_in / "card-ann")
+    (handed_in / "bad.zip").write_bytes(b"PK no archive")
+    monkeypatch.setenv("WORKBENCH_LANG", lang)
+    assert command(["class", str(handed_in)]) == 0
+    printed = capsys.readouterr().out
+    assert all(words in printed for words in (log, share, broken)), printed
 
 
 def test_the_rhythm_of_a_run_stays_when_its_clock_is_moved() -> None:

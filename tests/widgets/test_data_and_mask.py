@@ -162,3 +162,26 @@ def test_an_unknown_model_is_told_by_a_card() -> None:
     panel = MaskPanel(lang="en")
     panel.controls.named["model"].value = "poket"
     assert "pocket" in panel._card.value
+
+
+def test_nothing_can_be_shown_before_it_is_made() -> None:
+    panel = small()
+    assert panel._preview_row.layout.display == "none"
+    panel.make()
+    panel.settle()
+    assert panel._preview_row.layout.display is None
+    panel.change(count=60)
+    assert panel._preview_row.layout.display == "none"
+
+
+def test_a_conversation_is_offered_in_words() -> None:
+    for lang, system, answers in (("en", "with a system text", "2 answers"), ("zh", "带系统提示", "2 个回答")):
+        words = [words for words, _ in MaskPanel(lang=lang).controls.named["conversation"].options]
+        assert words[0] == {"en": "Who are you?", "zh": "你是谁？"}[lang], words
+        assert any(option.endswith(f" · {system}") for option in words) and any(answers in option for option in words)
+        assert not any("[" in option for option in words)
+
+
+def test_two_templates_beside_each_other_say_once_what_the_marks_mean_and_how_to_point() -> None:
+    page = MaskPanel(other="qwen_chat", lang="en").picture()
+    assert page.count("data-hint=") == page.count('class="wb-legend') == 1

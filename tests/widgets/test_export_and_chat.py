@@ -213,6 +213,38 @@ def test_the_whole_ways_language_is_every_panels(tmp_path: Path) -> None:
     assert [words for words, _ in whole._choice.options][1] == "2 掩码"
 
 
+def test_the_whole_way_marks_the_steps_that_are_done(tmp_path: Path) -> None:
+    whole = Workbench(tmp_path / "mine", lang="en")
+
+    def marked() -> list[str]:
+        return [step for words, step in whole._choice.options if words.startswith("✓")]
+
+    whole.project.data.change(name="Moss", count=40)
+    assert marked() == []
+    data = whole.open("data")
+    data.make()
+    data.settle()
+    whole.settle()  # a job's news is heard by the loop
+    assert marked() == ["data"]
+    whole.open("template")
+    assert marked() == ["data", "template"]
+    chat = whole.open("chat")
+    chat.step.use({"quick": Quick()})
+    chat.ask("Who are you?")
+    chat.settle()
+    whole.settle()
+    assert marked() == ["data", "template", "chat"]
+    whole.reset()
+    assert "chat" not in marked()
+
+
+def test_folders_to_make_are_named_from_here(recorded: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded()
+    monkeypatch.chdir(run.path.parent)
+    panel = ExportPanel(run, lang="en")
+    assert panel.controls.named["merged"].placeholder == str(Path(run.path.name) / "merged")
+
+
 def shown_buttons(widget: Any) -> list[str]:
     """The words of every button of a tree of widgets that is not hidden."""
     if widget.layout.display == "none":

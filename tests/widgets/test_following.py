@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from workbench.errors import BadInput
 from workbench.runs import Run
-from workbench.widgets.following import Progress
+from workbench.widgets.following import Progress, train
 
 
 class Handle:
@@ -49,3 +51,12 @@ def test_a_cell_shows_at_once_that_it_loads_then_step_time_left_and_curves(
     for event in events[half + 1 :]:
         progress.take(event)
     assert "<svg" in cell.pages[-1] and "<progress" not in cell.pages[-1] and left not in cell.pages[-1]
+
+
+def test_a_training_that_is_refused_before_it_begins_leaves_no_line_that_it_loads(
+    cell: Handle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.widgets.following.in_a_notebook", lambda: True)
+    with pytest.raises(BadInput):
+        train("pocket-qlora", tmp_path / "mine", overrides=["persona.nam=Sprout"])
+    assert len(cell.pages) == 2 and cell.pages[0] and cell.pages[1] == ""

@@ -49,3 +49,15 @@ def test_a_click_that_fails_says_why(two: list[Run]) -> None:
     shown._note.value = "x" * 2_001
     shown._attempt(shown._keep)
     assert "2000" in shown._said.value
+
+
+def test_a_star_is_given_by_its_button_alone(two: list[Run]) -> None:
+    shown = wb.Gallery(*two, lang="en")
+    shown._which.value, shown._note.value = "second", "not yet kept"
+    shown._star.value = True
+    assert read_remarks(two[1].path) == Remarks("", True) and "★" in shown._area.value
+    assert shown._note.value == "not yet kept"
+    shown._which.value = "first"
+    shown._star.value = True
+    shown._star.value = False
+    assert read_remarks(two[0].path) == Remarks("", False) and read_remarks(two[1].path).star

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from workbench.runs.events import Event
 
 _COLUMNS = ("name", "lesson", "guesses", "quiz", "runs", "best", "identity", "general", "hidden", "doubts")
+# what a doubt names by a word of the code, and where its words for people stand
+_WORDED = {"what": "numbers", "score": "page.columns"}
 # cells of a name that are not broken
 _NAMED = 20
 
@@ -121,8 +123,13 @@ def _equal(group: Sequence[Doubt], names: dict[str, str]) -> str:
 
 
 def _sentence(doubt: Doubt, handed: Iterable[HandIn]) -> str:
+    from workbench.render.theatre import worded
+
     name = next(item.card.name for item in handed if item.file == doubt.file)
-    return f"{name} ({doubt.file}): {text(f'handin.doubts.{doubt.key}', **doubt.values)}"
+    spoken = {
+        key: worded(f"handin.{_WORDED[key]}.{word}", word, None) for key, word in doubt.values.items() if key in _WORDED
+    }
+    return f"{name} ({doubt.file}): {text(f'handin.doubts.{doubt.key}', **doubt.values | spoken)}"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -150,9 +150,13 @@ def _equal_adapters(handed: Sequence[HandIn]) -> Iterator[Doubt]:
         if len({item.card.name for item, _ in holders}) < 2:
             continue
         for item, run in holders:
-            others = [(other, theirs) for other, theirs in holders if other.card.name != item.card.name]
-            if all(same_training(run, theirs) for _, theirs in others):
-                continue  # a copied run is said already
+            others = [
+                (other, theirs)
+                for other, theirs in holders
+                if other.card.name != item.card.name and not same_training(run, theirs)  # a copied run is said already
+            ]
+            if not others:
+                continue
             same = all(
                 (theirs.recipe, theirs.data, theirs.seed) == (run.recipe, run.data, run.seed) for _, theirs in others
             )

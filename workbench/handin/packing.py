@@ -154,7 +154,9 @@ def read_card(path: Path, name: str = "") -> HandIn:
         if content is None:
             raise BadData("handin.no_card", file=file)
         record = json.loads(content)
-    except (OSError, ValueError, RecursionError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except zipfile.BadZipFile:
+        raise BadData("handin.no_archive", file=file) from None
+    except (OSError, ValueError, RecursionError, NotImplementedError, RuntimeError) as error:
         raise BadData("handin.unreadable", file=file, reason=str(error)[:200]) from None
     if not isinstance(record, dict):
         raise BadData("handin.no_card", file=file)

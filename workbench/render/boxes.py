@@ -148,17 +148,18 @@ def trained_text(trained: bool, lang: str | None) -> str:
 
 
 def box_lines(box: Box, lang: str | None) -> list[str]:
-    """Return all that is known of a box, a line each; the first is what it writes."""
+    """Return all that is known of a box, a line each; the first is what it writes, the second why it is trained or
+    not."""
     first, last = box.tokens[0], box.tokens[-1]
     ids = ", ".join(str(token.id) for token in box.tokens)
     labels = ", ".join(str(token.label) for token in box.tokens)
-    where = {"ids": ids, "first": first.index + 1, "last": last.index + 1, "count": len(box.tokens)}
+    where = {"ids": ids, "first": first.index + 1, "last": last.index + 1, "count": len(box.tokens), "labels": labels}
+    why = rule_text(first.rule, lang)
     lines = [
         box.shown,
+        f"▲ {why}" if box.trained else why,
         text("render.mask.tell_one" if len(box.tokens) == 1 else "render.mask.tell_many", lang, **where),
         text("render.mask.tell_from", lang, role=role_text(box.role, lang), field=field_text(first.field, lang)),
-        text("render.mask.tell_label", lang, labels=labels, trained=trained_text(box.trained, lang)),
-        text("render.mask.tell_why", lang, why=rule_text(first.rule, lang)),
     ]
     if box.kind in (CONTROL, LOOKALIKE):
         lines.append(text(f"render.mask.tell_{box.kind}", lang))

@@ -24,7 +24,7 @@ class Frame:
     share: bool = True
     width: int = 560
     height: int = 230
-    left: int = 34
+    left: int = 40
     right: int = 78
     above: int = 8
     below: int = 24

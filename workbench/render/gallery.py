@@ -22,7 +22,7 @@ _COLOURS = ("blue", "vermillion", "green", "purple")
 _DASHES = ("", "8 4", "2 3", "10 3 2 3")
 _SCORES = ("identity", "task", "general", "leak")
 _COLUMNS = 6  # settings that have a column of their own; all stand in the table below
-_GAP = 11.5  # between two of the numbers
+_GAP = 12.2  # between two of the numbers
 _LABELLED = 16  # runs whose number fits beside its curve
 
 

@@ -77,12 +77,12 @@ def compare_html(
     sides = "".join(
         tag(
             "section",
-            tag("h3", escape(template_text(view.template, lang))) + _mask(view, lang, legend=False),
+            tag("h3", escape(template_text(view.template, lang))) + _mask(view, lang, alone=False),
             class_="wb-side",
         )
         for view in (comparison.a, comparison.b)
     )
-    content = _verdicts(comparison, lang) + _legend(lang) + tag("div", sides, class_="wb-sides")
+    content = _verdicts(comparison, lang) + _legend(lang, hint=True) + tag("div", sides, class_="wb-sides")
     content += _differences(comparison, lang)
     return _whole(content, lang, theme, large, embedded)
 
@@ -105,7 +105,7 @@ def _whole(content: str, lang: str | None, theme: str, large: bool, embedded: bo
     return styles("mask.css") + root(content, lang=lang, theme=theme, large=large) + script
 
 
-def _mask(view: MaskView, lang: str | None, *, legend: bool = True) -> str:
+def _mask(view: MaskView, lang: str | None, *, alone: bool = True) -> str:
     drawn = rows(view)
     # a list of choices may hold nothing that opens, as a picture's block does: then each run of tokens is one
     role = "group" if any(box.kind == PICTURE for row in drawn for box in row.boxes) else "listbox"
@@ -119,10 +119,11 @@ def _mask(view: MaskView, lang: str | None, *, legend: bool = True) -> str:
         data_lm_suppress_shortcuts="true",  # the arrow keys are for the tokens, not for JupyterLab's cells
     )
     detail = tag("div", "", class_="wb-detail", role="status", aria_live="polite", hidden="hidden",
-                 data_hint=text("render.mask.hint", lang), data_ids=text("render.mask.show_ids", lang))  # fmt: skip
+                 data_hint=text("render.mask.hint", lang) if alone else None,
+                 data_ids=text("render.mask.show_ids", lang))  # fmt: skip
     parts = [
         _counts(view, lang),
-        _legend(lang) if legend else "",
+        _legend(lang) if alone else "",
         listed,
         detail,
         served_html(view, lang),
@@ -136,7 +137,8 @@ def _counts(view: MaskView, lang: str | None) -> str:
     return first + "".join(tag("p", escape(line), class_="wb-soft") for line in facts(view, lang))
 
 
-def _legend(lang: str | None) -> str:
+def _legend(lang: str | None, *, hint: bool = False) -> str:
+    """What the marks mean; ``hint``: a script adds how tokens are pointed at, since no side says so of its own."""
     samples = [
         ('<ins class="wb-tok wb-on">', "</ins>", "trained"),
         ('<span class="wb-tok">', "</span>", "masked"),
@@ -147,7 +149,8 @@ def _legend(lang: str | None) -> str:
         return escape(text(f"render.legend.{name}", lang))
 
     items = [f"{opening}{say(name)}{closing} {say(name + '_is')}" for opening, closing, name in samples]
-    return tag("p", " ".join([*items, say("space")]), class_="wb-legend wb-soft")
+    data_hint = text("render.mask.hint", lang) if hint else None
+    return tag("p", " ".join([*items, say("space")]), class_="wb-legend wb-soft", data_hint=data_hint)
 
 
 def _row(row: Row, view: MaskView, lang: str | None, *, parted: bool) -> str:

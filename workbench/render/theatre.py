@@ -15,7 +15,7 @@ from workbench.render.markup import disclosure, escape, spoken_html, static, tab
 from workbench.runs.recording import Points, Recording
 from workbench.texts import text
 
-_APART = 13.0  # between two names of curves
+_APART = 15.0  # between two names of curves
 _DASHES = {"train": "", "held_out": "7 4", "identity": "", "task": "6 3", "general": "9 3 3 3", "leak": "2 3"}
 _PANELS = {LOSS: ("train", "held_out"), "scores": ("identity", "task", "general", "leak")}
 
@@ -151,7 +151,7 @@ def _plot(recording: Recording, panel: str, guesses: Sequence[float], own: float
     """The curves of one panel as SVG; the script finds the line by its class."""
     series = {name: recording.series.get(name, ()) for name in _PANELS[panel]}
     top = 1.0 if panel != LOSS else max([0.1, *(value for points in series.values() for _, value in points)]) * 1.05
-    frame = Frame(recording.steps, top, share=panel != LOSS)
+    frame = Frame(recording.steps, top, share=panel != LOSS, width=480)
     lines = "".join(_line(name, points, frame) for name, points in series.items() if points)
     pins = _pins(guesses, own, frame, lang) if panel == LOSS else ""
     best = _best(recording.best, frame, lang)
@@ -214,9 +214,11 @@ def _best(best: int | None, frame: Frame, lang: str | None) -> str:
         return ""
     place, base = frame.x(best), frame.height - frame.below
     word = escape(text("render.curves.best", lang, step=best))
+    # in the right half its words stand before the line, where they are not cut off
+    shift, anchor = (-4, ' text-anchor="end"') if place > frame.x(frame.steps) / 2 else (4, "")
     return (
         f'<line class="wb-best" x1="{place:.1f}" x2="{place:.1f}" y1="{frame.above}" y2="{base}"/>'
-        f'<text x="{place + 3:.1f}" y="{frame.above + 9}">{word}</text>'
+        f'<text x="{place + shift:.1f}" y="{frame.above + 10}"{anchor}>{word}</text>'
     )
 
 

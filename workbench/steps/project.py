@@ -71,6 +71,18 @@ class Project:
             names.insert(names.index(step.after) + 1, step.name)
         return {name: getattr(self, name) if name in _FIRST else self._further[name] for name in names}
 
+    def finished(self) -> set[str]:
+        """Return the steps with a result: conversations that were made, a training with a checkpoint that has ended, a
+        merged model, an answer."""
+        trained = bool(self.train.checkpoints()) and not self.train.busy
+        reached = {
+            "data": self.data.made is not None or self.train.run is not None,
+            "train": trained,
+            "export": trained and bool(self.export.settings.run) and "merged" in self.export.made(),
+            "chat": any(self.chat.answers.values()),
+        }
+        return {step for step, result in reached.items() if result}
+
     def save(self) -> None:
         """Keep the settings of data and training in ``project.json``.
 

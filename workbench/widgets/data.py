@@ -89,7 +89,7 @@ class DataPanel(Panel):
 
     def build(self) -> list[Any]:
         """Build form, mixture, buttons, findings, preview."""
-        preview = row(self._preview_choice(), self._more(), class_="wb-buttons")
+        self._preview_row = row(self._preview_choice(), self._more(), class_="wb-buttons")
         self._shown_rows, self._checks, self._status = (self.controls.html() for _ in range(3))
         self._status.add_class("wb-live")
         return [
@@ -100,7 +100,7 @@ class DataPanel(Panel):
             self._status,
             self._checks,
             self._mending(),
-            preview,
+            self._preview_row,
             self._shown_rows,
         ]
 
@@ -196,6 +196,7 @@ class DataPanel(Panel):
         status = text("widgets.data.making", self.lang) if self.busy else self._saved
         area(self._status, f"<p>{escape(status)}</p>" if status else "")
         self._show_findings()
+        self._preview_row.layout.display = None if self.step.made else "none"
         self.controls.filled(self._fill_groups)
         self._preview()
 

@@ -137,7 +137,7 @@ class ExportPanel(Panel):
     def _fill_form(self) -> None:
         s = self.step.settings
         self._run.value, self._adapter.value, self._merged.value = s.run, s.adapter, s.merged
-        self._adapter.placeholder, self._merged.placeholder = str(self.step.adapter), str(self.step.merged)
+        self._adapter.placeholder, self._merged.placeholder = map(_near, (self.step.adapter, self.step.merged))
         run = self.step.run
         best = run.best() if run else None
         options = [(text("widgets.export.best", self.lang), 0)]  # a choice of None would be shown empty
@@ -198,11 +198,17 @@ class ExportPanel(Panel):
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
         step = note.get("run", {}).get("step", "–")
         title = escape(text(f"widgets.export.made.{name}", self.lang, step=step, size=size))
-        return f"<p><strong>✓ {title}</strong><br><code>{escape(folder)}</code></p>"
+        return f"<p><strong>✓ {title}</strong><br><code>{escape(_near(folder))}</code></p>"
 
     def picture(self) -> str:
         """Return what was made, and whether it agrees."""
         return self._results_html()
+
+
+def _near(folder: Path) -> str:
+    """A folder as it is named from here, where it lies under here: the whole path would be cut off in its field."""
+    path, base = folder.absolute(), Path.cwd()
+    return str(path.relative_to(base) if path.is_relative_to(base) else folder)
 
 
 def honesty_html(report: Honesty, lang: str | None) -> str:

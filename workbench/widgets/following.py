@@ -40,7 +40,7 @@ def train(
         return plain(recipe, out, detach=detach, on_event=live.take if live else on_event, **options)
     finally:
         if live is not None:
-            live.draw()
+            live.end()
 
 
 def in_a_notebook() -> bool:
@@ -66,28 +66,36 @@ class Progress:
         self.name, self.lang = name, language(lang)
         self.history = History()
         self._handle: Any = None
-        self._drawn, self._cost, self._over = 0.0, 0.0, False
+        self._drawn, self._cost, self._over, self._begun = 0.0, 0.0, False, False
         self.draw()
 
     def take(self, event: Event) -> None:
         """Take in an event; draw where the last drawing is some time ago."""
+        self._begun = True
         self.history.add([event])
         self._over = self._over or getattr(event, "state", "") in ("ended", "stopped", "failed")
         if time.monotonic() - self._drawn >= max(_PAUSE, _SHARE * self._cost):
             self.draw()
 
+    def end(self) -> None:
+        """Draw how far it came; of a training that was refused before it began nothing is left but its error."""
+        self._put(self.html() if self._begun else "")
+
     def draw(self) -> None:
         """Draw how far it is."""
+        begun = time.monotonic()
+        self._put(self.html())
+        self._drawn = time.monotonic()
+        self._cost = self._drawn - begun
+
+    def _put(self, content: str) -> None:
         from IPython.display import HTML, display
 
-        begun = time.monotonic()
-        page = HTML(self.html())
+        page = HTML(content)
         if self._handle is None:
             self._handle = display(page, display_id=True)
         else:
             self._handle.update(page)
-        self._drawn = time.monotonic()
-        self._cost = self._drawn - begun
 
     def html(self) -> str:
         """Return it as HTML: a line, a bar, the curves."""

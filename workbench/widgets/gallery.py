@@ -49,7 +49,8 @@ class Gallery(Face):
         if presenter:
             self.root.add_class("wb-large")
         look = ipw.HTML(panel_styles() + styles("gallery.css"))
-        self.root.children = [look, *self._controls(), self._said, self._area]
+        title = ipw.HTML(f"<h3>{escape(self.title)}</h3>")
+        self.root.children = [look, title, *self._controls(), self._said, self._area]
         self._draw()
 
     @property
@@ -131,6 +132,7 @@ class Gallery(Face):
         for button in (keep, share, again, self._star):
             button.add_class("wb-button")
         self._which.observe(lambda _: self._fill(), names="value")
+        self._star.observe(lambda change: self._attempt(lambda: self._mark(change["new"])), names="value")
         keep.on_click(lambda _: self._attempt(self._keep))
         share.on_click(lambda _: self._attempt(self._share))
         again.on_click(lambda _: self._attempt(self.refresh))
@@ -140,14 +142,22 @@ class Gallery(Face):
 
     def _fill(self) -> None:
         """Show the chosen run's remarks in the controls."""
-        chosen = next((run for run in self._mine() if run.name == self._which.value), None)
-        remarks = read_remarks(chosen.path) if chosen else Remarks()
+        remarks = self._remarks()
         self._star.value, self._note.value = remarks.star, remarks.note
+
+    def _remarks(self) -> Remarks:
+        chosen = next((run for run in self._mine() if run.name == self._which.value), None)
+        return read_remarks(chosen.path) if chosen else Remarks()
+
+    def _mark(self, star: bool) -> None:
+        """Give the chosen run its star at once, or take it away; what is noted stays as it is."""
+        if self._which.value is not None and star != self._remarks().star:
+            self._remark(self._which.value, None, star)
 
     def _keep(self) -> None:
         if self._which.value is None:
             return
-        self._remark(self._which.value, self._note.value, self._star.value)
+        self._remark(self._which.value, self._note.value, None)
         self._said.value = escape(text("widgets.gallery.kept", self.lang, run=self._which.value))
 
     def _share(self) -> None:
@@ -162,5 +172,5 @@ class Gallery(Face):
             self._said.value = f'<p role="alert">{escape(str(error))}</p>'
 
     def _draw(self) -> None:
-        self._area.value = f"<h3>{escape(self.title)}</h3>{self.picture()}"
+        self._area.value = self.picture()
         self.keep()

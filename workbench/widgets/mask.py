@@ -166,7 +166,7 @@ class MaskPanel(Panel):
             if conversation not in conversations[:number]
         ]
         self.choices = conversations if bare in map(_untrained, conversations) else [s.conversation, *conversations]
-        options = [(_short(conversation), number) for number, conversation in enumerate(self.choices)]
+        options = [(_short(conversation, self.lang), number) for number, conversation in enumerate(self.choices)]
         index = next(i for i, conversation in enumerate(self.choices) if _untrained(conversation) == bare)
         put_options(self._conversation, options, index)
 
@@ -208,10 +208,13 @@ class MaskPanel(Panel):
             return f"<p>{escape(error.say(self.lang))}</p>"
 
 
-def _short(conversation: Conversation) -> str:
-    """A conversation as an item to choose."""
-    roles = "".join(m.role[0].upper() for m in conversation.messages)
-    return f"{_begun(conversation.question, 36)}  [{roles}]"
+def _short(conversation: Conversation, lang: str) -> str:
+    """A conversation as an item to choose: its question, and what it has beyond a question and an answer."""
+    roles = [m.role for m in conversation.messages]
+    answers = roles.count("assistant")
+    parts = [text(f"widgets.mask.has_{role}", lang) for role in ("system", "tool") if role in roles]
+    parts += [] if answers == 1 else [text("widgets.mask.has_answers", lang, count=answers)]
+    return " · ".join([_begun(conversation.question, 36), *parts])
 
 
 def _begun(content: str, most: int) -> str:

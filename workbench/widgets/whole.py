@@ -47,6 +47,8 @@ class Workbench(Panel):
         self.controls.hide(["undo"])  # each step has its own
         for step in (self.project.data, self.project.train):
             step.subscribe(lambda what: self._remember() if what in ("settings", "reset") else None)
+        for step in self.project.steps.values():
+            step.subscribe(self._heard)
         self.open("train" if self.project.train.run is not None else "data")
 
     def open(self, step: str) -> Panel:
@@ -59,6 +61,7 @@ class Workbench(Panel):
         panel.controls.filled(panel.fill)
         self.controls.filled(lambda: setattr(self._choice, "value", step))
         self._stage.children = [panel.root]
+        self._mark()
         panel.wake()
         return panel
 
@@ -142,14 +145,28 @@ class Workbench(Panel):
         if step and not self.controls.filling:
             self.attempt(lambda: self.open(step))
 
-    def fill(self) -> None:
-        """Write the names of the steps in the panel's language, and the open panel in it too."""
+    def heard(self, what: str) -> None:
+        """Mark the steps that are done, whatever a step tells; its settings are its own panel's matter."""
+        if what == "reset":
+            super().heard(what)
+        self._mark()
+
+    def _mark(self) -> None:
+        """Write the names of the steps, and a mark before those that are done."""
+        finished = self.project.finished()
+        finished |= {"template"} if "template" in self.panels and "data" in finished else set()  # it was looked at
         options = [
-            (f"{n} {text(f'widgets.way.{step}', self.lang)}", step) for n, step in enumerate(self.project.steps, 1)
+            (f"{'✓' if step in finished else n} {text(f'widgets.way.{step}', self.lang)}", step)
+            for n, step in enumerate(self.project.steps, 1)
         ]
         chosen = self._choice.value
-        self.controls.filled(lambda: setattr(self._choice, "options", options))
-        self.controls.filled(lambda: setattr(self._choice, "value", chosen))
+        if tuple(options) != tuple(self._choice.options):
+            self.controls.filled(lambda: setattr(self._choice, "options", options))
+            self.controls.filled(lambda: setattr(self._choice, "value", chosen))
+
+    def fill(self) -> None:
+        """Write the names of the steps in the panel's language, and the open panel in it too."""
+        self._mark()
         for panel in self.panels.values():
             if panel.lang != self.lang:
                 panel.speak(self.lang)

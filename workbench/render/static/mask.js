@@ -31,7 +31,13 @@
     ids.setAttribute("aria-pressed", "false");
     ids.addEventListener("click", () =>
       ids.setAttribute("aria-pressed", String(view.classList.toggle("wb-show-ids"))));
-    tools.append(ids, document.createTextNode(detail.dataset.hint));
+    tools.append(ids);
+    if (detail.dataset.hint) tools.append(detail.dataset.hint);
+    const sides = view.closest(".wb-sides"), legend = sides && sides.parentElement.querySelector(".wb-legend[data-hint]");
+    if (legend) { // of two sides together it is said once
+      legend.append(" " + legend.dataset.hint);
+      legend.removeAttribute("data-hint");
+    }
     view.querySelector(".wb-rows").before(tools);
     const state = { tokens, detail, current: null };
     views.set(view, state);
@@ -106,13 +112,21 @@
     const [state, token] = found(event);
     if (state) settle(state, token);
   });
+  // Where keys have moved the page under a pointer that rests, the pointer has pointed at nothing.
+  let pointer = "";
+  const rests = (event) => {
+    const before = pointer;
+    pointer = `${event.screenX} ${event.screenY}`;
+    return pointer === before;
+  };
+  document.addEventListener("mousemove", rests);
   document.addEventListener("mouseover", (event) => {
     const [state, token] = found(event);
-    if (state) show(state, token);
+    if (!rests(event) && state) show(state, token);
   });
   document.addEventListener("mouseout", (event) => {
     const [state] = found(event);
-    if (state && state.current) show(state, state.current);
+    if (!rests(event) && state && state.current) show(state, state.current);
   });
   window.workbenchMask = () => document.querySelectorAll(".wb-mask").forEach(enliven);
   window.workbenchMask();

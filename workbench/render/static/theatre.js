@@ -50,11 +50,11 @@
     const parts = Object.entries(series).map(([name, points]) => {
       const value = latest(points, step);
       const share = name !== "train" && name !== "held_out";
-      return value === null ? null : `${names[name]} ${share ? `${Math.round(100 * value)} %` : value.toFixed(3)}`;
+      return value === null ? null : `${names[name]} ${share ? `${Math.round(100 * value)}%` : value.toFixed(3)}`;
     }).filter(Boolean);
     const verdict = latest(Object.entries(JSON.parse(run.dataset.verdicts)).map(([at, word]) => [Number(at), word]), step);
     const spoken = JSON.parse(theatre.dataset.verdicts);
-    if (verdict) parts.push(`${theatre.dataset.verdict} ${spoken[verdict] || verdict}`);
+    if (verdict) parts.push(`${theatre.dataset.verdict}${spoken[verdict] || verdict}`);
     const line = run.querySelector(".wb-theatre-says");
     const said = parts.join(" · ");
     if (line.textContent !== said) line.textContent = said;
