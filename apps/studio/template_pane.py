@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
+from workbench.data.conversation import Conversation
 from workbench.render import mask_html
 from workbench.render.markup import escape
 from workbench.steps.template import LOSS_ON
@@ -83,14 +85,24 @@ def _state(ws: Workspace, lang: str) -> list[Any]:
     made = ws.project.data.made
     conversation = step.settings.conversation
     if made and made.own and conversation == step.samples[0]:
-        conversation = samples(made.own, lang)[0]
+        conversation = _plainest(samples(made.own, lang))
     losses = gr.update(value=step.settings.loss_on, choices=_losses(lang))
     mask = mask_html(step.view(), lang=lang) if ws.looked else _nothing(lang)
     settings = step.settings
     system = "" if settings.system == "keep" else settings.system
     thoughts = gr.update(value=settings.thinking, choices=_thoughts(lang))
     template = settings.template or "chat_template"
-    return [conversation.question, conversation.answer, template, losses, system, thoughts, mask]
+    return [_last_question(conversation), conversation.answer, template, losses, system, thoughts, mask]
+
+
+def _plainest(conversations: Sequence[Conversation]) -> Conversation:
+    """The first of one question and its answer, which is all that the pane has room for; else the first."""
+    return next((c for c in conversations if sum(m.role == "user" for m in c.messages) == 1), conversations[0])
+
+
+def _last_question(conversation: Conversation) -> str:
+    """What is asked before the last answer."""
+    return next((m.content for m in reversed(conversation.messages) if m.role == "user"), "")
 
 
 def _templates() -> list[str]:

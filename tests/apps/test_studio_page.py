@@ -204,6 +204,22 @@ def test_a_default_system_text_of_the_page_stands_in_the_mask_and_in_the_setting
     assert "wb-tok" in shown and ws.project.template.settings.loss_on == "assistant"
 
 
+def test_the_template_step_shows_a_question_with_the_answer_to_it(rooms: Workspaces) -> None:
+    from apps.studio.data_pane import _made
+    from apps.studio.template_pane import _last_question, _plainest, _state
+    from workbench.data.conversation import Conversation, Message
+
+    ws = rooms.enter("page", None)
+    for lang in ("en", "zh"):
+        _made(ws, lang, "Sprout", "", "", "plain", [lang], 0)
+        asked, answered = _state(ws, lang)[:2]
+        pairs = [(row.question, row.answer) for row in ws.project.data.made.own if len(row.messages) == 2]
+        assert (asked, answered) in pairs
+    texts = ("user", "Hi"), ("assistant", "Hello."), ("user", "Who are you?"), ("assistant", "Sprout.")
+    longer = Conversation(tuple(Message(*pair) for pair in texts))
+    assert _last_question(_plainest([longer])) == "Who are you?"
+
+
 def test_the_page_speaks_both_languages_with_the_same_parts(rooms: Workspaces) -> None:
     from workbench.texts import lookup
 
