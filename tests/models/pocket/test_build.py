@@ -34,7 +34,7 @@ def test_a_build_with_the_same_seed_writes_the_same_weights(tmp_path: Path, few:
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b")]
     assert weights[0] == weights[1]
     assert results[0]["held_out"] == results[1]["held_out"]
-    assert results[0]["steps"] == 12  # three of each part, of which the first has two
+    assert results[0]["steps"] == 18  # three of each part, of which the first has two
     for name in (
         "config.json",
         "generation_config.json",

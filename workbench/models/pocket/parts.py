@@ -58,5 +58,7 @@ PARTS = {
     "third": Part("steadying", 4_000_000, 0.2, (38, 32, 14, 14, 2), 0.3, 1, 95, STILL_CONFUSED),
     # the same once more: what the third left
     "fourth": Part("polishing", 3_200_000, 0.25, (62, 18, 9, 9, 2), 0.45, 2, 94, LAST_CONFUSED, (0.25, 0.40, 0.35), 4),
+    # a minute of who it is, asked late in a conversation
+    "fifth": Part("itself", 500_000, 0.15, (80, 8, 6, 4, 2), 0.5, 1, 93, ("identity",), (0.0, 0.7, 0.3), 8),
 }
 """In their order, by the folder in which each is kept when it is finished."""
