@@ -66,23 +66,6 @@ def test_only_the_picture_and_its_title_are_left() -> None:
     assert shown_only(text) == text
 
 
-def test_some_shapes_are_asked_for_in_grey_and_everything_else_in_colour() -> None:
-    rows = questions(240, seed=3, grey=0.5)
-    grey = [_is_grey(row) for row in rows]
-    asked_for_shapes = [row for row in rows if row.meta["topic"] == "shape"]
-    assert 10 <= sum(map(_is_grey, asked_for_shapes)) <= 30 and len(asked_for_shapes) == 40
-    assert sum(grey) == sum(map(_is_grey, asked_for_shapes))
-    coloured = questions(240, seed=3)
-    assert [row.messages[-1] for row in rows] == [row.messages[-1] for row in coloured]
-    assert not any(_is_grey(row) for row in coloured)
-
-
-def _is_grey(row: Conversation) -> bool:
-    (picture,) = row.pictures
-    red, green, blue = opened(picture).split()
-    return red.tobytes() == green.tobytes() == blue.tobytes()
-
-
 def test_a_question_over_a_picture_keeps_its_words() -> None:
     text = Conversation((Message("system", "Be brief."), Message("user", "Hi"), Message("assistant", "Hello.")))
     (shown,) = over_picture([text])

@@ -57,11 +57,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Hold what is in a picture, the seed of how exactly it lies there, and whether it is painted in grey."""
+    """Hold what is in a picture, and the seed of how exactly it lies there."""
 
     figures: tuple[Figure, ...]
     seed: int
-    grey: bool = False
 
 
 def scene(rng: random.Random, *, held: bool = False, figures: int = 1) -> Scene:
@@ -103,8 +102,7 @@ def paint(drawn: Scene, side: int = SIDE) -> Image:
             pen.polygon(_turned(outline, turn, x * fine, y * fine, width * fine), fill=colour)
     small = np.asarray(canvas.reduce(_FINE)).astype(np.int16)
     noise = np.random.default_rng(drawn.seed).integers(-_NOISE, _NOISE + 1, small.shape, dtype=np.int16)
-    picture = Image.fromarray((small + noise).clip(0, 255).astype(np.uint8))
-    return picture.convert("L").convert("RGB") if drawn.grey else picture
+    return Image.fromarray((small + noise).clip(0, 255).astype(np.uint8))
 
 
 def png(drawn: Scene, side: int = SIDE) -> bytes:

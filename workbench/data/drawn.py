@@ -18,8 +18,6 @@ from workbench.data.pictures import PICTURE
 
 Topic = Literal["colour", "shape", "place", "count", "size", "whole", "present", "absent"]
 TOPICS: tuple[Topic, ...] = ("colour", "shape", "place", "count", "size", "whole")
-GREY = 0.5
-"""Share of a training set's questions about shapes that are asked over a picture in grey."""
 YES_NO: tuple[Topic, ...] = ("present", "absent")
 _COLUMNS = {"shape": "shapes", "colour": "colours", "size": "sizes", "place": "positions", "count": "counts"}
 
@@ -54,7 +52,7 @@ def titles(
 
 def questions(
     count: int, *, seed: int = 0, languages: Sequence[str] = ("en", "zh"), held: bool = False,
-    topics: Sequence[Topic] = TOPICS, figures: int = 1, unseen_wording: bool = False, grey: float = 0.0,
+    topics: Sequence[Topic] = TOPICS, figures: int = 1, unseen_wording: bool = False,
 ) -> list[Conversation]:  # fmt: skip
     """Return rows of a picture, a question about it, and the answer; the topics in turn, each in every language.
 
@@ -63,17 +61,13 @@ def questions(
         topics: what is asked about.
         figures: sorts of shapes in a picture; of two the one that is asked about is drawn.
         unseen_wording: ask in wordings that no training set has.
-        grey: share of the questions about shapes whose picture has no colour: what shape a thing has is learnt apart
-            from its colour, or of a pair that no set holds the colour would speak against the shape.
     """
-    colours = random.Random(f"grey {seed}")
     rng = random.Random(f"questions {seed} {held} {figures} {unseen_wording}")
     rows = []
     for number in range(count):
         topic = topics[number // len(languages) % len(topics)]
         lang = languages[number % len(languages)]
         drawn = scene(rng, held=held, figures=figures)
-        drawn = replace(drawn, grey=topic == "shape" and colours.random() < grey)
         question, answer = asked(rng, drawn, topic, lang, unseen_wording=unseen_wording)
         rows.append(_row(drawn, number, lang, question, answer, topic))
     return rows

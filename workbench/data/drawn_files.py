@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from workbench.data.conversation import Conversation
-from workbench.data.drawn import GREY, questions, titles
+from workbench.data.drawn import questions, titles
 from workbench.data.picture import Picture
 from workbench.data.writing import write
 from workbench.errors import OutputExists
@@ -41,7 +41,7 @@ def write_sets(
     (out / IMAGES).mkdir(parents=True, exist_ok=True)
     sets = {
         "pretrain": titles(count, seed=seed, languages=languages),
-        "finetune": questions(count, seed=seed, languages=languages, grey=GREY),
+        "finetune": questions(count, seed=seed, languages=languages),
         "held-out": questions(held_out, seed=seed + 1, languages=languages, held=True),
     }
     for name, rows in sets.items():

@@ -180,15 +180,13 @@ def conversations(
 
 def drawn_of(recipe: Recipe) -> Drawn:
     """Return the drawn rows that the recipe asks for."""
-    from workbench.data.drawn import GREY, questions, titles
+    from workbench.data.drawn import questions, titles
 
     vision, seed, languages = recipe.vision, recipe.runtime.seed, recipe.persona.languages
+    rows = titles if vision.stage == "pretrain" else questions
+    train = rows(vision.drawn, seed=seed, languages=languages)
+    held_out = rows(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
     questioned = questions(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
-    if vision.stage == "pretrain":
-        train = titles(vision.drawn, seed=seed, languages=languages)
-        held_out = titles(HELD_DRAWN, seed=seed + 1, languages=languages, held=True)
-    else:
-        train, held_out = questions(vision.drawn, seed=seed, languages=languages, grey=GREY), questioned
     return Drawn(tuple(train), tuple(held_out), tuple(questioned), seed)
 
 
