@@ -146,7 +146,7 @@ class Workbench(Panel):
             self.attempt(lambda: self.open(step))
 
     def heard(self, what: str) -> None:
-        """Mark the steps that are done, whatever a step tells; its settings are its own panel's matter."""
+        """Show which steps are done, whatever a step tells; its settings are its own panel's matter."""
         if what == "reset":
             super().heard(what)
         self._mark()
