@@ -107,6 +107,17 @@ def test_a_class_that_trains_one_recipe_is_told_so_once(
     assert page.read_text(encoding="utf-8").count("the same result") == 1
 
 
+def test_who_shares_a_result_is_named_together_also_beside_a_copied_run(
+    tmp_path: Path, handed_in: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = card(tmp_path, handed_in, "Ann", 1)
+    card(tmp_path, handed_in, "Bob", 2)
+    write(collect(work, "Cy"), work, handed_in / "card-cy")
+    assert command(["class", str(handed_in), "--json"]) == 0
+    (note,) = [note for note in json.loads(capsys.readouterr().out)["notes"] if "the same result" in note]
+    assert "3 people" in note and "Ann, Bob, Cy" in note
+
+
 def test_of_a_copied_run_it_is_not_said_that_two_trainings_give_it_too(tmp_path: Path, handed_in: Path) -> None:
     work = card(tmp_path, handed_in, "Ann", 1)
     card(tmp_path, handed_in, "Bob", 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,18 +105,18 @@ def _hidden(asked: Asked | None) -> dict[str, Any] | None:
 def _sentences(noted: Iterable[Doubt], handed: Sequence[HandIn]) -> list[str]:
     """What is to be looked at. An equal result, of which a class that trains one recipe is full, is one sentence for
     all who share it, after the others."""
-    single = [_sentence(doubt, handed) for doubt in noted if doubt.key != "equal_result"]
-    names = {item.file: item.card.name for item in handed}
-    groups: dict[tuple[str, ...], list[Doubt]] = {}
+    single: list[str] = []
+    groups: dict[str, list[Doubt]] = {}
     for doubt in noted:
-        if doubt.key == "equal_result":
-            everybody = f"{names[doubt.file]}, {doubt.values['others']}"
-            groups.setdefault(tuple(sorted(everybody.split(", "))), []).append(doubt)
-    equal = [_equal(group, names) for group in groups.values()]
-    return [*single, *equal]
+        if doubt.group:
+            groups.setdefault(doubt.group, []).append(doubt)
+        else:
+            single.append(_sentence(doubt, handed))
+    names = {item.file: item.card.name for item in handed}
+    return [*single, *(_equal(group, names) for group in groups.values())]
 
 
-def _equal(group: Sequence[Doubt], names: dict[str, str]) -> str:
+def _equal(group: Sequence[Doubt], names: Mapping[str, str]) -> str:
     people = sorted({names[doubt.file] for doubt in group})
     runs = ", ".join(sorted({str(doubt.values["run"]) for doubt in group}))
     return text("handin.cli.equal", run=runs, count=len(people), names=", ".join(people))

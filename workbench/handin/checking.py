@@ -36,12 +36,15 @@ class Doubt:
         key: of its sentence, under ``handin.doubts``.
         values: what the sentence names.
         grave: whether it cannot have come about honestly; else it only needs a word.
+        group: what doubts on several cards are about together, so that it can be said once; empty where each is by
+            itself.
     """
 
     file: str
     key: str
     values: dict[str, Any]
     grave: bool = True
+    group: str = ""
 
 
 def doubts(handed: Sequence[HandIn]) -> list[Doubt]:
@@ -161,7 +164,10 @@ def _equal_adapters(handed: Sequence[HandIn]) -> Iterator[Doubt]:
                 (theirs.recipe, theirs.data, theirs.seed) == (run.recipe, run.data, run.seed) for _, theirs in others
             )
             values = {"run": run.name, "others": _others(item, [other for other, _ in others])}
-            yield Doubt(item.file, "equal_result" if same else "equal_adapter", values, grave=not same)
+            if same:
+                yield Doubt(item.file, "equal_result", values, grave=False, group=run.adapter)
+            else:
+                yield Doubt(item.file, "equal_adapter", values)
 
 
 def _others(item: HandIn, items: Sequence[HandIn]) -> str:
