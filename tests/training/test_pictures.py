@@ -239,3 +239,14 @@ def test_what_an_adapter_on_the_tower_needs_is_forecast(tower: Path) -> None:
     more = kept(real[1]) - kept(real[0])
     assert more > 0
     assert 0.8 * more < needed[1].activations - needed[0].activations < 1.3 * more
+
+
+def test_what_the_projector_keeps_of_pictures_is_forecast(tower: Path) -> None:
+    from dataclasses import replace
+
+    from workbench.models.forecast import forecast
+    from workbench.training.forecast import work_of
+
+    work = work_of(load_recipe("pocket-llava-finetune", [f"vision.tower={tower}"]), (4, 64, 40))
+    assert work.pictures == 4
+    assert forecast(work).activations > forecast(replace(work, pictures=0)).activations

@@ -44,11 +44,15 @@ def embedded(network: Any, ids: torch.Tensor, pictures: Mapping[str, torch.Tenso
     Args:
         network: as :func:`language_part` gives it.
     """
-    import torch
-
     x: torch.Tensor = network.model.embed_tokens(ids)
     if not pictures:
         return x
-    seen = network.sees.get_image_features(**pictures, return_dict=True).pooler_output
     places = (ids == network.image_token).nonzero().flatten()
-    return x.index_copy(0, places, torch.cat(list(seen)).to(x.dtype))
+    return x.index_copy(0, places, features(network.sees, pictures).to(x.dtype))
+
+
+def features(sees: Any, pictures: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return what tower and projector of a LLaVA make of ``pictures``, one after the other (places, H)."""
+    import torch
+
+    return torch.cat(list(sees.get_image_features(**pictures, return_dict=True).pooler_output))

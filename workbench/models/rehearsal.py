@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.models.architectures import LLAVA
 from workbench.models.portions import loss_in_portions, portion
+from workbench.models.quick_seeing import features
 
 if TYPE_CHECKING:
     import torch
@@ -77,8 +78,7 @@ def _seen(model: Any, work: Work) -> torch.Tensor | None:
     side = network.config.vision_config.image_size
     dtype = getattr(torch, work.dtype)
     pixels = torch.empty(work.pictures, 3, side, side, dtype=dtype, device="meta")
-    features = network.model.get_image_features(pixel_values=pixels, return_dict=True).pooler_output
-    return torch.cat(list(features))
+    return features(network.model, {"pixel_values": pixels})
 
 
 def _watch() -> type:
