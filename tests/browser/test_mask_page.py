@@ -120,6 +120,19 @@ def test_pointing_at_a_token_tells_of_it_and_leaving_goes_back(show: Open, view:
     assert page.locator(".wb-detail").inner_text() == first
 
 
+def test_each_token_is_told_of_that_the_pointer_reaches_from_another_place_of_the_page(
+    show: Open, view: MaskView
+) -> None:
+    page = show(html(view))
+    page.locator(".wb-legend").first.hover()
+    for number in (0, 1, 5, 2):
+        token = page.locator(".wb-rows .wb-tok").nth(number)
+        token.hover()
+        assert token.get_attribute("data-tip").startswith(page.locator(".wb-detail .wb-piece").inner_text())
+        told = [words.strip() for words in page.locator(".wb-detail div p").all_inner_texts()]
+        assert told == [words.strip() for words in token.get_attribute("data-tip").split("\n")[1:]]
+
+
 def test_without_scripts_focus_and_the_table_tell_all(show: Open, view: MaskView, picture: Callable[..., None]) -> None:
     page = show(html(view), java_script_enabled=False)
     assert page.locator("button").count() == 0

@@ -112,21 +112,19 @@
     const [state, token] = found(event);
     if (state) settle(state, token);
   });
-  // Where keys have moved the page under a pointer that rests, the pointer has pointed at nothing.
+  // A pointer points by moving: where keys have moved the page under one that rests, it has pointed at nothing.
   let pointer = "";
-  const rests = (event) => {
-    const before = pointer;
-    pointer = `${event.screenX} ${event.screenY}`;
-    return pointer === before;
-  };
-  document.addEventListener("mousemove", rests);
-  document.addEventListener("mouseover", (event) => {
+  let pointed = [null, null];
+  document.addEventListener("mousemove", (event) => {
+    const place = `${event.screenX} ${event.screenY}`;
+    if (place === pointer) return;
+    pointer = place;
     const [state, token] = found(event);
-    if (!rests(event) && state) show(state, token);
-  });
-  document.addEventListener("mouseout", (event) => {
-    const [state] = found(event);
-    if (!rests(event) && state && state.current) show(state, state.current);
+    if (token === pointed[1]) return;
+    const [left] = pointed;
+    if (left && left !== state && left.current) show(left, left.current);
+    if (state) show(state, token);
+    pointed = [state, token];
   });
   window.workbenchMask = () => document.querySelectorAll(".wb-mask").forEach(enliven);
   window.workbenchMask();
