@@ -8,7 +8,57 @@
     if (element.getAttribute(name) !== value) element.setAttribute(name, value);
   };
 
+  // A cell that is run hands the view on to the next one; a panel that comes then, and its buttons, may lie out of sight,
+  // above or below. So the view is moved to it, its head first, unless somebody moves on meanwhile.
+  const BRINGING = 3000; // ms; a panel is drawn, and the view handed on, some time after it has come
+  const MOVES = ["wheel", "pointerdown", "keydown", "touchmove"];
+  const frameOf = (panel) => {
+    let frame = panel.parentElement;
+    while (frame && !(frame.scrollHeight > frame.clientHeight && /auto|scroll/.test(getComputedStyle(frame).overflowY)))
+      frame = frame.parentElement;
+    return frame;
+  };
+  const outOfSight = (panel, frame) => { // px by which the frame is to be scrolled
+    const box = panel.getBoundingClientRect(), edge = frame.getBoundingClientRect();
+    if (box.top < edge.top || box.height > edge.height) return Math.round(box.top - edge.top - 4);
+    return Math.max(0, Math.round(box.bottom - edge.bottom + 4));
+  };
+  const bring = (panel) => {
+    const cell = panel.closest(".jp-CodeCell"), until = performance.now() + BRINGING;
+    if (!cell || panel.parentElement.closest(".wb-widget")) return;
+    let moved = false;
+    const move = () => { moved = true; };
+    MOVES.forEach((name) => addEventListener(name, move, { capture: true, passive: true }));
+    const step = () => {
+      if (moved || !panel.isConnected || performance.now() > until) {
+        MOVES.forEach((name) => removeEventListener(name, move, { capture: true }));
+        return;
+      }
+      const frame = frameOf(panel), next = cell.nextElementSibling;
+      if (frame && next && next.classList.contains("jp-mod-active")) frame.scrollTop += outOfSight(panel, frame);
+      requestAnimationFrame(step);
+    };
+    step();
+  };
+
+  // The first curve of a training that somebody has started may appear under the window's edge; it is to be seen.
+  let awaiting = null;
+  document.addEventListener("click", (event) => {
+    const press = event.target instanceof Element && event.target.closest(".wb-widget button.mod-primary");
+    const panel = press && press.closest(".wb-widget");
+    awaiting = panel && !panel.querySelector(".wb-plot") ? panel : null;
+  }, true);
+  MOVES.forEach((name) =>
+    addEventListener(name, () => { awaiting = null; }, { capture: true, passive: true }));
+  const reach = () => {
+    const plot = awaiting && awaiting.querySelector(".wb-plot");
+    if (!plot) return;
+    awaiting = null;
+    plot.scrollIntoView({ block: "nearest" });
+  };
+
   const dress = (panel) => {
+    if (!panel.hasAttribute("data-lm-suppress-shortcuts")) bring(panel);
     set(panel, "data-lm-suppress-shortcuts", "true"); // Enter is for the button in focus, not for the notebook's cell
     panel.querySelectorAll(".wb-live").forEach((area) => {
       set(area, "role", "status");
@@ -61,6 +111,7 @@
   const look = () => {
     waiting = false;
     document.querySelectorAll(".wb-widget").forEach(dress);
+    reach();
   };
   new MutationObserver(() => {
     if (!waiting) { waiting = true; requestAnimationFrame(look); }
