@@ -95,6 +95,36 @@ def test_run_all_spoils_nothing_and_a_guess_by_keyboard_opens_it(lab: Lab, brows
     lab.end_kernels()
 
 
+def test_keys_within_a_piece_or_a_mask_leave_the_notebooks_cells_alone(lab: Lab, browser: Any) -> None:
+    shutil.rmtree(lab.place / "my-work", ignore_errors=True)
+    mask = (
+        "import workbench as wb\nfrom workbench.models import load_tokenizer\nfrom workbench.steps.template import samples\n"
+        "from workbench.templates import mask_view\nwb.show(mask_view(samples('en')[0], load_tokenizer('pocket')), lang='en')"
+    )
+    book = opened(lab, browser, "keys", mask, PIECES[1])
+    page = book.page
+    book.run(0)
+    book.run(1)
+    radio = page.locator(".wb-predict input[type=radio]")
+    radio.first.wait_for(timeout=PATIENCE)
+    radio.first.focus()
+    for key in ("a", "b", "ArrowDown", "ArrowUp", "ArrowDown"):
+        page.keyboard.press(key)
+    assert radio.nth(1).is_checked()
+    page.keyboard.press("Tab")
+    for key in ("b", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    page.get_by_text("Your guess: two").first.wait_for()
+    token = page.locator(".wb-mask .wb-rows .wb-tok").first
+    token.focus()
+    for key in ("ArrowDown", "b", "End"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement.classList.contains('wb-tok')")
+    assert page.locator(".jp-Notebook .jp-Cell").count() == 3  # the two, and the empty one that the second's run made
+    page.context.close()
+    lab.end_kernels()
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_lesson_5_moves_a_curve_after_two_clicks(lang: str, lab: Lab, browser: Any, picture: Any) -> None:
     shutil.rmtree(lab.place / "my-work", ignore_errors=True)

@@ -22,6 +22,7 @@
       token.tabIndex = index ? -1 : 0;
       token.dataset.tip = token.title;
       token.removeAttribute("title");
+      token.dataset.lmSuppressShortcuts = "true"; // in JupyterLab an arrow would go to another cell
     });
     const tools = document.createElement("div");
     tools.className = "wb-mask-tools";

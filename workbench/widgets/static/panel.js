@@ -57,9 +57,21 @@
     plot.scrollIntoView({ block: "nearest" });
   };
 
+  // A key is for the control in focus, not for the notebook's cell, which JupyterLab would move, delete or double; it asks
+  // the very element that has the focus. Saving is the notebook's own also from within a panel.
+  addEventListener("keydown", (event) => {
+    if (!(event.target instanceof Element && event.target.closest(".wb-widget"))) return;
+    const saves = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s";
+    if (saves) event.target.removeAttribute("data-lm-suppress-shortcuts");
+    else set(event.target, "data-lm-suppress-shortcuts", "true");
+  }, true);
+
+  const seen = new WeakSet();
   const dress = (panel) => {
-    if (!panel.hasAttribute("data-lm-suppress-shortcuts")) bring(panel);
-    set(panel, "data-lm-suppress-shortcuts", "true"); // Enter is for the button in focus, not for the notebook's cell
+    if (!seen.has(panel)) {
+      seen.add(panel);
+      bring(panel);
+    }
     panel.querySelectorAll(".wb-live").forEach((area) => {
       set(area, "role", "status");
       set(area, "aria-live", "polite");
