@@ -98,8 +98,9 @@ def test_run_all_spoils_nothing_and_a_guess_by_keyboard_opens_it(lab: Lab, brows
 def test_keys_within_a_piece_or_a_mask_leave_the_notebooks_cells_alone(lab: Lab, browser: Any) -> None:
     shutil.rmtree(lab.place / "my-work", ignore_errors=True)
     mask = (
-        "import workbench as wb\nfrom workbench.models import load_tokenizer\nfrom workbench.steps.template import samples\n"
-        "from workbench.templates import mask_view\nwb.show(mask_view(samples('en')[0], load_tokenizer('pocket')), lang='en')"
+        "import workbench as wb\nfrom workbench.models import load_tokenizer\n"
+        "from workbench.steps.template import samples\nfrom workbench.templates import mask_view\n"
+        "wb.show(mask_view(samples('en')[0], load_tokenizer('pocket')), lang='en')"
     )
     book = opened(lab, browser, "keys", mask, PIECES[1])
     page = book.page

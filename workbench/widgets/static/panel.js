@@ -89,6 +89,10 @@
       set(box, "role", "radiogroup");
       set(box, "aria-label", box.parentElement.querySelector(".widget-label").textContent);
     });
+    panel.querySelectorAll("button.wb-takes-files").forEach((button) => { // the library counts what is on its way: 0
+      const words = button.lastChild;
+      if (words && / \(\d+\)$/.test(words.data)) words.data = words.data.replace(/ \(\d+\)$/, "");
+    });
     panel.querySelectorAll(".wb-fold").forEach((fold) =>
       set(fold, "aria-expanded", String(fold.classList.contains("mod-active"))));
     panel.querySelectorAll(".widget-toggle-buttons button").forEach((button) =>
