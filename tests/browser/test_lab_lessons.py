@@ -15,6 +15,7 @@ import pytest
 
 from tests.browser.jupyter import PATIENCE, Lab, Notebook, notebook
 from tests.recordings import record
+from workbench.cli import lab as command_of
 from workbench.coursework import Workbook
 from workbench.runs import Run, stop
 
@@ -42,6 +43,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     for run in (path.parent for path in place.rglob("events.jsonl")):
         stop(Run(run), 60, kill=True)
     server.close()
+
+
+# whether the middle and the lower edge of something are under no edge, and nothing else
+IN_SIGHT = """(one) => {
+  const box = one.getBoundingClientRect(), at = (y) => document.elementFromPoint(box.left + box.width / 2, y);
+  return [box.top + box.height / 2, box.bottom - 2].every((y) => one.contains(at(y)));
+}"""
 
 
 def opened(lab: Lab, browser: Any, name: str, *cells: str, **view: Any) -> Notebook:
@@ -87,6 +95,37 @@ def test_run_all_spoils_nothing_and_a_guess_by_keyboard_opens_it(lab: Lab, brows
     lab.end_kernels()
 
 
+def test_keys_within_a_piece_or_a_mask_leave_the_notebooks_cells_alone(lab: Lab, browser: Any) -> None:
+    shutil.rmtree(lab.place / "my-work", ignore_errors=True)
+    mask = (
+        "import workbench as wb\nfrom workbench.models import load_tokenizer\n"
+        "from workbench.steps.template import samples\nfrom workbench.templates import mask_view\n"
+        "wb.show(mask_view(samples('en')[0], load_tokenizer('pocket')), lang='en')"
+    )
+    book = opened(lab, browser, "keys", mask, PIECES[1])
+    page = book.page
+    book.run(0)
+    book.run(1)
+    radio = page.locator(".wb-predict input[type=radio]")
+    radio.first.wait_for(timeout=PATIENCE)
+    radio.first.focus()
+    for key in ("a", "b", "ArrowDown", "ArrowUp", "ArrowDown"):
+        page.keyboard.press(key)
+    assert radio.nth(1).is_checked()
+    page.keyboard.press("Tab")
+    for key in ("b", "ArrowUp", "Enter"):
+        page.keyboard.press(key)
+    page.get_by_text("Your guess: two").first.wait_for()
+    token = page.locator(".wb-mask .wb-rows .wb-tok").first
+    token.focus()
+    for key in ("ArrowDown", "b", "End"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement.classList.contains('wb-tok')")
+    assert page.locator(".jp-Notebook .jp-Cell").count() == 3  # the two, and the empty one that the second's run made
+    page.context.close()
+    lab.end_kernels()
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_lesson_5_moves_a_curve_after_two_clicks(lang: str, lab: Lab, browser: Any, picture: Any) -> None:
     shutil.rmtree(lab.place / "my-work", ignore_errors=True)
@@ -97,8 +136,13 @@ def test_lesson_5_moves_a_curve_after_two_clicks(lang: str, lab: Lab, browser: A
     page.keyboard.press("Shift+Enter")
     start = page.locator(".wb-widget button", has_text="Start" if lang == "en" else "开始").first
     start.wait_for(timeout=PATIENCE)
-    start.click()  # two
-    page.locator(".wb-widget .wb-plot").first.wait_for(timeout=2 * PATIENCE)
+    page.wait_for_function(IN_SIGHT, arg=start.element_handle())  # nobody scrolls: the view has come to the panel
+    box = start.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)  # two
+    page.locator(".wb-widget .wb-live", has_text="Starting" if lang == "en" else "正在开始").first.wait_for()
+    plot = page.locator(".wb-widget .wb-plot").first
+    plot.wait_for(timeout=2 * PATIENCE)
+    page.wait_for_function(IN_SIGHT, arg=plot.element_handle())
     picture(page, f"lesson-5-{lang}")
     stop(Run(lab.place / "my-work" / "lesson-5" / "spoilt"), 60, kill=True)
     page.context.close()
@@ -178,3 +222,25 @@ def test_the_theatre_is_dragged_by_keyboard_and_a_dead_kernel_is_said_once(
     picture(page, "restarted")
     page.context.close()
     lab.end_kernels()
+
+
+def test_a_course_opens_with_its_contents_and_the_names_of_its_lessons_whole(
+    tmp_path: Path, browser: Any, picture: Any
+) -> None:
+    place = tmp_path / "fresh"
+    command_of.copy_course("en", place)
+    command_of.arrange(place)
+    server = Lab(place)
+    try:
+        page = browser.new_context(viewport={"width": 1280, "height": 720}).new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{server.url}/lab/tree/00-set-up.ipynb")
+        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+        page.locator(".jp-tocItem-content", has_text="How a lesson works").wait_for()
+        names = page.locator(".jp-DirListing-itemText")
+        assert len(names.all_inner_texts()) == len(list(place.glob("*.ipynb")))
+        assert names.evaluate_all("(all) => all.filter((one) => one.scrollWidth > one.clientWidth).length") == 0
+        picture(page, "lab-fresh")
+        page.context.close()
+    finally:
+        server.close()

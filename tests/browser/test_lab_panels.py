@@ -184,12 +184,41 @@ def test_data_mask_and_chat_are_used_by_mouse_and_keyboard(opened: Any, picture:
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.classList.contains('wb-tok')")
     book.run(2)
+    upload = page.locator(".wb-widget .wb-takes-files")
+    upload.wait_for()
+    assert upload.inner_text().strip() == "Show a picture"  # no count behind it
     page.get_by_label("Question", exact=True).fill("What is the capital of France?")
     page.keyboard.press("Enter")
     page.locator(".wb-widget .wb-answer", has_text="Paris").wait_for()
     picture(page, "lab-three", full_page=True)
 
 
+def test_on_stage_a_token_is_told_of_where_it_stands_without_scrolling(opened: Any, picture: Picture) -> None:
+    book = opened("why", "import workbench as wb\nwb.MaskPanel(presenter=True, lang='en')")
+    page = book.page
+    page.set_viewport_size({"width": 1280, "height": 720})
+    book.run()
+    token = page.locator(".wb-widget .wb-rows .wb-tok").first
+    token.wait_for(timeout=PATIENCE)
+    token.evaluate("(one) => one.scrollIntoView({ block: 'center' })")
+    for hand in (token.hover, token.focus):
+        page.mouse.move(1, 1)
+        hand()
+        card = page.locator(".wb-widget .wb-detail")
+        card.get_by_text("not trained").wait_for()
+        page.wait_for_timeout(300)
+        box, own = card.bounding_box(), token.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 720
+        near = min(abs(own["y"] + own["height"] - box["y"]), abs(box["y"] + box["height"] - own["y"]))
+        assert near < 10 or page.evaluate(ON_TOP, card.element_handle())
+    picture(page, "stage-mask")
+
+
+# whether nothing of a frame cuts off the card
+ON_TOP = """(card) => {
+  const box = card.getBoundingClientRect(), x = box.left + box.width / 2;
+  return [box.top + 4, box.bottom - 4].every((y) => card.contains(document.elementFromPoint(x, y)));
+}"""
 CELLS = {
     "data": "p = wb.DataPanel(persona=wb.Persona({name!r}, 'Lin'), {how})\np.make(); p.settle()\np",
     "mask": "wb.MaskPanel(other='qwen_chat', {how})",

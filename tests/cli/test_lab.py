@@ -109,7 +109,7 @@ def test_a_course_opens_with_files_lesson_and_contents_and_keeps_what_one_has_mo
     layout = json.loads(file.read_text(encoding="utf-8"))["data"]["layout-restorer:data"]
     assert layout["right"]["current"] == "@jupyterlab/toc:plugin" and not layout["left"]["collapsed"]
     assert f"--LabApp.workspaces_dir={file.parent}" in command(tmp_path, 8888, browser=False)
-    file.write_text(file.read_text(encoding="utf-8").replace("0.22", "0.5"), encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8").replace("0.25", "0.5"), encoding="utf-8")
     assert module.arrange(tmp_path) is None and "0.5" in file.read_text(encoding="utf-8")
 
 

@@ -106,3 +106,26 @@ def test_a_run_that_goes_on_with_another_number_says_so(
     told = resumed.look()
     assert told is not None and (told["threads"], told["before"]) == (2, 1)
     assert resumed.look() is None
+
+
+def test_twenty_steps_in_a_notebook_leave_the_busy_cores_alone_and_the_kernel_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch = pytest.importorskip("torch")
+    from workbench.models import peeking
+    from workbench.steps.mask_lab import LabStep
+
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(module, "usable_cores", lambda: 2.0)
+    monkeypatch.setattr(module, "FIRST", 0.0)
+    clock = iter(range(1000))
+    monkeypatch.setattr(module, "_counters", lambda: (now := float(next(clock)), 2 * now, 0.0))  # two busy neighbours
+    few = peeking.few_steps
+    monkeypatch.setattr(peeking, "few_steps", lambda *args, **more: few(*args, **{**more, "steps": 2, "batch": 1}))
+    before, seen = torch.get_num_threads(), []
+    try:
+        torch.set_num_threads(2)
+        LabStep(lang="en").try_out(lambda *_: seen.append(torch.get_num_threads()))
+        assert seen == [1, 1] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

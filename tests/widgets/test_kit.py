@@ -54,6 +54,15 @@ def test_a_slider_gives_the_guess_and_the_card_the_truth_beside_it() -> None:
     assert repr(compared) == "You guessed 24; it was 42 of 48. Off by 18."
 
 
+def test_a_share_is_set_in_per_cent_as_it_is_typed_beside_the_slider() -> None:
+    asked = wb.Predict("5.general", "What share?", slider=(0, 1, 0.05), unit="%", lang="en")
+    slider = asked._control
+    assert (slider.min, slider.max, slider.step, slider.value) == (0, 100, 5, 50) and "(%)" in slider.description
+    slider.value = 35
+    press(asked, "my guess")
+    assert asked.value == 0.35 and "Your guess: 35%" in spoken(asked)
+
+
 def test_the_first_guess_counts() -> None:
     asked = wb.Predict("5.step", "At which step?", slider=(0, 84, 3), lang="en")
     asked.guess(24)

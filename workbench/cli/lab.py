@@ -34,7 +34,7 @@ _SETTINGS = {
 _LAYOUT = {
     "left": {"collapsed": False, "visible": True, "current": "filebrowser", "widgets": ["filebrowser"]},
     "right": {"collapsed": False, "visible": True, "current": _CONTENTS, "widgets": [_CONTENTS]},
-    "relativeSizes": [0.22, 0.58, 0.2],
+    "relativeSizes": [0.25, 0.55, 0.2],
 }
 # where in the learner's folder JupyterLab keeps how its window is parted
 _WINDOWS = ".jupyterlab"

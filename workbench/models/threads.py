@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +83,20 @@ class Threads:
         torch.set_num_threads(number)
         self.current = number
         return share
+
+
+@contextmanager
+def following() -> Iterator[Threads]:
+    """Compute with as many threads as are free; afterwards with as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    threads = Threads()
+    threads.look()
+    try:
+        yield threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def threads_for(cores: float, others: float, most: int) -> int:

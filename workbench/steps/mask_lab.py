@@ -76,24 +76,37 @@ class LabStep(TemplateStep):
         """
         from workbench.models import load
         from workbench.models.peeking import few_steps, peek
+        from workbench.models.threads import following
 
         view, mask = self.view(), self.mask
         loaded = load(self.settings.model)
-        if self.base is None:
-            self.base, self._base_answer = peek(loaded, view.ids), self._answer(loaded, view)
-        loss = few_steps(loaded, self._examples(mask), steps=STEPS, batch=_BATCH, rate=_RATE, on_step=on_step)
-        answer, stopped = self._answer(loaded, view)
-        self.tried[mask] = Tried(mask, loss, peek(loaded, view.ids), answer, stopped)
+        with following() as threads:
+
+            def stepped(step: int, loss: float) -> None:
+                threads.look()  # a class begins to train together
+                if on_step is not None:
+                    on_step(step, loss)
+
+            self._look(loaded, view)
+            loss = few_steps(loaded, self._examples(mask), steps=STEPS, batch=_BATCH, rate=_RATE, on_step=stepped)
+            answer, stopped = self._answer(loaded, view)
+            self.tried[mask] = Tried(mask, loss, peek(loaded, view.ids), answer, stopped)
         return self.tried[mask]
 
     def look_at_base(self) -> Peek:
         """Return what the base expects of each token of the conversation."""
         from workbench.models import load
+        from workbench.models.threads import following
+
+        with following():
+            return self.base or self._look(load(self.settings.model), self.view())
+
+    def _look(self, loaded: Loaded, view: MaskView) -> Peek:
+        """What the base expects, computed once."""
         from workbench.models.peeking import peek
 
         if self.base is None:
-            loaded = load(self.settings.model)
-            self.base, self._base_answer = peek(loaded, self.view().ids), self._answer(loaded, self.view())
+            self.base, self._base_answer = peek(loaded, view.ids), self._answer(loaded, view)
         return self.base
 
     @property

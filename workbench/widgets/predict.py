@@ -129,16 +129,21 @@ class Predict(Piece):
         return control
 
     def _slider(self, slider: Sequence[float]) -> Any:
-        low, high = slider[:_PAIR]
+        scale = self._scale
+        low, high = (round(value * scale, 9) for value in slider[:_PAIR])
         counted = all(float(value).is_integer() for value in (low, high)) and high - low > _FEW
-        step = slider[_PAIR] if len(slider) > _PAIR else 1 if counted else (high - low) / 100
+        step = round(slider[_PAIR] * scale, 9) if len(slider) > _PAIR else 1 if counted else (high - low) / 100
         whole = all(float(value).is_integer() for value in (low, high, step))
-        label = text("kit.number", self.lang) + (f" ({self.unit})" if self.unit not in ("", SHARE) else "")
+        label = text("kit.number", self.lang) + (f" ({self.unit})" if self.unit else "")
         middle = low + round((high - low) / 2 / step) * step
         if whole:
             return ipw.IntSlider(int(middle), int(low), int(high), int(step), description=label)
-        places = ".0%" if self.unit == SHARE else ".3g"
-        return ipw.FloatSlider(middle, min=low, max=high, step=step, description=label, readout_format=places)
+        return ipw.FloatSlider(middle, min=low, max=high, step=step, description=label, readout_format=".3g")
+
+    @property
+    def _scale(self) -> int:
+        """By how much a slider's number is the greater: a share is set, and typed beside it, in per cent."""
+        return 100 if self.unit == SHARE else 1
 
     def _value(self) -> Answer:
         if self._choices and self._many:
@@ -146,7 +151,7 @@ class Predict(Piece):
         value = self._control.value
         if self._choices:
             return str(value) if value is not None else None
-        return _number(value) if isinstance(value, str) else value
+        return _number(value) if isinstance(value, str) else value / self._scale if self._scale > 1 else value
 
 
 def _number(typed: str) -> float | int | None:

@@ -105,6 +105,11 @@ def status_html(step: TrainStep, state: State, lang: str | None) -> str:
     return f'<p class="wb-status"><strong>{escape(" · ".join(parts))}</strong></p>{word}{notes}'
 
 
+def beginning_html(lang: str | None) -> str:
+    """Return what is said between a click that starts a training and its first word."""
+    return f'<p class="wb-status"><strong>{escape(text("widgets.train.beginning", lang))}</strong></p>'
+
+
 def _left(history: History, total: int, lang: str | None) -> list[str]:
     """How quick it is, and how long it may still take."""
     last = history.last

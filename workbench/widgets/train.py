@@ -27,7 +27,14 @@ from workbench.widgets.form import MAIN, Form
 from workbench.widgets.live import Job
 from workbench.widgets.memory import Memory
 from workbench.widgets.panel import Panel, area, joined
-from workbench.widgets.progress import checkpoint_words, curves_html_of, numbers_html, samples_html_of, status_html
+from workbench.widgets.progress import (
+    beginning_html,
+    checkpoint_words,
+    curves_html_of,
+    numbers_html,
+    samples_html_of,
+    status_html,
+)
 
 if TYPE_CHECKING:
     from workbench.training import Recipe
@@ -76,6 +83,7 @@ class TrainPanel(Panel):
         self._main, self._ask = controls, tuple(ask)
         wait_for([question.name for question in ask], self)
         self._status, self._dirty, self._drawn, self._cost, self._kept, self._spoken = "", True, 0.0, 0.0, 0.0, ""
+        self._beginning = False
         super().__init__(step, lang=lang, presenter=presenter)
         before = _latest.get(path := str(step.out.resolve()))
         if before is not None:  # its cell was run again, and it has most often left the page
@@ -288,8 +296,10 @@ class TrainPanel(Panel):
         events = self.step.poll()
         state = self.step.state()
         self._dirty = self._dirty or bool(events)
-        if events or state.status != self._status:
-            area(self._words, status_html(self.step, state, self.lang))
+        beginning = self.busy and not state.alive
+        if events or state.status != self._status or beginning != self._beginning:
+            self._beginning = beginning
+            area(self._words, beginning_html(self.lang) if beginning else status_html(self.step, state, self.lang))
             self._bar.max = max(1, state.total_steps or self.step.history.total_steps)
             self._bar.value = min(self._bar.max, max(state.step, self.step.history.step))
         if state.status != self._status:

@@ -119,8 +119,10 @@
     lab.classList.add(...(shown.get(name(strips(lab)[0])) || []));
     strips(lab).forEach((strip) => {
       const before = painted.get(name(strip)) || [];
-      [...strip.querySelectorAll(".wb-lab-tok")].forEach((token, at) =>
-        token.setAttribute("aria-pressed", String(Boolean(before[at]))));
+      [...strip.querySelectorAll(".wb-lab-tok")].forEach((token, at) => {
+        token.setAttribute("aria-pressed", String(Boolean(before[at])));
+        token.dataset.lmSuppressShortcuts = "true"; // in JupyterLab an arrow would go to another cell
+      });
     });
     const first = tokens(lab)[0];
     if (first) first.tabIndex = 0;

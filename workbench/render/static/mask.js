@@ -22,6 +22,7 @@
       token.tabIndex = index ? -1 : 0;
       token.dataset.tip = token.title;
       token.removeAttribute("title");
+      token.dataset.lmSuppressShortcuts = "true"; // in JupyterLab an arrow would go to another cell
     });
     const tools = document.createElement("div");
     tools.className = "wb-mask-tools";
@@ -48,8 +49,40 @@
     const [piece, ...rest] = token.dataset.tip.split("\n");
     const told = document.createElement("div");
     rest.forEach((words) => told.append(line("", words)));
+    land(state.detail);
     state.detail.replaceChildren(line("wb-piece", piece), told);
     state.detail.hidden = false;
+    if (!inSight(state.detail)) lift(state.detail, token);
+  };
+
+  // The card sticks to the window's lower edge. Where a frame lets it not, as JupyterLab's does, it may lie out of sight;
+  // then it stands over everything, at its token: under it where there is room, else above.
+  const inSight = (card) => {
+    const box = card.getBoundingClientRect();
+    return [box.top + 4, box.bottom - 4].every((y) => card.contains(document.elementFromPoint(box.left + box.width / 2, y)));
+  };
+  let lifted = [null, null];
+  const place = () => {
+    const [card, token] = lifted;
+    if (!card) return;
+    const box = token.getBoundingClientRect(), room = document.documentElement;
+    const below = box.bottom + 6 + card.offsetHeight <= room.clientHeight;
+    const left = Math.max(4, Math.min(box.left, room.clientWidth - card.offsetWidth - 4));
+    card.style.left = `${left}px`;
+    card.style.top = `${below ? box.bottom + 6 : Math.max(4, box.top - card.offsetHeight - 6)}px`;
+  };
+  const lift = (card, token) => {
+    if (!card.showPopover) return;
+    card.popover = "manual";
+    card.showPopover();
+    lifted = [card, token];
+    place();
+  };
+  const land = (card) => {
+    if (lifted[0] !== card) return;
+    lifted = [null, null];
+    card.removeAttribute("popover");
+    card.removeAttribute("style");
   };
 
   const settle = (state, token) => {
@@ -111,7 +144,9 @@
   document.addEventListener("focusin", (event) => {
     const [state, token] = found(event);
     if (state) settle(state, token);
+    else if (lifted[0]) land(lifted[0]);
   });
+  document.addEventListener("scroll", place, true);
   // A pointer points by moving: where keys have moved the page under one that rests, it has pointed at nothing.
   let pointer = "";
   let pointed = [null, null];
@@ -122,6 +157,7 @@
     const [state, token] = found(event);
     if (token === pointed[1]) return;
     const [left] = pointed;
+    if (left && !token) land(left.detail);
     if (left && left !== state && left.current) show(left, left.current);
     if (state) show(state, token);
     pointed = [state, token];
