@@ -38,7 +38,10 @@ def build(lang: str) -> tuple[Pane, Any]:
                     min_width=200, elem_classes="wb-expert",
                 )  # fmt: skip
                 pane.main = make = pane.act(lang, "merge", "export.make", variant="primary")
-                take = pane.make(gr.DownloadButton, lang, say={"label": "export.take"}, visible=False, size="sm", elem_id="take-model")
+                take = pane.make(
+                    gr.DownloadButton, lang, say={"label": "export.take"}, visible=False, size="sm",
+                    elem_id="take-model",
+                )  # fmt: skip
                 pane.tell(lang)
             with gr.Column(elem_classes="wb-preview"):
                 out = gr.HTML("", elem_id="out-export", padding=False)
