@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import workbench.errors
-from workbench.texts import LANGUAGES, fill, language, lookup, text
+from workbench.texts import LANGUAGES, fill, first_of, language, listed, lookup, text
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "workbench"
@@ -288,6 +288,31 @@ def test_an_error_is_the_same_in_another_process(name: str) -> None:
     told = workbench.errors.error_from_record(**json.loads(json.dumps(workbench.errors.record(error))))
     assert type(told) is type(error) and [told.say("zh"), told.do("en")] == [error.say("zh"), error.do("en")]
     assert type(workbench.errors.error_from_record("eval", error.key, error.values)) is workbench.errors.Failed
+
+
+@pytest.mark.parametrize(("lang", "expected"), [("en", "c1, c2 …"), ("zh", "c1、c2 …")])
+def test_several_names_are_listed_as_the_language_lists_them(lang: str, expected: str) -> None:
+    names = first_of(["c1", "c2", "c3"], 2)
+    assert listed(names, lang) == fill("{names}", {"names": names}, lang) == expected
+    error = workbench.errors.BadInput("models.adapter_kind", file="a", given="b", known=("c1", "c2"))
+    told = workbench.errors.error_from_record(**json.loads(json.dumps(workbench.errors.record(error))))
+    assert expected[:-2] in told.say(lang) + told.do(lang)
+    assert first_of(["c1"], 2) == ("c1",)
+
+
+def test_no_sentence_is_given_names_that_english_has_joined() -> None:
+    """They would keep its comma in every language."""
+    joined = [
+        (where, keyword.arg)
+        for where, node in nodes()
+        if isinstance(node, ast.Call)
+        and (getattr(node.func, "attr", "") or getattr(node.func, "id", "")) in ASKS | ERRORS
+        for keyword in node.keywords
+        for part in ast.walk(keyword.value)
+        if isinstance(part, ast.Attribute) and part.attr == "join"
+        if isinstance(part.value, ast.Constant) and part.value.value == ", "
+    ]
+    assert not joined
 
 
 def test_an_unknown_key_is_a_mistake_of_ours() -> None:

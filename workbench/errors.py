@@ -38,11 +38,11 @@ class WorkbenchError(Exception):
 
     def say(self, lang: str | None = None) -> str:
         """Return what was wrong, in ``lang``."""
-        return fill(entry(self.key, lang)["say"], self.values)
+        return fill(entry(self.key, lang)["say"], self.values, lang)
 
     def do(self, lang: str | None = None) -> str:
         """Return what to do next, in ``lang``; may be empty."""
-        return fill(entry(self.key, lang).get("do", ""), self.values)
+        return fill(entry(self.key, lang).get("do", ""), self.values, lang)
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.say(), self.do()) if part)
@@ -99,12 +99,12 @@ def error_from_record(kind: str, key: str, values: Mapping[str, object]) -> Work
     return {error_type.__name__: error_type for error_type in kinds}.get(kind, Failed)(key, **values)
 
 
-def nearest(name: str, candidates: Iterable[str], n: int = 3) -> str:
-    """Return the ``n`` known names nearest to ``name``, comma-separated; the first few known ones where none is near.
+def nearest(name: str, candidates: Iterable[str], n: int = 3) -> tuple[str, ...]:
+    """Return the ``n`` known names nearest to ``name``; the first few known ones where none is near.
 
     Source: Ratcliff–Obershelp similarity, as in :mod:`difflib`.
     """
     names = sorted(candidates)
     lowered = {name.lower(): name for name in names}
     close = difflib.get_close_matches(name.lower(), lowered, n=n, cutoff=0.5)
-    return ", ".join(lowered[c] for c in close) or ", ".join(names[:n])
+    return tuple(lowered[c] for c in close) or tuple(names[:n])

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from workbench.texts import text
+from workbench.texts import listed, text
 
 # what click's sentences quote: a value as Python writes it, at the beginning or behind a noun
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
@@ -90,7 +90,7 @@ def _sentence(error: click.ClickException) -> str:
 def _no_option(error: click.NoSuchOption) -> str:
     if not error.possibilities:
         return text("usage.no_option", given=error.option_name)
-    return text("usage.no_option_near", given=error.option_name, nearest=", ".join(error.possibilities))
+    return text("usage.no_option_near", given=error.option_name, nearest=tuple(error.possibilities))
 
 
 def _missing(error: click.MissingParameter) -> str:
@@ -190,7 +190,7 @@ def _bounds(kind: click.IntRange | click.FloatRange) -> str:
 
 
 def _choices(kind: click.Choice[Any]) -> str:
-    return ", ".join(map(str, kind.choices))
+    return listed(kind.choices)
 
 
 def _explained(name: str, meaning: str) -> str:

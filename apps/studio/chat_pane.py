@@ -37,7 +37,7 @@ def build(lang: str) -> tuple[Pane, Any]:
     pane = Pane("chat", 5)
     with gr.Column(elem_classes="wb-step", elem_id="step-chat"):
         pane.head(lang)
-        told = gr.HTML("", padding=False)
+        told = gr.HTML("", elem_id="told-chat", padding=False)
         with gr.Row(elem_id="out-chat"):
             chats = [
                 gr.Chatbot([], label=text("studio.chat.head", lang), visible=n < 2, elem_id=f"chat-{n}", **PLAIN)

@@ -7,18 +7,20 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.data import read
 from workbench.data.conversation import Conversation
 from workbench.errors import BadInput
 from workbench.render import conversations_html
 from workbench.render.markup import escape
 from workbench.steps import DataStep
-from workbench.steps.data import LANGUAGES, MANNERS
+from workbench.steps.data import LANGUAGES, MANNERS, OFTEN
 from workbench.texts import text
 
 from .parts import Pane, Studio, click, discreet, resting, shown
 from .workspaces import Workspace
 
 SAMPLES = 6
+MENDED = 3  # better answers that are shown, the latest
 FIELDS = ("name", "author", "purpose", "manner", "languages", "ratio")
 
 
@@ -154,7 +156,10 @@ def _shown(step: DataStep, lang: str) -> str:
     found = step.findings(lang)
     notes = "".join(f"<li>{escape(discreet(one.message, lang))} {escape(one.why)}</li>" for one in found[:8])
     told = f"<ul>{notes}</ul>" if notes else f"<p>{escape(text('studio.data.clean', lang))}</p>"
-    table = conversations_html(samples(made.own, lang), lang=lang)
+    mended = read(step.settings.added) if step.settings.added else []
+    if mended:
+        counts += text("render.summary.space", lang) + text("studio.data.mended", lang, n=len(mended), often=OFTEN)
+    table = conversations_html([*mended[-MENDED:], *samples(made.own, lang)], lang=lang)
     return shown(f"<p><strong>{escape(counts)}</strong></p>{table}{told}", lang)
 
 

@@ -19,7 +19,7 @@ from workbench.texts import text
 
 from .parts import Pane, Studio, flow, resting, shown
 from .progress import bar
-from .way import unlearnt
+from .way import is_merged, unlearnt
 from .workspaces import Workspace
 
 LARGEST = 200_000_000  # bytes of a model that is offered for download
@@ -38,11 +38,14 @@ def build(lang: str) -> tuple[Pane, Any]:
                     min_width=200, elem_classes="wb-expert",
                 )  # fmt: skip
                 pane.main = make = pane.act(lang, "merge", "export.make", variant="primary")
-                take = pane.make(gr.DownloadButton, lang, say={"label": "export.take"}, visible=False, size="sm")
+                take = pane.make(
+                    gr.DownloadButton, lang, say={"label": "export.take"}, visible=False, size="sm",
+                    elem_id="take-model",
+                )  # fmt: skip
                 pane.tell(lang)
             with gr.Column(elem_classes="wb-preview"):
                 out = gr.HTML("", elem_id="out-export", padding=False)
-    pane.shown = [chosen, out]
+    pane.shown = [chosen, take, out]
     pane.state = _state
     return pane, (chosen, make, take, out)
 
@@ -52,6 +55,20 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
     chosen, make, take, out = parts
     how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "export"}
     return resting(make.click(flow(studio, _made, 2), [lang, chosen], [take, out, pane.note], **how), "merge")
+
+
+def offer(studio: Studio, pane: Pane, parts: Any, lang: Any, loaded: Any) -> None:
+    """Offer the model that was made before to whoever comes back."""
+    how: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_id": "export"}
+    loaded.then(flow(studio, _offered, 1), lang, [parts[2], pane.note], **how)
+
+
+def _offered(ws: Workspace, _: str) -> Iterator[list[Any]]:
+    if not is_merged(ws):
+        yield [gr.skip()]
+        return
+    with tempfile.TemporaryDirectory(prefix="studio-") as place:
+        yield [_download(ws.project.export, Path(place))]
 
 
 def _made(ws: Workspace, lang: str, checkpoint: Any) -> Iterator[list[Any]]:
@@ -112,7 +129,8 @@ def _state(ws: Workspace, lang: str) -> list[Any]:
     choices += [(text("steps.label.step", lang, step=c.step), c.step) for c in (run.checkpoints() if run else [])]
     value = step.settings.checkpoint if any(step.settings.checkpoint == n for _, n in choices) else -1
     told = _shown(step, lang, unlearnt(ws, lang)) if run and step.made() else _nothing(ws, lang)
-    return [gr.update(choices=choices, value=value), told]
+    take = gr.skip() if is_merged(ws) else gr.update(visible=False)  # that of another training is no longer offered
+    return [gr.update(choices=choices, value=value), take, told]
 
 
 def _doing(stage: str, lang: str) -> str:
@@ -140,9 +158,15 @@ def _shown(step: Any, lang: str, warning: str = "") -> str:
     if parted and key == "matches":
         key = "ties"
     told = text(f"export.honesty.{key}", lang, n=len(parted), all=len(found.questions))
-    rows = [[spoken_html(q), spoken_html(a)] for q, a in zip(found.questions, found.of("merged").answers, strict=True)]
+    pairs = zip(found.questions, found.of("merged").answers, strict=True)
+    ordered = sorted(pairs, key=lambda pair: _chinese(pair[0]) != (lang == "zh"))  # the visitor's language first
+    rows = [[spoken_html(question), spoken_html(answer)] for question, answer in ordered]
     head = [escape(text(f"studio.data.{part}", lang)) for part in ("question", "answer")]
     return shown(f"{warning}<ul>{lines}</ul><p><strong>{escape(told)}</strong></p>{table(head, rows)}", lang)
+
+
+def _chinese(words: str) -> bool:
+    return any("\u4e00" <= letter <= "\u9fff" for letter in words)
 
 
 def _download(step: Any, folder: Path) -> Any:

@@ -81,12 +81,13 @@ def _connect(
     for event in (loaded.then, chosen.input):
         event(None, chosen, None, js=SPEAK, **quick)
     page.unload(leave)
-    _connect_panes(studio, panes, made, chosen, way)
+    _connect_panes(studio, panes, made, chosen, way, loaded)
 
 
 def _connect_panes(
-    studio: Studio, panes: list[Pane], made: dict[str, tuple[Pane, Any]], chosen: Any, way: list[Any]
-) -> None:
+    studio: Studio, panes: list[Pane], made: dict[str, tuple[Pane, Any]], chosen: Any, way: list[Any],
+    loaded: Any,
+) -> None:  # fmt: skip
     """Each pane's own clicks; after a set, a training or a merge the other panes and the way look again."""
     parts = {name: pane_parts for name, (_, pane_parts) in made.items()}
     by_name = {pane.name: pane for pane in panes}
@@ -108,6 +109,7 @@ def _connect_panes(
     again(template_pane.connect(studio, by_name["template"], parts["template_pane"], chosen))
     train_pane.connect(studio, by_name["train"], parts["train_pane"], chosen)
     again(export_pane.connect(studio, by_name["export"], parts["export_pane"], chosen), "chat")
+    export_pane.offer(studio, by_name["export"], parts["export_pane"], chosen, loaded)
     added, asked = chat_pane.connect(studio, by_name["chat"], parts["chat_pane"], chosen)
     again(added, "data")
     for event in asked:
@@ -127,9 +129,10 @@ def _watch(studio: Studio, panes: list[Pane], chosen: Any, way: list[Any]) -> No
         run = workspace.project.train.run
         mark = (run and run.path, run and [c.step for c in run.checkpoints()], run and run.state().status)
         key = f"{page_of} checkpoints"
-        seen, workspace.seen[key] = workspace.seen.get(key), mark
-        if seen == mark or workspace.project.chat.answering:
+        waits = workspace.project.chat.answering or workspace.speaks(page_of) != language(lang)
+        if waits or workspace.seen.get(key) == mark:
             return [gr.skip()] * len(outputs)
+        workspace.seen[key] = mark
         values = [value for pane in wanted for value in pane.state(workspace, language(lang))]
         return [*values, *_way(workspace, panes, language(lang))]
 
@@ -161,6 +164,7 @@ def _worded(panes: list[Pane]) -> list[Any]:
 def _whole(studio: Studio, panes: list[Pane], page_of: str, lang: str) -> list[Any]:
     """Every word and every state of the page."""
     workspace = studio.rooms.of(page_of)
+    workspace.seen[f"{page_of} language"] = lang
     words: list[Any] = []
     for pane in panes:
         words += [heading(pane, lang), working(pane, lang)]

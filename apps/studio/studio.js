@@ -81,13 +81,25 @@
   }, true);
   addEventListener("popstate", () => { root.dataset.wbStep = ""; mark(); });
 
+  // A mask that has just been drawn gets its keys and its button at once, before a pointer is over it.
   // A table that is wider than a phone is scrolled by keys too, where it takes the focus.
   const reach = () => {
     for (const one of document.querySelectorAll(".wb-scroll"))
       one.tabIndex = one.scrollWidth > one.clientWidth + 1 ? 0 : -1;
+    window.workbenchMask?.();
+    // Of two empty conversations the library makes two landmarks without a name.
+    for (const one of document.querySelectorAll(".wb-chat .placeholder-content[role]")) one.removeAttribute("role");
+  };
+  // Where the button that was pressed has gone, as Start when it became Stop, its successor takes the focus.
+  let pressed = null;
+  document.addEventListener("focusin", (event) => { pressed = event.target.closest?.("button.wb-act"); });
+  const follow = () => {
+    if (!pressed || pressed.offsetParent || document.activeElement !== document.body) return;
+    const next = [...document.querySelectorAll(`#step-${root.dataset.wbStep} .wb-form button.wb-act`)].find((one) => one.offsetParent);
+    if (next) next.focus({ preventScroll: true });
   };
   let looking = 0;
-  const later = () => { cancelAnimationFrame(looking); looking = requestAnimationFrame(reach); };
+  const later = () => { cancelAnimationFrame(looking); looking = requestAnimationFrame(() => { reach(); follow(); }); };
   // The whole page is watched: Gradio may put another element in the place of the list of steps.
   new MutationObserver(() => {
     if (document.querySelector("#stepper nav:not(:has([aria-current]))")) mark();

@@ -77,7 +77,7 @@ def _looked(ws: Workspace, lang: str, *values: Any) -> list[Any]:
         )
         step.ask(question[:1000], answer[:2000])
         ws.looked = True
-        return [mask_html(step.view(), lang=lang)]
+        return [mask_html(step.view(), lang=lang, alive=False)]
 
 
 def _state(ws: Workspace, lang: str) -> list[Any]:
@@ -87,7 +87,7 @@ def _state(ws: Workspace, lang: str) -> list[Any]:
     if made and made.own and conversation == step.samples[0]:
         conversation = _plainest(samples(made.own, lang))
     losses = gr.update(value=step.settings.loss_on, choices=_losses(lang))
-    mask = mask_html(step.view(), lang=lang) if ws.looked else _nothing(lang)
+    mask = mask_html(step.view(), lang=lang, alive=False) if ws.looked else _nothing(lang)
     settings = step.settings
     system = "" if settings.system == "keep" else settings.system
     thoughts = gr.update(value=settings.thinking, choices=_thoughts(lang))

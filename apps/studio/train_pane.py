@@ -21,7 +21,7 @@ from workbench.training.gallery import gallery
 
 from .parts import Pane, Studio, alert, card, click, of_a_terminal, resting, shown, visitor
 from .progress import bar, left_words, minutes_left
-from .way import unlearnt
+from .way import outdated, unlearnt
 from .workspaces import Workspace
 
 # the settings that the page offers, and how far a visitor may turn each of them
@@ -73,7 +73,7 @@ def _info(key: str, lang: str) -> str:
     setting = field(key)
     words = setting.words(lang)
     ends = [lookup(f"settings.words.{end}", lang).format(words[end]) for end in ("high", "low") if end in words]
-    return " ".join([f"`{setting.name}`", words["does"], *ends])
+    return f"`{setting.name}` {text('render.summary.space', lang).join([words['does'], *ends])}"
 
 
 def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
@@ -86,7 +86,7 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
 
     def begin(ws: Workspace, spoken: str, *values: Any) -> list[Any]:
         with ws.alone():
-            _take_over(ws, values)
+            _take_over(ws, values, spoken)
             ws.project.save()
             ws.project.train.owner = ws.name  # fair by visitor, though one account trains for them all
             studio.line.join(ws.name, ws.project.train.start)
@@ -114,16 +114,21 @@ def connect(studio: Studio, pane: Pane, parts: Any, lang: Any) -> Any:
             ws = studio.rooms.of(visitor(request))
         except BadInput:
             return [gr.skip()] * 6
+        if ws.speaks(visitor(request)) != spoken:
+            return [gr.skip()] * 6
         return _news(studio, ws, visitor(request), spoken)
 
     return timer.tick(look, lang, watched, **quick)
 
 
-def _take_over(ws: Workspace, values: tuple[Any, ...]) -> None:
+def _take_over(ws: Workspace, values: tuple[Any, ...], lang: str) -> None:
     """The numbers of the page, each within what is offered."""
     for (key, (low, high)), value in zip(OFFERED.items(), values, strict=True):
+        bounds = {"key": _label(field(key).name, lang), "low": f"{low:g}", "high": f"{high:g}"}
+        if value is None:
+            raise BadInput("studio.no_number", **bounds)
         if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
-            raise BadInput("studio.out_of_range", key=field(key).name, given=value, low=f"{low:g}", high=f"{high:g}")
+            raise BadInput("studio.out_of_range", given=value, **bounds)
         ws.project.train.set(key, int(value) if field(key).kind == "whole" else float(value))
 
 
@@ -190,7 +195,8 @@ def _status(studio: Studio, ws: Workspace, lang: str) -> str:
     notes = "".join(f'<p class="wb-soft">{escape(note)}</p>' for note in step.history.said(lang))
     told = text(f"studio.train.status.{state.status}", lang)
     at = text("studio.train.at", lang, step=max(state.step, step.history.step), total=state.total_steps or "?")
-    return shown(f"{_line(f'{told} {at}')}{unlearnt(ws, lang)}{notes}", lang)
+    gap = text("render.summary.space", lang)
+    return shown(f"{_line(f'{told}{gap}{at}')}{outdated(ws, lang)}{unlearnt(ws, lang)}{notes}", lang)
 
 
 def _going(step: TrainStep, said: str, lang: str) -> str:
@@ -201,7 +207,7 @@ def _going(step: TrainStep, said: str, lang: str) -> str:
     total, now = int(state.total_steps or history.total_steps), int(max(state.step, history.step))
     told = text(f"studio.train.status.{state.status}", lang)
     parts = [told] if total <= 0 else [
-        f"{told} {text('studio.train.at', lang, step=now, total=total)}",
+        f"{told}{text('render.summary.space', lang)}{text('studio.train.at', lang, step=now, total=total)}",
         f"{min(100, 100 * now // total)}%",
         left_words(minutes_left(history, total), lang),
     ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.models.notes import MARK
+from workbench.models.notes import MARK, read_note
 from workbench.render import percent
 from workbench.render.markup import escape, html_lang
 from workbench.texts import text
@@ -45,12 +45,32 @@ def standing(ws: Workspace) -> Standing:
     reached = {
         "data": ready,
         "template": ready and (ws.looked or train.run is not None),
-        "train": finished and not alive,
-        "export": finished and bool(export.settings.run) and (export.merged / MARK).is_file(),
+        "train": finished and not alive and not ws.project.outdated,
+        "export": finished and bool(export.settings.run) and is_merged(ws),
         "chat": bool(ws.talk),
     }
     entrances = {"data": True, "template": ready, "train": ready, "export": finished, "chat": finished}
     return Standing(*(frozenset(step for step in STEPS if table[step]) for table in (reached, entrances)))
+
+
+def is_merged(ws: Workspace) -> bool:
+    """Whether the merged model is there, and of the checkpoint that is meant: a training that went on has a later
+    one."""
+    export = ws.project.export
+    if not (export.merged / MARK).is_file():
+        return False
+    wanted = export.settings.checkpoint
+    if wanted is None:
+        wanted = ws.project.train.best_step()
+    step = read_note(export.merged).get("run", {}).get("step")
+    return wanted is None or step is None or step == wanted
+
+
+def outdated(ws: Workspace, lang: str) -> str:
+    """A sentence where the conversations have changed since the training; else nothing."""
+    if not ws.project.outdated:
+        return ""
+    return f'<p class="wb-unlearnt" role="status">{escape(text("studio.outdated", lang))}</p>'
 
 
 def stepper(now: Standing, lang: str) -> str:

@@ -83,6 +83,11 @@ class Workspace:
         """The folder's name, which is no secret."""
         return self.project.folder.name
 
+    def speaks(self, page_of: str) -> str:
+        """The language in which that page was drawn last; empty where it was not yet. A browser's clock may still ask
+        in the language that the page had before its visitor's was known."""
+        return str(self.seen.get(f"{page_of} language", ""))
+
     @contextmanager
     def alone(self, patience: float = 15.0) -> Iterator[None]:
         """Hold the workspace for the block, after up to ``patience`` seconds of waiting for it.

@@ -10,19 +10,22 @@ import pytest
 
 gr = pytest.importorskip("gradio")
 
-from apps.studio.data_pane import _made, samples  # noqa: E402
+from apps.studio import corrections  # noqa: E402
+from apps.studio.data_pane import _made, _state, samples  # noqa: E402
 from apps.studio.parts import card, of_a_terminal  # noqa: E402
 from apps.studio.progress import bar, left_words, minutes_left  # noqa: E402
-from apps.studio.train_pane import OFFERED, _info, _label  # noqa: E402
-from apps.studio.way import onward, standing, stepper, unlearnt  # noqa: E402
+from apps.studio.train_pane import OFFERED, _info, _label, _take_over  # noqa: E402
+from apps.studio.way import onward, outdated, standing, stepper, unlearnt  # noqa: E402
 from apps.studio.workspaces import Workspaces  # noqa: E402
 from tests.apps.conftest import GRADIO_SAYS  # noqa: E402
 from tests.test_texts import everything  # noqa: E402
-from workbench.errors import WorkbenchError  # noqa: E402
+from workbench.data.conversation import Conversation, Message  # noqa: E402
+from workbench.errors import BadInput, WorkbenchError  # noqa: E402
 from workbench.runs import Run  # noqa: E402
 from workbench.runs.events import EvalEvent, TrainEvent  # noqa: E402
 from workbench.steps import History  # noqa: E402
 from workbench.steps.step import as_workbench_error  # noqa: E402
+from workbench.training.recipe import recipe_yaml  # noqa: E402
 
 pytestmark = GRADIO_SAYS
 
@@ -52,12 +55,59 @@ def finish(run: Run, step: int) -> None:
 
 def test_a_checkpoint_opens_the_merge_and_the_chat(rooms: Workspaces) -> None:
     ws = rooms.enter("page", None)
-    run = Run.create(ws.project.folder / "runs" / "first", "model: {}\n")
+    run = Run.create(ws.project.folder / "runs" / "first", recipe_yaml(ws.project.train.recipe))
     ws.project.train.attach(run)
     assert "export" not in standing(ws).open
     finish(run, 4)
     now = standing(ws)
     assert now.open == {"data", "template", "train", "export", "chat"} and now.next == "export"
+
+
+def test_conversations_that_changed_after_the_training_make_it_the_next_step_again(rooms: Workspaces) -> None:
+    ws = rooms.enter("page", None)
+    _made(ws, "en", "Sprout", "", "", "plain", ["en"], 0)
+    run = Run.create(ws.project.folder / "runs" / "first", recipe_yaml(ws.project.train.recipe))
+    ws.project.train.attach(run)
+    finish(run, 4)
+    assert "train" in standing(ws).done and not outdated(ws, "en")
+    corrections.add(ws, Conversation((Message("user", "Who are you?"), Message("assistant", "I like rain."))))
+    assert "train" not in standing(ws).done and "start one anew" in outdated(ws, "en")
+    assert "chat" in standing(ws).open
+    shown = _state(ws, "en")[-1]
+    assert "1 better answer that you wrote, trained 4 times" in shown and "I like rain." in shown
+    other = Run.create(ws.project.folder / "runs" / "first-2", recipe_yaml(ws.project.train.recipe))
+    ws.project.train.attach(other)
+    finish(other, 4)
+    assert "train" in standing(ws).done
+    _made(ws, "en", "Moss", "", "", "plain", ["en"], 0)
+    assert "train" not in standing(ws).done
+
+
+def test_a_merged_model_of_an_earlier_checkpoint_is_merged_again(rooms: Workspaces) -> None:
+    ws = rooms.enter("page", None)
+    run = Run.create(ws.project.folder / "runs" / "first", recipe_yaml(ws.project.train.recipe))
+    ws.project.train.attach(run)
+    finish(run, 4)
+    (run.path / "merged").mkdir()
+    (run.path / "merged" / "workbench.json").write_text(json.dumps({"run": {"step": 4}}), encoding="utf-8")
+    assert "export" in standing(ws).done
+    finish(run, 8)
+    assert "export" not in standing(ws).done
+
+
+@pytest.mark.parametrize(("given", "told"), [(None, "has no number"), (50, "cannot be 50 here"), ("x", "cannot be x")])
+def test_a_number_is_refused_by_the_name_that_stands_above_it(rooms: Workspaces, given: Any, told: str) -> None:
+    ws = rooms.enter("page", None)
+    with pytest.raises(BadInput) as caught:
+        _take_over(ws, (given, 1e-3, 8, 4), "en")
+    assert "“How often it goes through the conversations”" in caught.value.say("en") and told in caught.value.say("en")
+
+
+@pytest.mark.parametrize("key", ["unrecognised", "unrecognised_near", "missing_field"])
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_file_that_is_not_understood_is_answered_with_the_fields_that_are(key: str, lang: str) -> None:
+    told = card(BadInput(f"data.{key}", found="a", known="text", near="text", field="messages"), lang)
+    assert "instruction" in told and "--format" not in told
 
 
 @pytest.mark.parametrize(("share", "told"), [(0.25, "25%"), (0.95, ""), (None, "")])

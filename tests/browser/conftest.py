@@ -22,7 +22,8 @@ from workbench.runs.process import tied
 
 ROOT = Path(__file__).resolve().parents[2]
 _OFF = ("gpu", "quic", "background-networking", "component-update", "sync")
-FLAGS = ["--headless", "--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in _OFF)]
+_CAMERA = "--use-fake-device-for-media-stream"  # a page asks for leave as ever
+FLAGS = ["--headless", "--no-sandbox", "--no-first-run", _CAMERA, *(f"--disable-{name}" for name in _OFF)]
 Open = Callable[..., Any]
 
 

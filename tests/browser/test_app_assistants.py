@@ -331,6 +331,21 @@ def test_streamlit_with_pictures_and_calls_is_open_to_everybody(
         page.get_by_role("button", name="修改问题").click()
         page.get_by_role("button", name="发送", exact=True).wait_for()
         assert not faults(page) and fits(page)
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="拍照").click()
+        camera = page.get_by_test_id("stCameraInput")
+        page.get_by_text("打开摄像头").click()
+        camera.get_by_text("这个页面想使用你的摄像头。").wait_for()
+        camera.get_by_text("怎样允许使用摄像头").wait_for()
+        page.context.grant_permissions(["camera"])
+        page.get_by_text("打开摄像头").click()
+        camera.wait_for(state="detached")
+        page.get_by_text("打开摄像头").click()
+        camera.get_by_text("拍下来").click()
+        page.wait_for_function("document.querySelector('[data-testid=stCameraInput]').innerText.trim() === '重拍'")
+        assert camera.locator("img").get_attribute("alt") == "拍下的照片"
+        camera.get_by_text("重拍").click()
+        camera.get_by_text("拍下来").wait_for()
 
 
 # What the page paints where nothing lies on it, which screenshots show and no colour of an element tells.

@@ -87,6 +87,25 @@ def onward(page: Any, step: str) -> None:
     assert page.locator(".wb-step:visible").count() == 1
 
 
+def in_sight(page: Any, selector: str) -> None:
+    """The whole of it is in the window, without scrolling."""
+    page.locator(selector).wait_for()
+    page.wait_for_function(
+        """(selector) => {
+            const box = document.querySelector(selector).getBoundingClientRect();
+            return box.top >= 0 && box.bottom <= innerHeight;
+        }""",
+        arg=selector,
+        timeout=10_000,
+    )
+
+
+# Curves and answers of which the right end is reached only by scrolling sideways.
+CUT_OFF = """() => ["#curves", "#samples"].filter((place) =>
+    [...document.querySelectorAll(`${place} .html-container, ${place} .wb-stacks, ${place} .wb-plot`)]
+        .some((part) => part.scrollWidth > part.clientWidth + 1 || part.getBoundingClientRect().right > innerWidth))"""
+
+
 def assert_fits(page: Any) -> None:
     """Nothing sticks out sideways, once what has just come has found its place."""
     for _ in range(20):
@@ -117,6 +136,9 @@ def test_from_an_empty_workspace_to_the_first_sentence(
     onward(page, "template")
     page.locator("#look").click()
     page.locator("#out-template .wb-tok").first.wait_for()
+    page.locator("#out-template .wb-mask-tools button").wait_for()  # before any pointer is over the tokens
+    page.locator("#out-template .wb-rows .wb-tok").nth(4).hover()
+    in_sight(page, "#out-template .wb-detail")
     keep("2")
     onward(page, "train")
     keep("3a")
@@ -130,13 +152,17 @@ def test_from_an_empty_workspace_to_the_first_sentence(
     if not WHOLE:
         page.locator("#status .wb-unlearnt").wait_for()
     keep("3c")
+    assert page.evaluate(CUT_OFF) == []
     assert not faults(page)
     onward(page, "export")
     page.locator("#merge").click()
     page.locator("#out-export table").wait_for()
     keep("4")
     assert not faults(page)
+    page.reload()  # what was made is offered to who comes back
+    page.locator("#take-model").wait_for()
     onward(page, "chat")
+    in_sight(page, "#ask textarea")
     page.locator("#ask textarea").fill({"en": "Who are you?", "zh": "你是谁？"}[lang])
     page.keyboard.press("Enter")
     answer = "#chat-1 .bot"
@@ -149,7 +175,10 @@ def test_from_an_empty_workspace_to_the_first_sentence(
     keep("5")
     assert not faults(page)
     page.locator("#mended [data-go=train]").click()
-    page.locator("#start:visible").wait_for()
+    page.locator("#status").get_by_text({"en": "have changed", "zh": "有了改动"}[lang]).wait_for()
+    page.locator("#start.primary:visible").wait_for()
+    page.locator("#stepper [data-go=data]").click()
+    page.locator("#out-data table").get_by_text("I am better.").first.wait_for()
 
 
 def test_a_click_is_heard_at_once_and_cannot_be_made_twice(visit: Callable[..., Any]) -> None:
@@ -166,6 +195,12 @@ def test_a_click_is_heard_at_once_and_cannot_be_made_twice(visit: Callable[..., 
     assert heard[:2] == ["true", False] and heard[2]
     page.locator("#out-data table").wait_for()
     page.locator("#make:not([aria-busy])").wait_for()
+    page.locator("#name input, #name textarea").first.fill("")
+    page.locator("#make").click()
+    page.locator("#note-data .wb-error").wait_for()
+    told = "document.querySelector('#note-data .wb-error')?.offsetParent"
+    assert page.evaluate(f"(document.getElementById('make').click(), Boolean({told}))") is False  # that was before
+    page.locator("#note-data .wb-error").wait_for()
 
 
 def test_the_whole_path_is_open_to_the_keyboard(visit: Callable[..., Any]) -> None:
@@ -249,3 +284,33 @@ def test_on_a_projector_in_the_dark(visit: Callable[..., Any], picture: Callable
     page.locator("#out-template").get_by_text("个词元中有").wait_for()
     assert page.locator("#name input, #name textarea").first.input_value() == "Sprout"
     picture(page, "studio_1920_dark_zh")
+
+
+def test_a_page_that_comes_back_never_speaks_another_language_and_its_keys_go_on_from_where_they_were(
+    visit: Callable[..., Any],
+) -> None:
+    page = visit(1280, 720, "zh")
+    fill(page, "小芽", "")
+    page.locator("#stepper [data-go=train]").click()
+    page.locator("#start").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.id === 'stop-train'")
+    page.add_init_script(
+        """window.said = new Set();
+        setInterval(() => said.add(document.querySelector("#status")?.innerText ?? ""), 20);"""
+    )
+    for _ in range(3):
+        page.reload()
+        page.locator("#status").get_by_text("正在").first.wait_for()
+        assert not [said for said in page.evaluate("[...said]") if "Training" in said or "Start" in said]
+    page.locator("#stop-train").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("['resume', 'start'].includes(document.activeElement.id)", timeout=60_000)
+
+
+def test_the_steps_stay_in_sight_of_who_reads_on(visit: Callable[..., Any]) -> None:
+    page = visit(1280, 500, "en")
+    fill(page, "Sprout", "")
+    page.mouse.wheel(0, 2000)
+    page.wait_for_function("scrollY > 100")
+    in_sight(page, "#stepper")

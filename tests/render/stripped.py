@@ -46,6 +46,10 @@ class Page(HTMLParser):
         """The attributes of each element of a class."""
         return [attrs for _, attrs in self.tags if name in attrs.get("class", "").split()]
 
+    def levels(self) -> list[int]:
+        """The levels of the headings, in order."""
+        return [int(name[1]) for name, _ in self.tags if name in ("h1", "h2", "h3", "h4", "h5", "h6")]
+
     def of(self, tag: str) -> list[dict[str, str]]:
         """The attributes of each element of a tag."""
         return [attrs for name, attrs in self.tags if name == tag]

@@ -23,3 +23,8 @@ def test_a_lone_question_needs_no_role_and_text_is_escaped() -> None:
     drawn = conversations_html([talk("<b>Who</b> are you?", "<i>I</i>")], lang="zh")
     assert "user" not in drawn and "<b>" not in drawn and "<i>" not in drawn
     assert "问的是什么" in drawn
+
+
+def test_whose_words_they_are_is_said_in_the_readers_language() -> None:
+    drawn = conversations_html([talk("一年有几个月？", "十二个月。", "你是谁？", "我是小芽。")], lang="zh")
+    assert "用户" in drawn and "助手" in drawn and "user" not in drawn and "assistant" not in drawn

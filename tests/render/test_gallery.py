@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+
 import pytest
 
 from tests.render.stripped import Page
@@ -34,6 +37,34 @@ def test_a_run_without_held_out_rows_shows_its_training_loss() -> None:
     bare = Exhibit(Recording("bare", {"train": ((1, 2.0), (2, 1.0))}))
     html = gallery_html(Gallery((bare,)), alive=False, lang="en")
     assert html.count("<polyline") == 1 and html.count("<figure>") == 1
+
+
+def test_the_words_at_the_best_step_lie_over_no_curve() -> None:
+    """A score of 100 % runs along the top, where they would stand first."""
+    flat = {"identity": ((0, 0.0), (4, 1.0), (8, 1.0)), "general": ((0, 1.0), (8, 0.97))}
+    loss = {"train": ((1, 3.0), (8, 0.5)), "held_out": ((0, 3.1), (8, 0.6))}
+    html = theatre_html([Recording("run", {**loss, **flat}, (), {}, 8)], lang="en")
+    frame = Frame(8, 1.0, width=480)
+    for drawing in html.split("<svg")[1:]:
+        words = re.search(r'<text x="([\d.]+)" y="([\d.]+)" text-anchor="end">best: step 8<', drawing)
+        assert words is not None
+        middle = float(words[2]) - 4
+        for line in re.findall(r'<polyline points="([^"]+)"', drawing):
+            points = [tuple(map(float, point.split(","))) for point in line.split()]
+            near = [height for place, height in points if place >= frame.x(8) - 110]
+            assert all(abs(middle - height) >= 10 for height in near)
+
+
+def test_no_level_of_the_headings_is_left_out() -> None:
+    levels = Page(gallery_page(Gallery((exhibit("a", 1.0), exhibit("b", 2.0))), lang="en")).levels()
+    assert levels[0] == 1 and len(levels) >= 3
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_a_setting_that_is_none_is_a_dash() -> None:
+    two = Gallery((exhibit("a", 1.0, **{"data.train": "null"}), exhibit("b", 2.0, **{"data.train": "rows.jsonl"})))
+    html = gallery_html(two, alive=False, lang="en")
+    assert "null" not in html and "rows.jsonl" in html
 
 
 def test_settings_that_differ_have_a_column_and_runs_alike_say_so() -> None:

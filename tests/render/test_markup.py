@@ -54,7 +54,8 @@ def test_a_title_is_escaped() -> None:
 def test_our_styles_hold_only_inside_our_own_elements() -> None:
     import re
 
-    css = re.sub(r"@media[^{]*\{((?:[^{}]*\{[^{}]*\})*)\s*\}", r"\1", styles("mask.css", "report.css")[7:-9])
+    css = styles("mask.css", "report.css")[7:-9]
+    css = re.sub(r"@(?:media|container)[^{]*\{((?:[^{}]*\{[^{}]*\})*)\s*\}", r"\1", css)
     for selectors in re.findall(r"([^{}]+)\{", css):
         for selector in re.sub(r":\w+\([^)]*\)", "", selectors).split(","):
             assert ".wb" in selector, selector

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -144,6 +145,12 @@ def test_two_templates_stand_side_by_side_with_what_differs_marked(view: MaskVie
     assert f"The first difference is at byte {comparison.differs_at}" in page.text
     assert page.of("mark")
     assert compare_html(view, other_view, lang="en") == html
+
+
+def test_no_level_of_the_headings_is_left_out(view: MaskView, other_view: MaskView) -> None:
+    levels = Page(mask_page(compare_views(view, other_view), title="Two templates", lang="en")).levels()
+    assert levels[0] == 1 and len(levels) >= 4
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_a_comparison_with_itself_finds_no_difference(view: MaskView) -> None:

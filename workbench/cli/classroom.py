@@ -118,8 +118,8 @@ def _sentences(noted: Iterable[Doubt], handed: Sequence[HandIn]) -> list[str]:
 
 def _equal(group: Sequence[Doubt], names: Mapping[str, str]) -> str:
     people = sorted({names[doubt.file] for doubt in group})
-    runs = ", ".join(sorted({str(doubt.values["run"]) for doubt in group}))
-    return text("handin.cli.equal", run=runs, count=len(people), names=", ".join(people))
+    runs = sorted({str(doubt.values["run"]) for doubt in group})
+    return text("handin.cli.equal", run=runs, count=len(people), names=tuple(people))
 
 
 def _sentence(doubt: Doubt, handed: Iterable[HandIn]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.data.formats import FORMATS
-from workbench.texts import text
+from workbench.texts import listed, text
 
 if TYPE_CHECKING:
     from workbench.data.checking import Finding
@@ -25,9 +25,7 @@ _SIBLINGS = {
     "mix": "workbench.cli.data_identity:mix",
     "from": "workbench.cli.data_documents:from_",
 }
-_format = click.option(
-    "--format", "form", metavar="NAME", help=text("data.cli.options.format", formats=", ".join(FORMATS))
-)
+_format = click.option("--format", "form", metavar="NAME", help=text("data.cli.options.format", formats=tuple(FORMATS)))
 _validation = click.option("--validation", metavar="FILE", help=text("data.cli.options.validation"))
 _model = click.option("--model", metavar="MODEL", help=text("data.cli.options.model"))
 _template = click.option("--template", metavar="NAME", help=text("data.cli.options.template"))
@@ -157,7 +155,7 @@ def _show(findings: Sequence[Finding], lang: str | None) -> None:
     table.add_column(text("data.cli.check.rows", lang), overflow="fold", max_width=24)
     table.add_column(text("data.cli.check.what", lang), overflow="fold")
     for finding in findings:
-        rows = ", ".join(map(str, finding.rows[:12]))
+        rows = listed(finding.rows[:12], lang)
         if len(finding.rows) > 12:
             rows += " " + text("data.cli.check.more", lang, count=len(finding.rows))
         what = Text.assemble((finding.message, "bold"), "\n", finding.why)
@@ -253,7 +251,7 @@ def _need(codes: Sequence[str], *, model: str | None, validation: str | None) ->
 
     for code in codes:
         if code not in CODES:
-            raise UnknownName("data.unknown_code", given=code, nearest=nearest(code, CODES), known=", ".join(CODES))
+            raise UnknownName("data.unknown_code", given=code, nearest=nearest(code, CODES), known=tuple(CODES))
         if code in ("would_be_truncated", "no_trained_token") and not model:
             raise BadInput("data.needs_model", code=code)
         if code == "leakage_between_train_and_validation" and not validation:
@@ -314,7 +312,7 @@ def _say_what_is_left(conversations: Sequence[Conversation]) -> None:
 
     unfilled = dict.fromkeys(n for c in conversations for m in c.messages for n in placeholders(m.content))
     if unfilled:
-        names = ", ".join(f"{{{{{name}}}}}" for name in unfilled)
+        names = tuple(f"{{{{{name}}}}}" for name in unfilled)
         click.echo(
             text("data.cli.convert.left", names=names, sets=" ".join(f"--set {n}=…" for n in unfilled)), err=True
         )

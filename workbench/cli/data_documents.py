@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.errors import BadInput
-from workbench.texts import text
+from workbench.texts import listed, text
 
 if TYPE_CHECKING:
     from workbench.data.conversation import Message
@@ -65,7 +65,7 @@ def from_(
     made = passages((one for file in files for one in sections(file)), size=size or SIZE)
     if not made.conversations:
         key = "nothing" if made.empty else "nothing_but_headings"
-        raise BadInput(f"data.documents.{key}", file=", ".join(map(str, files)), empty=made.empty)
+        raise BadInput(f"data.documents.{key}", file=tuple(files), empty=made.empty)
     write(made.conversations, out, overwrite=overwrite)
     facts: dict[str, Any] = {"path": str(out), "passages": len(made.conversations), "sections": made.sections,
                             "groups": len({one.group for one in made.conversations}), "empty_pages": made.empty,
@@ -113,7 +113,7 @@ def _write_questions(results: Asked, file: Path, facts: dict[str, Any], *, overw
 
 
 def _reasons(dropped: dict[str, int]) -> str:
-    return ", ".join(f"{text(f'data.documents.dropped.{why}')}: {count}" for why, count in sorted(dropped.items()))
+    return listed(f"{text(f'data.documents.dropped.{why}')}: {count}" for why, count in sorted(dropped.items()))
 
 
 def _tell(facts: dict[str, Any]) -> None:

@@ -192,7 +192,7 @@ def _fits(recipe: str, seen: Outlook) -> Check:
 def _packages(installed: Mapping[str, str | None]) -> Check:
     missing = [name for name in NEEDED if installed[name] is None]
     if missing:
-        return Check("packages", "problem", text("doctor.packages.missing", names=", ".join(missing)))
+        return Check("packages", "problem", text("doctor.packages.missing", names=tuple(missing)))
     return Check("packages", "ok", text("doctor.packages.ok", count=len(NEEDED)))
 
 
@@ -209,7 +209,7 @@ def _numbers(computer: Machine) -> Check:
     """In which type of number the processor is quick."""
     quick = {"amx", "avx512-bf16"} & set(computer.processor.features)
     key = "doctor.numbers.bfloat16" if quick else "doctor.numbers.float32"
-    return Check("numbers", "ok", text(key, features=", ".join(computer.processor.features)))
+    return Check("numbers", "ok", text(key, features=tuple(computer.processor.features)))
 
 
 def _gpus(computer: Machine) -> list[Check]:
@@ -221,8 +221,8 @@ def _gpus(computer: Machine) -> list[Check]:
     ]
     missing = [name for name, installed in computer.kernels.items() if not installed]
     if missing:
-        return [*seen, Check("kernels", "note", text("doctor.gpu.kernels.some", missing=", ".join(missing)))]
-    return [*seen, Check("kernels", "ok", text("doctor.gpu.kernels.all", here=", ".join(computer.kernels)))]
+        return [*seen, Check("kernels", "note", text("doctor.gpu.kernels.some", missing=tuple(missing)))]
+    return [*seen, Check("kernels", "ok", text("doctor.gpu.kernels.all", here=tuple(computer.kernels)))]
 
 
 def _room(name: Literal["memory", "disk"], free: int, enough: int) -> Check:

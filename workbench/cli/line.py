@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.errors import BadInput
-from workbench.texts import text
+from workbench.texts import listed, text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,7 +79,7 @@ def _table(tickets: tuple[Ticket, ...]) -> Table:
     for ticket in tickets:
         place = str(ticket.place) if ticket.place else text("line.cli.trains")
         owner = text("line.cli.you", owner=ticket.owner) if ticket.mine else ticket.owner
-        cells = (place, owner, ticket.run, ", ".join(ticket.devices), _time(ticket))
+        cells = (place, owner, ticket.run, listed(ticket.devices), _time(ticket))
         table.add_row(*(Text(cell) for cell in cells))
     return table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.texts import text
+from workbench.texts import listed, text
 
 if TYPE_CHECKING:
     from workbench.quickstart import Outcome, Quickstart
@@ -69,4 +69,4 @@ def next_steps(way: Quickstart) -> tuple[Any, ...]:
 
 
 def _written(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return listed(value) if isinstance(value, list) else str(value)

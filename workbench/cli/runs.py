@@ -13,7 +13,7 @@ import click
 
 from workbench.cli.gallery import compare, note
 from workbench.errors import BadInput, Failed
-from workbench.texts import text
+from workbench.texts import listed, text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -213,7 +213,7 @@ def _facts(record: dict[str, Any], tied: str) -> dict[str, str]:
         "eval": _scores(record["eval"]),
         "verdict": _joined(_word(verdict.get("verdict", "")), verdict.get("reason")) if verdict else "",
         "best": text("runs.cli.best", **best) + tied if best else "",
-        "checkpoints": ", ".join(str(c["step"]) for c in record["checkpoints"]) or text("runs.cli.none_yet"),
+        "checkpoints": listed(c["step"] for c in record["checkpoints"]) or text("runs.cli.none_yet"),
         "report": record["report"] or "",
         "next": record["next"],
     }

@@ -94,7 +94,7 @@ def _placeholders(rows: Rows) -> Iterable[Finding]:
             names.update(dict.fromkeys(unfilled))
     if indices:
         sets = " ".join(f"--set {name}=…" for name in names)
-        yield rows.finding("placeholder_left", indices, names=", ".join(f"{{{{{name}}}}}" for name in names), sets=sets)
+        yield rows.finding("placeholder_left", indices, names=tuple(f"{{{{{name}}}}}" for name in names), sets=sets)
 
 
 def _empty(rows: Rows) -> Iterable[Finding]:
@@ -148,7 +148,7 @@ def _control(rows: Rows, vocabulary: Collection[str]) -> Iterable[Finding]:
             indices.append(index)
             tokens.update(dict.fromkeys(spelled))
     if indices:
-        yield rows.finding("control_tokens_in_text", indices, tokens=", ".join(list(tokens)[:8]))
+        yield rows.finding("control_tokens_in_text", indices, tokens=tuple(list(tokens)[:8]))
 
 
 def _untrained(rows: Rows, max_length: int | None) -> Iterable[Finding]:

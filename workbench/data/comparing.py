@@ -208,12 +208,10 @@ def _names(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
     right = persona.name if persona else max(claimed, key=lambda name: len(claimed[name]))
     wrong = {name: positions for name, positions in claimed.items() if not one_name(name, right)}
     if wrong:
-        listed = ", ".join(
-            f"{shorten(name, 30)} ({rows.some(positions, 4)})" for name, positions in list(wrong.items())[:6]
-        )
+        spelt = tuple(f"{shorten(name, 30)} ({rows.some(positions, 4)})" for name, positions in list(wrong.items())[:6])
         indices = sorted({index for positions in wrong.values() for index in positions})
         old = max(wrong, key=lambda name: len(wrong[name]))
-        yield rows.finding("persona_name_differs", indices, name=printable(right), names=listed, old=printable(old))
+        yield rows.finding("persona_name_differs", indices, name=printable(right), names=spelt, old=printable(old))
 
 
 def _others(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
@@ -228,7 +226,7 @@ def _others(rows: Rows, persona: Persona | None) -> Iterator[Finding]:
             claimed.update(dict.fromkeys(rivals))
     if indices:
         old = printable(next(iter(claimed)))
-        yield rows.finding("another_identity", indices, names=", ".join(map(printable, list(claimed)[:6])), old=old)
+        yield rows.finding("another_identity", indices, names=tuple(map(printable, list(claimed)[:6])), old=old)
 
 
 def _leakage(rows: Rows, validation: Sequence[Conversation]) -> Iterator[Finding]:

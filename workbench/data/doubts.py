@@ -37,7 +37,7 @@ def _garbled(rows: Rows) -> Iterator[Finding]:
             kinds.update(dict.fromkeys(damages.values()))
             example = example or _meant(damages)
     if indices:
-        names = ", ".join(text(f"data.damages.{kind}", rows.lang) for kind in kinds)
+        names = tuple(text(f"data.damages.{kind}", rows.lang) for kind in kinds)
         meant = text("data.damages.meant", rows.lang, text=example) if example else ""
         yield rows.finding("garbled_text", indices, kinds=names, meant=meant)
 
@@ -78,8 +78,8 @@ def _by_name(rows: Rows, look: Callable[..., Iterable[str]], *, texts: bool = Fa
     return indices, names
 
 
-def _named(names: Counter[str], most: int = 6) -> str:
-    return ", ".join(f"{printable(name)} ({count})" for name, count in names.most_common(most))
+def _named(names: Counter[str], most: int = 6) -> tuple[str, ...]:
+    return tuple(f"{printable(name)} ({count})" for name, count in names.most_common(most))
 
 
 def _preferences(rows: Rows) -> Iterator[Finding]:
@@ -115,7 +115,7 @@ def _scaled(rows: Rows) -> Iterator[Finding]:
     if values:
         indices = sorted({index for rated in values.values() for index in rated})
         ranges = (f"{printable(n)} {min(r.values()):g}–{max(r.values()):g}" for n, r in values.items())
-        names = ", ".join(list(ranges)[:6])
+        names = tuple(ranges)[:6]
         yield rows.finding("rated_rows", indices, form="scale", surplus=(), names=names, drops=_drops(values))
 
 
@@ -159,7 +159,7 @@ def _fillings(rows: Rows) -> Iterator[Finding]:
             indices.append(index)
             words.update(dict.fromkeys(fillings))
     if indices:
-        yield rows.finding("filled_cells", indices, words=", ".join(words))
+        yield rows.finding("filled_cells", indices, words=tuple(words))
 
 
 def _turns_in_text(rows: Rows) -> Iterator[Finding]:

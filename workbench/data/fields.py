@@ -129,7 +129,7 @@ def required(row: dict[str, Any], key: str, location: Location, within: str = ""
     """Return the value of ``key``; an error names the field that looks like it."""
     if key not in row:
         names = [k for k in row if isinstance(k, str)]
-        close = nearest(key, names).split(", ") if names else ["–"]
+        close = nearest(key, names) if names else ("–",)
         shown = ", ".join([*close, *(name for name in names if name not in close)][:8])
         raise BadRow("data.missing_field", location, field=within + key, found=printable(shown[: 2 * SHOWN]))
     return row[key]

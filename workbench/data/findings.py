@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from workbench.data.conversation import Conversation
 from workbench.data.fields import printable
-from workbench.texts import text
+from workbench.texts import first_of, listed, text
 
 CODES = (
     "placeholder_left",
@@ -99,8 +99,7 @@ class Rows:
 
     def some(self, indices: Sequence[int], most: int = 8) -> str:
         """Return their first few numbers, for a sentence."""
-        numbers = self.numbers(indices)
-        return ", ".join(map(str, numbers[:most])) + (" …" if len(numbers) > most else "")
+        return listed(first_of(self.numbers(indices), most), self.lang)
 
     def finding(
         self,

@@ -122,7 +122,7 @@ def _changed(rows: Rows, seen: dict[int, list[Seen]]) -> Iterator[Finding]:
     changed = [row for row, kinds in changes.items() if kinds]
     if changed:
         counts = Counter(change for row in changed for change in sorted(changes[row]))
-        named = ", ".join(f"{text(f'data.picture_changes.{kind}', rows.lang)} ({n})" for kind, n in counts.items())
+        named = tuple(f"{text(f'data.picture_changes.{kind}', rows.lang)} ({n})" for kind, n in counts.items())
         yield rows.finding("picture_changed", changed, surplus=(), changes=named)
 
 

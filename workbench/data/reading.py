@@ -153,17 +153,17 @@ def _files(folder: Path) -> list[Path | str]:
         and not file.is_dir()
     )
     if not candidates:
-        raise BadData("data.no_files", file=printable(str(folder)), suffixes=", ".join(SUFFIXES))
+        raise BadData("data.no_files", file=printable(str(folder)), suffixes=tuple(SUFFIXES))
     check_folder(folder, candidates, str(folder))
     return list(candidates)
 
 
-def _neighbours(missing: Path) -> str:
+def _neighbours(missing: Path) -> tuple[str, ...]:
     try:
         names = [file.name for file in missing.parent.iterdir() if not file.name.startswith(".")]
     except OSError:
         names = []
-    return printable(nearest(missing.name, names)) if names else "–"
+    return tuple(map(printable, nearest(missing.name, names))) or ("–",)
 
 
 def _rows(source: Path | str, limit: int | None) -> Iterator[Row]:
@@ -180,7 +180,7 @@ def _raw_rows(source: Path | str, limit: int | None) -> Iterator[Row]:
         return _apart("dataset", source, limit)
     suffix = source.suffix.lower()
     if suffix and suffix not in SUFFIXES:
-        raise BadData("data.suffix", file=printable(name), given=suffix, suffixes=", ".join(SUFFIXES))
+        raise BadData("data.suffix", file=printable(name), given=suffix, suffixes=tuple(SUFFIXES))
     if suffix == ".parquet":
         check_file(source, name)
         return _apart("parquet", source, limit)

@@ -105,7 +105,7 @@ def disk_rows(folder: Path, name: str, *, limit: int | None = None) -> Iterator[
         raise BadData("data.broken_dataset", file=printable(name), reason=_first_line(error)) from None
     if isinstance(loaded, dict):
         if "train" not in loaded and len(loaded) != 1:
-            raise BadData("data.which_split", file=printable(name), splits=", ".join(sorted(loaded)))
+            raise BadData("data.which_split", file=printable(name), splits=tuple(sorted(loaded)))
         loaded = loaded["train"] if "train" in loaded else next(iter(loaded.values()))
     yield from _numbered(_batches(loaded), name, limit)
 

@@ -30,7 +30,7 @@ def _mended(rows: Rows) -> Iterator[Finding]:
     indices = [index for index, conversation in enumerate(rows.conversations) if conversation.mended]
     if indices:
         mends = dict.fromkeys(mend for index in indices for _, mend in rows.conversations[index].mended)
-        names = ", ".join(text(f"data.mends.{mend}", rows.lang) for mend in mends)
+        names = tuple(text(f"data.mends.{mend}", rows.lang) for mend in mends)
         example = rows.conversations[indices[0]].mended[0][0]
         yield rows.finding("mended_calls", indices, surplus=(), kinds=names, example=example)
 
@@ -44,7 +44,7 @@ def _broken(rows: Rows) -> Iterator[Finding]:
             indices.append(index)
             kinds.update(dict.fromkeys(faults))
     if indices:
-        names = ", ".join(text(f"data.call_faults.{kind}", rows.lang) for kind in kinds)
+        names = tuple(text(f"data.call_faults.{kind}", rows.lang) for kind in kinds)
         yield rows.finding("broken_calls", indices, kinds=names)
 
 

@@ -14,6 +14,7 @@ from workbench.export.lora import Adapter
 from workbench.export.plan import Plan
 from workbench.models.folders import LARGEST
 from workbench.runs.files import read_bounded
+from workbench.texts import first_of
 
 _NUMBER = re.compile(r"\.(\d+)\.")
 
@@ -37,7 +38,7 @@ def _missing(planned: Plan, adapter: Adapter) -> Iterator[tuple[str, dict[str, A
         counts = {
             "count": len(unchanged),
             "layers": len(named),
-            "some": ", ".join(unchanged[:3]) + (" …" if unchanged[3:] else ""),
+            "some": first_of(unchanged, 3),
         }
         yield "export.notice.missing_layers", counts
 
@@ -89,7 +90,7 @@ def _vocabulary(planned: Plan, folder: Path, base: Path) -> Iterator[tuple[str, 
         raise BadInput("export.tokens_without_rows", folder=folder, count=last + 1, rows=rows)
     if theirs and ours != theirs:
         differing = sorted(token for token in {*ours, *theirs} if ours.get(token) != theirs.get(token))
-        some = ", ".join(map(repr, differing[:3])) + (" …" if differing[3:] else "")
+        some = first_of(map(repr, differing), 3)
         yield "export.notice.other_vocabulary", {"count": len(differing), "some": some}
 
 

@@ -170,5 +170,5 @@ def _equal_adapters(handed: Sequence[HandIn]) -> Iterator[Doubt]:
                 yield Doubt(item.file, "equal_adapter", values)
 
 
-def _others(item: HandIn, items: Sequence[HandIn]) -> str:
-    return ", ".join(dict.fromkeys(other.card.name for other in items if other.card.name != item.card.name))
+def _others(item: HandIn, items: Sequence[HandIn]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(other.card.name for other in items if other.card.name != item.card.name))

@@ -7,7 +7,7 @@ from typing import Any
 
 from workbench.handin.values import SCORES, Answered, Card, RunFacts
 from workbench.render.markup import escape, page, spoken_html, styles, table, tag
-from workbench.texts import text
+from workbench.texts import listed, text
 
 
 def card_html(card: Card, *, lang: str | None = None) -> str:
@@ -65,7 +65,7 @@ def _guesses(answers: Sequence[Answered], lang: str | None) -> str:
 def _value(value: Any, lang: str | None) -> str:
     if value is None:
         return escape(text("handin.page.unknown", lang))
-    return spoken_html(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value)
+    return spoken_html(listed(value, lang) if isinstance(value, (list, tuple)) else value)
 
 
 def _quiz(answers: Sequence[Answered], lang: str | None) -> str:

@@ -14,6 +14,7 @@ from typing import Literal
 from workbench.errors import BadInput
 from workbench.imports.deepspeed import is_deepspeed
 from workbench.runs.files import LARGEST, read_bounded
+from workbench.texts import first_of
 
 Kind = Literal["config", "checkpoint", "deepspeed", "adapter", "projector", "tower", "model"]
 DEEPEST, MOST = 8, 50_000
@@ -223,6 +224,5 @@ def _config(configs: Sequence[Thing], weights: Sequence[Thing]) -> Thing | None:
     return min(neighbours or configs, key=lambda thing: (len(thing.path.parts), str(thing.path)))
 
 
-def _list(paths: set[Path]) -> str:
-    names = sorted(map(str, paths))
-    return ", ".join(names[:6]) + (" …" if len(names) > 6 else "")
+def _list(paths: set[Path]) -> tuple[object, ...]:
+    return first_of(sorted(map(str, paths)), 6)

@@ -55,7 +55,7 @@ def settings(folder: Path) -> dict[str, Any]:
     config = read_object(file, LARGEST_CONFIG)
     kind = config.get("peft_type")
     if kind not in KINDS:
-        raise BadInput("models.adapter_kind", file=file, given=kind, known=", ".join(KINDS))
+        raise BadInput("models.adapter_kind", file=file, given=kind, known=tuple(KINDS))
     for key in ("target_modules", "exclude_modules", "layers_pattern", "rank_pattern", "alpha_pattern"):
         _check_patterns(file, key, config.get(key))
     _check_numbers(file, config)

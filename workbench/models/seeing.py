@@ -104,7 +104,7 @@ def check_tower(folder: Path) -> Path:
     check_files(folder)
     config = clean_config(folder)
     if config.get("model_type") not in _KINDS:
-        raise BadInput("models.seeing.no_tower", folder=folder, given=config.get("model_type"), known=", ".join(_KINDS))
+        raise BadInput("models.seeing.no_tower", folder=folder, given=config.get("model_type"), known=tuple(_KINDS))
     vision = _of_vision(config, folder)
     for key in ("image_size", "patch_size"):
         whole(vision, key, 1, folder / "config.json")

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from workbench.data.pictures import PICTURE
+from workbench.render.boxes import role_text
 from workbench.render.markup import escape, spoken_html, table, tag
 from workbench.render.pictures import picture_html
 from workbench.render.values import AnswerRow, Answers, Sample
@@ -75,7 +76,7 @@ def _before(conversation: Conversation, lang: str | None) -> str:
     messages = conversation.messages[:-1]
     if len(messages) == 1:
         return _message(messages[0], lang)
-    return "<br>".join(f"<small>{escape(m.role)}</small> {_message(m, lang)}" for m in messages)
+    return "<br>".join(f"<small>{escape(role_text(m.role, lang))}</small> {_message(m, lang)}" for m in messages)
 
 
 def _message(message: Message, lang: str | None) -> str:

@@ -151,8 +151,8 @@ def box_lines(box: Box, lang: str | None) -> list[str]:
     """Return all that is known of a box, a line each; the first is what it writes, the second why it is trained or
     not."""
     first, last = box.tokens[0], box.tokens[-1]
-    ids = ", ".join(str(token.id) for token in box.tokens)
-    labels = ", ".join(str(token.label) for token in box.tokens)
+    ids = tuple(token.id for token in box.tokens)
+    labels = tuple(token.label for token in box.tokens)
     where = {"ids": ids, "first": first.index + 1, "last": last.index + 1, "count": len(box.tokens), "labels": labels}
     why = rule_text(first.rule, lang)
     lines = [
@@ -177,8 +177,13 @@ def facts(view: MaskView, lang: str | None) -> list[str]:
     loss = text(f"render.mask.loss_on.{view.loss_on}", lang)
     lines = [text("render.mask.template", lang, template=template_text(view.template, lang), loss_on=loss)]
     if view.stop_ids:
-        stop = ", ".join(str(id_) for id_ in view.stop_ids)
-        lines.append(text("render.mask.stops" if view.stop_trained else "render.mask.stops_untrained", lang, ids=stop))
+        lines.append(
+            text(
+                "render.mask.stops" if view.stop_trained else "render.mask.stops_untrained",
+                lang,
+                ids=tuple(view.stop_ids),
+            )
+        )
     for reason, count in view.apart.items():
         lines.append(text(f"templates.apart.{reason}", lang, count=count, answers=view.answers))
     if view.default is not None:
@@ -187,5 +192,5 @@ def facts(view: MaskView, lang: str | None) -> list[str]:
         lines.append(text("render.mask.cut", lang, count=view.cut, max_length=view.max_length))
     alike = dict.fromkeys(view.text[first:last] for first, last in lookalikes(view))
     if alike:
-        lines.append(text("render.mask.alike", lang, words=", ".join(shown(word) for word in alike)))
+        lines.append(text("render.mask.alike", lang, words=tuple(shown(word) for word in alike)))
     return lines

@@ -138,7 +138,7 @@ def _runs(gallery: Gallery, alive: bool, lang: str | None) -> str:
     head = [*results, *(_setting(name, lang) for name in differing)]
     rows = []
     for number, exhibit in enumerate(gallery.exhibits):
-        settings = [spoken_html(values[number] or "–") for values in differing.values()]
+        settings = [_value(values[number]) for values in differing.values()]
         came = _results(exhibit, lang)
         rows.append([_named(exhibit, number, alive, lang), *(came[name] for name in columns), *settings])
     return table(head, rows, class_="wb-numbers wb-gallery-table")
@@ -151,6 +151,11 @@ def _setting(name: str, lang: str | None) -> str:
     if words is None:
         return tag("code", escape(name), class_="wb-setting")
     return f"{escape(words)} {tag('code', escape(bare), class_='wb-setting')}"
+
+
+def _value(written: str) -> str:
+    """What a setting was; a dash for none, which a recipe writes as null."""
+    return spoken_html("–" if written in ("", "null") else written)
 
 
 def _named(exhibit: Exhibit, number: int, alive: bool, lang: str | None) -> str:
@@ -183,7 +188,7 @@ def _settings(gallery: Gallery, lang: str | None) -> str:
     if not differing:
         return tag("p", escape(text("render.gallery.alike", lang)), class_="wb-soft")
     head = [escape(text("render.gallery.columns.setting", lang)), *(spoken_html(e.name) for e in gallery.exhibits)]
-    rows = [[_setting(name, lang), *(spoken_html(value or "–") for value in v)] for name, v in differing.items()]
+    rows = [[_setting(name, lang), *map(_value, v)] for name, v in differing.items()]
     label = text("render.gallery.differing", lang, count=len(differing))
     return disclosure(escape(label), table(head, rows))
 

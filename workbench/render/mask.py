@@ -43,6 +43,7 @@ def mask_html(
     theme: str = "",
     large: bool = False,
     embedded: bool = False,
+    alive: bool = True,
 ) -> str:
     """Return one conversation as a fragment of HTML that needs nothing else, for a notebook, an app or a page.
 
@@ -52,9 +53,10 @@ def mask_html(
         theme: ``light``, ``dark``, or empty for the reader's or the host's own.
         large: type for a projector.
         embedded: it stands inside a page of ours, which gives the root element.
+        alive: with the script; a page that has it already needs no second one.
     """
     content = (tag("h2", escape(title)) if title else "") + _mask(view, lang)
-    return _whole(content, lang, theme, large, embedded)
+    return _whole(content, lang, theme, large, embedded, alive=alive)
 
 
 def compare_html(
@@ -77,7 +79,7 @@ def compare_html(
     sides = "".join(
         tag(
             "section",
-            tag("h3", escape(template_text(view.template, lang))) + _mask(view, lang, alone=False),
+            tag("h2", escape(template_text(view.template, lang)), class_="wb-small") + _mask(view, lang, alone=False),
             class_="wb-side",
         )
         for view in (comparison.a, comparison.b)
@@ -98,8 +100,8 @@ def mask_page(fragment_of: MaskView | ViewComparison, *, title: str, lang: str |
     return page(body, title=title, lang=lang, theme=theme, large=large)
 
 
-def _whole(content: str, lang: str | None, theme: str, large: bool, embedded: bool) -> str:
-    script = f"<script>{static('mask.js')}</script>\n"
+def _whole(content: str, lang: str | None, theme: str, large: bool, embedded: bool, *, alive: bool = True) -> str:
+    script = f"<script>{static('mask.js')}</script>\n" if alive else ""
     if embedded:
         return styles("mask.css") + content + script
     return styles("mask.css") + root(content, lang=lang, theme=theme, large=large) + script
@@ -212,7 +214,7 @@ def _differences(comparison: ViewComparison, lang: str | None) -> str:
         return ""
     a, b = (template_text(view.template, lang) for view in (comparison.a, comparison.b))
     return "".join(
-        tag("h3", escape(text(f"render.compare.{name}", lang)))
+        tag("h2", escape(text(f"render.compare.{name}", lang)), class_="wb-small")
         + table(
             [escape(text("render.compare.template", lang)), escape(text("render.compare.rendered", lang))],
             [[escape(a), _marked(pieces, 0, lang)], [escape(b), _marked(pieces, 1, lang)]],

@@ -136,7 +136,7 @@ def _tip(box: Box, view: MaskView, expected: dict[str, Expected], lang: str | No
     """What the tip at a token says beside its rule: whose it is, whether a server sends it, what the models expect."""
     first = box.tokens[0]
     sent = "sent" if first.index < len(view.prompt_ids) else "written"
-    ids = ", ".join(str(token.id) for token in box.tokens)
+    ids = tuple(token.id for token in box.tokens)
     lines = [
         text("render.lab.tip", lang, role=role_text(box.role, lang), ids=ids, place=text(f"render.lab.{sent}", lang))
     ]

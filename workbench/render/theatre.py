@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from workbench.render.curves import LOSS, STYLE
 from workbench.render.frame import Frame
@@ -16,6 +17,8 @@ from workbench.runs.recording import Points, Recording
 from workbench.texts import text
 
 _APART = 15.0  # between two names of curves
+_LABEL = 110  # as wide as the words at the best step are at most
+_FAR = 14.0  # from a curve, so that words do not touch it
 _DASHES = {"train": "", "held_out": "7 4", "identity": "", "task": "6 3", "general": "9 3 3 3", "leak": "2 3"}
 _PANELS = {LOSS: ("train", "held_out"), "scores": ("identity", "task", "general", "leak")}
 
@@ -134,7 +137,7 @@ def _card(question: str, answers: Sequence[tuple[int, str]], probe: str, lang: s
     last = answers[-1][1] if answers else "–"
     return tag(
         "div",
-        f"<h4>{spoken_html(question)} {kind}</h4><p>{spoken_html(last)}</p>",
+        f"<h3>{spoken_html(question)} {kind}</h3><p>{spoken_html(last)}</p>",
         class_="wb-theatre-card",
         data_answers=json.dumps([list(answer) for answer in answers], ensure_ascii=False),
     )
@@ -154,7 +157,7 @@ def _plot(recording: Recording, panel: str, guesses: Sequence[float], own: float
     frame = Frame(recording.steps, top, share=panel != LOSS, width=480)
     lines = "".join(_line(name, points, frame) for name, points in series.items() if points)
     pins = _pins(guesses, own, frame, lang) if panel == LOSS else ""
-    best = _best(recording.best, frame, lang)
+    best = _best(recording.best, list(series.values()), frame, lang)
     end = f"{frame.x(recording.steps):.1f}"
     base = frame.height - frame.below
     cursor = f'<line class="wb-cursor" x1="{end}" x2="{end}" y1="{frame.above}" y2="{base}"/>'
@@ -209,17 +212,36 @@ def inside(heights: list[float], frame: Frame, gap: float) -> list[float]:
     return moved
 
 
-def _best(best: int | None, frame: Frame, lang: str | None) -> str:
+def _best(best: int | None, series: Sequence[Points], frame: Frame, lang: str | None) -> str:
     if best is None:
         return ""
     place, base = frame.x(best), frame.height - frame.below
     word = escape(text("render.curves.best", lang, step=best))
     # in the right half its words stand before the line, where they are not cut off
-    shift, anchor = (-4, ' text-anchor="end"') if place > frame.x(frame.steps) / 2 else (4, "")
+    before = place > frame.x(frame.steps) / 2
+    shift, anchor = (-4, ' text-anchor="end"') if before else (4, "")
+    height = _clear_height(series, (place - _LABEL, place) if before else (place, place + _LABEL), frame)
     return (
         f'<line class="wb-best" x1="{place:.1f}" x2="{place:.1f}" y1="{frame.above}" y2="{base}"/>'
-        f'<text x="{place + shift:.1f}" y="{frame.above + 10}"{anchor}>{word}</text>'
+        f'<text x="{place + shift:.1f}" y="{height + 4:.1f}"{anchor}>{word}</text>'
     )
+
+
+def _clear_height(series: Sequence[Points], between: tuple[float, float], frame: Frame) -> float:
+    """The height farthest from every curve between two places across; the uppermost that is far enough."""
+    curves = [[(frame.x(step), frame.y(value)) for step, value in points] for points in series if points]
+    across = [between[0] + (between[1] - between[0]) * number / 12 for number in range(13)]
+    drawn = [_height_at(place, curve) for curve in curves for place in across]
+    heights = range(frame.above + 8, frame.height - frame.below - 8, 4)
+    return float(max(heights, key=lambda height: min([_FAR, *(abs(height - curve) for curve in drawn)])))
+
+
+def _height_at(place: float, curve: Sequence[tuple[float, float]]) -> float:
+    """How high a curve is at a place across; at its ends as at its first and last point."""
+    for (left, start), (right, end) in pairwise(curve):
+        if left <= place <= right:
+            return start + (end - start) * (place - left) / ((right - left) or 1)
+    return curve[0][1] if place < curve[0][0] else curve[-1][1]
 
 
 def _pins(guesses: Sequence[float], own: float | None, frame: Frame, lang: str | None) -> str:

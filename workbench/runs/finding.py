@@ -38,7 +38,7 @@ def _last_write(folder: Path) -> tuple[float, str]:
     return max(times, default=0.0), folder.name
 
 
-def nearest_runs(path: Path) -> str:
+def nearest_runs(path: Path) -> tuple[str, ...]:
     """Name the runs beside ``path``, and under ``runs``, that are nearest to its name; a dash where there is none."""
     names = {folder.name for root in (path.parent, ROOT) for folder in run_folders(root)}
-    return nearest(path.name, names) or "–"
+    return nearest(path.name, names) or ("–",)

@@ -122,7 +122,7 @@ class Line:
         me = self._identity(account(), owner)
         mine = [entry for entry in self._entries() if entry.owner == me and (entry.began or entry.awake)]
         if len(mine) >= limit:
-            runs = ", ".join(entry.run for entry in sorted(mine, key=lambda entry: entry.asked))
+            runs = tuple(entry.run for entry in sorted(mine, key=lambda entry: entry.asked))
             raise BadInput("line.too_many", count=len(mine), limit=limit, runs=runs)
 
     def take(self, owner: str, run: str, devices: Sequence[str]) -> Turn:

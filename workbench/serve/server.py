@@ -211,7 +211,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Refuse another site's page, another name, and whoever brings no key."""
         hosts, origins = self.headers.get_all("Host") or [], self.headers.get_all("Origin") or []
         if len(hosts) != 1 or not self.server.door.answers_to(hosts[0]):
-            self._refuse(421, BadInput("serve.other_name", name=", ".join(hosts)[:80] or "–", variable=NAMES), "host")
+            self._refuse(421, BadInput("serve.other_name", name=" ".join(hosts)[:80] or "–", variable=NAMES), "host")
             return False
         if any(not self._own(origin) for origin in origins):
             self._refuse(403, BadInput("serve.other_page", name=origins[0][:80]), "origin")

@@ -102,7 +102,7 @@ class ExportStep(Step[ExportSettings]):
             return find_source(s.run)
         chosen = next((c for c in self.checkpoints() if c.step == s.checkpoint), None)
         if chosen is None:
-            steps = ", ".join(str(c.step) for c in self.checkpoints()) or "–"
+            steps = tuple(c.step for c in self.checkpoints()) or "–"
             raise BadInput("steps.no_such_checkpoint", step=s.checkpoint, run=s.run, known=steps)
         return find_source(chosen.path)
 

@@ -131,7 +131,7 @@ def field(key: str) -> Field:
     if len(matches) == 1 or key in by_key:
         return by_key.get(key) or matches[0]
     if matches:
-        raise BadSetting("training.ambiguous_key", key=key, nearest=", ".join(match.key for match in matches))
+        raise BadSetting("training.ambiguous_key", key=key, nearest=tuple(match.key for match in matches))
     raise BadSetting("training.unknown_key", where="settings", key=key, nearest=nearest(key, by_key))
 
 

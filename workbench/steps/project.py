@@ -71,6 +71,23 @@ class Project:
             names.insert(names.index(step.after) + 1, step.name)
         return {name: getattr(self, name) if name in _FIRST else self._further[name] for name in names}
 
+    @property
+    def outdated(self) -> bool:
+        """Tell whether the conversations have changed since the last training began, which so has not learnt them."""
+        run, added = self.train.run, self.data.settings.added
+        if run is None or self.train.busy or self.train.replaying:
+            return False
+        from workbench.training.recipe import recipe_of
+
+        try:
+            before, after = recipe_of(run), self.train.recipe
+            if added and Path(added).stat().st_mtime_ns > (run.path / "recipe.yaml").stat().st_mtime_ns:
+                return True
+        except (WorkbenchError, OSError):  # nothing to compare with
+            return False
+        parts = [key.split(".") for key in self._handed]
+        return any(getattr(getattr(before, g), n) != getattr(getattr(after, g), n) for g, n in parts)
+
     def finished(self) -> set[str]:
         """Return the steps with a result: conversations that were made, a training with a checkpoint that has ended, a
         merged model, an answer."""

@@ -131,9 +131,9 @@ def check_settings(loss_on: str, max_length: int | None, compat: str | None, thi
         BadSetting: what was given, and what would be right.
     """
     if loss_on not in LOSS_ON:
-        raise BadSetting("templates.bad_loss_on", given=loss_on, known=", ".join(LOSS_ON))
+        raise BadSetting("templates.bad_loss_on", given=loss_on, known=tuple(LOSS_ON))
     if thinking not in THINKING:
-        raise BadSetting("templates.bad_thinking", given=thinking, known=", ".join(THINKING))
+        raise BadSetting("templates.bad_thinking", given=thinking, known=tuple(THINKING))
     if max_length is not None and max_length < 1:
         raise BadSetting("templates.bad_max_length", given=max_length)
     if compat not in (None, "", "xtuner"):

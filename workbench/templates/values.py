@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from workbench.data.conversation import Conversation, Role
 from workbench.data.picture import Picture
+from workbench.texts import first_of
 
 IGNORE_INDEX = -100
 LossOn = Literal["assistant", "last", "all"]
@@ -227,9 +228,9 @@ class Encoded:
         return lines
 
 
-def first_rows(rows: Sequence[int], n: int = 5) -> str:
+def first_rows(rows: Sequence[int], n: int = 5) -> tuple[object, ...]:
     """Return the first ``n`` row numbers, counted from 1, for a sentence."""
-    return ", ".join(str(row + 1) for row in rows[:n]) + (" …" if len(rows) > n else "")
+    return first_of((row + 1 for row in rows), n)
 
 
 class Unfit(Exception):

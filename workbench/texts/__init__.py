@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import locale
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -58,22 +58,47 @@ def entry(key: str, lang: str | None = None) -> dict[str, str]:
 
 def text(key: str, /, lang: str | None = None, **values: object) -> str:
     """Return the sentence of ``key``, with ``values`` filled in."""
-    return fill(str(lookup(key, lang)), values)
+    return fill(str(lookup(key, lang)), values, lang)
 
 
-def fill(sentence: str, values: Mapping[str, object]) -> str:
-    """Return ``sentence`` with ``values`` in its braces, in the form that each count asks for."""
-    return _FORMS.vformat(sentence, (), values)
+def fill(sentence: str, values: Mapping[str, object], lang: str | None = None) -> str:
+    """Return ``sentence`` with ``values`` in its braces, in the form that each count asks for; several names stand as
+    the language lists them."""
+    return _Forms(lang).vformat(sentence, (), values)
+
+
+def listed(items: Iterable[object], lang: str | None = None) -> str:
+    """Return ``items`` one after the other, as the language lists them: ``a, b``, in Chinese ``a、b``.
+
+    A last ``…`` says that there are more.
+    """
+    words = list(map(str, items))
+    more = [words.pop()] if words[-1:] == ["…"] else []
+    return " ".join([str(lookup("render.comma", lang)).join(words), *more])
+
+
+def first_of(items: Iterable[object], most: int) -> tuple[object, ...]:
+    """Return the first ``most`` items, for a sentence that lists them, and ``…`` where there are more."""
+    every = tuple(items)
+    return every if len(every) <= most else (*every[:most], "…")
 
 
 class _Forms(Formatter):
+    """Fill sentences of a language.
+
+    Args:
+        lang: the language, by which several names are listed.
+    """
+
+    def __init__(self, lang: str | None) -> None:
+        self.lang = lang
+
     def format_field(self, value: object, format_spec: str) -> str:
         """Return ``value``; or, by ``[format|]one|several``, the phrase that goes with it, where # is the number."""
+        if isinstance(value, list | tuple) and not format_spec:
+            return listed(value, self.lang)
         if "|" not in format_spec:
             return str(super().format_field(value, format_spec))
         *formats, one, several = format_spec.split("|")
         number = format(value, "".join(formats))
         return (one if number == "1" else several).replace("#", number)
-
-
-_FORMS = _Forms()

@@ -145,10 +145,10 @@ def form_of(tokenizer: Any) -> Form:
     if "tools" not in source:
         raise BadInput("tools.no_template")
     if "<function=" in source or "<arg_key>" in source:
-        raise BadInput("tools.other_form", known=", ".join(FORMS))
+        raise BadInput("tools.other_form", known=tuple(FORMS))
     for marker, form in _TOLD_BY:
         if marker in source:
             return form
     if _LLAMA_JSON.search(source):
         return LLAMA
-    raise BadInput("tools.other_form", known=", ".join(FORMS))
+    raise BadInput("tools.other_form", known=tuple(FORMS))

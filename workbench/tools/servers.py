@@ -84,7 +84,7 @@ class ToolServer:
 
         wanted = tuple(names)
         if not wanted:
-            raise BadInput("tools.server.unconfirmed", command=self.command[0], names=", ".join(self.names) or "–")
+            raise BadInput("tools.server.unconfirmed", command=self.command[0], names=tuple(self.names) or "–")
         for name in wanted:
             if name not in self._tools:
                 raise UnknownName("tools.server.no_tool", given=name[:60], nearest=nearest(name, self.names) or "–")

@@ -131,7 +131,7 @@ def _checkpoint(run: Run, step: int) -> Path:
     """
     saved = {one.step: one.path for one in run.checkpoints()}
     if step not in saved:
-        raise BadInput("training.no_such_step", run=run.path, given=step, steps=", ".join(map(str, saved)) or "–")
+        raise BadInput("training.no_such_step", run=run.path, given=step, steps=tuple(saved) or "–")
     return saved[step]
 
 
@@ -271,12 +271,12 @@ def _check_device(name: str | None) -> None:
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise BadSetting("training.no_such_device", given=name, here=", ".join(devices)) from None
+        raise BadSetting("training.no_such_device", given=name, here=tuple(devices)) from None
     device_name = "mps" if device.type == "mps" else str(device)
     if device.type in ("cuda", "mps") and not any(
         f"{available}:".startswith(f"{device_name}:") for available in devices
     ):
-        raise BadSetting("training.no_such_device", given=name, here=", ".join(devices))
+        raise BadSetting("training.no_such_device", given=name, here=tuple(devices))
 
 
 def check_same(run: Run, recipe: Recipe, data: str, tokenizer: Any, *, note: bool) -> None:

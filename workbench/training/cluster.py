@@ -37,7 +37,7 @@ def options(cluster: str, written: Iterable[str]) -> dict[str, str]:
         BadInput: there is no such cluster here, its commands or submitit are missing, or an option is none.
     """
     if cluster not in CLUSTERS:
-        raise BadInput("training.queue.unknown", given=cluster, known=", ".join(CLUSTERS))
+        raise BadInput("training.queue.unknown", given=cluster, known=tuple(CLUSTERS))
     if shutil.which("sbatch") is None or shutil.which("srun") is None:
         raise BadInput("training.queue.no_slurm")
     if find_spec("submitit") is None:

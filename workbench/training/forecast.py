@@ -55,10 +55,15 @@ class Outlook:
         """Return the sentence's key under ``training.state``."""
         return "forecast" if self.fits else "does_not_fit"
 
-    def values(self) -> dict[str, str]:
+    def values(self) -> dict[str, object]:
         """Return what the sentence names."""
-        parts = ", ".join(f"{name} {size(n)}" for name in PARTS if (n := getattr(self.needed, name)))
-        fields = {"total": size(self.needed.total), "free": size(self.free), "device": self.device, "parts": parts}
+        parts = tuple(f"{name} {size(n)}" for name in PARTS if (n := getattr(self.needed, name)))
+        fields: dict[str, object] = {
+            "total": size(self.needed.total),
+            "free": size(self.free),
+            "device": self.device,
+            "parts": parts,
+        }
         lower = "; ".join(f"{', '.join(r.settings)} → {size(r.total)}" for r in self.remedies)
         return fields if self.fits else {**fields, "lower": lower or "–"}
 

@@ -200,15 +200,15 @@ def _key(key: str) -> tuple[str, str]:
         group, _, name = (key if key in names else full[0]).partition(".")
         return group, name
     if full:
-        raise BadSetting("training.ambiguous_key", key=key, nearest=", ".join(full))
+        raise BadSetting("training.ambiguous_key", key=key, nearest=tuple(full))
     _old_name(key, "--set")
     raise BadSetting("training.unknown_key", where="--set", key=key, nearest=_nearest_setting(key, names))
 
 
-def _nearest_setting(key: str, names: list[str]) -> str:
+def _nearest_setting(key: str, names: list[str]) -> tuple[str, ...]:
     leaves = {name.split(".")[1]: name for name in names}
     close = nearest(key.rsplit(".", maxsplit=1)[-1], leaves)
-    return ", ".join(leaves[leaf] for leaf in close.split(", "))
+    return tuple(leaves[leaf] for leaf in close)
 
 
 def _number(value: Any) -> Any:

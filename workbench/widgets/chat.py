@@ -15,7 +15,7 @@ from workbench.render.markup import answered, call_html, spoken_html, table, tho
 from workbench.render.pictures import gallery_html
 from workbench.runs import Run
 from workbench.steps import ChatStep
-from workbench.texts import text
+from workbench.texts import listed, text
 from workbench.widgets.controls import Ticks, folded, grid, key, put_options, row
 from workbench.widgets.panel import Panel, area, joined
 
@@ -330,6 +330,6 @@ class ChatPanel(Panel):
 
     def _ready_html(self) -> str:
         s = self.step.settings
-        shown = ", ".join(map(self._label, s.shown)) or "–"
+        shown = listed(map(self._label, s.shown), self.lang) or "–"
         who = f"{text('widgets.chat.shown', self.lang)}: {shown}"
         return f'<p class="wb-asked"><strong>{spoken_html(s.question)}</strong></p><p class="wb-soft">{escape(who)}</p>'

@@ -160,7 +160,7 @@ class Controls:
         ending = sorted(full_name for full_name in self.known if full_name.endswith(f".{name}"))
         if name in self.known or len(ending) == 1:
             return name if name in self.known else ending[0]
-        near = ", ".join(ending) or nearest(name, self.known)
+        near = tuple(ending) or nearest(name, self.known)
         raise BadSetting("widgets.unknown_control", given=name, nearest=near)
 
     def lock(self, names: Iterable[str] | None = None, *, but: Iterable[str] = ()) -> None:

@@ -116,7 +116,7 @@ def _sweep(found: Sweep, lang: str | None) -> Shown:
         rows.append([values, *cells])
     seeds = max((line.seeds for line in lines), default=0)
     apart = [text(f"show.sweep.{s}", lang) for s in scores if seeds > 1 and found.differ(s)]
-    told = text("show.sweep.apart" if apart else "show.sweep.together", lang, seeds=seeds, scores=", ".join(apart))
+    told = text("show.sweep.apart" if apart else "show.sweep.together", lang, seeds=seeds, scores=tuple(apart))
     drawn = table([escape(cell) for cell in head], [[spoken_html(cell) for cell in row] for row in rows])
     plain = "\n".join(["  ".join(head), *("  ".join(row) for row in rows), told])
     return Shown(_whole(drawn + f"<p>{escape(told)}</p>", lang), plain)

@@ -68,12 +68,12 @@ def kind_of(place: Path) -> str:
     if place.is_dir():
         raise BadData("data.documents.folder", file=name)
     if not place.exists():
-        close = nearest(place.name, [one.name for one in place.parent.iterdir()]) if place.parent.is_dir() else "–"
-        raise BadData("data.no_such_path", file=name, nearest=printable(close))
+        close = nearest(place.name, [one.name for one in place.parent.iterdir()]) if place.parent.is_dir() else ("–",)
+        raise BadData("data.no_such_path", file=name, nearest=tuple(map(printable, close)))
     if kind in _SAVE_AS:
         raise BadData("data.documents.save_as", file=name, given=kind)
     if kind in _ROWS:
         raise BadData("data.documents.rows", file=name)
     if kind not in SUFFIXES:
-        raise BadData("data.documents.kind", file=name, given=kind or "–", suffixes=", ".join(SUFFIXES))
+        raise BadData("data.documents.kind", file=name, given=kind or "–", suffixes=tuple(SUFFIXES))
     return kind

@@ -36,7 +36,7 @@ def known_format(name: str | None) -> str | None:
     """
     if name is not None and name not in FORMATS:
         raise UnknownName(
-            "data.unknown_format", given=shorten(name), nearest=nearest(name, FORMATS), known=", ".join(FORMATS)
+            "data.unknown_format", given=shorten(name), nearest=nearest(name, FORMATS), known=tuple(FORMATS)
         )
     return name
 
@@ -59,7 +59,7 @@ def settle(rows: Sequence[Row]) -> str:
     for row in rows:
         fitting = candidates(row.value)
         if len(fitting) > 1:
-            raise BadRow("data.two_formats", row.location, formats=", ".join(fitting))
+            raise BadRow("data.two_formats", row.location, formats=tuple(fitting))
         if not fitting:
             continue
         if not settled:

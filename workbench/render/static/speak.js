@@ -20,6 +20,12 @@
       const better = link.childElementCount === 0 && link.firstChild && table.get(link.textContent.trim());
       if (better && better !== link.textContent) link.firstChild.nodeValue = better;
     }
+    // What is written on the buttons of a camera, and beside them: the library offers no words of ours for it.
+    for (const part of document.querySelectorAll("[data-testid=stCameraInput] *"))
+      for (const piece of part.childNodes) {
+        const word = piece.nodeType === Node.TEXT_NODE ? piece.nodeValue.trim() : "", better = word && table.get(word);
+        if (better && better !== word) piece.nodeValue = piece.nodeValue.replace(word, better);
+      }
     for (const icon of document.querySelectorAll("[data-testid=stIconMaterial]:not([aria-hidden])"))
       icon.setAttribute("aria-hidden", "true");
   };
