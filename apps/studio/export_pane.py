@@ -15,7 +15,7 @@ import gradio as gr
 from workbench.errors import BadInput
 from workbench.render.markup import escape, spoken_html, table
 from workbench.steps import ExportStep
-from workbench.texts import text
+from workbench.texts import language_of, text
 
 from .parts import Pane, Studio, flow, resting, shown
 from .progress import bar
@@ -159,14 +159,10 @@ def _shown(step: Any, lang: str, warning: str = "") -> str:
         key = "ties"
     told = text(f"export.honesty.{key}", lang, n=len(parted), all=len(found.questions))
     pairs = zip(found.questions, found.of("merged").answers, strict=True)
-    ordered = sorted(pairs, key=lambda pair: _chinese(pair[0]) != (lang == "zh"))  # the visitor's language first
+    ordered = sorted(pairs, key=lambda pair: language_of(pair[0]) != lang)  # the visitor's language first
     rows = [[spoken_html(question), spoken_html(answer)] for question, answer in ordered]
     head = [escape(text(f"studio.data.{part}", lang)) for part in ("question", "answer")]
     return shown(f"{warning}<ul>{lines}</ul><p><strong>{escape(told)}</strong></p>{table(head, rows)}", lang)
-
-
-def _chinese(words: str) -> bool:
-    return any("\u4e00" <= letter <= "\u9fff" for letter in words)
 
 
 def _download(step: Any, folder: Path) -> Any:

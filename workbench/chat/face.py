@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from workbench.models.notes import part
-from workbench.texts import lookup, text
+from workbench.texts import language_of, lookup, text
 
 EXAMPLES = 4
 POCKET = "pocket"
-_CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,7 @@ class Face:
     def examples(self, lang: str | None = None) -> list[str]:
         """Return questions to begin with: the run's own of this language, then the usual ones."""
         usual = list(lookup("web.examples", lang))
-        chinese = text("web.code", lang) == "zh"
-        in_language = [q for q in self.questions if bool(_CHINESE.search(q)) == chinese]
+        in_language = [q for q in self.questions if language_of(q) == text("web.code", lang)]
         return list(dict.fromkeys([*in_language, *usual]))[:EXAMPLES]
 
 

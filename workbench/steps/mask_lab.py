@@ -13,6 +13,7 @@ from workbench.data.conversation import Conversation, Persona
 from workbench.errors import BadSetting, nearest
 from workbench.steps.template import TemplateStep
 from workbench.templates.values import IGNORE_INDEX, Example
+from workbench.texts import language_of
 
 if TYPE_CHECKING:
     from workbench.models import Loaded
@@ -119,7 +120,7 @@ class LabStep(TemplateStep):
         from workbench.data.identity import identity_set
         from workbench.templates import encode
 
-        s, lang = self.settings, _language_of(self.settings.conversation)
+        s, lang = self.settings, language_of(self.settings.conversation.question)
         name = {"en": "Sprout", "zh": "小芽"}[lang]
         persona = Persona(name, languages=(lang,))
         rows = [s.conversation, *identity_set(persona, _WORDINGS)]
@@ -146,7 +147,3 @@ class LabStep(TemplateStep):
 def without_end(example: Example, stops: tuple[int, ...]) -> Example:
     """Return the example with the tokens at which generation stops left out of what is trained."""
     return replace(example, labels=tuple(IGNORE_INDEX if label in stops else label for label in example.labels))
-
-
-def _language_of(conversation: Conversation) -> str:
-    return "zh" if any("\u4e00" <= letter <= "\u9fff" for letter in conversation.question) else "en"

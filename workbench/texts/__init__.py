@@ -77,6 +77,11 @@ def listed(items: Iterable[object], lang: str | None = None) -> str:
     return " ".join([str(lookup("render.comma", lang)).join(words), *more])
 
 
+def language_of(words: str) -> str:
+    """Return the language in which somebody writes: ``zh`` where a Chinese character stands among the words."""
+    return "zh" if any("\u4e00" <= letter <= "\u9fff" for letter in words) else "en"
+
+
 def first_of(items: Iterable[object], most: int) -> tuple[object, ...]:
     """Return the first ``most`` items, for a sentence that lists them, and ``…`` where there are more."""
     every = tuple(items)
