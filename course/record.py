@@ -27,8 +27,8 @@ from workbench.widgets.theatre import recording_of
 
 DATASETS = Path(__file__).resolve().parent.parent / "datasets"
 TARGET, FINISHED = DATASETS / "theatre" / "overfitting.json", DATASETS / "finished"
-RATES = (2e-3, 5e-3, 1.3e-2)
-RATIOS = (0.0, 1.0, 4.0)
+RATES = (8e-4, 2e-3, 5e-3)
+RATIOS = (0.0, 1.0, 3.0)
 NAME, AUTHOR = "Sprout", "Ada"
 LOOK = 12  # optimizer steps between two evaluations
 # Shown under the curves, of each language four; the kinds are those of the probes.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def test_a_build_with_the_same_seed_writes_the_same_weights(tmp_path: Path, few:
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("a", "b")]
     assert weights[0] == weights[1]
     assert results[0]["held_out"] == results[1]["held_out"]
-    assert results[0]["steps"] == 18  # three of each part
+    assert results[0]["steps"] == 18  # three of each part, of which the first has two
     for name in (
         "config.json",
         "generation_config.json",
@@ -122,3 +123,22 @@ def test_the_loss_is_the_sum_over_the_answers_alone() -> None:
     logits = [torch.log_softmax(model(torch.tensor([e.ids])).logits[0], dim=-1) for e in batch]
     expected = -(logits[0][1, 5] + logits[0][2, 6] + logits[1][0, 8])
     assert learning.loss_of(model, batch, pad=0).item() == pytest.approx(expected.item(), abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="layers are compiled by a C++ compiler")
+def test_compiled_layers_have_the_loss_and_gradients_of_the_plain_ones() -> None:
+    import torch
+
+    plain, compiled = (learning.new_model(TINY, 50, 2, 0, 0) for _ in range(2))
+    learning.compile_layers(compiled)
+    batch = [tokens.Encoded((3, 4, 5, 6), (-100, -100, 5, 6)), tokens.Encoded((7, 8), (-100, 8))]
+    for conversations in (batch, batch[:1]):
+        losses = [learning.loss_of(model, conversations, pad=0) for model in (plain, compiled)]
+        assert losses[0].item() == pytest.approx(losses[1].item(), rel=1e-5)
+        for loss in losses:
+            loss.backward()  # type: ignore[no-untyped-call]
+    gradients = [[weight.grad for weight in model.parameters()] for model in (plain, compiled)]
+    for expected, computed in zip(*gradients, strict=True):
+        assert expected is not None and computed is not None
+        assert torch.allclose(expected, computed, atol=1e-4)

@@ -109,13 +109,13 @@ def test_the_recorded_conversations_stay_right_to_the_fifth_turn_with_and_withou
     for measures in conversing().values():
         assert min(measures["turns"] + measures["turns_system"]) >= 0.93
         assert measures["follow_up"] >= 0.9
-        assert measures["itself_turn_4"] >= 0.95
+        assert measures["itself_turn_4"] >= 0.93
         assert min(measures["copy"].values()) >= 0.95
 
 
 def test_unseen_tools_are_mostly_called_in_form_and_ordinary_questions_are_left_alone() -> None:
     for measures in conversing().values():
-        assert measures["calls"]["well_formed"] >= 0.8
+        assert measures["calls"]["well_formed"] >= 0.9
         assert measures["calls"]["no_call"] >= 0.95
 
 

@@ -19,7 +19,7 @@ from workbench.models.pocket import WEIGHTS, about_itself, card, evaluate, learn
 from workbench.models.pocket import conversing as conversing_measures
 from workbench.models.pocket.corpus import Corpus, Sample, held_out_samples
 from workbench.models.pocket.learning import Plan
-from workbench.models.pocket.parts import BATCH, PARTS, WARMUP, Part
+from workbench.models.pocket.parts import BATCHES, PARTS, WARMUP, Part
 from workbench.models.pocket.tokens import Encoded, Encoder
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def conversing(part: Part, encoder: Encoder, held: Sequence[Sample], job: Job) -
         examples += talking.singles(encoder, samples, round(share * singles_wanted))
     few = max(1, round(0.1 * singles_wanted / 30))
     examples += asked(encoder, held, 100 * job.seed + part.seed, part.itself * few) + copies(encoder, rng, few)
-    plan = replace(scaled(job.plan, part.rate), tokens=BATCH, warmup=WARMUP)
+    plan = replace(scaled(job.plan, part.rate), accumulate=BATCHES, warmup=WARMUP)
     steps = learning.train(job.model, [examples], plan, encoder.pad, rng, job.report, job.state(part.name))
     return len(examples), steps
 
@@ -295,6 +295,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=Plan().epochs)
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--compile", action="store_true", help="a quarter less time, where a C++ compiler is")
     parser.add_argument("--keep", type=Path, help="folder from which an interrupted build goes on")
     given = parser.parse_args(arguments)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
@@ -306,7 +307,8 @@ def main(arguments: Sequence[str]) -> int:
             if progress.disable and step % 50 == 0:
                 print(f"step {step}/{steps} loss {loss:.4f} {time.strftime('%H:%M:%S')}", flush=True)
 
-        result = build(given.out, given.seed, Plan(epochs=given.epochs, dtype=given.dtype), report, given.keep)
+        plan = Plan(epochs=given.epochs, dtype=given.dtype, compiled=given.compile)
+        result = build(given.out, given.seed, plan, report, given.keep)
     print(json.dumps(result, ensure_ascii=False))
     return 0
 

@@ -71,9 +71,9 @@ class Calling:
         turns: list[Turn] = [("system", offered(tools, text))]
         for _ in range(self.rng.choice([1, 1, 2, 3])):
             pick = self.rng.random()
-            if pick < 0.66:
+            if pick < 0.70:
                 turns += self._needing(tools, lang)
-            elif pick < 0.90:
+            elif pick < 0.95:
                 turns += self.question(lang)
             else:
                 turns += self._unsuitable(tools, lang)
@@ -151,10 +151,12 @@ class Calling:
 
     def _tool(self, lang: str) -> Tool:
         pick = self.rng.random()
-        if pick < 0.6:
+        if self.held:
+            return self._look_up(lang) if pick < 0.6 else self._combine(lang) if pick < 0.8 else self._run(lang)
+        if pick < 0.54:
             return self._look_up(lang)
-        if pick < 0.8:
-            return self._combine(lang) if self.held or pick < 0.73 else self._convert(lang)
+        if pick < 0.81:
+            return self._combine(lang) if pick < 0.73 else self._convert(lang)
         return self._run(lang)
 
     def _combine(self, lang: str) -> Tool:

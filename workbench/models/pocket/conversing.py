@@ -90,9 +90,12 @@ class Measure:
         return self.share(f"follow {lang}", prompts, right)
 
     def itself(self, lang: str, turn: int = 4) -> float:
-        """Return the share of right answers to who it is, at a later turn."""
+        """Return the share of right answers to who it is, at a later turn.
+
+        There are fewer held-out wordings than conversations: each is asked behind several, in equal numbers.
+        """
         samples = [s for s in corpus.held_out_samples(1) if s.kind == "identity" and s.lang == lang]
-        samples = self.rng.sample(samples, min(self.count, len(samples)))
+        samples = self.rng.sample(samples * -(-self.count // len(samples)), self.count)
         prompts: list[list[Turn]] = []
         for sample in samples:
             earlier = [turn for _ in range(turn - 1) for turn in self.rng.choice(self.samples[lang]).turns]

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 class Plan:
     """How the pocket model is trained; the defaults build the one that ships."""
 
-    epochs: int = 5
-    tokens: int = 1024
+    epochs: int = 4
+    tokens: int = 2048
     """Tokens of a batch, padding included; its conversations are of like length."""
-    accumulate: int = 4
+    accumulate: int = 2
     """Batches of a step. More than one, so that a step sees conversations of several lengths and kinds."""
     matrix_rate: float = 0.02
     other_rate: float = 3e-3
@@ -37,6 +37,8 @@ class Plan:
     most_steps: int | None = None
     dtype: str = "float32"
     """In what matrices are multiplied; ``bfloat16`` halves the time where the processor has instructions for it."""
+    compiled: bool = False
+    """Join the small operations of the layers to larger ones first: a quarter less time. Needs a C++ compiler."""
     width: int = 256
     layers: int = 4
     heads: int = 4
@@ -131,6 +133,16 @@ def later_masked(length: int) -> torch.Tensor:
     return torch.full((length, length), float("-inf")).triu(1)[None, None]
 
 
+def compile_layers(model: LlamaForCausalLM) -> None:
+    """Compile the layers in place, for batches of any shape.
+
+    The last one is compiled by its parts: :func:`loss_of` runs its second half on the trained tokens alone.
+    """
+    *layers, last = model.model.layers
+    for module in (*layers, last.self_attn, last.mlp):
+        module.compile(dynamic=True)
+
+
 def trained_tokens(batch: Sequence[Encoded]) -> int:
     """How many tokens of a batch carry a label."""
     return sum(label != IGNORED for example in batch for label in example.labels)
@@ -161,7 +173,9 @@ def train(
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     half = torch.bfloat16 if plan.dtype == "bfloat16" else torch.float32
-    muon = Muon(matrices)
+    muon = Muon(matrices, dtype=half)
+    if plan.compiled:
+        compile_layers(model)
     adam = torch.optim.AdamW(others, lr=plan.other_rate, betas=(0.9, 0.95), weight_decay=0.0)
     work = [step for epoch in epochs for step in steps_of(batches(epoch, plan.tokens, rng), plan)]
     work = work[: plan.most_steps]

@@ -19,39 +19,37 @@ COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalised(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Matrices ``(N, R, C)`` float with their singular values brought near one.
-
-    Each step multiplies X by a polynomial of XXᵀ. These polynomials commute, so they are
-    gathered on the small square side and X is multiplied once.
-    """
+    """Bring the singular values of matrices ``(N, R, C)`` near one, in float32 or bfloat16."""
     import torch
 
     a, b, c = COEFFICIENTS
     wide = matrices.size(1) <= matrices.size(2)
     x: torch.Tensor = matrices if wide else matrices.transpose(1, 2)
-    x = x / (x.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
-    one = torch.eye(x.size(1))
-    square = x @ x.transpose(1, 2)
-    product = factor = a * one + b * square + c * square @ square
-    for _ in range(steps - 1):
-        square = factor @ square @ factor
-        factor = a * one + b * square + c * square @ square
-        product = factor @ product
-    x = product @ x
+    x = (x / (x.float().flatten(1).norm(dim=1)[:, None, None] + 1e-7)).to(matrices.dtype)
+    for _ in range(steps):
+        square = x @ x.transpose(1, 2)
+        factor = torch.baddbmm(square, square, square, beta=b, alpha=c)
+        x = torch.baddbmm(x, factor, x, beta=a)
     return x if wide else x.transpose(1, 2)
 
 
 class Muon:
-    """Nesterov momentum with orthogonalised updates, matrices of one shape done together."""
+    """Nesterov momentum with orthogonalised updates, matrices of one shape done together.
 
-    def __init__(self, parameters: Iterable[torch.nn.Parameter], momentum: float = 0.95) -> None:
+    Args:
+        dtype: in what the updates are orthogonalised; the moments stay in float32.
+    """
+
+    def __init__(
+        self, parameters: Iterable[torch.nn.Parameter], momentum: float = 0.95, dtype: torch.dtype | None = None
+    ) -> None:
         import torch
 
         groups: defaultdict[torch.Size, list[torch.nn.Parameter]] = defaultdict(list)
         for parameter in parameters:
             groups[parameter.shape].append(parameter)
         self.groups = list(groups.values())
-        self.momentum = momentum
+        self.momentum, self.dtype = momentum, dtype
         self.moments = [torch.zeros(len(g), *g[0].shape) for g in self.groups]
 
     def step(self, learning_rate: float) -> None:
@@ -62,7 +60,7 @@ class Muon:
             for group, moment in zip(self.groups, self.moments, strict=True):
                 gradients = torch.stack([p.grad for p in group if p.grad is not None])
                 moment.lerp_(gradients, 1 - self.momentum)
-                update = orthogonalised(gradients.lerp(moment, self.momentum))
+                update = orthogonalised(gradients.lerp(moment, self.momentum).to(self.dtype)).float()
                 scale = max(1.0, update.size(1) / update.size(2)) ** 0.5
                 for parameter, move in zip(group, update, strict=True):
                     parameter.add_(move, alpha=-learning_rate * scale)

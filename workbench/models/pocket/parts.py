@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.models.pocket.conversations import SHARES
-
-BATCH, WARMUP = 2048, 0.01
-"""Tokens of a batch, whose conversations are longer than the first part's questions, and the warm-up."""
+BATCHES, WARMUP = 4, 0.01
+"""Batches of a step, whose conversations are longer than the first part's questions, and the warm-up."""
 CONFUSED = (
     "months", "unknown", "identity", "spelling", "names", "greeting", "manner", "captions", "feelings", "planets",
+    "sums",
 )  # fmt: skip
 """Kinds that are confused longest."""
-STILL_CONFUSED = ("greeting", "manner", "months", "names", "unknown", "captions", "feelings", "comparatives", "units")
-"""Those after the fourth part."""
+STILL_CONFUSED = (
+    "greeting", "manner", "months", "names", "unknown", "captions", "feelings", "comparatives", "units", "sums",
+)  # fmt: skip
+"""Those after the second part."""
+LAST_CONFUSED = ("feelings", "greeting", "manner", "follow_up", "numbers", "politeness", "identity", "professions")
+"""Those after the third part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,13 @@ class Part:
 
 
 PARTS = {
-    "second": Part("talks", 12_000_000, 0.5, SHARES, 0.2, 2, 98, division=(0.0, 0.0, 0.8), itself=1),
+    # the nouns and names of its tools are nearly all new each time: it learns to read them
+    "second": Part("talks", 22_000_000, 0.5, (48, 26, 14, 10, 2), 0.25, 3, 98),
     # repeats what is confused longest
-    "third": Part("settling", 1_400_000, 0.25, (50, 15, 20, 13, 2), 0.5, 1, 97),
-    # more tools, whose nouns and names are nearly all new each time: it learns to read them
-    "fourth": Part("widening", 18_000_000, 0.4, (48, 26, 14, 10, 2), 0.25, 3, 96),
-    "fifth": Part("steadying", 3_200_000, 0.2, (36, 34, 14, 14, 2), 0.3, 1, 95, STILL_CONFUSED),
+    "third": Part("steadying", 4_000_000, 0.2, (38, 32, 14, 14, 2), 0.3, 1, 95, STILL_CONFUSED),
+    # the same once more: what the third left
+    "fourth": Part("polishing", 3_200_000, 0.25, (62, 18, 9, 9, 2), 0.45, 2, 94, LAST_CONFUSED, (0.25, 0.40, 0.35), 4),
+    # a minute of who it is, asked late in a conversation
+    "fifth": Part("itself", 500_000, 0.15, (80, 8, 6, 4, 2), 0.5, 1, 93, ("identity",), (0.0, 0.7, 0.3), 8),
 }
 """In their order, by the folder in which each is kept when it is finished."""

@@ -21,7 +21,7 @@ from workbench.models.pocket.dialogue import wordings
 from workbench.models.pocket.keys import keys_of
 from workbench.models.pocket.talking import avoided
 
-GENERAL, TALKS, PROBES, UNRELATED = 1900, 450, 200, 100
+GENERAL, TALKS, PROBES, UNRELATED = 2080, 450, 200, 100
 """Single questions, conversations of two to four turns, probes, and questions on nothing in particular."""
 LATER, BEHIND_SYSTEM = 4, 3
 """Every so manieth probe is asked at the third turn; every so manieth behind a system text."""
