@@ -320,11 +320,14 @@ def test_streamlit_with_pictures_and_calls_is_open_to_everybody(
         box.press("Enter")
         page.get_by_test_id("stExpander").get_by_text("调用").first.wait_for(timeout=180_000)
         again.wait_for()
-        page.route("**/upload_file/**", lambda route: (time.sleep(1.5), route.continue_()))  # a slow line
+        line: list[Any] = []
+        page.route("**/upload_file/**", line.append)  # the picture stays on its way until it is let through
         page.get_by_test_id("stChatInput").locator("input[type=file]").set_input_files(red(tmp_path))
         box.fill("这是什么？")
         box.press("Enter")  # in the moment after: the picture is still on its way, and the question waits for it
+        page.wait_for_timeout(500)
         assert page.get_by_alt_text("你给它看的图片").count() == 0 and box.input_value() == "这是什么？"
+        line[0].continue_()
         page.locator("[data-testid=stChatInputSubmitButton]:not([disabled])").click()
         page.get_by_alt_text("你给它看的图片").wait_for()
         again.wait_for()

@@ -200,11 +200,12 @@ def test_on_stage_a_token_is_told_of_where_it_stands_without_scrolling(opened: A
     book.run()
     token = page.locator(".wb-widget .wb-rows .wb-tok").first
     token.wait_for(timeout=PATIENCE)
+    page.mouse.wheel(0, 1)  # who scrolls is not brought back to the panel's head, as a cell just run is
     token.evaluate("(one) => one.scrollIntoView({ block: 'center' })")
+    card = page.locator(".wb-widget .wb-detail")
     for hand in (token.hover, token.focus):
         page.mouse.move(1, 1)
         hand()
-        card = page.locator(".wb-widget .wb-detail")
         card.get_by_text("not trained").wait_for()
         page.wait_for_timeout(300)
         box, own = card.bounding_box(), token.bounding_box()

@@ -277,3 +277,27 @@ def test_what_is_told_of_a_token_begins_with_the_reason(show: Open, view: MaskVi
     page = show(html(view))
     page.locator(".wb-rows .wb-tok.wb-on").first.hover()
     assert page.locator(".wb-detail div p").first.inner_text() == "▲ trained: the assistant's words"
+
+
+def test_a_card_at_the_token_under_the_pointer_stays_when_the_focus_goes_elsewhere(show: Open, view: MaskView) -> None:
+    """JupyterLab moves the focus a moment after a cell has run. The card would fall back out of sight."""
+    page = show(html(view))
+    page.evaluate(
+        """() => {
+          const frame = document.createElement('div'), view = document.querySelector('.wb');
+          const height = document.querySelector('.wb-rows .wb-tok').getBoundingClientRect().bottom + 9;
+          frame.style = `height: ${height}px; overflow: clip`; // as a frame that cuts the card off
+          view.before(frame);
+          frame.append(view);
+          frame.insertAdjacentHTML('afterend', '<button id="elsewhere">elsewhere</button>');
+        }"""
+    )
+    card = page.locator(".wb-detail")
+    page.locator(".wb-rows .wb-tok").first.hover()
+    assert card.evaluate("(one) => one.matches(':popover-open')")
+    page.locator("#elsewhere").focus()
+    assert card.evaluate("(one) => one.matches(':popover-open')")
+    page.locator(".wb-rows .wb-tok").first.focus()
+    page.mouse.move(1, 1)
+    page.locator("#elsewhere").focus()
+    assert not card.evaluate("(one) => one.matches(':popover-open')")

@@ -141,15 +141,15 @@
     event.stopPropagation();
     if (next) next.focus();
   });
+  let pointed = [null, null]; // the view and the token under the pointer
   document.addEventListener("focusin", (event) => {
     const [state, token] = found(event);
     if (state) settle(state, token);
-    else if (lifted[0]) land(lifted[0]);
+    else if (lifted[0] && lifted[1] !== pointed[1]) land(lifted[0]); // what a pointer rests on stays told
   });
   document.addEventListener("scroll", place, true);
   // A pointer points by moving: where keys have moved the page under one that rests, it has pointed at nothing.
   let pointer = "";
-  let pointed = [null, null];
   document.addEventListener("mousemove", (event) => {
     const place = `${event.screenX} ${event.screenY}`;
     if (place === pointer) return;
