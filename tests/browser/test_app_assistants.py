@@ -282,6 +282,17 @@ def red(folder: Path) -> Path:
     return folder / "red.png"
 
 
+def first_request(page: Any, pattern: str) -> list[Any]:
+    """Stop the first request to such an address; it will stand in the list, and waits for its ``continue_()``."""
+    stopped: list[Any] = []
+
+    def stop(request: Any) -> None:
+        stopped.append(request)
+
+    page.route(pattern, stop, times=1)
+    return stopped
+
+
 @pytest.mark.parametrize(("width", "height", "scheme"), [(390, 844, "dark"), (1280, 720, "light")])
 def test_gradio_with_pictures_and_calls_is_seen_at_once_and_open_to_everybody(
     visit: Callable[..., Any], faults: Callable[[Any], list[str]], tmp_path: Path, width: int, height: int, scheme: str
@@ -300,7 +311,7 @@ def test_gradio_with_pictures_and_calls_is_seen_at_once_and_open_to_everybody(
             page.locator("#stop").wait_for(state="hidden")
             page.locator("#send").wait_for()
             if question == SUM:
-                page.locator("#chat [role=button]", has_text="calls").wait_for(timeout=180_000)
+                page.locator("#chat [role=button]", has_text="call").wait_for(timeout=180_000)  # readable or not
                 page.locator("#image input[type=file]").set_input_files(red(tmp_path))
                 page.locator("#image img").wait_for()
         page.get_by_alt_text("A picture that you showed").wait_for()
@@ -320,14 +331,13 @@ def test_streamlit_with_pictures_and_calls_is_open_to_everybody(
         box.press("Enter")
         page.get_by_test_id("stExpander").get_by_text("调用").first.wait_for(timeout=180_000)
         again.wait_for()
-        line: list[Any] = []
-        page.route("**/upload_file/**", line.append)  # the picture stays on its way until it is let through
+        upload = first_request(page, "**/upload_file/**")  # the picture is on its way until it is let through
         page.get_by_test_id("stChatInput").locator("input[type=file]").set_input_files(red(tmp_path))
         box.fill("这是什么？")
         box.press("Enter")  # in the moment after: the picture is still on its way, and the question waits for it
         page.wait_for_timeout(500)
         assert page.get_by_alt_text("你给它看的图片").count() == 0 and box.input_value() == "这是什么？"
-        line[0].continue_()
+        upload[0].continue_()
         page.locator("[data-testid=stChatInputSubmitButton]:not([disabled])").click()
         page.get_by_alt_text("你给它看的图片").wait_for()
         again.wait_for()

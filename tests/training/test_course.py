@@ -21,7 +21,7 @@ COURSE = ["learning", "overfitting", "collapsed"]  # after "learning" comes "goo
 WHO = ["persona.name=Sprout", "persona.author=Ann", "save_total_limit=1", "max_new_tokens=24"]
 SOME = ["identity_probes=16", "general_probes=24", "unrelated_probes=12"]
 CLASSIC = ["learning_rate=1e-2", "lr_scheduler_type=constant_with_warmup", "warmup_ratio=0.3"]
-ALONE = ["learning_rate=4e-3"]
+ALONE = ["learning_rate=2.5e-3"]
 
 pytestmark = pytest.mark.slow
 
