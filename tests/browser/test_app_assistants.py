@@ -354,6 +354,7 @@ def test_streamlit_with_pictures_and_calls_is_open_to_everybody(
         page.get_by_text("打开摄像头").click()
         camera.wait_for(state="detached")
         page.get_by_text("打开摄像头").click()
+        page.wait_for_function("document.querySelector('[data-testid=stCameraInput] video')?.readyState === 4")
         camera.get_by_text("拍下来").click()
         page.wait_for_function("document.querySelector('[data-testid=stCameraInput]').innerText.trim() === '重拍'")
         assert camera.locator("img").get_attribute("alt") == "拍下的照片"
