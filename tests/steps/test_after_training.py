@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -75,6 +78,23 @@ def test_models_of_a_run_are_base_best_and_every_checkpoint(trained: Run) -> Non
     assert f"step {trained.checkpoints()[0].step}" in step.labels
     assert step.settings.shown == ("base", "best")
     assert step.label_text("step 3", "zh") == "第 3 步的检查点"
+
+
+def test_a_merged_model_is_no_longer_offered_when_the_training_went_on_to_a_better_checkpoint(
+    trained: Run, tmp_path: Path
+) -> None:
+    run = Run(shutil.copytree(trained.path, tmp_path / "run"))
+    best = run.best()
+    assert best is not None
+    merged = run.path / "merged"
+    merged.mkdir()
+    came = best.path.stat().st_mtime_ns
+    for step, later, offered in ((best.step, -1, True), (best.step - 1, -1, False), (best.step - 1, 1, True)):
+        (merged / "workbench.json").write_text(json.dumps({"run": {"step": step}}), encoding="utf-8")
+        os.utime(merged / "workbench.json", ns=(came + later, came + later))
+        chat = ChatStep(run)
+        assert ("merged" in chat.labels) is offered
+        assert chat.settings.shown == ("base", "merged" if offered else "best")
 
 
 def test_a_model_that_was_merged_anew_is_loaded_anew(trained: Run, tmp_path: Path) -> None:

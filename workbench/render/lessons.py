@@ -79,7 +79,10 @@ def _apart(guess: Value, truth: Value, unit: str, lang: str | None) -> str:
     shown, other = (value_text(value, unit, lang) for value in (guess, truth))
     if shown == other:
         return text("kit.hit", lang)
-    return text("kit.apart", lang, off=value_text(abs(truth - guess), unit, lang))  # type: ignore[operator]
+    off = abs(truth - guess)  # type: ignore[operator]
+    if unit == SHARE:  # 50 % is not 50 % off from 100 %, but 50 points
+        return text("kit.points_apart", lang, points=round(100 * off, 1) if off < 0.01 else round(100 * off))
+    return text("kit.apart", lang, off=value_text(off, unit, lang))
 
 
 def compared_html(

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.notes import MARK
+from workbench.models.notes import MARK, read_note
 from workbench.runs import Run, is_run
 
 if TYPE_CHECKING:
     from workbench.chat import Assistant
+    from workbench.runs import Best
 
 Stamp = tuple[int, ...]  # when a model's folders were made
 
@@ -32,7 +33,8 @@ class Model:
 
 
 def models_of(run: Run) -> dict[str, Model]:
-    """Return what there is to talk with of a run: ``base``, ``best``, ``step N`` for each checkpoint, ``merged``."""
+    """Return what there is to talk with of a run: ``base``, ``best``, ``step N`` for each checkpoint, and ``merged``,
+    unless the training has gone on since and has a better checkpoint."""
     recipe = readable_recipe(run)
     base = recipe.base if recipe else str(run.manifest().get("base") or "pocket")
     template = recipe.model.template if recipe else None
@@ -47,9 +49,18 @@ def models_of(run: Run) -> dict[str, Model]:
         models["best"] = of(best.path)
     for checkpoint in run.checkpoints():
         models[f"step {checkpoint.step}"] = of(checkpoint.path)
-    if (run.path / "merged" / MARK).is_file():
-        models["merged"] = Model(str(run.path / "merged"))
+    merged = run.path / "merged"
+    if (merged / MARK).is_file() and not (best and _outdone(merged, best)):
+        models["merged"] = Model(str(merged))
     return models
+
+
+def _outdone(merged: Path, best: Best) -> bool:
+    """Whether the best checkpoint is another than the merged one, and came after it. One that was there already was
+    passed over on purpose."""
+    step = read_note(merged).get("run", {}).get("step")
+    another = step is not None and step != best.step
+    return another and best.path.stat().st_mtime_ns > (merged / MARK).stat().st_mtime_ns
 
 
 def as_model(value: Any) -> Model | Assistant:
