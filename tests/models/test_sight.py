@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from pathlib import Path
@@ -46,16 +47,15 @@ def test_each_patch_is_told_of_the_figure_on_its_side(drawn: build.Drawn) -> Non
             assert ((told == 0) == (columns < 3)).all()
 
 
-def test_of_the_mirrored_left_is_right_and_of_the_grey_no_colour_is_asked(drawn: build.Drawn) -> None:
+def test_of_the_mirrored_left_is_right_and_the_last_are_in_grey(drawn: build.Drawn) -> None:
     pixels, targets, first = build.batch_of(drawn, 0, 5)
-    place, colour = (list(build.PARTS).index(name) for name in ("place", "colour"))
+    place = list(build.PARTS).index("place")
     order = torch.randperm(len(drawn.pixels), generator=torch.Generator().manual_seed(5 * 10_007))[: build.BATCH]
     for row, number in enumerate(order.tolist()):
         mirrored = row < build.BATCH // 2
         shown, grey = drawn.pixels[number][..., ::-1] if mirrored else drawn.pixels[number], row >= 96
         assert (pixels[row] == (shown.mean(axis=0).astype(np.uint8) if grey else shown)).all()
-        before, after = drawn.first[number].copy(), first[row].numpy()
-        before[colour] = -100 if grey else before[colour]
+        before, after = drawn.first[number], first[row].numpy()
         assert (np.delete(before, place) == np.delete(after, place)).all()
         swapped = {0: 1, 1: 0} if mirrored else {}
         assert after[place] == swapped.get(before[place], before[place])
@@ -63,15 +63,28 @@ def test_of_the_mirrored_left_is_right_and_of_the_grey_no_colour_is_asked(drawn:
 
 
 def test_no_loss_teaches_that_a_pair_which_is_never_drawn_cannot_be(drawn: build.Drawn) -> None:
-    """Of a picture's shape only those are weighed that its colour can have; the others get no gradient."""
+    """Of a picture's shape only those are weighed that its colour can have; the others get no gradient. In grey too."""
     heads = build.Heads(build.SHAPE["hidden_size"])
-    features = torch.randn(1, build.SHAPE["hidden_size"])
-    for shape, colour in build.HELD_PAIRS:
+    features = torch.randn(2, build.SHAPE["hidden_size"])
+    for (shape, colour), grey in itertools.product(build.HELD_PAIRS, (0, 1)):
         heads.layer.bias.grad = None
         seen = next(s for s in range(10) if (s, colour) not in build.HELD_PAIRS)
-        loss = heads.loss(features, torch.tensor([[seen, colour, 0, 0, 0]]))
+        loss = heads.loss(features, torch.tensor([[seen, colour, 0, 0, 0]] * 2), grey)
         loss.backward()
         assert torch.isfinite(loss) and heads.layer.bias.grad[shape] == 0 and heads.layer.bias.grad[seen] < 0
+
+
+def test_of_grey_pictures_no_colour_is_asked() -> None:
+    heads = build.Heads(build.SHAPE["hidden_size"])
+    width, colours = build.SHAPE["hidden_size"], slice(10, 18)
+    targets = torch.tensor([[0, 3, 0, 0, 0], [2, 5, 1, 1, 1]])
+    for grey in (0, 1):
+        heads.layer.weight.grad = None
+        features = torch.eye(width)[:2]  # each picture has its own column of the weights
+        heads.norm = torch.nn.Identity()
+        heads.loss(features, targets, grey).backward()
+        of_colour = heads.layer.weight.grad[colours, :2].abs().sum(0)
+        assert of_colour[0] > 0 and bool(of_colour[1]) is not bool(grey)
 
 
 def test_an_interrupted_training_goes_on_to_the_same_weights(

@@ -34,7 +34,7 @@ SHAPE = {
 }  # fmt: skip
 PICTURES, TWO, HELD = 48_000, 0.1, 1_000
 """Pictures that are drawn, the share of those with two sorts of shapes, and pictures of held-out pairs."""
-BATCH, EPOCHS, RATE, DECAY, WARMUP = 128, 5.0, 1.5e-3, 0.05, 0.04
+BATCH, EPOCHS, RATE, DECAY, WARMUP = 128, 10.0, 1.5e-3, 0.05, 0.04
 EVERY = 250
 """Steps between two states that are kept."""
 GREY = 0.25
@@ -121,18 +121,27 @@ class Heads:
         scores: Sequence[Any] = self.layer(self.norm(features)).split(list(PARTS.values()), dim=-1)
         return scores
 
-    def loss(self, features: Any, targets: Any) -> Any:
-        """Return the mean cross-entropy of all parts; ``targets`` (…, 5)."""
+    def loss(self, features: Any, targets: Any, grey: int = 0) -> Any:
+        """Return the mean cross-entropy of all parts.
+
+        Args:
+            features: (N, …, 128).
+            targets: (N, …, 5).
+            grey: of the last so many of N no colour is asked. It still tells which shapes can be: of what was white a
+                grey picture shows enough, and without it the loss would teach that no bright thing is a triangle.
+        """
         import torch
 
         names = list(PARTS)
         of_shapes, of_colours = never_drawn()
         shape, colour = (targets[..., names.index(name)] for name in ("shape", "colour"))
         barred = {"shape": of_shapes[colour.clamp(min=-1)], "colour": of_colours[shape.clamp(min=-1)]}
+        asked = targets.clone()
+        asked[len(asked) - grey :, ..., names.index("colour")] = -100
         parts = []
         for index, (name, scores) in enumerate(zip(names, self(features), strict=True)):
             chosen = scores + barred[name] if name in barred else scores
-            parts.append(torch.nn.functional.cross_entropy(chosen.flatten(0, -2), targets[..., index].flatten()))
+            parts.append(torch.nn.functional.cross_entropy(chosen.flatten(0, -2), asked[..., index].flatten()))
         return torch.stack(parts).sum()
 
 
@@ -182,7 +191,8 @@ def train(tower: Any, drawn: Drawn, held: Drawn, *, epochs: float, seed: int, ke
     for step in range(start, steps):
         pixels, targets, first = batch_of(drawn, step, seed)
         out = tower(normalised(pixels), output_hidden_states=True)
-        loss = heads.loss(out.hidden_states[FEATURES][:, 1:], targets) + LAST * last.loss(out.pooler_output, first)
+        patches = out.hidden_states[FEATURES][:, 1:]
+        loss = heads.loss(patches, targets, greys()) + LAST * last.loss(out.pooler_output, first, greys())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
@@ -220,10 +230,14 @@ def batch_of(drawn: Drawn, step: int, seed: int) -> tuple[Any, Any, Any]:
     grid = targets[:half].reshape(half, SIDE // PATCH, SIDE // PATCH, len(PARTS))
     targets[:half] = _mirrored(grid[:, :, ::-1].reshape(half, PATCHES, len(PARTS)))
     first[:half] = _mirrored(first[:half])
-    grey = BATCH - int(GREY * BATCH)
+    grey = BATCH - greys()
     pixels[grey:] = pixels[grey:].mean(axis=1, keepdims=True)
-    targets[grey:, :, list(PARTS).index("colour")] = first[grey:, list(PARTS).index("colour")] = -100
     return pixels, torch.from_numpy(targets), torch.from_numpy(first)
+
+
+def greys() -> int:
+    """Return how many pictures of a batch, the last ones, are in grey."""
+    return int(GREY * BATCH)
 
 
 def _mirrored(targets: Any) -> Any:
