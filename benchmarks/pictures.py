@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +16,8 @@ from typing import Any
 
 from workbench.chat import Assistant
 from workbench.data.conversation import Conversation, Message, Persona
-from workbench.data.drawn import TOPICS, YES_NO, over_picture, questions
+from workbench.data.drawing import scene
+from workbench.data.drawn import TOPICS, YES_NO, asked, over_picture, pictured, questions
 from workbench.evaluation import general_probes, identity_probes, task_probes
 from workbench.evaluation.scoring import correct, right, says
 from workbench.evaluation.sight import doubled, is_title, scores
@@ -61,6 +63,25 @@ def sight(assistant: Assistant, rows: Sequence[Conversation]) -> dict[str, float
     return {name: round(value, 4) for name, value in scores(probes, answers, pairs, others, bares).items()}
 
 
+def second_question(assistant: Assistant, count: int) -> float:
+    """Return the share of second questions about a picture that are answered rightly, after the first and its own
+    answer; a training set of drawn pictures asks one question of each."""
+    rng = random.Random(82)
+    first, second = [], []
+    for number in range(count):
+        drawn, lang = scene(rng), ("en", "zh")[number % 2]
+        (opening, _), (question, answer) = (asked(rng, drawn, topic, lang) for topic in rng.sample(TOPICS[:-1], 2))
+        first.append(Message("user", f"<image>\n{opening}", images=(pictured(drawn, f"{number}.png"),)))
+        second.append((question, answer))
+    said = assistant.ask_all([(message,) for message in first], max_new_tokens=32)
+    turns = zip(first, said, second, strict=True)
+    later = [
+        (message, Message("assistant", words), Message("user", question)) for message, words, (question, _) in turns
+    ]
+    answers = assistant.ask_all(later, max_new_tokens=32)
+    return share([right(given, answer) for given, (_, answer) in zip(answers, second, strict=True)])
+
+
 def text_kept(assistant: Assistant, base: Assistant) -> dict[str, Any]:
     """Return how much of what the base answers rightly of general questions is still answered so."""
     probes = general_probes(limit=400)
@@ -103,6 +124,7 @@ def main() -> int:
     measures["other_wordings"] = exact_by_topic(assistant, unseen)["exact"]
     measures["yes_no"] = exact_by_topic(assistant, questions(120, seed=80, held=True, topics=YES_NO))
     measures["two_sorts"] = exact_by_topic(assistant, questions(120, seed=81, held=True, figures=2))
+    measures["second_question"] = second_question(assistant, 120)
     measures["titles"] = titles(assistant, rows[:240])
     measures["sight"] = sight(assistant, rows[:240])
     if assistant.adapted:
