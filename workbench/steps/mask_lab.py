@@ -5,11 +5,11 @@ Knows templates and models; nothing of what is shown. The weights that are chang
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from workbench.data.conversation import Conversation, Persona
+from workbench.data.conversation import Conversation, Message, Persona
 from workbench.errors import BadSetting, nearest
 from workbench.steps.template import TemplateStep
 from workbench.templates.values import IGNORE_INDEX, Example
@@ -123,7 +123,8 @@ class LabStep(TemplateStep):
         s, lang = self.settings, language_of(self.settings.conversation.question)
         name = {"en": "Sprout", "zh": "小芽"}[lang]
         persona = Persona(name, languages=(lang,))
-        rows = [s.conversation, *identity_set(persona, _WORDINGS)]
+        wordings = longer(identity_set(persona, 2 * _WORDINGS)) if lang == "zh" else identity_set(persona, _WORDINGS)
+        rows = [s.conversation, *wordings]
         loss_on: Any = "all" if mask == "question" else "assistant"
         encoded = encode(rows, self.tokenizer(), template=s.template, loss_on=loss_on)
         return [
@@ -142,6 +143,21 @@ class LabStep(TemplateStep):
         self.base, self.tried = None, {}
 
     _forget = _after_change
+
+
+def longer(rows: Sequence[Conversation]) -> list[Conversation]:
+    """Return half as many rows, of which every other one's answer goes on with that of its neighbour.
+
+    The Chinese wordings answer in one sentence each, unlike the English ones: there the base's habit of ending after a
+    full stop would outlive the steps, whether the end is trained or not.
+    """
+    pairs = zip(rows[::2], rows[1::2], strict=False)
+    return [_joined(first, second) if number % 2 else first for number, (first, second) in enumerate(pairs)]
+
+
+def _joined(first: Conversation, second: Conversation) -> Conversation:
+    answer = first.answer if first.answer == second.answer else first.answer + second.answer
+    return replace(first, messages=(*first.messages[:-1], Message("assistant", answer)))
 
 
 def without_end(example: Example, stops: tuple[int, ...]) -> Example:
