@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from workbench.models.notes import MARK, read_note
+from workbench.models.notes import MARK, part, read_note
 from workbench.render import percent
 from workbench.render.markup import escape, html_lang
 from workbench.texts import text
@@ -62,7 +62,7 @@ def is_merged(ws: Workspace) -> bool:
     wanted = export.settings.checkpoint
     if wanted is None:
         wanted = ws.project.train.best_step()
-    step = read_note(export.merged).get("run", {}).get("step")
+    step = part(read_note(export.merged), "run").get("step")
     return wanted is None or step is None or step == wanted
 
 

@@ -95,6 +95,8 @@ def test_a_merged_model_is_no_longer_offered_when_the_training_went_on_to_a_bett
         chat = ChatStep(run)
         assert ("merged" in chat.labels) is offered
         assert chat.settings.shown == ("base", "merged" if offered else "best")
+    (merged / "workbench.json").write_text('{"run": null}', encoding="utf-8")  # a note of somebody else's
+    assert "merged" in ChatStep(run).labels
 
 
 def test_a_model_that_was_merged_anew_is_loaded_anew(trained: Run, tmp_path: Path) -> None:

@@ -113,6 +113,8 @@ def test_one_or_several_can_be_chosen() -> None:
 def test_a_share_is_said_in_per_cent() -> None:
     wb.Predict("5.general", "What share?", slider=(0, 1, 0.05), unit="%", lang="en").guess(0.8)
     assert repr(wb.Compare("5.general", 0.25, lang="en")) == "You guessed 80%; it was 25%. Off by 55 percentage points."
+    assert repr(wb.Compare("5.general", 0.81, lang="en")).endswith("Off by 1 percentage point.")
+    assert repr(wb.Compare("5.general", 0.25, lang="zh")).endswith("差了 55 个百分点。")
 
 
 def test_running_all_does_not_spoil_what_waits() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.models.notes import MARK, read_note
+from workbench.models.notes import MARK, part, read_note
 from workbench.runs import Run, is_run
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def models_of(run: Run) -> dict[str, Model]:
 def _outdone(merged: Path, best: Best) -> bool:
     """Whether the best checkpoint is another than the merged one, and came after it. One that was there already was
     passed over on purpose."""
-    step = read_note(merged).get("run", {}).get("step")
+    step = part(read_note(merged), "run").get("step")
     another = step is not None and step != best.step
     return another and best.path.stat().st_mtime_ns > (merged / MARK).stat().st_mtime_ns
 

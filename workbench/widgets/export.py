@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as ipw
 
 from workbench.errors import WorkbenchError
+from workbench.models.notes import part
 from workbench.render import escape
 from workbench.render.markup import spoken_html, table
 from workbench.runs import Run
@@ -196,7 +197,7 @@ class ExportPanel(Panel):
     def _made_html(self, name: str, note: dict[str, Any]) -> str:
         folder: Path = getattr(self.step, name)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
-        step = note.get("run", {}).get("step", "–")
+        step = part(note, "run").get("step", "–")
         title = escape(text(f"widgets.export.made.{name}", self.lang, step=step, size=size))
         return f"<p><strong>✓ {title}</strong><br><code>{escape(_near(folder))}</code></p>"
 
