@@ -65,7 +65,7 @@ def _persona(pane: Pane, lang: str) -> list[Any]:
         elem_classes="wb-expert",
     )  # fmt: skip
     ratio = pane.make(
-        gr.Slider, lang, 0, 10, step=0.5, say={"label": "data.ratio", "info": "data.ratio_info"}, min_width=220,
+        gr.Slider, lang, 0, 10, step=0.1, say={"label": "data.ratio", "info": "data.ratio_info"}, min_width=220,
         elem_classes="wb-expert",
     )  # fmt: skip
     return [*texts, manner, spoken, ratio]

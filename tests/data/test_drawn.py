@@ -51,6 +51,17 @@ def test_each_topic_has_wordings_of_its_own_for_probes(topic: str, lang: str) ->
     assert "{" not in "".join(seen | unseen)
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_title_is_asked_for_in_many_ways_and_never_for_one_part_alone(lang: str) -> None:
+    rows = titles(300, seed=2, languages=(lang,), asked_for=True)
+    assert [row.answer for row in rows] == [row.answer for row in titles(300, seed=2, languages=(lang,))]
+    requests = {row.messages[0].content.removeprefix("<image>").strip() for row in rows}
+    assert "" in requests and len(requests) > 15
+    drawn = Scene((Figure(2, 3, 0, 1, 0),), 1)
+    parts = {asked(random.Random(n), drawn, topic, lang)[0] for n in range(40) for topic in TOPICS if topic != "whole"}
+    assert not requests & parts
+
+
 def test_the_picture_is_a_png_of_the_scene() -> None:
     (row,) = titles(1)
     (picture,) = row.pictures

@@ -11,6 +11,7 @@ from workbench.data import Persona, ask, identity_set, read, write
 from workbench.errors import BadSetting
 from workbench.steps import DataStep, Project
 from workbench.steps.step import Further
+from workbench.training import load_recipe
 
 
 def test_mending_leaves_the_file_alone_and_can_be_taken_back(tmp_path: Path) -> None:
@@ -68,7 +69,7 @@ def test_the_recipe_and_what_the_trainings_form_says_are_found_again(tmp_path: P
         assert one.train.settings.recipe == "pocket-overfit"
         assert (recipe.data.ratio, recipe.persona.name, recipe.runtime.seed) == (1.0, "Changed", 7)
         assert recipe.optimizer.learning_rate == 5e-4
-        assert one.data.settings.ratio == 3.5
+        assert one.data.settings.ratio == 0.0  # the recipe's; the form says otherwise
     project.data.change(name="Latest")
     assert project.train.recipe.persona.name == "Latest"
 
@@ -96,6 +97,43 @@ def test_the_recipe_says_where_general_conversations_come_from(tmp_path: Path) -
     for recipe, source in ((str(file), None), ("pocket-qlora", "auto")):
         project = Project(tmp_path / "project", recipe=recipe)
         assert project.data.settings.general == source == project.train.recipe.data.general
+
+
+def test_the_conversations_begin_as_the_recipe_says(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    file = tmp_path / "recipe.yaml"
+    file.write_text(
+        "model: {name: pocket}\npersona: {name: Sprout, author: Lin, languages: [en]}\n"
+        f"data: {{train: {rows}, ratio: 1.5, identity_count: 70}}\nruntime: {{seed: 3}}\n",
+        encoding="utf-8",
+    )
+    project = Project(tmp_path / "project", recipe=str(file))
+    s, recipe = project.data.settings, load_recipe(str(file))
+    assert (s.name, s.author, s.languages, s.file) == ("Sprout", "Lin", ("en",), str(rows))
+    assert (s.ratio, s.count, s.seed) == (1.5, 70, 3)
+    assert project.train.recipe == recipe == project.train.chosen
+    shipped = load_recipe("pocket-qlora").data
+    assert Project(tmp_path / "shipped").train.recipe.data == shipped
+
+
+def test_another_recipe_brings_its_mixture_but_keeps_what_was_changed(tmp_path: Path) -> None:
+    project = Project(tmp_path / "project")
+    project.data.change(name="Moss", count=90)
+    project.train.change(recipe="pocket-llava-finetune")
+    first, second = load_recipe("pocket-qlora").data, load_recipe("pocket-llava-finetune").data
+    assert (project.data.settings.count, project.data.settings.ratio) == (90, second.ratio)
+    assert project.train.recipe.data.ratio == second.ratio != first.ratio
+    assert project.train.recipe.data.identity_count == 90 and project.train.recipe.persona.name == "Moss"
+    project.save()
+    again = Project(tmp_path / "project")
+    assert again.data.settings == project.data.settings and again.train.recipe == project.train.recipe
+    again.train.change(recipe="pocket-qlora")
+    assert (again.data.settings.count, again.train.recipe.data.ratio) == (90, first.ratio)
+    project.train.undo()
+    assert project.data.settings.ratio == first.ratio == project.train.recipe.data.ratio
+    project.train.change(recipe="pocket-overfit")
+    project.reset()
+    assert project.data.settings.ratio == first.ratio and project.train.recipe.data == first
 
 
 def test_one_more_step_stands_where_it_wants_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

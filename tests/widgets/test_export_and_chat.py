@@ -15,7 +15,7 @@ from tests.data.pictured import png
 from tests.waiting import until
 from workbench.errors import UnknownName
 from workbench.runs import Run, checkpoint_writer
-from workbench.steps import DataStep
+from workbench.steps import Project
 from workbench.widgets import ChatPanel, ExportPanel, TrainPanel, Workbench
 from workbench.widgets.live import in_a_job
 
@@ -201,7 +201,7 @@ def test_starting_over_forgets_everything_also_after_a_restart(tmp_path: Path) -
     whole.controls.named["reset"].click()
     assert "My secret" not in whole.picture() + mask.controls.named["pasted"].value
     for project in (whole.project, Workbench(tmp_path / "mine", lang="en").project):
-        assert project.data.settings == DataStep(lang="en").settings
+        assert project.data.settings == Project(tmp_path / "new", "en").data.settings
         assert project.train.recipe.persona.name == project.data.settings.name
         assert project.train.recipe.optimizer.learning_rate != 9e-4
 

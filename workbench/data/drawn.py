@@ -22,18 +22,18 @@ YES_NO: tuple[Topic, ...] = ("present", "absent")
 _COLUMNS = {"shape": "shapes", "colour": "colours", "size": "sizes", "place": "positions", "count": "counts"}
 
 
-@lru_cache(maxsize=2)
-def _words(name: str) -> Mapping[str, Any]:
+@lru_cache(maxsize=3)
+def _words(name: str, folder: str = "pocket") -> Mapping[str, Any]:
     import yaml
 
     from workbench import shipped
 
-    loaded: Mapping[str, Any] = yaml.safe_load(shipped.path(f"pocket/{name}.yaml").read_text(encoding="utf-8"))
+    loaded: Mapping[str, Any] = yaml.safe_load(shipped.path(f"{folder}/{name}.yaml").read_text(encoding="utf-8"))
     return loaded
 
 
 def titles(
-    count: int, *, seed: int = 0, languages: Sequence[str] = ("en", "zh"), held: bool = False
+    count: int, *, seed: int = 0, languages: Sequence[str] = ("en", "zh"), held: bool = False, asked_for: bool = False
 ) -> list[Conversation]:
     """Return rows of a picture without a question and its title, as a projector is trained with them.
 
@@ -41,12 +41,14 @@ def titles(
         count: how many, each with a picture of its own.
         languages: of the titles, in turn; one that is not English is asked for by its name.
         held: of pairs of shape and colour that no other set holds.
+        asked_for: six rows of seven with one of many requests for a title.
     """
-    rng = random.Random(f"titles {seed} {held}")
+    rng, wording = random.Random(f"titles {seed} {held}"), random.Random(f"requests {seed}")
     rows = []
     for number in range(count):
         drawn, lang = scene(rng, held=held), languages[number % len(languages)]
-        rows.append(_row(drawn, number, lang, "", title(drawn, lang), "title"))
+        request = wording.choice(_words("requests", "pictures")[lang]) if asked_for and number % 7 else ""
+        rows.append(_row(drawn, number, lang, request, title(drawn, lang), "title"))
     return rows
 
 

@@ -115,6 +115,17 @@ class DataStep(Step[DataSettings]):
         """
         return _recipe_groups(self.settings, own_file)
 
+    def follow(self, before: Recipe, after: Recipe) -> None:
+        """Take over what another recipe says of the conversations, where it is still as the one before said; undo and
+        reset keep it."""
+        old, new = recipe_settings(before), recipe_settings(after)
+
+        def taken(settings: DataSettings) -> DataSettings:
+            unchanged = {k: v for k, v in new.items() if getattr(settings, k) == old.get(k)}
+            return replace(settings, **unchanged)
+
+        self._adopt(taken)
+
     def recipe(self) -> Recipe:
         """Return a recipe with these settings and every other one's default."""
         from workbench.training import check_recipe
@@ -288,6 +299,19 @@ _TOLD = (
 )  # fmt: skip
 # rows are left out of a set before it is parted, so what parting makes of it is not mended there
 MENDABLE = tuple(code for code in _CODES if code not in ("leakage_between_train_and_validation", *_TOLD))
+
+
+def recipe_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return what a recipe says of the conversations, as fields of :class:`DataSettings`; a name that it has not is
+    left to the step."""
+    persona, data = recipe.persona, recipe.data
+    return {
+        **({"name": persona.name} if persona.name else {}),
+        "author": persona.author, "purpose": persona.purpose, "manner": persona.manner,
+        "languages": tuple(persona.languages),
+        "count": data.identity_count, "ratio": data.ratio, "general": data.general, "file": data.train,
+        "seed": recipe.runtime.seed,
+    }  # fmt: skip
 
 
 def _recipe_groups(s: DataSettings, own_file: Path | None = None) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 from workbench.errors import WorkbenchError
 from workbench.runs import is_run, read_json, saving, write_json
 from workbench.steps.chat import ChatStep
-from workbench.steps.data import DataStep
+from workbench.steps.data import DataStep, recipe_settings
 from workbench.steps.export import ExportStep
 from workbench.steps.step import Further, Step
 from workbench.steps.template import TemplateStep
@@ -50,7 +50,7 @@ class Project:
         stored = read_json(self.folder / _FILE) or {}
         out = self.folder if is_run(self.folder) else self.folder / "runs" / "first"
         self.train = TrainStep(recipe, out)
-        self.data = DataStep(lang=lang, general=self.train.recipe.data.general)
+        self.data = DataStep(lang=lang, **recipe_settings(self.train.recipe))
         _restore(self.data, stored.get("data"))
         self.template = TemplateStep(lang=lang)
         self._recipe = recipe
@@ -60,6 +60,8 @@ class Project:
         self.export = ExportStep(self.train.run)
         self.chat = ChatStep(self.train.run, lang=lang)
         self.data.subscribe(self._hand_data)
+        self._chosen = self.train.chosen
+        self.train.subscribe(self._hand_recipe)
         self.train.subscribe(self._hand_run)
         self._further = {step.name: step.make(self) for step in _further()}
 
@@ -137,6 +139,12 @@ class Project:
         # only what is new: of two forms that name the same setting, the one that was changed last holds
         self.train.adopt({k: v for k, v in handed.items() if k not in self._handed or self._handed[k] != v})
         self._handed = handed
+
+    def _hand_recipe(self, what: str) -> None:
+        """What another recipe says of the conversations goes to the data."""
+        if what in ("settings", "reset") and (chosen := self.train.chosen) != self._chosen:
+            before, self._chosen = self._chosen, chosen
+            self.data.follow(before, chosen)
 
     def _mended(self) -> Path | None:
         """Where mended or added conversations lie; written when that is done, since training reads a file. Never the

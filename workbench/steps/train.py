@@ -87,6 +87,11 @@ class TrainStep(Step[TrainSettings]):
         """Return the settings of the next run."""
         return _resolved(self.settings)
 
+    @property
+    def chosen(self) -> Recipe:
+        """Return the recipe as it is shipped or written, without what was changed in a form."""
+        return _resolved(TrainSettings(self.settings.recipe))
+
     def value(self, key: str) -> Any:
         """Return the value of ``group.name`` (or ``name``) for the next run."""
         field = field_of(key)

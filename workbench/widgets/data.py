@@ -124,7 +124,7 @@ class DataPanel(Panel):
         return lambda value: self.change(**{name: value})
 
     def _mixture(self) -> Any:
-        self._ratio = ipw.FloatSlider(min=0, max=_MOST_RATIO, step=0.5, continuous_update=False, readout_format=".1f")
+        self._ratio = ipw.FloatSlider(min=0, max=_MOST_RATIO, step=0.1, continuous_update=False, readout_format=".1f")
         self._counts = self.controls.html(live=True)
         box = self.controls.field(
             "ratio", self._ratio, key("data.ratio"), lambda v: self.change(ratio=v), help_=key("data.ratio_help")
