@@ -244,3 +244,24 @@ def test_a_course_opens_with_its_contents_and_the_names_of_its_lessons_whole(
         page.context.close()
     finally:
         server.close()
+
+
+def test_on_a_phone_the_lesson_comes_before_the_lists_at_its_sides(tmp_path: Path, browser: Any, picture: Any) -> None:
+    place = tmp_path / "fresh"
+    command_of.copy_course("zh", place)
+    command_of.arrange(place)
+    server = Lab(place, lang="zh")
+    try:
+        page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto(f"{server.url}/lab/tree/00-set-up.ipynb")
+        page.locator(".jp-Notebook .jp-MarkdownCell h1").first.wait_for()
+        page.wait_for_function("document.querySelector('.jp-Notebook').getBoundingClientRect().width > 250")
+        names = page.locator(".jp-DirListing-itemText").first
+        assert not names.is_visible()
+        picture(page, "lab-phone")
+        page.locator(".jp-SideBar.jp-mod-left .lm-TabBar-tab").first.click()
+        names.wait_for()
+        page.context.close()
+    finally:
+        server.close()

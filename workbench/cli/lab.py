@@ -36,6 +36,8 @@ _LAYOUT = {
     "right": {"collapsed": False, "visible": True, "current": _CONTENTS, "widgets": [_CONTENTS]},
     "relativeSizes": [0.25, 0.55, 0.2],
 }
+# what makes the lesson come before the lists at its sides on a narrow screen
+_EXTENSIONS = Path(__file__).parent / "labextensions"
 # where in the learner's folder JupyterLab keeps how its window is parted
 _WINDOWS = ".jupyterlab"
 # the first cell of a lesson, in a notebook's JSON
@@ -142,6 +144,7 @@ def command(folder: Path, port: int, *, browser: bool) -> list[str]:
         "ServerApp.allow_root": is_root(),
         "LabApp.default_url": f"/lab/tree/{first}",
         "LabApp.workspaces_dir": folder / _WINDOWS,
+        "LabApp.extra_labextensions_path": _EXTENSIONS,
         "LabApp.news_url": "None",
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "LabApp.extension_manager": "readonly",
