@@ -129,6 +129,13 @@ def test_another_recipe_brings_its_mixture_but_keeps_what_was_changed(tmp_path: 
     assert again.data.settings == project.data.settings and again.train.recipe == project.train.recipe
     again.train.change(recipe="pocket-qlora")
     assert (again.data.settings.count, again.train.recipe.data.ratio) == (90, first.ratio)
+    again.train.set("data.ratio", 2.5)
+    again.train.change(recipe="pocket-llava-finetune")
+    assert (again.data.settings.ratio, again.train.recipe.data.ratio) == (second.ratio, 2.5)
+    again.train.undo()
+    assert (again.data.settings.ratio, again.train.recipe.data.ratio) == (first.ratio, 2.5)
+    again.train.undo()
+    assert again.train.recipe.data.ratio == first.ratio
     project.train.undo()
     assert project.data.settings.ratio == first.ratio == project.train.recipe.data.ratio
     project.train.change(recipe="pocket-overfit")

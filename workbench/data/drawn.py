@@ -35,7 +35,7 @@ def _words(name: str, folder: str = "pocket") -> Mapping[str, Any]:
 def titles(
     count: int, *, seed: int = 0, languages: Sequence[str] = ("en", "zh"), held: bool = False, asked_for: bool = False
 ) -> list[Conversation]:
-    """Return rows of a picture without a question and its title, as a projector is trained with them.
+    """Return rows of a picture and its title, without a question, as a projector is trained with them.
 
     Args:
         count: how many, each with a picture of its own.

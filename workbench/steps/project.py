@@ -55,6 +55,7 @@ class Project:
         self.template = TemplateStep(lang=lang)
         self._recipe = recipe
         self._handed: dict[str, Any] = {}
+        self._kept: set[str] = set()
         self._hand_data("settings")
         _restore_training(self.train, stored.get("train"))
         self.export = ExportStep(self.train.run)
@@ -137,14 +138,18 @@ class Project:
 
         handed = flat(self.data.recipe_groups(self._mended()))
         # only what is new: of two forms that name the same setting, the one that was changed last holds
-        self.train.adopt({k: v for k, v in handed.items() if k not in self._handed or self._handed[k] != v})
+        new = {k: v for k, v in handed.items() if k not in self._handed or self._handed[k] != v}
+        self.train.adopt({k: v for k, v in new.items() if k not in self._kept})
         self._handed = handed
 
     def _hand_recipe(self, what: str) -> None:
-        """What another recipe says of the conversations goes to the data."""
+        """What another recipe says of the conversations goes to the data; what the training's form says stays."""
         if what in ("settings", "reset") and (chosen := self.train.chosen) != self._chosen:
             before, self._chosen = self._chosen, chosen
+            values = self.train.settings.values
+            self._kept = {k for k, v in self._handed.items() if k in values and values[k] != v}
             self.data.follow(before, chosen)
+            self._kept = set()
 
     def _mended(self) -> Path | None:
         """Where mended or added conversations lie; written when that is done, since training reads a file. Never the
