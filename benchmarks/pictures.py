@@ -20,7 +20,7 @@ from workbench.data.drawing import scene
 from workbench.data.drawn import TOPICS, YES_NO, asked, over_picture, pictured, questions
 from workbench.evaluation import general_probes, identity_probes, task_probes
 from workbench.evaluation.scoring import correct, right, says
-from workbench.evaluation.sight import doubled, is_title, scores
+from workbench.evaluation.sight import description_of, doubled, is_title, scores
 
 
 def share(values: Sequence[bool]) -> float:
@@ -39,16 +39,15 @@ def exact_by_topic(assistant: Assistant, rows: Sequence[Conversation]) -> dict[s
 
 
 def titles(assistant: Assistant, rows: Sequence[Conversation]) -> float:
-    """Return the share of questions that are answered with what is said of the picture unasked."""
+    """Return the share of questions that are answered with what the picture is described by."""
     asked = [row for row in rows if row.meta["topic"] != "whole"]
     answers = assistant.ask_all([row.messages[:-1] for row in asked], max_new_tokens=32)
-    bare = [(Message("user", "<image>", images=row.pictures),) for row in asked]
-    unasked = assistant.ask_all(bare, max_new_tokens=32)
+    descriptions = assistant.ask_all([description_of(row.messages[-2]) for row in asked], max_new_tokens=32)
     probes = task_probes(asked, limit=len(asked))
     by_messages = {probe.messages: probe for probe in probes}
     marks = [
         is_title(by_messages[row.messages[:-1]], answer, said)
-        for row, answer, said in zip(asked, answers, unasked, strict=True)
+        for row, answer, said in zip(asked, answers, descriptions, strict=True)
     ]
     return share(marks)
 
@@ -59,8 +58,8 @@ def sight(assistant: Assistant, rows: Sequence[Conversation]) -> dict[str, float
     answers = assistant.ask_all([probe.messages for probe in probes], max_new_tokens=32)
     pairs = doubled(probes)
     others = assistant.ask_all([pair.other for pair in pairs], max_new_tokens=32)
-    bares = assistant.ask_all([pair.bare for pair in pairs], max_new_tokens=32)
-    return {name: round(value, 4) for name, value in scores(probes, answers, pairs, others, bares).items()}
+    described = assistant.ask_all([pair.described for pair in pairs], max_new_tokens=32)
+    return {name: round(value, 4) for name, value in scores(probes, answers, pairs, others, described).items()}
 
 
 def second_question(assistant: Assistant, count: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from workbench.data.drawn import questions
 from workbench.evaluation import task_probes, verdict
 from workbench.evaluation.measurement import Measurement
-from workbench.evaluation.sight import SEES, doubled, scores
+from workbench.evaluation.sight import DESCRIBE, SEES, doubled, scores
 
 ROWS = questions(60, held=True)
 PROBES = task_probes(ROWS, limit=60)
@@ -19,7 +19,8 @@ def test_each_question_is_asked_over_another_picture_with_another_answer() -> No
         probe = PROBES[pair.row]
         assert pair.other[-1].content == probe.messages[-1].content
         assert pair.other[-1].images != probe.messages[-1].images
-        assert pair.bare[-1].content == "<image>"
+        assert pair.described[-1].content == f"<image>\n{DESCRIBE[probe.lang]}"
+        assert pair.described[-1].images == probe.messages[-1].images
 
 
 def test_who_sees_answers_otherwise_over_another_picture() -> None:
@@ -36,8 +37,8 @@ def test_who_is_blind_answers_the_same() -> None:
 
 def test_titles_in_the_place_of_answers_are_counted() -> None:
     said = ["two large red stars on the left"] * len(PROBES)
-    bares = ["two large red stars on the left"] * len(PAIRS)
-    found = scores(PROBES, said, PAIRS, bares, bares)
+    described = ["two large red stars on the left"] * len(PAIRS)
+    found = scores(PROBES, said, PAIRS, described, described)
     asked_for_title = sum(ROWS[pair.row].meta["topic"] == "whole" for pair in PAIRS)
     assert found["title"] >= 1 - asked_for_title / len(PAIRS) - 1e-9
     assert found["picture"] == 0.0

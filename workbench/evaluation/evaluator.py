@@ -149,7 +149,7 @@ class Evaluator:
         from workbench.templates import prompt_ids
 
         pairs = sight.doubled(self.probes) if loaded.eyes else []
-        asked = [pair.other for pair in pairs] + [pair.bare for pair in pairs]
+        asked = [pair.other for pair in pairs] + [pair.described for pair in pairs]
         prompts = [prompt_ids(messages, self.tokenizer, template=self.template) for messages in asked]
         more = self.ask(loaded, prompts) if prompts else []
         return sight.scores(self.probes, answers, pairs, more[: len(pairs)], more[len(pairs) :])

@@ -1,8 +1,9 @@
 """Whether answers about pictures come from the pictures. Knows probes and answers; nothing of models or pixels.
 
-Each question about a picture is asked twice more: over another picture, to which it has another right answer, and of
-the picture the model is asked nothing at all. Who sees answers the first otherwise than before, and rightly only by
-chance; who has only learnt titles answers the question as if nothing had been asked.
+Each question about a picture is asked twice more: over another picture, to which it has another right answer, and the
+picture is to be described, in the question's language: asked nothing, a model of two languages may speak the other
+one. Who sees answers the first otherwise than before, and rightly only by chance; who has only learnt titles answers
+the question as if a description had been asked for.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from workbench.data.pictures import PICTURE
 from workbench.evaluation.probes import Probe
 from workbench.evaluation.scoring import SAME, correct, right, similar
 from workbench.templates.values import Places
+from workbench.texts import language_of
 
 # Questions that are asked again so.
 AGAIN = 24
 # The share of pairs that must be answered otherwise.
 SEES = 0.6
+# What asks for a description.
+DESCRIBE = {"en": "Describe the picture.", "zh": "描述一下图片。"}
 PARTS = ("picture", "title", "seen", "wrong")
 
 
@@ -33,12 +37,12 @@ class Doubled:
     Args:
         row: which of the probes it is.
         other: the same question over another picture.
-        bare: its picture, and no question.
+        described: its picture, of which nothing but a description is asked.
     """
 
     row: int
     other: tuple[Message, ...]
-    bare: tuple[Message, ...]
+    described: tuple[Message, ...]
 
 
 def visible(probes: Sequence[Probe], tokenizer: Any) -> tuple[Probe, ...]:
@@ -67,11 +71,14 @@ def doubled(probes: Sequence[Probe]) -> list[Doubled]:
         if partner is not None:
             question = probes[row].messages[-1]
             shown = replace(question, images=probes[partner].messages[-1].images)
-            marks = "\n".join(PICTURE for _ in question.images)
-            pairs.append(
-                Doubled(row, (*probes[row].messages[:-1], shown), (Message("user", marks, images=question.images),))
-            )
+            pairs.append(Doubled(row, (*probes[row].messages[:-1], shown), description_of(question)))
     return pairs
+
+
+def description_of(question: Message) -> tuple[Message, ...]:
+    """Return what asks for a description of a question's pictures, in its language."""
+    words = [PICTURE] * len(question.images) + [DESCRIBE[language_of(question.content)]]
+    return (Message("user", "\n".join(words), images=question.images),)
 
 
 def scores(
@@ -79,25 +86,25 @@ def scores(
     answers: Sequence[str],
     pairs: Sequence[Doubled],
     others: Sequence[str],
-    bares: Sequence[str],
+    descriptions: Sequence[str],
 ) -> dict[str, float]:
     """Return the shares that tell whether pictures are seen.
 
     Args:
         answers: to the probes, in their order.
         others: to the same questions over other pictures, in the order of ``pairs``.
-        bares: to the pictures without a question.
+        descriptions: of the pictures.
 
     Returns:
-        ``picture``: right answers that are not only titles, ``title``: answers that are what is said of the picture
-        unasked, where something else is right; ``seen``: pairs answered otherwise; ``wrong``: right answers over the
+        ``picture``: right answers that are not only titles, ``title``: answers that are what the picture is described
+        by, where something else is right; ``seen``: pairs answered otherwise; ``wrong``: right answers over the
         other picture. A share of nothing is left out.
     """
     if not pairs:
         return {}
     count = len(pairs)
     rows = [(probes[pair.row], answers[pair.row]) for pair in pairs]
-    titles = [is_title(probe, answer, bare) for (probe, answer), bare in zip(rows, bares, strict=True)]
+    titles = [is_title(probe, answer, said) for (probe, answer), said in zip(rows, descriptions, strict=True)]
     return {
         "picture": sum(correct(p, a) and not title for (p, a), title in zip(rows, titles, strict=True)) / count,
         "title": sum(titles) / count,
@@ -106,11 +113,11 @@ def scores(
     }
 
 
-def is_title(probe: Probe, answer: str, bare: str) -> bool:
-    """Tell whether ``answer`` is what is said of the picture unasked, and no right answer would be like that."""
-    if not answer or similar(answer, bare) < SAME:
+def is_title(probe: Probe, answer: str, description: str) -> bool:
+    """Tell whether ``answer`` is what the picture is described by, and no right answer would be like that."""
+    if not answer or similar(answer, description) < SAME:
         return False
-    return all(similar(reference, bare) < SAME for reference in probe.references)
+    return all(similar(reference, description) < SAME for reference in probe.references)
 
 
 def _partner(probes: Sequence[Probe], row: int, rows: Sequence[int]) -> int | None:
