@@ -25,7 +25,7 @@ from workbench.texts import language_of
 AGAIN = 24
 # The share of pairs that must be answered otherwise.
 SEES = 0.6
-# What asks for a description.
+# What asks for a description, in each language that a question may be told to be in.
 DESCRIBE = {"en": "Describe the picture.", "zh": "描述一下图片。"}
 PARTS = ("picture", "title", "seen", "wrong")
 
